@@ -1,0 +1,1 @@
+"""dnnx answers questions about training deep networks with studies: arms, seeds and an interval."""

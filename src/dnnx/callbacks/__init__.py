@@ -1,0 +1,1 @@
+"""What happens beside training: early stopping, checkpoints, records, progress."""

@@ -1,0 +1,86 @@
+"""Checkpoints at the boundary of two epochs, from which a run goes on exactly as if it had never stopped."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+
+from dnnx.callbacks.early_stopping import EarlyStopping
+from dnnx.errors import UserError, require
+from dnnx.files import write_atomic
+
+
+class Checkpoint(pl.Callback):
+    """Writes checkpoints/last.ckpt and best.ckpt, and epoch_<n>.ckpt every n epochs; goes on from last.ckpt.
+
+    Lightning's own checkpoint callback saves before the epoch's learning-rate step, which a resumed run then
+    misses; here an epoch is saved when the next one starts, with nothing of it left to do. best.ckpt holds
+    each seed's weights of its own best epoch.
+    """
+
+    def __init__(self, every_n_epochs: int | None = None):
+        require(
+            every_n_epochs is None or (isinstance(every_n_epochs, int) and every_n_epochs >= 1),
+            "callbacks.checkpoint.every_n_epochs", every_n_epochs, "null, or a whole number of epochs",
+        )  # fmt: skip
+        self.every_n_epochs = every_n_epochs
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.folder = Path(trainer.default_root_dir) / "checkpoints"
+        self.folder.mkdir(exist_ok=True)
+        if (last := self.folder / "last.ckpt").exists():
+            restore(trainer, pl_module, load_checkpoint(last))
+            trainer.should_stop = not bool(EarlyStopping.of(trainer).active.any())
+        self.saved_epoch = trainer.current_epoch
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._save(trainer, pl_module)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._save(trainer, pl_module)
+
+    def _save(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        epoch = trainer.current_epoch
+        if epoch == self.saved_epoch:
+            return
+        self.saved_epoch = epoch
+        last = self.folder / "last.ckpt"
+        write_atomic(last, trainer.save_checkpoint)
+        if self.every_n_epochs and epoch % self.every_n_epochs == 0:
+            write_atomic(self.folder / f"epoch_{epoch}.ckpt", lambda path: shutil.copyfile(last, path))
+        stopping = EarlyStopping.of(trainer)
+        if stopping.improved.any() or not (self.folder / "best.ckpt").exists():
+            replicas = pl_module.replicas
+            current = {name: value.clone() for name, value in replicas.stacked_state().items()}
+            replicas.load_stacked(stopping.best_state)
+            write_atomic(self.folder / "best.ckpt", lambda path: trainer.save_checkpoint(path, weights_only=True))
+            replicas.load_stacked(current)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint as tensors and plain values; nothing in it is ever executed."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{path}: not a readable checkpoint ({reason}); delete it to start this run anew") from None
+
+
+def restore(trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+    """Puts weights, optimizers, schedulers, callbacks and counters back to where `checkpoint` left them.
+
+    Lightning's own `ckpt_path` replays part of the epoch that ended, and skips the scheduler's step in it.
+    """
+    pl_module.load_state_dict(checkpoint["state_dict"])
+    trainer.strategy.load_optimizer_state_dict(checkpoint)
+    for config, state in zip(trainer.lr_scheduler_configs, checkpoint["lr_schedulers"], strict=True):
+        config.scheduler.load_state_dict(state)
+    for callback in trainer.callbacks:
+        if callback.state_key in checkpoint["callbacks"]:
+            callback.load_state_dict(checkpoint["callbacks"][callback.state_key])
+    loop = trainer.fit_loop
+    epochs = loop.epoch_progress.current
+    epochs.ready = epochs.started = epochs.processed = epochs.completed = checkpoint["epoch"]
+    loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total.completed = checkpoint["global_step"]

@@ -1,0 +1,55 @@
+"""Shows a run while it trains: one bar on a terminal, one line per epoch elsewhere."""
+
+import time
+from typing import Any
+
+import lightning.pytorch as pl
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from dnnx.callbacks.early_stopping import EarlyStopping
+from dnnx.console import console
+
+REFRESH_S = 0.5
+
+
+class Progress(pl.Callback):
+    """Epochs, time left to the last possible epoch, and mean validation accuracy of the active seeds."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.status = ""
+        self.shown = self.started = time.monotonic()
+        self.first_epoch = trainer.current_epoch
+        self.bar = Bar(
+            TextColumn("epoch {task.fields[epoch]}"), BarColumn(), TimeElapsedColumn(),
+            TextColumn("at most"), TimeRemainingColumn(), TextColumn("{task.fields[status]}"),
+            console=console, disable=not console.is_terminal, refresh_per_second=2,
+        )  # fmt: skip
+        self.task = self.bar.add_task("", total=trainer.max_epochs, epoch="", status="")
+        self._show(trainer, trainer.current_epoch)
+        self.bar.start()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if console.is_terminal and time.monotonic() - self.shown > REFRESH_S:
+            self.shown = time.monotonic()
+            self._show(trainer, trainer.current_epoch + batch_idx / trainer.num_training_batches)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        epoch, stopping = trainer.current_epoch + 1, EarlyStopping.of(trainer)
+        counted = stopping.counted
+        accuracy, loss = (stopping.metrics[name][counted].mean() for name in ("val/accuracy", "val/loss"))
+        active = f"{int(stopping.active.sum())}/{len(counted)}"
+        self.status = f"val/accuracy {accuracy:.2%}  val/loss {loss:.4f}  seeds active {active}"
+        self._show(trainer, epoch)
+        if not console.is_terminal:
+            seconds = (time.monotonic() - self.started) / (epoch - self.first_epoch)
+            console.print(f"epoch {epoch}/{trainer.max_epochs}  {self.status}  {seconds:.1f} s/epoch", soft_wrap=True)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.bar.stop()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self.bar.stop()
+
+    def _show(self, trainer: pl.Trainer, epochs: float) -> None:
+        self.bar.update(self.task, completed=epochs, epoch=f"{int(epochs)}/{trainer.max_epochs}", status=self.status)

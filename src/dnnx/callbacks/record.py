@@ -1,0 +1,73 @@
+"""Writes down every epoch: metrics.csv, which is the record, and TensorBoard events, a view of it."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+from dnnx.callbacks.early_stopping import EarlyStopping
+from dnnx.files import write_text
+
+HEADER = "epoch,split,metric,seed,value\n"
+
+
+class Record(pl.Callback):
+    """Adds each epoch's rows to metrics.csv in trainer.default_root_dir, mean and spread over seeds to TensorBoard."""
+
+    def __init__(self) -> None:
+        self.elapsed_s: list[float] = []  # of fitting, at the end of every epoch; interruptions left out
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        folder = Path(trainer.default_root_dir)
+        self.path = folder / "metrics.csv"
+        keep_epochs(self.path, trainer.current_epoch)
+        self.writer = SummaryWriter(str(folder), purge_step=trainer.current_epoch + 1)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.elapsed_s.append(sum(self.elapsed_s[-1:]) + time.perf_counter() - self.started)
+        epoch, stopping = trainer.current_epoch + 1, EarlyStopping.of(trainer)
+        seeds = [seed for seed, counts in zip(pl_module.hparams["seeds"], stopping.counted, strict=True) if counts]
+        rows = [f"{epoch},time,elapsed_s,{seed},{self.elapsed_s[-1]:.6f}\n" for seed in seeds]
+        for name, values in stopping.metrics.items():
+            values = values[stopping.counted]
+            prefix = f"{epoch},{name.replace('/', ',')}"
+            rows += [f"{prefix},{seed},{value!r}\n" for seed, value in zip(seeds, values.tolist(), strict=True)]
+            mean, spread = values.mean(), values.std(correction=0)
+            for tag, value in ((name, mean), (f"band/{name}/low", mean - spread), (f"band/{name}/high", mean + spread)):
+                self.writer.add_scalar(tag, value, epoch)
+        with self.path.open("a") as file:
+            file.write("".join(rows))
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.writer.close()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self.writer.close()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"elapsed_s": self.elapsed_s}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.elapsed_s = state["elapsed_s"]
+
+
+def keep_epochs(path: Path, last: int) -> None:
+    """Leaves the header and the whole rows of epochs up to `last`: later ones will be trained again."""
+    rows = path.read_text().splitlines(keepends=True)[1:] if path.exists() else []
+    kept = [row for row in rows if row.count(",") == 4 and int(row.split(",")[0]) <= last]
+    write_text(path, HEADER + "".join(kept))
+
+
+def log_hparams(folder: Path, settings: dict[str, Any], metrics: dict[str, float]) -> None:
+    """One entry of TensorBoard's HPARAMS tab, with final values, in the run's own folder."""
+    with SummaryWriter(str(folder)) as writer:
+        for summary in hparams(settings, metrics):
+            writer._get_file_writer().add_summary(summary)
+        for name, value in metrics.items():
+            writer.add_scalar(name, value)

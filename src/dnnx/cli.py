@@ -1,0 +1,133 @@
+"""What every Hydra command shares: where conf/ is, one-line errors, exit codes. Imports no torch."""
+
+import functools
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from dnnx.errors import UserError, near_misses, require, unknown_key
+
+PACKAGE = Path(__file__).parent
+# An installed wheel carries conf/ inside the package; a checkout has it at the top.
+CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parents[1] / "conf"
+
+
+def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
+    """Turns a function of a config into a Hydra command in which a user's mistake is one line and exit code 2."""
+
+    def decorate(task: Callable[[DictConfig], object]) -> Callable[[], None]:
+        failures = []
+
+        @functools.wraps(task)
+        def guarded(cfg: DictConfig) -> object:
+            try:
+                return task(cfg)
+            except (UserError, OmegaConfBaseException) as error:  # the other jobs of a sweep go on
+                failures.append(_say(_explain(error, config_name, sys.argv[1:])))
+                return None
+
+        run = hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(guarded)
+
+        def main() -> None:
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing, and we print
+            if not OmegaConf.has_resolver("dnnx.folder"):
+                OmegaConf.register_new_resolver("dnnx.folder", _folder)
+            try:
+                sys.argv += _name_jobs_by_swept_keys(sys.argv[1:])
+                run()
+            except (HydraException, OmegaConfBaseException) as error:
+                failures.append(_say(_explain(error, config_name, sys.argv[1:])))
+            except OSError as error:
+                if error.filename is None:
+                    raise
+                failures.append(_say(f"{error.filename}: {error.strerror}"))
+            except KeyboardInterrupt as error:
+                print(error or "interrupted", file=sys.stderr)
+                sys.exit(130)
+            if failures:
+                sys.exit(2)
+
+        return main
+
+    return decorate
+
+
+def run_folder() -> Path:
+    """The folder of the current Hydra job."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def study_folder() -> Path:
+    """The folder that holds all jobs of a multirun; of a single run its own."""
+    hydra_config = HydraConfig.get()
+    return Path(hydra_config.sweep.dir if hydra_config.mode == RunMode.MULTIRUN else hydra_config.run.dir).absolute()
+
+
+def _folder(new: str, resume: str | None) -> str:
+    """Resolver `dnnx.folder`: the folder to resume, which must be there, or else a new one."""
+    if resume is None:
+        return new
+    require(Path(resume).is_dir(), "resume", resume, "there is no such folder; try resume=outputs/dense5/latest")
+    return str(Path(resume).resolve())
+
+
+def _name_jobs_by_swept_keys(arguments: Sequence[str]) -> list[str]:
+    """The override that keeps what is the same in all jobs of a sweep out of their folder names."""
+    keys = [argument for argument in arguments if not argument.startswith("-") and "=" in argument]
+    try:
+        overrides = OverridesParser.create().parse_overrides(keys)
+    except HydraException:
+        return []  # Hydra will say what is wrong with it
+    fixed = [override.key_or_group for override in overrides if not override.is_sweep_override()]
+    return [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(fixed)}]"] if fixed else []
+
+
+def _say(message: str) -> str:
+    print(f"error: {message}", file=sys.stderr)
+    return message
+
+
+def _explain(error: Exception, config_name: str, arguments: Sequence[str]) -> str:
+    """One line for what Hydra could not compose, with near misses for a misspelt key or option."""
+    text = str(error)
+    if isinstance(error, UserError):
+        return text
+    if match := re.match("UserError raised while resolving interpolation: (.*)", text):
+        return match[1]
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} has no value; type {error.full_key}=..., for example run=outputs/dense5/latest"
+    if match := re.search(r"Could not override '([^']+)'", text):
+        return unknown_key(match[1], _valid_keys(config_name, match[1], arguments))
+    if match := re.search(r"Could not find '([^']+)'\s+Available options in '([^']+)':((?:\s+\S+$)+)", text, re.M):
+        option, options = match[1].removeprefix(match[2] + "/"), match[3].split()
+        return f"{match[2]}={option}: choose one of {', '.join(options)}{near_misses(option, options)}"
+    return " ".join(text.split())
+
+
+def _valid_keys(config_name: str, wrong: str, arguments: Sequence[str]) -> list[str]:
+    rest = [a for a in arguments if not a.startswith(("-", "hydra.")) and a.lstrip("+~").split("=")[0] != wrong]
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        try:
+            config = hydra.compose(config_name, rest)
+        except HydraException:
+            config = hydra.compose(config_name)
+    return list(flatten(OmegaConf.to_container(config)))
+
+
+def flatten(config: object, prefix: str = "") -> dict[str, object]:
+    """A nested mapping as `{"a.b": value}`, with an entry for each inner mapping too."""
+    flat: dict[str, object] = {}
+    for key, value in config.items() if isinstance(config, dict) else ():
+        flat[prefix + str(key)] = value
+        flat |= flatten(value, f"{prefix}{key}.")
+    return flat

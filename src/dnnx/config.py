@@ -1,0 +1,79 @@
+"""Settles what a composed config asks for before anything heavy is imported: its keys, its seeds, its resume."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from dnnx.cli import CONF, flatten
+from dnnx.errors import UserError, require, unknown_key
+from dnnx.files import write_text
+
+# What may differ when a run goes on: where things are, how long, on what, and how it is shown.
+FREE_ON_RESUME = ("resume", "paths", "data.root", "trainer.max_epochs", "trainer.accelerator", "callbacks.progress")
+
+
+def check_keys(cfg: DictConfig) -> None:
+    """UserError for a key outside the config groups that train.yaml does not have: nothing would read it."""
+    base = OmegaConf.to_container(OmegaConf.load(CONF / "train.yaml"))
+    assert isinstance(base, dict)
+    groups = {name for default in base.pop("defaults") if isinstance(default, dict) for name in default}
+    valid = [*groups, *(key for key in flatten(base) if not key.startswith("hydra"))]
+    for key in flatten(OmegaConf.to_container(cfg)):
+        if key.split(".")[0] not in groups and key not in valid:
+            raise UserError(unknown_key(key, valid))
+
+
+def parse_seeds(seeds: Any) -> list[int]:
+    """`5` is 0 to 4; a list is itself."""
+    parsed = list(range(seeds)) if isinstance(seeds, int) else seeds if isinstance(seeds, ListConfig | list) else []
+    valid = parsed and all(type(seed) is int and seed >= 0 for seed in parsed) and len(set(parsed)) == len(parsed)
+    require(bool(valid), "seeds", seeds, "a count of at least 1, or different whole numbers, for example seeds=[3,7]")
+    return list(parsed)
+
+
+def save_config(cfg: DictConfig, path: Path) -> None:
+    """Writes the config with nothing left to resolve, so that it means the same anywhere."""
+    write_text(path, OmegaConf.to_yaml(cfg, resolve=True))
+
+
+def load_config(folder: Path, key: str) -> DictConfig:
+    """The config of a run folder that the user gave as `key`."""
+    path = folder / "config.yaml"
+    require(path.is_file(), key, folder, "it holds no config.yaml; give a run folder such as outputs/dense5/latest")
+    try:
+        cfg = OmegaConf.load(path)
+    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not readable YAML ({' '.join(str(error).split())})") from None
+    require(isinstance(cfg, DictConfig) and "data" in cfg, key, folder, "its config.yaml is not that of a run")
+    assert isinstance(cfg, DictConfig)
+    return cfg
+
+
+def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> DictConfig:
+    """The folder's own config when nothing but `resume` was given, else `cfg`, which must ask for the same run."""
+    saved = load_config(folder, "resume")
+    if all(override.startswith("resume=") for override in overrides):
+        return saved
+    old, new = (flatten(OmegaConf.to_container(config, resolve=True)) for config in (saved, cfg))
+    differing = [
+        f"{key} ({old.get(key, 'absent')} there, {new.get(key, 'absent')} here)"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key) and not isinstance(old.get(key), dict) and not key.startswith(FREE_ON_RESUME)
+    ]
+    if differing:
+        raise UserError(
+            f"resume={cfg.resume}: that run has another config: {', '.join(differing)}; "
+            f"to go on with it as it is, type only resume={cfg.resume}"
+        )
+    return cfg
+
+
+def finished(cfg: DictConfig, folder: Path) -> bool:
+    """Whether the run in `folder` has its results and `cfg` does not ask for more epochs than it was given."""
+    if not (folder / "results.json").exists():
+        return False
+    return cfg.trainer.max_epochs <= load_config(folder, "resume").trainer.max_epochs

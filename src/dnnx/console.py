@@ -1,0 +1,5 @@
+"""The one console that all output goes through."""
+
+from rich.console import Console
+
+console = Console(highlight=False)

@@ -1,0 +1,33 @@
+"""Files that are whole or absent: written beside, then renamed."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def write_atomic(path: Path, write: Callable[[Path], Any]) -> None:
+    """Lets `write` fill a file beside `path`, then renames it; a death in between leaves `path` as it was."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(beside)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    write_atomic(path, lambda beside: beside.write_text(text))
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def link_latest(folder: Path) -> None:
+    """Points the link `latest` beside `folder` to it."""
+    beside = folder.with_name(f".latest.{os.getpid()}")
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(folder.name)
+    os.replace(beside, folder.with_name("latest"))

@@ -1,0 +1,1 @@
+"""LightningModules: what is learned, with loss and metrics per replica."""

@@ -1,0 +1,88 @@
+"""Classifier: R softmax networks trained as one, with loss and metrics per replica."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dnnx.errors import check_arguments
+from dnnx.nets.dense import DenseNet
+from dnnx.replicas import Replicas
+
+
+class Classifier(pl.LightningModule):
+    """Learns classes from batches (x [R, B, ...], y [R, B]); evaluates (x [B, ...], y [B]) with every replica.
+
+    `net` holds the arguments of DenseNet but its in- and out-features. After every validation `epoch_metrics`
+    maps `train/loss`, `train/accuracy`, `val/loss`, `val/accuracy` to tensors [R].
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        net: Mapping[str, Any],
+        seeds: Sequence[int],
+        optimizer: Callable[..., torch.optim.Optimizer] | None = None,
+        scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
+    ):
+        super().__init__()
+        check_arguments("net", DenseNet, net)
+        self.save_hyperparameters("in_features", "num_classes", "net", "seeds")
+        self.optimizer, self.scheduler = optimizer, scheduler
+        self.replicas = Replicas(lambda: DenseNet(in_features, out_features=num_classes, **net), seeds)
+        self.epoch_metrics: dict[str, Tensor] = {}
+        for split in ("train", "val"):  # sums over an epoch: loss, correct, count
+            self.register_buffer(f"{split}_sums", torch.zeros(3, len(seeds)), persistent=False)
+
+    def configure_optimizers(self) -> Any:
+        assert self.optimizer is not None, "an optimizer factory is needed to train"
+        optimizer = self.optimizer([p for p in self.parameters() if p.requires_grad])
+        return [optimizer], [self.scheduler(optimizer)] if self.scheduler else []
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        x, y = batch
+        logits = self.replicas(x)
+        loss = cross_entropy(logits, y)
+        add_batch(self.train_sums, logits.detach(), y, loss.detach())
+        return loss.mean(-1).sum()  # a sum over replicas, so that no gradient depends on their number
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        x, y = batch
+        logits = self.replicas(x, shared=True)
+        y = y.expand(len(logits), -1)
+        add_batch(self.val_sums, logits, y, cross_entropy(logits, y))
+
+    def on_validation_epoch_end(self) -> None:
+        self.epoch_metrics = {}
+        for split, sums in (("train", self.train_sums), ("val", self.val_sums)):
+            loss, correct, count = sums.clone()
+            self.epoch_metrics |= {f"{split}/loss": loss / count, f"{split}/accuracy": correct / count}
+            sums.zero_()
+        self.log_dict({name: values.mean() for name, values in self.epoch_metrics.items()})
+
+    @torch.inference_mode()
+    def predict(self, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """Logits [R, N, C] and labels [N] of a whole split, in evaluation mode, on the split's device."""
+        self.eval()
+        logits, labels = [], []
+        for x, y in batches:
+            self.to(x.device)
+            logits.append(self.replicas(x, shared=True))
+            labels.append(y)
+        return torch.cat(logits, dim=1), torch.cat(labels)
+
+
+def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """Per replica and image: [R, B, C], [R, B] -> [R, B]."""
+    return F.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none").view(y.shape)
+
+
+def add_batch(sums: Tensor, logits: Tensor, y: Tensor, loss: Tensor) -> None:
+    """Adds a batch's loss, correct predictions and images to the running sums [3, R]."""
+    sums[0] += loss.sum(-1)
+    sums[1] += (logits.argmax(-1) == y).sum(-1)
+    sums[2] += y.shape[-1]

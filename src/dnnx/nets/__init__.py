@@ -1,0 +1,1 @@
+"""Plain networks, written for one network and one batch: no Lightning, no config, no seeds."""

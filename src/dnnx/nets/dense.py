@@ -1,0 +1,76 @@
+"""DenseNet: fully connected blocks from the bottom up, and a linear output layer."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from dnnx.errors import choose, require
+from dnnx.nets.activations import ACTIVATIONS
+from dnnx.nets.dropout import Dropout
+from dnnx.nets.initializers import INITIALIZERS
+
+NORMS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+
+
+class DenseBlock(nn.Sequential):
+    """linear, [norm], activation, [dropout]: [B, in_features] -> [B, out_features]."""
+
+    def __init__(
+        self, in_features: int, out_features: int, activation: str, init: str, norm: str | None, dropout: float
+    ):
+        linear = nn.Linear(in_features, out_features)
+        choose("net.init", init, INITIALIZERS)(linear)
+        super().__init__()
+        self.linear = linear
+        if norm is not None:
+            self.norm = choose("net.norm", norm, NORMS)(out_features)
+        self.activation = choose("net.activation", activation, ACTIVATIONS)()
+        if dropout:
+            self.dropout = Dropout(dropout)
+
+
+class DenseNet(nn.Module):
+    """A multilayer perceptron; DenseNet5 is `hidden=[100] * 5`.
+
+    `hidden_layers[i]` is the i-th block from the bottom. The output layer is Glorot uniform, which suits a
+    softmax, whatever `init` the hidden layers have.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden: Sequence[int],
+        out_features: int,
+        activation: str = "elu",
+        init: str = "he_normal",
+        norm: str | None = None,  # "batch" or "layer", before the activation
+        dropout: float = 0.0,  # after every hidden block
+        input_dropout: float = 0.0,
+    ):
+        super().__init__()
+        valid = isinstance(hidden, Sequence) and hidden and all(type(width) is int and width > 0 for width in hidden)
+        require(bool(valid), "net.hidden", hidden, "a list of widths of at least 1, for example net.hidden=[100,100]")
+        _require_rate("net.dropout", dropout)
+        _require_rate("net.input_dropout", input_dropout)
+        self.input_dropout = Dropout(input_dropout) if input_dropout else nn.Identity()
+        widths = [in_features, *hidden]
+        self.hidden_layers = nn.ModuleList(
+            DenseBlock(below, above, activation, init, norm, dropout) for below, above in pairwise(widths)
+        )
+        self.output = nn.Linear(widths[-1], out_features)
+        INITIALIZERS["glorot_uniform"](self.output)
+
+    def forward(self, x: Tensor, return_activations: bool = False) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
+        """[B, ...] -> logits [B, out_features]; on request also the output of every hidden block by name."""
+        x = self.input_dropout(x.flatten(1))
+        activations = {}
+        for i, block in enumerate(self.hidden_layers):
+            x = block(x)
+            activations[f"hidden_layers.{i}"] = x
+        logits = self.output(x)
+        return (logits, activations) if return_activations else logits
+
+
+def _require_rate(key: str, rate: float) -> None:
+    require(isinstance(rate, int | float) and 0 <= rate < 1, key, rate, f"a share in [0, 1), for example {key}=0.3")

@@ -1,0 +1,49 @@
+"""Where a run's numbers come from: versions, hardware, command, and the data with its checksums."""
+
+import platform
+import shlex
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def environment() -> dict[str, Any]:
+    """What ran where. A value that cannot be known here is absent."""
+    facts = {
+        "command": shlex.join(["python", "-m", "dnnx.train", *sys.argv[1:]]),
+        **{name: version(name) for name in ("dnnx", "torch", "lightning", "hydra-core", "torchmetrics", "numpy")},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": _cpu(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "git_commit": _git_commit(),
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def data_facts(data: Any) -> dict[str, Any]:
+    """Source, checksums, shape, classes and sizes of a data module."""
+    sizes = {split: len(y) for split, (_, y) in data.splits.items()}
+    return {**data.provenance, "in_shape": list(data.in_shape), "class_names": data.class_names, "sizes": sizes}
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())
+
+
+def _git_commit() -> str | None:
+    """The commit of the checkout that this code is in; None for an installed package."""
+    command = ["git", "-C", str(Path(__file__).parent), "log", "-1", "--format=%H", "--", "."]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=5).stdout.strip() or None
+    except (OSError, subprocess.TimeoutExpired):
+        return None

@@ -1,0 +1,104 @@
+"""Tests the best weights of every seed and writes what a finished run says: results.json and predictions."""
+
+import resource
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+import torchmetrics.functional.classification as tm
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from dnnx.callbacks.early_stopping import EarlyStopping
+from dnnx.errors import UserError
+from dnnx.files import write_atomic
+
+NUM_HARDEST = 32
+
+
+def evaluate(logits: Tensor, y: Tensor, survived: list[bool]) -> dict[str, list]:
+    """Metrics of logits [R, N, C] for labels [N]: one value per seed, None for a seed that diverged."""
+    rows = [_metrics(seed_logits, y) if ok else None for seed_logits, ok in zip(logits, survived, strict=True)]
+    names = next(row for row in rows if row is not None)
+    return {name: [row[name] if row else None for row in rows] for name in names}
+
+
+def _metrics(logits: Tensor, y: Tensor) -> dict[str, Any]:
+    """Accuracy, macro precision, recall and F1 (macro over the classes), as torchmetrics defines them."""
+    num_classes = logits.shape[-1]
+    confusion = tm.multiclass_confusion_matrix(logits, y, num_classes)
+    macro = {"num_classes": num_classes, "average": "macro"}
+    return {
+        "loss": torch.nn.functional.cross_entropy(logits.double(), y).item(),
+        "accuracy": (confusion.diagonal().sum() / confusion.sum()).item(),
+        "precision": tm.multiclass_precision(logits, y, **macro).item(),
+        "recall": tm.multiclass_recall(logits, y, **macro).item(),
+        "f1": tm.multiclass_f1_score(logits, y, **macro).item(),
+        "class_accuracy": (confusion.diagonal() / confusion.sum(1)).tolist(),
+        "confusion": confusion.tolist(),
+    }
+
+
+def measure(
+    module: Any, data: Any, seeds: list[int], survived: list[bool]
+) -> tuple[dict[str, list], dict[str, Tensor]]:
+    """The metrics of every split with the module's present weights, and the predictions on the test set."""
+    results: dict[str, list] = {"seeds": seeds}
+    for split, wanted in (("test", None), ("train", ("loss", "accuracy")), ("val", ("loss", "accuracy"))):
+        logits, y = module.predict(data.eval_dataloader(split))
+        metrics = evaluate(logits, y, survived)
+        results |= {f"{split}/{name}": metrics[name] for name in wanted or metrics}
+        if split == "test":
+            probabilities = logits.softmax(-1)
+            ensemble = probabilities[torch.tensor(survived, device=logits.device)].mean(0)
+            results |= {f"ensemble/{name}": [_metrics(ensemble.log(), y)[name]] for name in ("accuracy", "loss")}
+            predictions = {"labels": y, "probabilities": probabilities} | _hardest(ensemble, y, data)
+    return results, predictions
+
+
+def _hardest(ensemble: Tensor, y: Tensor, data: Any) -> dict[str, Tensor]:
+    """The test images whose true class the ensemble finds least probable, as uint8 [K, H, W, channels]."""
+    true = ensemble.gather(1, y[:, None])[:, 0]
+    index = true.topk(min(NUM_HARDEST, len(y)), largest=False).indices
+    images = (data.splits["test"][0][index] * 255).round().to(torch.uint8)
+    return {"hardest_index": index, "hardest_images": images.view(-1, *data.in_shape).permute(0, 2, 3, 1)}
+
+
+def training_facts(stopping: EarlyStopping, elapsed_s: list[float], module: torch.nn.Module) -> dict[str, list]:
+    """What early stopping and the clock say of each seed; `elapsed_s` are seconds at the end of every epoch."""
+    num, last = len(stopping.last_epoch), stopping.last_epoch.tolist()
+    sizes = [(p.numel() // num, p.requires_grad) for p in module.parameters()]
+    return {
+        "epoch/best": [epoch or None for epoch in stopping.best_epoch.tolist()],
+        "epoch/last": last,
+        "epoch/diverged": [epoch or None for epoch in stopping.diverged_epoch.tolist()],
+        "time/fit_s": [elapsed_s[epoch - 1] for epoch in last],
+        "time/epoch_s": [median(b - a for a, b in pairwise([0.0, *elapsed_s[:epoch]])) for epoch in last],
+        "memory/peak_mb": [peak_memory_mb()] * num,
+        "params/total": [sum(size for size, _ in sizes)] * num,
+        "params/trainable": [sum(size for size, trainable in sizes if trainable)] * num,
+    }
+
+
+def peak_memory_mb() -> float:
+    """Peak allocation on the GPU when one is in use, else the peak resident memory of the process."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10  # Linux counts in KiB
+
+
+def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Writes tensors as safetensors, whole or not at all."""
+    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    write_atomic(path, lambda beside: save_file(plain, beside))
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """What `save_tensors` wrote; UserError when the file is anything else."""
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: not readable as safetensors ({error})") from None

@@ -1,0 +1,150 @@
+"""python -m dnnx.train: from a config to tested networks, in a straight line."""
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from rich.markup import escape
+
+from dnnx import config
+from dnnx.cli import command, flatten, run_folder, study_folder
+from dnnx.console import console
+from dnnx.errors import require
+from dnnx.files import link_latest, write_json
+
+
+def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str, list]:
+    """Trains and tests one network per seed; returns what it leaves in `folder`/results.json.
+
+    `study` is the folder that the link `latest` beside it shall point to.
+    """
+    config.check_keys(cfg)
+    seeds = config.parse_seeds(cfg.seeds)
+    if config.finished(cfg, folder):
+        return show(folder)
+
+    from dnnx import provenance, results  # torch from here on
+    from dnnx.callbacks.early_stopping import EarlyStopping
+    from dnnx.callbacks.record import Record, log_hparams
+
+    data, module, trainer = assemble(cfg, seeds, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if study:
+        link_latest(study)
+    config.save_config(cfg, folder / "config.yaml")
+    write_json(folder / "environment.json", provenance.environment())
+    write_json(folder / "data.json", facts := provenance.data_facts(data))
+    announce(cfg, facts, module, trainer)
+
+    fit(trainer, module, data, folder)
+
+    stopping = EarlyStopping.of(trainer)
+    module.replicas.load_stacked(stopping.best_state)
+    metrics, predictions = results.measure(module, data, seeds, stopping.survived(seeds))
+    record = next(callback for callback in trainer.callbacks if isinstance(callback, Record))
+    metrics |= results.training_facts(stopping, record.elapsed_s, module)
+    results.save_tensors(module.replicas.stacked_state(), folder / "model.safetensors")
+    results.save_tensors(predictions, folder / "predictions.safetensors")
+    log_hparams(folder, _settings(cfg), _means(metrics))
+    write_json(folder / "results.json", metrics)
+    return show(folder)
+
+
+def assemble(cfg: DictConfig, seeds: list[int], folder: Path) -> tuple[Any, Any, Any]:
+    """The data module, the LightningModule and the trainer, with everything that a user can get wrong tried."""
+    import torch
+
+    from dnnx.build import build, build_data, build_module, naming
+
+    data = build_data(cfg, seeds)
+    optimizer, scheduler = build("optimizer", cfg.optimizer), build("scheduler", cfg.scheduler)
+    with naming("optimizer"):
+        trial = optimizer([torch.nn.Parameter(torch.zeros(1))])
+    with naming("scheduler"):
+        scheduler(trial)
+    module = build_module(cfg, data, seeds, optimizer=optimizer, scheduler=scheduler)
+    callbacks = [build(f"callbacks.{name}", callback) for name, callback in cfg.callbacks.items()]
+    epochs, devices = cfg.trainer.get("max_epochs"), cfg.trainer.get("devices")
+    require(isinstance(epochs, int) and epochs >= 1, "trainer.max_epochs", epochs, "a whole number of at least 1")
+    require(devices == 1, "trainer.devices", devices, "1: many small networks fill one device, so spread runs instead")
+    trainer = build("trainer", cfg.trainer, callbacks=callbacks, default_root_dir=str(folder))
+    data.to(trainer.strategy.root_device)
+    return data, module, trainer
+
+
+def announce(cfg: DictConfig, facts: dict[str, Any], module: Any, trainer: Any) -> None:
+    """Says what is about to be trained, on what, where."""
+    num = module.replicas.num_replicas
+    params = sum(p.numel() for p in module.parameters()) // num
+    sizes = ", ".join(f"{n:,} {split}" for split, n in facts["sizes"].items())
+    console.print(f"{cfg.name}: {num} networks of {params:,} parameters each, on {trainer.strategy.root_device}")
+    console.print(f"data: {facts['note']}: {sizes}", soft_wrap=True)
+    if facts["warning"]:
+        console.print(f"[bold red]WARNING: {escape(facts['warning'])}", soft_wrap=True)
+
+
+def fit(trainer: Any, module: Any, data: Any, folder: Path) -> None:
+    """Trains until every seed is out of patience; Ctrl-C says how to go on."""
+    try:
+        trainer.fit(module, datamodule=data)
+    except SystemExit:  # how Lightning ends after Ctrl-C
+        raise KeyboardInterrupt(f"stopped; go on with: python -m dnnx.train resume={_relative(folder)}") from None
+
+
+def show(folder: Path) -> dict[str, list]:
+    """Prints the table of a finished run and where everything lies; returns its results."""
+    from dnnx.studies.table import results_table
+
+    metrics = json.loads((folder / "results.json").read_text())
+    source = json.loads((folder / "data.json").read_text())["note"]
+    console.print(results_table(f"{len(metrics['seeds'])} seeds on {source}", metrics))
+    for seed, epoch in zip(metrics["seeds"], metrics["epoch/diverged"], strict=True):
+        if epoch:
+            console.print(f"seed {seed} diverged in epoch {epoch} and counts in no mean")
+    console.print(
+        f"{metrics['time/epoch_s'][0]:.2f} s per epoch, {max(metrics['time/fit_s']) / 60:.1f} min in all, "
+        f"peak memory {metrics['memory/peak_mb'][0]:,.0f} MB\nrun folder: {_relative(folder)}",
+        soft_wrap=True,
+    )
+    return metrics
+
+
+def _settings(cfg: DictConfig) -> dict[str, Any]:
+    """The values that tell runs apart in TensorBoard's HPARAMS tab."""
+    flat = flatten(OmegaConf.to_container(cfg, resolve=True))
+    shown = {key: value for key, value in flat.items() if key.startswith(("net.", "optimizer.", "scheduler.", "data."))}
+    return {key: value if isinstance(value, int | float | str) else str(value) for key, value in shown.items()}
+
+
+def _means(metrics: dict[str, list]) -> dict[str, float]:
+    """Mean over the seeds that have a value."""
+    means = {}
+    for name, values in metrics.items():
+        numbers = [value for value in values if isinstance(value, int | float)]
+        if numbers and name != "seeds":
+            means[name] = sum(numbers) / len(numbers)
+    return means
+
+
+def _relative(folder: Path) -> str:
+    return os.path.relpath(folder) if folder.is_relative_to(Path.cwd()) else str(folder)
+
+
+@command("train")
+def main(cfg: DictConfig) -> None:
+    folder = run_folder()
+    try:
+        if cfg.resume is not None:
+            cfg = config.resumed_config(cfg, folder, HydraConfig.get().overrides.task)
+        train(cfg, folder, study=study_folder())
+    finally:
+        with contextlib.suppress(OSError):
+            os.removedirs(folder)  # only where nothing was written
+
+
+if __name__ == "__main__":
+    main()
