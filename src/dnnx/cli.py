@@ -43,7 +43,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
             if not OmegaConf.has_resolver("dnnx.folder"):
                 OmegaConf.register_new_resolver("dnnx.folder", _folder)
             try:
-                sys.argv += _name_jobs_by_swept_keys(sys.argv[1:])
+                sys.argv[1:] = _name_jobs_by_swept_keys(sys.argv[1:])
                 run()
             except (HydraException, OmegaConfBaseException) as error:
                 failures.append(_say(_explain(error, config_name, sys.argv[1:])))
@@ -81,15 +81,19 @@ def _folder(new: str, resume: str | None) -> str:
     return str(Path(resume).resolve())
 
 
-def _name_jobs_by_swept_keys(arguments: Sequence[str]) -> list[str]:
-    """The override that keeps what is the same in all jobs of a sweep out of their folder names."""
-    keys = [argument for argument in arguments if not argument.startswith("-") and "=" in argument]
+def _name_jobs_by_swept_keys(arguments: list[str]) -> list[str]:
+    """The arguments, and the override that keeps what is the same in all jobs of a sweep out of their folders' names."""
+    places = [i for i, argument in enumerate(arguments) if not argument.startswith("-") and "=" in argument]
     try:
-        overrides = OverridesParser.create().parse_overrides(keys)
+        overrides = OverridesParser.create().parse_overrides([arguments[i] for i in places])
     except HydraException:
-        return []  # Hydra will say what is wrong with it
+        return arguments  # Hydra will say what is wrong with it
     fixed = [override.key_or_group for override in overrides if not override.is_sweep_override()]
-    return [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(fixed)}]"] if fixed else []
+    if not fixed:
+        return arguments
+    after = places[-1] + 1
+    names = f"hydra.job.config.override_dirname.exclude_keys=[{','.join(fixed)}]"
+    return [*arguments[:after], names, *arguments[after:]]
 
 
 def _say(message: str) -> str:

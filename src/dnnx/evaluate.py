@@ -1,6 +1,5 @@
 """python -m dnnx.evaluate: tests the saved best weights of a run again, and says whether the numbers are the same."""
 
-import json
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -9,6 +8,7 @@ from dnnx import config
 from dnnx.cli import command
 from dnnx.console import console
 from dnnx.errors import UserError, require
+from dnnx.files import read_json
 
 TOLERANCE = 1e-5  # another device or thread count rounds differently
 
@@ -27,9 +27,9 @@ def evaluate(cfg: DictConfig) -> dict[str, list]:
     from dnnx.build import build_data, build_module, choose_device
     from dnnx.studies.table import results_table
 
-    saved = json.loads((folder / "results.json").read_text())
+    saved, then = read_json(folder / "results.json"), read_json(folder / "data.json")
     data = build_data(run, saved["seeds"])
-    _require_same_data(data.provenance, json.loads((folder / "data.json").read_text()))
+    _require_same_data(data.provenance, then)
     module = build_module(run, data, saved["seeds"])
     module.replicas.load_stacked(results.load_tensors(folder / "model.safetensors"))
     data.to(choose_device(cfg.accelerator))

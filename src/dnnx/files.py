@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dnnx.errors import UserError
+
 
 def write_atomic(path: Path, write: Callable[[Path], Any]) -> None:
     """Lets `write` fill a file beside `path`, then renames it; a death in between leaves `path` as it was."""
@@ -23,6 +25,14 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """What `write_json` wrote; UserError when the file is anything else."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not readable JSON ({error})") from None
 
 
 def link_latest(folder: Path) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.utils._pytree import tree_map
 
+from dnnx.batched import make_batched
 from dnnx.errors import UserError
 from dnnx.seeding import derive
 
@@ -16,7 +17,8 @@ class Replicas(nn.Module):
     """Stacks R networks built by `build`, the r-th from `seeds[r]` alone.
 
     Parameters and buffers keep the names of a single network, with a leading axis R. A single network
-    (R = 1) runs as it is, without vmap; `stacked_state` shows the leading axis all the same.
+    (R = 1) runs as it is; `stacked_state` shows the leading axis all the same. Several run through the layers
+    of dnnx.batched, or through vmap where a net has others.
     """
 
     def __init__(self, build: Callable[[], nn.Module], seeds: Sequence[int]):
@@ -26,17 +28,20 @@ class Replicas(nn.Module):
         self.net = nets[0]
         if self.num_replicas > 1:
             _replace(self.net, *stack_module_state(nets))
+            self.batched = make_batched(self.net)
 
     def forward(self, x: Tensor, shared: bool = False, **kwargs: Any) -> Any:
         """Inputs [R, B, ...], or one batch [B, ...] for all when `shared`; outputs [R, B, ...]."""
         if self.num_replicas == 1:
             return tree_map(lambda out: out[None], self.net(x if shared else x[0], **kwargs))
+        if self.batched:
+            return self.net(x, **kwargs)
 
-        def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> Any:
-            return functional_call(self.net, (parameters, buffers), (x,), kwargs)
+        def one(state: dict[str, Tensor], x: Tensor) -> Any:
+            return functional_call(self.net, state, (x,), kwargs)
 
-        state = dict(self.net.named_parameters()), dict(self.net.named_buffers())
-        return vmap(one, in_dims=(0, 0, None if shared else 0))(*state, x)
+        state = {**dict(self.net.named_parameters()), **dict(self.net.named_buffers())}
+        return vmap(one, in_dims=(0, None if shared else 0))(state, x)
 
     def stacked_state(self) -> dict[str, Tensor]:
         """The network's state by its own names, each tensor [R, ...] and sharing memory with the replicas."""

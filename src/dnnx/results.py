@@ -30,13 +30,12 @@ def _metrics(logits: Tensor, y: Tensor) -> dict[str, Any]:
     """Accuracy, macro precision, recall and F1 (macro over the classes), as torchmetrics defines them."""
     num_classes = logits.shape[-1]
     confusion = tm.multiclass_confusion_matrix(logits, y, num_classes)
-    macro = {"num_classes": num_classes, "average": "macro"}
     return {
         "loss": torch.nn.functional.cross_entropy(logits.double(), y).item(),
         "accuracy": (confusion.diagonal().sum() / confusion.sum()).item(),
-        "precision": tm.multiclass_precision(logits, y, **macro).item(),
-        "recall": tm.multiclass_recall(logits, y, **macro).item(),
-        "f1": tm.multiclass_f1_score(logits, y, **macro).item(),
+        "precision": tm.multiclass_precision(logits, y, num_classes, average="macro").item(),
+        "recall": tm.multiclass_recall(logits, y, num_classes, average="macro").item(),
+        "f1": tm.multiclass_f1_score(logits, y, num_classes, average="macro").item(),
         "class_accuracy": (confusion.diagonal() / confusion.sum(1)).tolist(),
         "confusion": confusion.tolist(),
     }

@@ -1,7 +1,6 @@
 """python -m dnnx.train: from a config to tested networks, in a straight line."""
 
 import contextlib
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from dnnx import config
 from dnnx.cli import command, flatten, run_folder, study_folder
 from dnnx.console import console
 from dnnx.errors import require
-from dnnx.files import link_latest, write_json
+from dnnx.files import link_latest, read_json, write_json
 
 
 def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str, list]:
@@ -49,7 +48,7 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
     metrics |= results.training_facts(stopping, record.elapsed_s, module)
     results.save_tensors(module.replicas.stacked_state(), folder / "model.safetensors")
     results.save_tensors(predictions, folder / "predictions.safetensors")
-    log_hparams(folder, _settings(cfg), _means(metrics))
+    log_hparams(folder, _settings(cfg), _finals(metrics))
     write_json(folder / "results.json", metrics)
     return show(folder)
 
@@ -59,6 +58,7 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path) -> tuple[Any, Any,
     import torch
 
     from dnnx.build import build, build_data, build_module, naming
+    from dnnx.callbacks.early_stopping import EarlyStopping
 
     data = build_data(cfg, seeds)
     optimizer, scheduler = build("optimizer", cfg.optimizer), build("scheduler", cfg.scheduler)
@@ -72,6 +72,7 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path) -> tuple[Any, Any,
     require(isinstance(epochs, int) and epochs >= 1, "trainer.max_epochs", epochs, "a whole number of at least 1")
     require(devices == 1, "trainer.devices", devices, "1: many small networks fill one device, so spread runs instead")
     trainer = build("trainer", cfg.trainer, callbacks=callbacks, default_root_dir=str(folder))
+    EarlyStopping.of(trainer)
     data.to(trainer.strategy.root_device)
     return data, module, trainer
 
@@ -99,8 +100,8 @@ def show(folder: Path) -> dict[str, list]:
     """Prints the table of a finished run and where everything lies; returns its results."""
     from dnnx.studies.table import results_table
 
-    metrics = json.loads((folder / "results.json").read_text())
-    source = json.loads((folder / "data.json").read_text())["note"]
+    metrics = read_json(folder / "results.json")
+    source = read_json(folder / "data.json")["note"]
     console.print(results_table(f"{len(metrics['seeds'])} seeds on {source}", metrics))
     for seed, epoch in zip(metrics["seeds"], metrics["epoch/diverged"], strict=True):
         if epoch:
@@ -120,14 +121,14 @@ def _settings(cfg: DictConfig) -> dict[str, Any]:
     return {key: value if isinstance(value, int | float | str) else str(value) for key, value in shown.items()}
 
 
-def _means(metrics: dict[str, list]) -> dict[str, float]:
-    """Mean over the seeds that have a value."""
-    means = {}
+def _finals(metrics: dict[str, list]) -> dict[str, float]:
+    """The final values beside those settings: mean over the seeds that have one, of what has no curve."""
+    finals = {}
     for name, values in metrics.items():
         numbers = [value for value in values if isinstance(value, int | float)]
-        if numbers and name != "seeds":
-            means[name] = sum(numbers) / len(numbers)
-    return means
+        if numbers and name.startswith(("test/", "ensemble/", "epoch/", "time/")):
+            finals[name] = sum(numbers) / len(numbers)
+    return finals
 
 
 def _relative(folder: Path) -> str:

@@ -27,7 +27,7 @@ class Checkpoint(pl.Callback):
         )  # fmt: skip
         self.every_n_epochs = every_n_epochs
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         self.folder = Path(trainer.default_root_dir) / "checkpoints"
         self.folder.mkdir(exist_ok=True)
         if (last := self.folder / "last.ckpt").exists():
@@ -35,13 +35,13 @@ class Checkpoint(pl.Callback):
             trainer.should_stop = not bool(EarlyStopping.of(trainer).active.any())
         self.saved_epoch = trainer.current_epoch
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         self._save(trainer, pl_module)
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         self._save(trainer, pl_module)
 
-    def _save(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def _save(self, trainer: Any, pl_module: Any) -> None:
         epoch = trainer.current_epoch
         if epoch == self.saved_epoch:
             return
@@ -68,7 +68,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not a readable checkpoint ({reason}); delete it to start this run anew") from None
 
 
-def restore(trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+def restore(trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
     """Puts weights, optimizers, schedulers, callbacks and counters back to where `checkpoint` left them.
 
     Lightning's own `ckpt_path` replays part of the epoch that ended, and skips the scheduler's step in it.

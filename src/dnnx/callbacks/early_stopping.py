@@ -27,13 +27,13 @@ class EarlyStopping(pl.Callback):
         self.patience = patience
 
     @staticmethod
-    def of(trainer: pl.Trainer) -> "EarlyStopping":
+    def of(trainer: Any) -> "EarlyStopping":
         """The one in this trainer, which the callbacks after it and the results read."""
         found = [callback for callback in trainer.callbacks if isinstance(callback, EarlyStopping)]
         require(len(found) == 1, "callbacks.early_stopping", len(found), "one is needed; patience=1000 never stops")
         return found[0]
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         num = pl_module.replicas.num_replicas
         self.best_state = _to_cpu(pl_module.replicas.stacked_state())
         self.best_loss = torch.full((num,), torch.inf)
@@ -42,7 +42,7 @@ class EarlyStopping(pl.Callback):
         self.diverged_epoch = torch.zeros(num, dtype=torch.int64)  # 0: it did not
         self.active = torch.ones(num, dtype=torch.bool)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         epoch = trainer.current_epoch + 1
         self.metrics = _to_cpu(pl_module.epoch_metrics)
         loss = self.metrics["val/loss"]

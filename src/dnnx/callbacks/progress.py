@@ -16,7 +16,7 @@ REFRESH_S = 0.5
 class Progress(pl.Callback):
     """Epochs, time left to the last possible epoch, and mean validation accuracy of the active seeds."""
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         self.status = ""
         self.shown = self.started = time.monotonic()
         self.first_epoch = trainer.current_epoch
@@ -29,12 +29,12 @@ class Progress(pl.Callback):
         self._show(trainer, trainer.current_epoch)
         self.bar.start()
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if console.is_terminal and time.monotonic() - self.shown > REFRESH_S:
             self.shown = time.monotonic()
             self._show(trainer, trainer.current_epoch + batch_idx / trainer.num_training_batches)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         epoch, stopping = trainer.current_epoch + 1, EarlyStopping.of(trainer)
         counted = stopping.counted
         accuracy, loss = (stopping.metrics[name][counted].mean() for name in ("val/accuracy", "val/loss"))
@@ -45,11 +45,11 @@ class Progress(pl.Callback):
             seconds = (time.monotonic() - self.started) / (epoch - self.first_epoch)
             console.print(f"epoch {epoch}/{trainer.max_epochs}  {self.status}  {seconds:.1f} s/epoch", soft_wrap=True)
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         self.bar.stop()
 
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         self.bar.stop()
 
-    def _show(self, trainer: pl.Trainer, epochs: float) -> None:
+    def _show(self, trainer: Any, epochs: float) -> None:
         self.bar.update(self.task, completed=epochs, epoch=f"{int(epochs)}/{trainer.max_epochs}", status=self.status)

@@ -20,16 +20,16 @@ class Record(pl.Callback):
     def __init__(self) -> None:
         self.elapsed_s: list[float] = []  # of fitting, at the end of every epoch; interruptions left out
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         folder = Path(trainer.default_root_dir)
         self.path = folder / "metrics.csv"
         keep_epochs(self.path, trainer.current_epoch)
         self.writer = SummaryWriter(str(folder), purge_step=trainer.current_epoch + 1)
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         self.started = time.perf_counter()
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         self.elapsed_s.append(sum(self.elapsed_s[-1:]) + time.perf_counter() - self.started)
         epoch, stopping = trainer.current_epoch + 1, EarlyStopping.of(trainer)
         seeds = [seed for seed, counts in zip(pl_module.hparams["seeds"], stopping.counted, strict=True) if counts]
@@ -44,10 +44,10 @@ class Record(pl.Callback):
         with self.path.open("a") as file:
             file.write("".join(rows))
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         self.writer.close()
 
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         self.writer.close()
 
     def state_dict(self) -> dict[str, Any]:

@@ -41,6 +41,8 @@ class MNIST04(pl.LightningDataModule):
         self.num_classes = NUM_CLASSES
         self.class_names = source.class_names[:NUM_CLASSES]
         self.provenance = {name: getattr(source, name) for name in ("source", "note", "warning", "files")}
+        complete = all(len(y.unique()) == NUM_CLASSES for _, y in self.splits.values())
+        require(complete, "data.source", self.source, "train, val and test must each hold all of the digits 0 to 4")
         n = len(self.splits["train"][0])
         require(
             isinstance(self.batch_size, int) and 1 <= self.batch_size <= n, "data.batch_size", self.batch_size,

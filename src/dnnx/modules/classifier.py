@@ -20,6 +20,9 @@ class Classifier(pl.LightningModule):
     maps `train/loss`, `train/accuracy`, `val/loss`, `val/accuracy` to tensors [R].
     """
 
+    train_sums: Tensor
+    val_sums: Tensor
+
     def __init__(
         self,
         in_features: int,

@@ -14,11 +14,9 @@ NORMS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 
 
 class DenseBlock(nn.Sequential):
-    """linear, [norm], activation, [dropout]: [B, in_features] -> [B, out_features]."""
+    """linear, [norm], activation: [B, in_features] -> [B, out_features]."""
 
-    def __init__(
-        self, in_features: int, out_features: int, activation: str, init: str, norm: str | None, dropout: float
-    ):
+    def __init__(self, in_features: int, out_features: int, activation: str, init: str, norm: str | None):
         linear = nn.Linear(in_features, out_features)
         choose("net.init", init, INITIALIZERS)(linear)
         super().__init__()
@@ -26,8 +24,6 @@ class DenseBlock(nn.Sequential):
         if norm is not None:
             self.norm = choose("net.norm", norm, NORMS)(out_features)
         self.activation = choose("net.activation", activation, ACTIVATIONS)()
-        if dropout:
-            self.dropout = Dropout(dropout)
 
 
 class DenseNet(nn.Module):
@@ -53,17 +49,21 @@ class DenseNet(nn.Module):
         require(bool(valid), "net.hidden", hidden, "a list of widths of at least 1, for example net.hidden=[100,100]")
         _require_rate("net.dropout", dropout)
         _require_rate("net.input_dropout", input_dropout)
-        self.input_dropout = Dropout(input_dropout) if input_dropout else nn.Identity()
         widths = [in_features, *hidden]
         self.hidden_layers = nn.ModuleList(
-            DenseBlock(below, above, activation, init, norm, dropout) for below, above in pairwise(widths)
+            DenseBlock(below, above, activation, init, norm) for below, above in pairwise(widths)
         )
         self.output = nn.Linear(widths[-1], out_features)
         INITIALIZERS["glorot_uniform"](self.output)
+        # Dropout draws its keys last, so that the initial weights are those of the same net without it.
+        self.input_dropout = Dropout(input_dropout) if input_dropout else nn.Identity()
+        if dropout:
+            for block in self.hidden_layers:
+                block.add_module("dropout", Dropout(dropout))
 
     def forward(self, x: Tensor, return_activations: bool = False) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
-        """[B, ...] -> logits [B, out_features]; on request also the output of every hidden block by name."""
-        x = self.input_dropout(x.flatten(1))
+        """[B, in_features] -> logits [B, out_features]; on request also the output of every hidden block by name."""
+        x = self.input_dropout(x)
         activations = {}
         for i, block in enumerate(self.hidden_layers):
             x = block(x)

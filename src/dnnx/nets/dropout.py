@@ -5,19 +5,16 @@ from torch import Tensor, nn
 
 
 def random_bits(key: Tensor, call: Tensor, shape: torch.Size) -> Tensor:
-    """Uniform int32 in [0, 2**31) of `shape`: a counter-based stream, equal on CPU and CUDA.
+    """Uniform integers in [0, 2**31) of `shape`: a counter-based stream, equal on CPU and CUDA.
 
-    Each position is mixed by the 32-bit hash "lowbias32" (Wellons 2018), once with the call number and
-    once with the key.
+    SplitMix64 (Steele et al. 2014): position and call number step by odd 64-bit constants from the key, and
+    two rounds of its finalizer mix them; the high bits of the last product are the random ones.
     """
-    position = torch.arange(shape.numel(), dtype=torch.int32, device=key.device).view(shape)
-    return _mix(_mix(position ^ _mix(call)) ^ key) & 0x7FFFFFFF
-
-
-def _mix(x: Tensor) -> Tensor:
-    x = (x ^ (x >> 16 & 0xFFFF)) * 0x7FEB352D
-    x = (x ^ (x >> 15 & 0x1FFFF)) * (0x846CA68B - 2**32)
-    return x ^ (x >> 16 & 0xFFFF)
+    position = torch.arange(shape.numel(), device=key.device).view(shape)
+    x = position * (0x9E3779B97F4A7C15 - 2**64) + (key + call * (0xD1B54A32D192ED03 - 2**64))
+    x = (x ^ x >> 30) * (0xBF58476D1CE4E5B9 - 2**64)
+    x = (x ^ x >> 27) * (0x94D049BB133111EB - 2**64)
+    return (x >> 33) + 2**30
 
 
 class Dropout(nn.Module):
@@ -33,15 +30,15 @@ class Dropout(nn.Module):
     def __init__(self, p: float):
         super().__init__()
         self.p = p
-        self.register_buffer("key", torch.randint(2**31, (), dtype=torch.int32))
-        self.register_buffer("call", torch.zeros((), dtype=torch.int32))
+        self.register_buffer("key", torch.randint(2**63 - 1, ()))
+        self.register_buffer("call", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return x
         self.call += 1
         kept = random_bits(self.key, self.call, x.shape) >= int(self.p * 2**31)
-        return x * kept / (1 - self.p)
+        return x * (kept.to(x.dtype) / (1 - self.p))
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

@@ -1,0 +1,39 @@
+# Every task of the project; `make` alone lists them.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "dnnx needs Python 3.11 to 3.13: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+.PHONY: setup
+setup: .venv/installed ## make .venv with the package and all it needs (5 GB, a few minutes)
+
+.PHONY: demo
+demo: setup ## train DenseNet5 on the digits 0-4, five seeds at once, and show the results
+	$(BIN)/python -m dnnx.train +exp=dense5
+
+.PHONY: test
+test: setup ## run the tests; those on real data need DNNX_DATA_DIR
+	$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: setup ## check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+.PHONY: tensorboard
+tensorboard: setup ## look at the curves of every run in outputs/
+	$(BIN)/tensorboard --logdir outputs --host localhost
+
+.PHONY: clean
+clean: ## remove what was installed and cached, but no outputs
+	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.PHONY: help
+help: ## list these targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1|\2/' | column -t -s '|'

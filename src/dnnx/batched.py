@@ -1,0 +1,66 @@
+"""Layers of R networks at once, [R, B, features] in and out: for small nets half the time of vmap."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dnnx.nets.dropout import Dropout, random_bits
+
+
+class BatchedLinear(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.expand(len(self.weight), *x.shape[-2:])  # one batch may be for all
+        return torch.baddbmm(self.bias[:, None], x, self.weight.transpose(1, 2))
+
+
+class BatchedBatchNorm1d(nn.BatchNorm1d):
+    """Every feature of every replica is a channel of one batch norm."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        if self.training:
+            self.num_batches_tracked += 1
+        channels = x.transpose(0, 1).flatten(1)
+        mean, var, weight, bias = (v.flatten() for v in (self.running_mean, self.running_var, self.weight, self.bias))
+        out = F.batch_norm(channels, mean, var, weight, bias, self.training, self.momentum or 0.0, self.eps)
+        return out.view(x.shape[1], len(x), -1).transpose(0, 1)
+
+
+class BatchedLayerNorm(nn.LayerNorm):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, self.normalized_shape, eps=self.eps) * self.weight[:, None] + self.bias[:, None]
+
+
+class BatchedDropout(Dropout):
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        self.call += 1
+        bits = random_bits(self.key[:, None, None], self.call[:, None, None], x.shape[1:])
+        return x * (bits >= int(self.p * 2**31)) / (1 - self.p)
+
+
+BATCHED: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Linear: BatchedLinear,
+    nn.BatchNorm1d: BatchedBatchNorm1d,
+    nn.LayerNorm: BatchedLayerNorm,
+    Dropout: BatchedDropout,
+}
+ELEMENTWISE = (
+    nn.Identity, nn.ELU, nn.ReLU, nn.LeakyReLU, nn.SELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid,
+)  # fmt: skip
+
+
+def make_batched(net: nn.Module) -> bool:
+    """Turns the layers of `net`, whose state is stacked, into those above; False where it has any other layer.
+
+    Parameters keep their names. The net's own forward may only pass tensors through its layers.
+    """
+    leaves = [module for module in net.modules() if not any(True for _ in module.children())]
+    if not all(type(leaf) in BATCHED or isinstance(leaf, ELEMENTWISE) for leaf in leaves):
+        return False
+    for leaf in leaves:
+        leaf.__class__ = BATCHED.get(type(leaf), type(leaf))
+    return True

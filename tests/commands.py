@@ -1,0 +1,36 @@
+"""How the tests run dnnx: in this process from overrides, or as a user would in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+from dnnx.cli import CONF
+
+SMOKE = ["+exp=dense5", "+debug=smoke"]  # two seeds, three epochs, on the bundled digits
+
+
+def compose(*overrides: str, name: str = "train") -> DictConfig:
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return hydra.compose(name, list(overrides))
+
+
+def python(code: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs Python code in a process of its own with `cwd` as the current folder."""
+    env = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    return subprocess.run([sys.executable, "-c", code], cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
+
+
+def command(module: str, *arguments: str, cwd: Path, before: str = "") -> subprocess.CompletedProcess[str]:
+    """Runs `python -m dnnx.<module> <arguments>`, with the code `before` run first in the same process."""
+    argv = [f"dnnx.{module}", *arguments]
+    run = f"import runpy, sys; sys.argv = {argv!r}; runpy.run_module('dnnx.{module}', run_name='__main__')"
+    return python(f"{before}\n{run}", cwd)
+
+
+def measured(results: dict) -> dict:
+    """The results that must be the same in every run of one command: all but times and memory."""
+    return {name: values for name, values in results.items() if not name.startswith(("time/", "memory/"))}

@@ -1,0 +1,71 @@
+"""The command line answers at once, finds conf/ anywhere, and ends a user's mistake in one line."""
+
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+from commands import command, python
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["optmizer.lr=1"]], ids=" ".join)
+def test_help_config_and_misspelt_keys_need_no_torch(arguments: list[str], tmp_path: Path) -> None:
+    code = f"""
+import sys
+sys.argv = ["dnnx.train", *{arguments!r}]
+from dnnx.train import main
+try:
+    main()
+except SystemExit:
+    pass
+print("heavy:", {{"torch", "lightning", "sklearn", "scipy", "pandas"}} & set(sys.modules))
+"""
+    started = time.perf_counter()
+    done = python(code, tmp_path)
+    print(f"answered in {time.perf_counter() - started:.1f} s")
+    assert done.stdout.endswith("heavy: set()\n"), done.stdout + done.stderr
+
+
+def test_a_misspelt_key_names_near_misses(tmp_path: Path) -> None:
+    done = command("train", "optimizer.lrr=1", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: optimizer.lrr: there is no such key; did you mean optimizer.lr")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ("+exp=dens5", "exp=dens5: choose one of dense5"),
+        ("net=dense", "net=dense: choose one of dense5"),
+        ("resume=nowhere", "resume=nowhere: there is no such folder"),
+        ("seeds", "missing EQUAL"),
+    ],
+)
+def test_what_hydra_cannot_compose_is_one_line(argument: str, says: str, tmp_path: Path) -> None:
+    done = command("train", argument, cwd=tmp_path)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wheel_carries_conf_and_runs_from_another_folder(tmp_path: Path) -> None:
+    repository = Path(__file__).parents[1]
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=repository, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    code = """
+import sys
+sys.argv = ["dnnx.train", "+exp=dense5", "--cfg", "job"]
+import dnnx.train
+assert "installed" in dnnx.train.__file__
+dnnx.train.main()
+"""
+    done = python(code, elsewhere, PYTHONPATH=str(tmp_path / "installed"))
+    assert "name: dense5" in done.stdout, done.stderr

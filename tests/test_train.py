@@ -1,0 +1,251 @@
+"""A training run from config to run folder: what it leaves, that it repeats, and that nothing kills it for good."""
+
+import csv
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from commands import SMOKE, command, compose, measured
+from omegaconf import OmegaConf
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from dnnx.errors import UserError
+from dnnx.train import train
+
+Run = Callable[..., tuple[dict, Path]]
+LONGER = [*SMOKE, "trainer.max_epochs=5", "net.dropout=0.2", "net.norm=batch", "scheduler=exponential"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Trains in this process with the smoke overrides and more, in a new folder: (results, folder)."""
+
+    def start(*overrides: str) -> tuple[dict, Path]:
+        folder = tmp_path / f"run{len(list(tmp_path.iterdir()))}"
+        return train(compose(*SMOKE, *overrides), folder), folder
+
+    return start
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_leaves_what_is_documented(run: Run) -> None:
+    results, folder = run("callbacks.checkpoint.every_n_epochs=2")
+    document = (Path(__file__).parents[1] / "docs" / "run-folder.md").read_text()
+    left = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    events = {name for name in left if name.startswith("events.out.tfevents")}
+    checkpoints = {f"checkpoints/{name}.ckpt" for name in ("last", "best", "epoch_2")}
+    files = {"config.yaml", "environment.json", "data.json", "metrics.csv", "results.json"}
+    assert left - events == files | checkpoints | {"predictions.safetensors", "model.safetensors"}
+    assert all(f"`{name}`" in document for name in files)
+    assert all(f"`{name}`" in document for name in results), set(results)
+    assert all(len(values) == 2 for name, values in results.items() if not name.startswith("ensemble/"))
+
+
+def test_metrics_csv_has_every_epoch_of_every_active_seed_once(run: Run) -> None:
+    results, folder = run()
+    found = [(int(row["epoch"]), f"{row['split']}/{row['metric']}", int(row["seed"])) for row in rows(folder)]
+    names = ["train/loss", "train/accuracy", "val/loss", "val/accuracy", "time/elapsed_s"]
+    lasts = zip(results["seeds"], results["epoch/last"], strict=True)
+    expected = [(epoch, name, seed) for seed, last in lasts for epoch in range(1, last + 1) for name in names]
+    assert sorted(found) == sorted(expected)
+
+
+def test_the_best_epoch_is_that_of_least_validation_loss_in_metrics_csv(run: Run) -> None:
+    results, folder = run()
+    for seed, best, loss in zip(results["seeds"], results["epoch/best"], results["val/loss"], strict=True):
+        curve = {
+            int(row["epoch"]): float(row["value"])
+            for row in rows(folder)
+            if (row["split"], row["metric"], row["seed"]) == ("val", "loss", str(seed))
+        }
+        assert best == min(curve, key=lambda epoch: curve[epoch])
+        assert loss == pytest.approx(curve[best], rel=1e-5)
+
+
+def test_tensorboard_shows_mean_and_spread_by_epoch_and_one_hparams_entry(run: Run) -> None:
+    _, folder = run()
+    events = EventAccumulator(str(folder)).Reload()
+    values = [
+        float(row["value"])
+        for row in rows(folder)
+        if (row["epoch"], row["split"], row["metric"]) == ("2", "val", "loss")
+    ]
+    assert [event.step for event in events.Scalars("val/loss")] == [1, 2, 3]
+    assert events.Scalars("val/loss")[1].value == pytest.approx(sum(values) / 2)
+    assert events.Scalars("band/val/loss/low")[1].value == pytest.approx(min(values))
+    assert "_hparams_/session_start_info" in events.summary_metadata
+    assert "test/accuracy" in events.Tags()["scalars"]
+
+
+def test_the_same_command_twice_gives_the_same_results(run: Run) -> None:
+    assert measured(run()[0]) == measured(run()[0])
+
+
+def test_a_seed_among_others_equals_that_seed_alone(run: Run) -> None:
+    several, _ = run("seeds=[3,7,5]", "net.norm=batch")
+    alone, _ = run("seeds=[7]", "net.norm=batch")
+    assert alone["epoch/best"] == several["epoch/best"][1:2]
+    assert alone["test/loss"] == pytest.approx(several["test/loss"][1:2], rel=5e-3)
+    assert alone["test/confusion"] == several["test/confusion"][1:2]
+
+
+def test_every_file_loads_without_pickle(run: Run) -> None:
+    _, folder = run("callbacks.checkpoint.every_n_epochs=1")
+    checkpoints = list((folder / "checkpoints").iterdir())
+    assert len(checkpoints) == 5
+    for path in checkpoints:
+        torch.load(path, weights_only=True)
+    best = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    for name, value in load_file(folder / "model.safetensors").items():
+        assert torch.equal(value, best[f"replicas.net.{name}"])
+
+
+DIE = """
+import os, signal
+from dnnx.data import loaders
+plain = loaders.TrainBatches.__iter__
+def dying(self):
+    for i, batch in enumerate(plain(self)):
+        if self.epoch() == {epoch} and i == 5:
+            os.kill(os.getpid(), signal.{signal})
+        yield batch
+loaders.TrainBatches.__iter__ = dying
+"""
+
+
+def test_a_run_killed_in_mid_epoch_and_resumed_ends_as_if_left_alone(tmp_path: Path) -> None:
+    killed = command("train", *LONGER, cwd=tmp_path, before=DIE.format(epoch=3, signal="SIGKILL"))
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    latest = tmp_path / "outputs" / "dense5" / "latest"
+    assert not (latest / "results.json").exists()
+    resumed = command("train", "resume=outputs/dense5/latest", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    undisturbed = command("train", *LONGER, "name=undisturbed", cwd=tmp_path)
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    other = tmp_path / "outputs" / "undisturbed" / "latest"
+    assert measured(json.loads((latest / "results.json").read_text())) == measured(
+        json.loads((other / "results.json").read_text())
+    )
+    values = [[row for row in rows(folder) if row["split"] != "time"] for folder in (latest, other)]
+    assert values[0] == values[1]
+    assert len({path.resolve() for path in latest.parent.iterdir()}) == 1, "the resume made a folder of its own"
+
+
+def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
+    stopped = command("train", *LONGER, cwd=tmp_path, before=DIE.format(epoch=2, signal="SIGINT"))
+    assert stopped.returncode == 130
+    folder = os.readlink(tmp_path / "outputs" / "dense5" / "latest")
+    assert f"python -m dnnx.train resume=outputs/dense5/{folder}" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+
+
+def test_a_finished_run_goes_on_only_when_more_epochs_are_asked_for(run: Run) -> None:
+    results, folder = run()
+    assert train(compose(*SMOKE), folder) == results
+    more = train(compose(*SMOKE, "trainer.max_epochs=5"), folder)
+    at_once, _ = run("trainer.max_epochs=5")
+    assert measured(more) == measured(at_once)
+
+
+def test_resume_refuses_another_config_and_names_the_keys(tmp_path: Path) -> None:
+    folder = tmp_path / "outputs" / "made"
+    train(compose(*SMOKE), folder)
+    done = command("train", *SMOKE, "net.dropout=0.4", "resume=outputs/made", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "net.dropout (0.0 there, 0.4 here)" in done.stderr
+    assert "type only resume=outputs/made" in done.stderr
+
+
+def test_a_seed_that_diverges_is_marked_and_the_others_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dnnx.modules import classifier
+
+    plain = classifier.cross_entropy
+
+    def diverging(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        loss = plain(logits, y)
+        diverging.steps += len(logits) == 2 and logits.requires_grad  # type: ignore[attr-defined]
+        return loss * torch.tensor([[1.0], [torch.inf]]) if diverging.steps > 30 else loss  # type: ignore[attr-defined]
+
+    diverging.steps = 0  # type: ignore[attr-defined]
+    monkeypatch.setattr(classifier, "cross_entropy", diverging)
+    results, folder = run()
+    assert results["epoch/diverged"] == [None, 2]
+    assert results["test/accuracy"][1] is None
+    assert results["test/accuracy"][0] > 0.8
+    assert results["ensemble/accuracy"] == results["test/accuracy"][:1]
+    assert max(int(row["epoch"]) for row in rows(folder) if row["seed"] == "1") == 2
+
+
+def test_a_run_in_which_all_seeds_diverge_fails_and_says_when(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"every seed diverged.*seed 0 in epoch 1.*lower optimizer.lr"):
+        run("optimizer=sgd", "optimizer.lr=1e12")
+    assert not list(tmp_path.rglob("results.json"))
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("seeds=0", "seeds=0: a count of at least 1"),
+        ("seeds=[1,1]", "seeds=.* different whole numbers"),
+        ("seeds=abc", "seeds=abc"),
+        ("net.dropout=1.0", r"net.dropout=1.0: a share in \[0, 1\)"),
+        ("net.dropout=-0.1", r"net.dropout=-0.1"),
+        ("net.input_dropout=x", r"net.input_dropout=x"),
+        ("net.activation=elo", "net.activation=elo: choose one of .*did you mean elu"),
+        ("net.init=xavier", "net.init=xavier: choose one of he_normal"),
+        ("net.norm=group", "net.norm=group: choose one of batch, layer"),
+        ("net.hidden=[]", r"net.hidden=\[\]: a list of widths"),
+        ("net.hidden=[10,0]", r"net.hidden="),
+        ("+net.depth=3", "net.depth: there is no such key"),
+        ("data.batch_size=0", "data.batch_size=0: a whole number from 1 to the 633 training images"),
+        ("data.batch_size=634", "data.batch_size=634"),
+        ("data.batch_size=1.5", "data.batch_size=1.5"),
+        ("data.source=mnits", "data.source=mnits: choose one of auto, mnist, digits; did you mean mnist"),
+        ("optimizer.lr=-1", "optimizer: Invalid learning rate: -1"),
+        (
+            "optimizer._target_=os.system",
+            "optimizer._target_=os.system: the path of a class or function",
+        ),
+        ("optimizer._target_=torch.optim.Adamm", "optimizer._target_=torch.optim.Adamm"),
+        ("trainer.max_epochs=0", "trainer.max_epochs=0"),
+        ("trainer.devices=2", "trainer.devices=2: 1: many small networks fill one device"),
+        ("trainer.accelerator=abacus", "trainer: .*abacus"),
+        ("callbacks.early_stopping.patience=0", "callbacks.early_stopping.patience=0"),
+        ("callbacks.checkpoint.every_n_epochs=0", "callbacks.checkpoint.every_n_epochs=0"),
+        ("~callbacks.early_stopping", "callbacks.early_stopping=0: one is needed"),
+        ("+callbacks.extra.size=1", "callbacks.extra._target_=None"),
+        ("+optmizer.lr=1", "optmizer: there is no such key; did you mean optimizer"),
+        ("+paths.cache=x", "paths.cache: there is no such key"),
+    ],
+)
+def test_a_bad_value_is_one_line_and_leaves_nothing(override: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=says) as error:
+        train(compose(*SMOKE, override), tmp_path / "run")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_cuda_trains_on_the_device_without_copies_per_step(run: Run) -> None:
+    with torch.profiler.profile() as profile:
+        on_gpu, _ = run("trainer.accelerator=cuda")
+    copies = sum(event.count for event in profile.key_averages() if "Memcpy HtoD" in event.key)
+    steps = 3 * (633 // 32)
+    assert copies < steps
+    on_cpu, _ = run("trainer.accelerator=cpu")
+    assert on_gpu["test/accuracy"] == pytest.approx(on_cpu["test/accuracy"], abs=0.03)
+
+
+def test_the_saved_config_is_resolved(run: Run) -> None:
+    _, folder = run()
+    assert "${" not in (folder / "config.yaml").read_text()
+    assert OmegaConf.load(folder / "config.yaml").name == "dense5"
