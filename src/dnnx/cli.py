@@ -15,8 +15,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from yaml import YAMLError
+
 from dnnx.errors import UserError, near_misses, require, unknown_key
 
+FAILURES: list[str] = []  # what went wrong in this process; any makes the exit code 2
 PACKAGE = Path(__file__).parent
 # An installed wheel carries conf/ inside the package; a checkout has it at the top.
 CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parents[1] / "conf"
@@ -26,35 +29,33 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
     """Turns a function of a config into a Hydra command in which a user's mistake is one line and exit code 2."""
 
     def decorate(task: Callable[[DictConfig], object]) -> Callable[[], None]:
-        failures = []
-
         @functools.wraps(task)
         def guarded(cfg: DictConfig) -> object:
             try:
                 return task(cfg)
             except (UserError, OmegaConfBaseException) as error:  # the other jobs of a sweep go on
-                failures.append(_say(_explain(error, config_name, sys.argv[1:])))
+                fail(_explain(error, config_name, sys.argv[1:]))
                 return None
 
         run = hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(guarded)
 
         def main() -> None:
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing, and we print
-            if not OmegaConf.has_resolver("dnnx.folder"):
-                OmegaConf.register_new_resolver("dnnx.folder", _folder)
+            for name, resolver in RESOLVERS.items():
+                OmegaConf.register_new_resolver(f"dnnx.{name}", resolver, replace=True)
             try:
                 sys.argv[1:] = _name_jobs_by_swept_keys(sys.argv[1:])
                 run()
-            except (HydraException, OmegaConfBaseException) as error:
-                failures.append(_say(_explain(error, config_name, sys.argv[1:])))
+            except (HydraException, OmegaConfBaseException, YAMLError) as error:
+                fail(_explain(error, config_name, sys.argv[1:]))
             except OSError as error:
                 if error.filename is None:
                     raise
-                failures.append(_say(f"{error.filename}: {error.strerror}"))
+                fail(f"{error.filename}: {error.strerror}")
             except KeyboardInterrupt as error:
                 print(error or "interrupted", file=sys.stderr)
                 sys.exit(130)
-            if failures:
+            if FAILURES:
                 sys.exit(2)
 
         return main
@@ -88,17 +89,18 @@ def _name_jobs_by_swept_keys(arguments: list[str]) -> list[str]:
         overrides = OverridesParser.create().parse_overrides([arguments[i] for i in places])
     except HydraException:
         return arguments  # Hydra will say what is wrong with it
-    fixed = [override.key_or_group for override in overrides if not override.is_sweep_override()]
-    if not fixed:
+    fixed = ["arm", *(override.key_or_group for override in overrides if not override.is_sweep_override())]
+    if not places:
         return arguments
     after = places[-1] + 1
     names = f"hydra.job.config.override_dirname.exclude_keys=[{','.join(fixed)}]"
     return [*arguments[:after], names, *arguments[after:]]
 
 
-def _say(message: str) -> str:
+def fail(message: str) -> None:
+    """Says what is wrong; the command goes on with what it can and ends with exit code 2."""
     print(f"error: {message}", file=sys.stderr)
-    return message
+    FAILURES.append(message)
 
 
 def _explain(error: Exception, config_name: str, arguments: Sequence[str]) -> str:
@@ -126,6 +128,14 @@ def _valid_keys(config_name: str, wrong: str, arguments: Sequence[str]) -> list[
         except HydraException:
             config = hydra.compose(config_name)
     return list(flatten(OmegaConf.to_container(config)))
+
+
+RESOLVERS: dict[str, Callable] = {
+    "folder": _folder,
+    "mode": lambda arms: "MULTIRUN" if arms else None,  # a study is a multirun without -m
+    "sweep": lambda arms: {"arm": ",".join(arms)} if arms else {},
+    "run_name": lambda arm, swept: "_".join(filter(None, [arm, swept.replace("/", "-")])),
+}
 
 
 def flatten(config: object, prefix: str = "") -> dict[str, object]:

@@ -23,7 +23,7 @@ def check_keys(cfg: DictConfig) -> None:
     groups = {name for default in base.pop("defaults") if isinstance(default, dict) for name in default}
     valid = [*groups, *(key for key in flatten(base) if not key.startswith("hydra"))]
     for key in flatten(OmegaConf.to_container(cfg)):
-        if key.split(".")[0] not in groups and key not in valid:
+        if key.split(".")[0] not in groups and key not in valid and not key.startswith("study.arms."):
             raise UserError(unknown_key(key, valid))
 
 

@@ -13,6 +13,7 @@ from dnnx import config
 from dnnx.cli import command, flatten, run_folder, study_folder
 from dnnx.console import console
 from dnnx.errors import require
+from dnnx.study import with_arm
 from dnnx.files import link_latest, read_json, write_json
 
 
@@ -139,7 +140,8 @@ def _relative(folder: Path) -> str:
 def main(cfg: DictConfig) -> None:
     folder = run_folder()
     try:
-        if cfg.resume is not None:
+        cfg = with_arm(cfg)
+        if cfg.resume is not None and (cfg.arm is None or (folder / "config.yaml").exists()):
             cfg = config.resumed_config(cfg, folder, HydraConfig.get().overrides.task)
         train(cfg, folder, study=study_folder())
     finally:

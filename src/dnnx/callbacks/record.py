@@ -13,6 +13,17 @@ from dnnx.files import write_text
 
 HEADER = "epoch,split,metric,seed,value\n"
 
+# TensorBoard's custom scalars tab: train and validation in one chart, and the mean with its margins.
+LAYOUT = {
+    name: {
+        "train and val": ["Multiline", [f"train/{name}$", f"val/{name}$"]],
+        "val, mean and standard deviation": [
+            "Margin", [f"val/{name}", f"band/val/{name}/low", f"band/val/{name}/high"]
+        ],
+    }
+    for name in ("loss", "accuracy")
+}  # fmt: skip
+
 
 class Record(pl.Callback):
     """Adds each epoch's rows to metrics.csv in trainer.default_root_dir, mean and spread over seeds to TensorBoard."""
@@ -25,6 +36,7 @@ class Record(pl.Callback):
         self.path = folder / "metrics.csv"
         keep_epochs(self.path, trainer.current_epoch)
         self.writer = SummaryWriter(str(folder), purge_step=trainer.current_epoch + 1)
+        self.writer.add_custom_scalars(LAYOUT)
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         self.started = time.perf_counter()
