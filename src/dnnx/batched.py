@@ -10,7 +10,8 @@ from dnnx.nets.dropout import Dropout, random_bits
 class BatchedLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         x = x.expand(len(self.weight), *x.shape[-2:])  # one batch may be for all
-        return torch.baddbmm(self.bias[:, None], x, self.weight.transpose(1, 2))
+        weight = self.weight.transpose(1, 2)
+        return x @ weight if self.bias is None else torch.baddbmm(self.bias[:, None], x, weight)
 
 
 class BatchedBatchNorm1d(nn.BatchNorm1d):

@@ -14,10 +14,10 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
-
 from yaml import YAMLError
 
 from dnnx.errors import UserError, near_misses, require, unknown_key
+from dnnx.files import read_json
 
 FAILURES: list[str] = []  # what went wrong in this process; any makes the exit code 2
 PACKAGE = Path(__file__).parent
@@ -41,10 +41,8 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
 
         def main() -> None:
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing, and we print
-            for name, resolver in RESOLVERS.items():
-                OmegaConf.register_new_resolver(f"dnnx.{name}", resolver, replace=True)
             try:
-                sys.argv[1:] = _name_jobs_by_swept_keys(sys.argv[1:])
+                sys.argv[1:] = _name_jobs_by_swept_keys(_retype_study(sys.argv[1:]))
                 run()
             except (HydraException, OmegaConfBaseException, YAMLError) as error:
                 fail(_explain(error, config_name, sys.argv[1:]))
@@ -82,8 +80,17 @@ def _folder(new: str, resume: str | None) -> str:
     return str(Path(resume).resolve())
 
 
+def _retype_study(arguments: list[str]) -> list[str]:
+    """`resume=<study folder>` alone stands for everything that was typed to start that study."""
+    folder = arguments[0].removeprefix("resume=") if len(arguments) == 1 else ""
+    study = Path(folder, "study.json")
+    if not arguments or not arguments[0].startswith("resume=") or not study.is_file():
+        return arguments
+    return ["-m", *read_json(study)["overrides"], *arguments]
+
+
 def _name_jobs_by_swept_keys(arguments: list[str]) -> list[str]:
-    """The arguments, and the override that keeps what is the same in all jobs of a sweep out of their folders' names."""
+    """The arguments, and the override that keeps what all jobs of a sweep share out of their folders' names."""
     places = [i for i, argument in enumerate(arguments) if not argument.startswith("-") and "=" in argument]
     try:
         overrides = OverridesParser.create().parse_overrides([arguments[i] for i in places])
@@ -136,6 +143,9 @@ RESOLVERS: dict[str, Callable] = {
     "sweep": lambda arms: {"arm": ",".join(arms)} if arms else {},
     "run_name": lambda arm, swept: "_".join(filter(None, [arm, swept.replace("/", "-")])),
 }
+
+for _name, _resolver in RESOLVERS.items():
+    OmegaConf.register_new_resolver(f"dnnx.{_name}", _resolver, replace=True)
 
 
 def flatten(config: object, prefix: str = "") -> dict[str, object]:

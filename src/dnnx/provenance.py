@@ -13,8 +13,9 @@ import torch
 
 def environment() -> dict[str, Any]:
     """What ran where. A value that cannot be known here is absent."""
+    typed = [argument for argument in sys.argv[1:] if not argument.startswith("hydra.job.config.override_dirname")]
     facts = {
-        "command": shlex.join(["python", "-m", "dnnx.train", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", "dnnx.train", *typed]),
         **{name: version(name) for name in ("dnnx", "torch", "lightning", "hydra-core", "torchmetrics", "numpy")},
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -58,8 +58,10 @@ class StudyCallback(Callback):
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         from dnnx.studies import report
 
+        if not any(self.folder.glob("*/metrics.csv")):
+            return  # no arm came so far, and each has said why
         try:
-            made = report.build([self.folder], self.folder)
+            made = report.build([self.folder], self.folder, force=True)
         except UserError as error:
             fail(str(error))
             return
@@ -74,8 +76,8 @@ def _axes(config: DictConfig) -> dict[str, list[str]]:
     declared = [f"{key}={values}" for key, values in (config.hydra.sweeper.params or {}).items()]
     overrides = OverridesParser.create().parse_overrides([*declared, *config.hydra.overrides.task])
     axes = {o.key_or_group: list(o.sweep_string_iterator()) for o in overrides if o.is_sweep_override()}
-    fixed = {o.key_or_group: [str(o.value())] for o in overrides if o.key_or_group == "arm" and not o.is_sweep_override()}
-    return axes | fixed
+    arm = {"arm": [str(o.value())] for o in overrides if o.key_or_group == "arm" and not o.is_sweep_override()}
+    return axes | arm
 
 
 def _points(axes: dict[str, list[str]]) -> Iterable[list[tuple[str, str]]]:

@@ -13,8 +13,8 @@ from dnnx import config
 from dnnx.cli import command, flatten, run_folder, study_folder
 from dnnx.console import console
 from dnnx.errors import require
-from dnnx.study import with_arm
 from dnnx.files import link_latest, read_json, write_json
+from dnnx.study import with_arm
 
 
 def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str, list]:

@@ -4,8 +4,8 @@ import gzip
 import math
 import struct
 import zlib
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -33,9 +33,9 @@ def read_idx(path: Path, dims: int) -> np.ndarray:
     return np.frombuffer(body, np.uint8).reshape(shape)
 
 
-def open_idx(path: Path) -> BinaryIO:
+def open_idx(path: Path) -> BufferedIOBase:
     """The contents of a plain or .gz file."""
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
 
 
 def _shape(path: Path, header: bytes, dims: int) -> tuple[int, ...]:
@@ -49,7 +49,7 @@ def _shape(path: Path, header: bytes, dims: int) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _read(file: BinaryIO, size: int) -> bytearray:
+def _read(file: BufferedIOBase, size: int) -> bytearray:
     """At most `size` bytes, in memory that grows with what is there: a header may claim more."""
     body = bytearray()
     while len(body) < size and (chunk := file.read(min(CHUNK, size - len(body)))):

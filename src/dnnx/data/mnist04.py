@@ -54,7 +54,9 @@ class MNIST04(pl.LightningDataModule):
         self.splits = {name: (x.to(device), y.to(device)) for name, (x, y) in self.splits.items()}
 
     def train_dataloader(self) -> TrainBatches:
-        return TrainBatches(*self.splits["train"], self.batch_size, self.seeds, lambda: self.trainer.current_epoch)
+        trainer = self.trainer
+        assert trainer is not None, "the trainer knows the epoch"
+        return TrainBatches(*self.splits["train"], self.batch_size, self.seeds, lambda: trainer.current_epoch)
 
     def eval_dataloader(self, split: str) -> EvalBatches:
         return EvalBatches(*self.splits[split], EVAL_BATCH)

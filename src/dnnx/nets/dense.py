@@ -14,11 +14,17 @@ NORMS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 
 
 class DenseBlock(nn.Sequential):
-    """linear, [norm], activation: [B, in_features] -> [B, out_features]."""
+    """linear, [norm], activation: [B, in_features] -> [B, out_features].
+
+    Before batch norm the linear layer has no bias: the norm would take it out again, so that its gradient were
+    rounding errors, which Adam and RMSprop blow up into steps of full size.
+    """
 
     def __init__(self, in_features: int, out_features: int, activation: str, init: str, norm: str | None):
         linear = nn.Linear(in_features, out_features)
         choose("net.init", init, INITIALIZERS)(linear)
+        if norm == "batch":
+            linear.register_parameter("bias", None)
         super().__init__()
         self.linear = linear
         if norm is not None:

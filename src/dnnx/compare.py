@@ -1,0 +1,55 @@
+"""`python -m dnnx.compare FOLDER...`: a report over runs already made. It reads files only, so it is no Hydra job."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from dnnx.errors import UserError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the answer and where the report is; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        compare(options.folders, options.out, options.reference, options.force)
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def compare(folders: Sequence[Path], out: Path | None, reference: str | None, force: bool) -> None:
+    from dnnx.studies.report import build  # here, so that --help answers at once
+
+    out = out or Path("outputs/compare") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    if (out / "report.html").exists() or (out / "report.md").exists():
+        raise UserError(f"--out {out} already holds a report; give another folder or remove that report")
+    report = build(folders, out, reference=reference, force=force)
+    for sentence in report.sentences:
+        print(sentence)
+    for note in report.notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(f"report: {report.html}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m dnnx.compare", description="Compare runs and studies already made."
+    )
+    parser.add_argument(
+        "folders", nargs="+", type=Path, help="run or study folders, such as outputs/bn_vs_plain/latest"
+    )
+    parser.add_argument("--out", type=Path, help="where the report goes (default: outputs/compare/<time>)")
+    parser.add_argument(
+        "--reference", help="the arm that others are compared with (default: the study's own, or the first)"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="report in spite of other data or unreadable files, with a note"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""Figures of a report, as SVG that follows the text colour of its page and as PNG on white for everything else."""
+
+import io
+import math
+import re
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+from scipy import stats
+
+from dnnx.files import write_atomic, write_text
+from dnnx.studies.runs import Run
+from dnnx.studies.statistics import estimate
+
+INK = "#010203"  # stands for the text colour and becomes `currentColor` in SVG
+# Okabe and Ito's colours, but for their yellow, which is lost on white: Tol's olive, as safe for the colour-blind.
+COLORS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999933"]
+DASHES = ["", (5, 1.5), (1, 1.2), (6, 1.5, 1, 1.5), (3, 1), (8, 2), (4, 1, 1, 1, 1, 1), (2, 2)]
+PANELS = [("train", "loss"), ("val", "loss"), ("train", "accuracy"), ("val", "accuracy")]
+HARDEST = 10  # images per arm
+STYLE = {
+    "font.size": 10, "font.family": "sans-serif", "svg.fonttype": "none", "svg.hashsalt": "dnnx",
+    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#808080",
+    "grid.alpha": 0.25, "legend.frameon": False, "figure.constrained_layout.use": True,
+}  # fmt: skip
+FILE_CSS = "<style>svg{color:#1a1a1a}@media(prefers-color-scheme:dark){svg{color:#e6e6e6}}</style>"
+
+
+def save(draw: Callable[[], Figure], folder: Path, name: str) -> Path:
+    """Writes `name.png` and `name.svg`, each beside and renamed; returns the path of the SVG."""
+    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
+        figure = draw()
+        svg, png = io.BytesIO(), io.BytesIO()
+        figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None})
+        figure.set_layout_engine("none")  # the layout is found by now
+        figure.savefig(png, format="png", dpi=110, facecolor="white", metadata={"Software": None})
+    write_atomic(folder / f"{name}.png", lambda path: path.write_bytes(png.getvalue()))
+    write_text(folder / f"{name}.svg", _tidy(svg.getvalue().decode(), name))
+    return folder / f"{name}.svg"
+
+
+def learning_curves(runs: Sequence[Run], seconds: bool) -> Figure:
+    """Mean and 95 % t interval over the seeds, as long as at least half of an arm's seeds are running."""
+    figure = Figure(figsize=(9, 6.4))
+    for axes, (split, metric) in zip(figure.subplots(2, 2).flat, PANELS, strict=True):
+        lines = [_mean_line(axes, run, i, split, metric, seconds) for i, run in enumerate(runs)]
+        drawn = pd.concat(lines).dropna() if any(len(line) for line in lines) else pd.Series(dtype=float)
+        axes.set(title=f"{split} {metric}", xlabel="seconds" if seconds else "epoch")
+        if metric == "loss" and len(drawn) and drawn.min() > 0:
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter(NullFormatter())
+        elif len(drawn):
+            axes.set_ylim(bottom=float(drawn.quantile(0.03)))
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels) or 1), handlelength=3.5)
+    return figure
+
+
+def test_accuracy(runs: Sequence[Run]) -> Figure:
+    """One row per arm: its seeds as dots, their mean with its 95 % t interval."""
+    figure = Figure(figsize=(9, 1.2 + 0.45 * len(runs)))
+    axes = figure.subplots()
+    for i, run in enumerate(runs):
+        accuracy = 100 * run.values("test/accuracy").dropna()
+        e = estimate(accuracy)
+        above_and_below = i + 0.2 * np.cos(np.pi * np.arange(len(accuracy)))
+        axes.plot(accuracy, above_and_below, "o", color=_color(i), alpha=0.7, ms=4.5, mew=0)
+        if e.n:
+            half = [[e.mean - e.low], [e.high - e.mean]] if e.n > 1 else None
+            axes.errorbar(e.mean, i, xerr=half, fmt="D", color=_color(i), ms=7, capsize=5, lw=2)
+    axes.set(yticks=range(len(runs)), yticklabels=[run.name for run in runs], xlabel="test accuracy, %")
+    axes.set_ylim(len(runs) - 0.5, -0.5)
+    return figure
+
+
+def confusion(runs: Sequence[Run]) -> Figure:
+    """Counts summed over the seeds, row: true class; errors are shaded by their share of the row."""
+    rows, columns = math.ceil(len(runs) / 3), 3
+    figure = Figure(figsize=(9, 3 * rows))
+    for axes, run in zip_longest(figure.subplots(rows, columns, squeeze=False).flat, runs):
+        axes.set_axis_off() if run is None else _matrix(axes, run)
+    return figure
+
+
+def hardest(runs: Sequence[Run]) -> Figure:
+    """One row of test images per arm: those whose true class got the least probability from the ensemble."""
+    figure = Figure(figsize=(9, 1.55 * len(runs)))
+    for axes, run in zip(figure.subplots(len(runs), 1, squeeze=False).flat, runs, strict=True):
+        axes.set_axis_off()
+        axes.set_title(run.name, fontsize=10, loc="left")
+        for i, (image, text) in enumerate(hardest_images(run)):
+            axes.imshow(image, extent=(i + 0.04, i + 0.96, 0.96, 0.04), cmap="gray", interpolation="nearest")
+            axes.text(i + 0.5, 1.02, text, ha="center", va="top", fontsize=8)
+        axes.set(xlim=(0, HARDEST), ylim=(1.5, 0), aspect="equal")
+    return figure
+
+
+def hardest_images(run: Run) -> list[tuple[np.ndarray, str]]:
+    """Images [H, W] or [H, W, 3] uint8, each with 'true -> predicted' and the probability of its true class."""
+    p = run.predictions
+    index = p["hardest_index"].astype(int)[:HARDEST]
+    alive = [i for i, seed in enumerate(run.seeds) if seed not in run.diverged]
+    probabilities = p["probabilities"][alive][:, index].mean(axis=0)
+    names = [str(name)[:8] for name in run.data.get("class_names", range(probabilities.shape[1]))]
+    shown = []
+    for image, label, row in zip(p["hardest_images"], p["labels"].astype(int)[index], probabilities, strict=False):
+        text = f"{names[label]} → {names[int(row.argmax())]}\np = {row[label]:.2g}"
+        shown.append((image[..., 0] if image.shape[-1] == 1 else image, text))
+    return shown
+
+
+def _mean_line(axes: Axes, run: Run, arm: int, split: str, metric: str, seconds: bool) -> pd.Series:
+    curve = run.curve(split, metric)
+    n = curve.notna().sum(axis=1)
+    curve = curve[(n >= max(1, len(run.seeds) / 2)).to_numpy()]
+    mean, n = curve.mean(axis=1), curve.notna().sum(axis=1)
+    x = run.curve("time", "elapsed_s").mean(axis=1).reindex(curve.index) if seconds else curve.index
+    axes.plot(x, mean, color=_color(arm), dashes=DASHES[arm % len(DASHES)], label=run.name, lw=1.6)
+    half = curve.std(axis=1) / np.sqrt(n) * stats.t.ppf(0.975, np.maximum(n - 1, 1))
+    axes.fill_between(x, mean - half, mean + half, color=_color(arm), alpha=0.18, lw=0)
+    return mean
+
+
+def _matrix(axes: Axes, run: Run) -> None:
+    counts = np.sum([m for m in run.results["test/confusion"] if m is not None], axis=0)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    np.fill_diagonal(share, 0)
+    shade = np.zeros((*share.shape, 4))
+    shade[..., :3] = to_rgba(COLORS[0])[:3]
+    shade[..., 3] = 0.7 * share / (share.max() or 1)
+    axes.imshow(shade, interpolation="nearest")
+    names = run.data.get("class_names", range(len(counts)))
+    if len(counts) <= 12:
+        for (i, j), count in np.ndenumerate(counts):
+            axes.text(j, i, str(int(count)), ha="center", va="center", fontsize=7, alpha=1 if count else 0.4)
+        axes.set(xticks=range(len(counts)), yticks=range(len(counts)), xticklabels=names, yticklabels=names)
+    axes.set(title=run.name, xlabel="predicted", ylabel="true")
+    axes.grid(False)
+
+
+def _color(arm: int) -> str:
+    """The first arm, by habit the reference, is in the colour of the text."""
+    return INK if arm == 0 else COLORS[(arm - 1) % len(COLORS)]
+
+
+def _tidy(svg: str, name: str) -> str:
+    """No metadata or doctype, path numbers to 0.01 px, ids that are unique among figures, text in currentColor."""
+    unneeded = r"<\?xml.*?\?>\s*|<!DOCTYPE.*?>\s*|<!--.*?-->\s*|<metadata>.*?</metadata>\s*"
+    svg = re.sub(unneeded, "", svg, flags=re.DOTALL)
+    svg = re.sub(r' d="[^"]*"', lambda d: re.sub(r"(\d\.\d\d)\d+", r"\1", d[0]), svg)
+    svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
+    svg = svg.replace(INK, "currentColor")
+    return re.sub(r"(<svg[^>]*>)", rf"\1{FILE_CSS}", svg, count=1)

@@ -1,0 +1,288 @@
+"""Builds report.md and report.html of a study, with figures, from nothing but the files that its runs left."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from dnnx.errors import UserError
+from dnnx.files import write_text
+from dnnx.studies import figures, page
+from dnnx.studies.runs import Run, Study, read_study
+from dnnx.studies.statistics import estimate
+from dnnx.studies.verdicts import Verdict, decide, gap, number, reach, reference_targets, rise, show, show_estimate
+
+
+@dataclass(frozen=True)
+class Report:
+    """`sentences` are the answer; `notes` what is missing, unreadable or not as it should be; figures are SVG paths."""
+
+    sentences: list[str]
+    notes: list[str]
+    md: Path
+    html: Path
+    figures: list[Path]
+    verdicts: list[Verdict]
+
+
+def build(
+    folders: Sequence[Path],
+    out: Path,
+    study: dict[str, Any] | None = None,
+    reference: str | None = None,
+    force: bool = False,
+) -> Report:
+    """Reports on run or study folders into `out`; `study` is what study.json holds, read from there by default.
+
+    `force` reports on unreadable files and on arms of other data too, with a note; else these are a UserError.
+    """
+    read = read_study(folders, study, reference)
+    doubts = [line for run in read.runs for line in run.broken] + _other_data(read.runs)
+    if doubts and not force:
+        raise UserError(f"{doubts[0]}; --force reports what can be reported, with a note")
+    verdicts, lost = decide(read)
+    notes = [*doubts, *read.missing, *lost, *_versions(read.runs)]
+    (out / "figures").mkdir(parents=True, exist_ok=True)
+    images = _figures(read, out / "figures")
+    title = read.name or "study"
+    blocks = _blocks(read, verdicts, notes, images)
+    write_text(out / "report.md", page.markdown(title, blocks))
+    write_text(out / "report.html", page.html(title, blocks))
+    sentences = [verdict.sentence for verdict in verdicts]
+    return Report(sentences, notes, out / "report.md", out / "report.html", [i.svg for i in images], verdicts)
+
+
+def _blocks(study: Study, verdicts: list[Verdict], notes: list[str], images: list[page.Image]) -> list[page.Block]:
+    stamp = f"Data: {'; '.join(dict.fromkeys(_source(run) for run in study.runs))}."
+    warning = f"Incomplete: {len(notes)} {'note' if len(notes) == 1 else 'notes'} under What is missing."
+    return [
+        *([page.Text(study.question)] if study.question else []),
+        page.Heading("Answer"),
+        *[page.Answer(v.ask, v.answer, v.evidence) for v in verdicts],
+        page.Text(f"{METHOD if verdicts else 'There are no two arms to compare.'} {stamp}"),
+        *([page.Text(warning)] if notes else []),
+        page.Heading("Arms"),
+        _arms(study, stamp),
+        page.Heading("Convergence"),
+        _convergence(study, stamp),
+        page.Heading("Overfitting"),
+        _overfitting(study, stamp),
+        page.Heading("Cost"),
+        _cost(study, stamp),
+        *([page.Heading("Figures")] if images else []),
+        *[page.Image(image.svg, f"{image.caption} {stamp}") for image in images],
+        page.Heading("What differs between the arms"),
+        _config_diff(study, stamp),
+        page.Heading("Data"),
+        *_data(study),
+        page.Heading("Commands"),
+        page.Code(list(dict.fromkeys(str(run.environment.get("command", "not recorded")) for run in study.runs))),
+        page.Heading("Environment"),
+        _environment(study),
+        page.Heading("What is missing"),
+        page.Bullets(notes) if notes else page.Text("Nothing: every file of every run was there and could be read."),
+    ]
+
+
+METHOD = (
+    "Answers hold at 95 %: yes or no where the Holm-adjusted p over all verdicts is below 0.05, no meaning that the "
+    "contrary is shown, else undecided. Differences are paired by seed where the arms have the same seeds; their t "
+    "intervals are widened with the number of verdicts, so that interval and p never disagree. Where a seed diverged "
+    "or never reached its target it counts as worst and ranks decide. Intervals in tables are 95 % t intervals of the "
+    "mean over seeds, n the number of seeds measured."
+)
+
+
+def _arms(study: Study, stamp: str) -> page.Table:
+    metrics = ["test/accuracy", "test/precision", "test/f1", "test/loss"]
+    head = ["arm", "test accuracy", "macro precision", "macro F1", "test loss", "ensemble accuracy", "diverged"]
+    rows = []
+    for run in study.runs:
+        name = f"{run.name} (reference)" if run.name == study.reference else run.name
+        ensemble = show("test/accuracy", run.one("ensemble/accuracy"))
+        diverged = f"{len(run.diverged)} of {len(run.seeds)}"
+        rows.append([name, *(_cell(run, metric) for metric in metrics), ensemble, diverged])
+    caption = "Best weights of every seed on the test set; the ensemble is one value per arm."
+    return page.Table(f"{caption} {stamp}", head, rows)
+
+
+def _convergence(study: Study, stamp: str) -> page.Table:
+    reference = study.run(study.reference)
+    assert reference is not None, "read_study makes sure of the reference"
+    rows = []
+    for run in study.runs:
+        targets = reference_targets(run, reference)
+        epochs, seconds = (reach(run, targets, f"convergence/{unit}").dropna() for unit in ("epochs", "seconds"))
+        reached = f"{np.isfinite(epochs).sum()} of {len(epochs)}" if len(epochs) else "not measured"
+        medians = [show("", float(np.median(x))) if len(x) else "not measured" for x in (epochs, seconds)]
+        means = [_cell(run, metric) for metric in ("epoch/best", "epoch/last", "val/loss")]
+        rows.append([run.name, reached, *medians, *means])
+    head = ["arm", "seeds that reach it", "median epoch", "median seconds", "best epoch", "last epoch", "best val loss"]
+    caption = (
+        f"First epoch with a validation loss no higher than the best of {study.reference}: of the same seed, or its "
+        "mean where the seeds are others. Seeds that never reach it count as later than any. The reference always "
+        "reaches it, so verdicts race to the loss that both arms reach instead: the higher of their two bests. Seconds "
+        f"are wall time with all seeds of an arm trained together. {stamp}"
+    )
+    return page.Table(caption, head, rows)
+
+
+def _overfitting(study: Study, stamp: str) -> page.Table:
+    rows = []
+    for run in study.runs:
+        derived = {"overfitting/gap": gap(run), "overfitting/rise": rise(run)}
+        shown = [show_estimate(metric, estimate(values)) for metric, values in derived.items()]
+        rows.append([run.name, _cell(run, "train/accuracy"), _cell(run, "test/accuracy"), *shown])
+    head = ["arm", "train accuracy", "test accuracy", "train minus test", "rise of val loss"]
+    caption = "Best weights in evaluation mode; the rise is the validation loss of a seed's last epoch minus its best."
+    return page.Table(f"{caption} {stamp}", head, rows)
+
+
+def _cost(study: Study, stamp: str) -> page.Table:
+    head = ["arm", "parameters", "trainable", "seconds per epoch", "seconds in all", "peak memory, MB"]
+    rows = []
+    for run in study.runs:
+        total = run.values("time/fit_s").max()
+        cells = [f"{run.one(f'params/{kind}'):,.0f}" for kind in ("total", "trainable")]
+        cells += [number(x) for x in (run.one("time/epoch_s"), total, run.one("memory/peak_mb"))]
+        rows.append([run.name, *("not measured" if cell == "nan" else cell for cell in cells)])
+    caption = "Parameters are of one network; seconds and memory of all seeds of an arm together, once per run (n = 1)."
+    return page.Table(f"{caption} {stamp}", head, rows)
+
+
+def _figures(study: Study, folder: Path) -> list[page.Image]:
+    runs = sorted(study.runs, key=lambda run: run.name != study.reference)
+    curved, scored, counted, pictured = (
+        [run for run in runs if has(run)] for has in (_has_curves, _has_scores, _has_confusion, _has_images)
+    )
+    band = "Mean over the seeds with a band of its 95 % t interval, drawn while at least half of the seeds are running."
+    sizes = ", ".join(f"{run.name} {len(run.seeds)}" for run in runs)
+    captions = {
+        "accuracy": "Test accuracy: single seeds as dots, mean and 95 % t interval.",
+        "curves_epochs": f"By epoch. {band} Seeds: {sizes}.",
+        "curves_seconds": f"By wall seconds. {band} Seeds: {sizes}.",
+        "confusion": "Test images by true and predicted class, summed over seeds; errors shaded by share of their row.",
+        "hardest": "Hardest test images: true → predicted class, and the ensemble's probability of the true one.",
+    }
+    planned: dict[str, tuple[list[Run], Callable[[], Figure]]] = {
+        "accuracy": (scored, lambda: figures.test_accuracy(scored)),
+        "curves_epochs": (curved, lambda: figures.learning_curves(curved, seconds=False)),
+        "curves_seconds": (curved, lambda: figures.learning_curves(curved, seconds=True)),
+        "confusion": (counted, lambda: figures.confusion(counted)),
+        "hardest": (pictured, lambda: figures.hardest(pictured)),
+    }
+    return [
+        page.Image(figures.save(draw, folder, name), captions[name]) for name, (shown, draw) in planned.items() if shown
+    ]
+
+
+def _has_curves(run: Run) -> bool:
+    return len(run.curve("val", "loss")) > 0
+
+
+def _has_scores(run: Run) -> bool:
+    return bool(run.values("test/accuracy").notna().any())
+
+
+def _has_confusion(run: Run) -> bool:
+    return any(matrix is not None for matrix in run.results.get("test/confusion", []))
+
+
+def _has_images(run: Run) -> bool:
+    return {"labels", "probabilities", "hardest_index", "hardest_images"} <= set(run.predictions) and _has_scores(run)
+
+
+def _config_diff(study: Study, stamp: str) -> page.Block:
+    flat = [_flatten(run.config) for run in study.runs if run.config]
+    names = [run.name for run in study.runs if run.config]
+    keys = [key for key in dict.fromkeys(k for config in flat for k in config) if len({c.get(key) for c in flat}) > 1]
+    if not keys:
+        return page.Text(
+            "Nothing: the configurations are equal." if len(flat) > 1 else "There are no two configurations to compare."
+        )
+    rows = [[key, *(config.get(key, "absent") for config in flat)] for key in keys]
+    return page.Table(f"All keys of config.yaml that are not equal in all arms. {stamp}", ["key", *names], rows)
+
+
+def _flatten(config: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in config.items():
+        if isinstance(value, dict) and value:
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = json.dumps(value, default=str)
+    return flat
+
+
+def _data(study: Study) -> list[page.Block]:
+    """One description, and the checksums of files, for each kind of data among the arms."""
+    blocks: list[page.Block] = []
+    for text in dict.fromkeys(json.dumps(run.data) for run in study.runs if run.data):
+        data = json.loads(text)
+        facts = [f"{key} {_words(data[key])}" for key in ("source", "sizes", "in_shape", "class_names") if key in data]
+        blocks.append(
+            page.Text("; ".join([*facts, *(str(data[key]) for key in ("note", "warning") if data.get(key))]) + ".")
+        )
+        if data.get("files"):
+            blocks.append(
+                page.Table(
+                    f"Files of: {data.get('note') or data.get('source')}.",
+                    ["file", "SHA-256"],
+                    [[k, str(v)] for k, v in data["files"].items()],
+                )
+            )
+    return blocks or [page.Text("Not recorded.")]
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {size:,}" for key, size in value.items())
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _environment(study: Study) -> page.Table:
+    runs = [run for run in study.runs if run.environment]
+    keys = [key for key in dict.fromkeys(key for run in runs for key in run.environment) if key != "command"]
+    shown = [[key, "; ".join(dict.fromkeys(str(run.environment.get(key, "absent")) for run in runs))] for key in keys]
+    return page.Table("Where the arms were trained; several values where arms differ.", ["what", "value"], shown)
+
+
+def _other_data(runs: list[Run]) -> list[str]:
+    """Arms whose test sets differ answer different questions."""
+    seen: dict[tuple[str, str], Run] = {}
+    for run in runs:
+        if run.data:
+            sizes = run.data.get("sizes", {})
+            key = (
+                f"{run.data.get('source')}, classes {_words(run.data.get('class_names'))}",
+                f"{sizes.get('test')} test images",
+            )
+            seen.setdefault(key, run)
+    if len(seen) < 2:
+        return []
+    return [
+        "the arms have other data, so not the same question: "
+        + " and ".join(f"{run.name} {', '.join(key)}" for key, run in seen.items())
+    ]
+
+
+def _versions(runs: list[Run]) -> list[str]:
+    here = version("dnnx")
+    return [
+        f"{run.name}: made by dnnx {run.environment['dnnx']}, read by dnnx {here}"
+        for run in runs
+        if run.environment.get("dnnx", here) != here
+    ]
+
+
+def _source(run: Run) -> str:
+    return str(run.data.get("note") or run.data.get("source") or "not recorded")
+
+
+def _cell(run: Run, metric: str) -> str:
+    return show_estimate(metric, estimate(run.values(metric)))

@@ -1,0 +1,242 @@
+"""Reads what runs left behind: run and study folders as plain dataclasses, with a note on all that is missing."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from dnnx.errors import UserError
+
+COLUMNS = ["epoch", "split", "metric", "seed", "value"]
+SPEC = {"ask", "metric", "arm", "than", "expect"}
+
+
+@dataclass
+class Run:
+    """One arm. A file that is absent or unreadable leaves its field empty and a line in `missing` or `broken`."""
+
+    name: str
+    folder: Path
+    config: dict[str, Any] = field(default_factory=dict)
+    metrics: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COLUMNS))
+    results: dict[str, list] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    predictions: dict[str, np.ndarray] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+    @property
+    def seeds(self) -> list[int]:
+        return self.results.get("seeds") or sorted(self.metrics["seed"].unique().tolist())
+
+    @property
+    def diverged(self) -> list[int]:
+        epochs = self.values("epoch/diverged")
+        return epochs.index[epochs.notna()].tolist()
+
+    def values(self, metric: str) -> pd.Series:
+        """Final values by seed; nan where not measured."""
+        numbers = [np.nan if v is None else float(v) for v in self.results.get(metric, [None] * len(self.seeds))]
+        return pd.Series(numbers, index=self.seeds, dtype=float)
+
+    def one(self, metric: str) -> float:
+        """The value of a metric that the whole run has once; nan where not measured."""
+        values = [v for v in self.results.get(metric, []) if v is not None]
+        return float(np.mean(values)) if values else np.nan
+
+    def curve(self, split: str, metric: str) -> pd.DataFrame:
+        """One row per epoch, one column per seed; nan where a seed was not running or not finite."""
+        rows = self.metrics[(self.metrics["split"] == split) & (self.metrics["metric"] == metric)]
+        curve = rows.drop_duplicates(["epoch", "seed"], keep="last").pivot(
+            index="epoch", columns="seed", values="value"
+        )
+        return curve.reindex(columns=self.seeds).replace([np.inf, -np.inf], np.nan)
+
+
+@dataclass
+class Study:
+    """Arms that answer one question; `verdicts` are the declared {ask, metric, arm, than, expect}."""
+
+    name: str
+    question: str
+    reference: str
+    runs: list[Run]
+    verdicts: list[dict[str, str]]
+    missing: list[str]
+
+    def run(self, name: str) -> Run | None:
+        return next((run for run in self.runs if run.name == name), None)
+
+
+def read_run(folder: Path, name: str) -> Run:
+    run = Run(name, folder)
+    parsers: dict[str, tuple[str, Callable[[Path], Any]]] = {
+        "config.yaml": ("config", _mapping(lambda path: yaml.safe_load(path.read_text()))),
+        "environment.json": ("environment", _mapping(_json)),
+        "data.json": ("data", _mapping(_json)),
+        "results.json": ("results", _results),
+        "predictions.safetensors": ("predictions", load_file),
+        "metrics.csv": ("metrics", _metrics),
+    }
+    for file, (attribute, parse) in parsers.items():
+        if not (folder / file).is_file():
+            unfinished = " (the run has not finished)" if file == "results.json" else ""
+            run.missing.append(f"{name}: {file} is missing{unfinished}")
+            continue
+        try:
+            setattr(run, attribute, parse(folder / file))
+        except (ValueError, OSError, yaml.YAMLError, SafetensorError) as error:
+            run.broken.append(f"{name}: {file} cannot be read: {' '.join(str(error).split())}")
+    if bad := run.metrics.attrs.get("bad"):
+        run.broken.append(f"{name}: metrics.csv, line {bad[0]}: no valid row; {len(bad)} such lines are left out")
+    return run
+
+
+def read_study(folders: Sequence[Path], declared: dict | None = None, reference: str | None = None) -> Study:
+    """All runs in `folders`, which are run or study folders; one study folder alone brings its own question."""
+    if declared is None and len(folders) == 1 and (folders[0] / "study.json").is_file():
+        declared = _declared(folders[0])
+    declared = declared or {}
+    missing: list[str] = []
+    paths = [path for folder in folders for path in _runs_below(folder, missing)]
+    if repeated := [str(path) for path, count in Counter(paths).items() if count > 1]:
+        raise UserError(f"{repeated[0]} is given twice; give every run once")
+    names = _names(paths)
+    wanted = reference or declared.get("reference") or _reference(folders[0], paths, names)
+    if wanted not in names:
+        if reference or not declared:
+            raise UserError(f"--reference {wanted}: no such arm; choose one of {', '.join(names)}")
+        missing.append(f"{wanted}: the reference arm is missing; {names[0]} takes its place")
+        wanted = names[0]
+    runs = [read_run(path, name) for path, name in zip(paths, names, strict=True)]
+    return Study(
+        name=declared.get("name") or " and ".join(dict.fromkeys(_study_name(path) for path in paths)),
+        question=declared.get("question") or "",
+        reference=wanted,
+        runs=runs,
+        verdicts=[_spec(spec) for spec in declared.get("verdicts") or []],
+        missing=missing + [line for run in runs for line in run.missing],
+    )
+
+
+def is_run(folder: Path) -> bool:
+    return (folder / "metrics.csv").is_file() or (folder / "results.json").is_file()
+
+
+def _runs_below(folder: Path, missing: list[str]) -> list[Path]:
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; give a run or study folder, such as outputs/bn_vs_plain/latest")
+    if is_run(folder):
+        return [folder.resolve()]
+    if (folder / "study.json").is_file():
+        arms = [folder.resolve() / arm for arm in _declared(folder)["arms"]]
+    else:
+        arms = sorted(path for path in folder.resolve().iterdir() if is_run(path))
+    missing += [f"{arm.name}: the arm has left neither metrics.csv nor results.json" for arm in arms if not is_run(arm)]
+    if not (found := [arm for arm in arms if is_run(arm)]):
+        raise UserError(f"{folder}: no run, for neither it nor a folder in it holds metrics.csv or results.json")
+    return found
+
+
+def _declared(folder: Path) -> dict[str, Any]:
+    try:
+        declared = _mapping(_json)(folder / "study.json")
+    except ValueError as error:
+        raise UserError(f"{folder / 'study.json'} cannot be read: {error}; give its run folders instead") from error
+    arms = declared.get("arms")
+    if not isinstance(arms, list) or not all(isinstance(arm, str) for arm in arms):
+        raise UserError(f"{folder / 'study.json'}: arms={arms}: must list the run folders beside it")
+    return declared
+
+
+def _spec(spec: dict[str, str]) -> dict[str, str]:
+    if set(spec) != SPEC or spec["expect"] not in ("higher", "lower"):
+        raise UserError(f"verdict {spec}: must have {', '.join(sorted(SPEC))}, with expect higher or lower")
+    return spec
+
+
+def _study_name(run: Path) -> str:
+    """`outputs/<study>/<time>[/<arm>]`: the study; elsewhere the folder's own name."""
+    above = run if _is_time(run.name) else run.parent
+    return above.parent.name if _is_time(above.name) else above.name
+
+
+def _is_time(name: str) -> bool:
+    return re.match(r"\d{4}-?\d{2}-?\d{2}", name) is not None
+
+
+def _names(paths: list[Path]) -> list[str]:
+    """Arm names from folder names; where two are equal, the study's name comes before, then its time too."""
+    short = [_study_name(path) if _is_time(path.name) else path.name for path in paths]
+    middle = [f"{_study_name(path)}/{path.name}" for path in paths]
+    long = ["/".join(path.parts[-3:]) for path in paths]
+    for better in (middle, long):
+        count = Counter(short)
+        short = [name if count[name] == 1 else other for name, other in zip(short, better, strict=True)]
+    return short
+
+
+def _reference(first: Path, paths: list[Path], names: list[str]) -> str:
+    """The first study's own reference, whatever it is called among all the arms; else the first arm."""
+    if (first / "study.json").is_file():
+        path = first.resolve() / str(_declared(first).get("reference"))
+        return names[paths.index(path)] if path in paths else names[0]
+    return names[0]
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def _mapping(load: Callable[[Path], Any]) -> Callable[[Path], dict[str, Any]]:
+    def parse(path: Path) -> dict[str, Any]:
+        content = load(path)
+        if not isinstance(content, dict):
+            raise ValueError("it must hold a mapping")
+        return content
+
+    return parse
+
+
+def _results(path: Path) -> dict[str, list]:
+    results = _mapping(_json)(path)
+    seeds = results.get("seeds")
+    if not isinstance(seeds, list) or not seeds:
+        raise ValueError("it must list its seeds")
+    for metric, values in results.items():
+        expected = 1 if metric.startswith("ensemble/") else len(seeds)
+        if not isinstance(values, list) or len(values) != expected:
+            raise ValueError(f"{metric} must list {expected} values, one per seed")
+        if not all(value is None or isinstance(value, int | float | list) for value in values):
+            raise ValueError(f"{metric} must list numbers")
+    return results
+
+
+def _metrics(path: Path) -> pd.DataFrame:
+    """The valid rows; the line numbers of all others are in `attrs["bad"]`."""
+    head, *lines = path.read_text().splitlines() or [""]
+    if head.split(",") != COLUMNS:
+        raise ValueError(f"its first line is '{head[:60]}', not {','.join(COLUMNS)}")
+    cells = [line.split(",") for line in lines]
+    text = pd.DataFrame(
+        [c if len(c) == len(COLUMNS) else [""] * len(COLUMNS) for c in cells], columns=COLUMNS, dtype=str
+    )
+    frame = text.copy()
+    for column in ("epoch", "seed", "value"):
+        frame[column] = pd.to_numeric(text[column], errors="coerce")
+    unread = frame[["epoch", "seed"]].isna().any(axis=1) | (
+        frame["value"].isna() & (text["value"].str.lower() != "nan")
+    )
+    frame = frame[~unread].astype({"epoch": int, "seed": int, "value": float}).reset_index(drop=True)
+    frame.attrs["bad"] = (np.flatnonzero(unread) + 2).tolist()
+    return frame

@@ -1,0 +1,54 @@
+"""What several tests share: the real MNIST where it is, a tiny made-up one, nets, and devices."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+from made_up_mnist import make_files
+
+from dnnx.data.sources import MNIST_FILES
+
+# No timing decides a test, and the same examples come every time.
+settings.register_profile("dnnx", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("dnnx")
+
+
+@pytest.fixture(scope="session")
+def mnist_root() -> Path:
+    """The folder of the real MNIST: $DNNX_DATA_DIR, else shared/data beside the repository."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    root = Path(os.environ.get("DNNX_DATA_DIR") or beside)
+    if not all((root / "MNIST" / "raw" / name).exists() for name in MNIST_FILES):
+        pytest.skip("real MNIST is absent: set DNNX_DATA_DIR to the folder that holds MNIST/raw/")
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_files() -> dict[str, bytes]:
+    """The files of a tiny made-up MNIST: file name -> contents."""
+    return make_files()
+
+
+@pytest.fixture
+def tiny_mnist(tmp_path: Path, tiny_files: dict[str, bytes]) -> Callable[..., Path]:
+    """Makes a data folder of `tiny_files`; `changed` replaces the contents of a file, or leaves it out (None)."""
+
+    def make(folder: str = "MNIST/raw", **changed: bytes | None) -> Path:
+        root = tmp_path / "data"
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for name, contents in (tiny_files | {key.replace("_", "-"): value for key, value in changed.items()}).items():
+            if contents is not None:
+                (root / folder / name).write_bytes(contents)
+        return root
+
+    return make
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def device(request: pytest.FixtureRequest) -> torch.device:
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    return torch.device(request.param)

@@ -1,0 +1,115 @@
+"""The digits 0-4: sizes, label counts, scaling, provenance, and what is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from made_up_mnist import idx_bytes
+
+from dnnx.data import mnist04
+from dnnx.data.idx import read_idx
+from dnnx.data.mnist04 import MNIST04
+from dnnx.errors import UserError
+
+Make = Callable[..., Path]
+
+
+def set_up(root: Path, source: str = "mnist", batch_size: int = 32) -> MNIST04:
+    data = MNIST04([0, 1], str(root), source, batch_size)
+    data.setup()
+    return data
+
+
+def test_the_real_splits_have_the_known_sizes_and_labels(mnist_root: Path) -> None:
+    data = set_up(mnist_root)
+    assert {name: len(y) for name, (_, y) in data.splits.items()} == {"train": 28_038, "val": 2_558, "test": 5_139}
+    assert {name: y.bincount().tolist() for name, (_, y) in data.splits.items()} == {
+        "train": [5444, 6179, 5470, 5638, 5307],
+        "val": [479, 563, 488, 493, 535],
+        "test": [980, 1135, 1032, 1010, 982],
+    }
+    assert data.in_shape == (1, 28, 28)
+    assert (data.num_classes, data.class_names) == (5, ["0", "1", "2", "3", "4"])
+
+
+def test_validation_is_the_first_5000_training_images(tiny_mnist: Make) -> None:
+    root = tiny_mnist()
+    images = read_idx(root / "MNIST/raw/train-images-idx3-ubyte", 3)
+    labels = read_idx(root / "MNIST/raw/train-labels-idx1-ubyte", 1)
+    splits = set_up(root).splits
+    for name, part in (("val", slice(5000)), ("train", slice(5000, None))):
+        chosen = images[part][labels[part] < 5].reshape(-1, 4)
+        torch.testing.assert_close(splits[name][0], torch.from_numpy(chosen / np.float32(255)))
+        assert splits[name][1].tolist() == labels[part][labels[part] < 5].tolist()
+
+
+def test_pixels_are_float32_from_0_to_1_and_labels_int64(tiny_mnist: Make) -> None:
+    for x, y in set_up(tiny_mnist()).splits.values():
+        assert (x.dtype, y.dtype) == (torch.float32, torch.int64)
+        assert 0 <= x.min() < 0.1
+        assert 0.9 < x.max() <= 1
+        assert x.is_contiguous()
+
+
+def test_digits_have_every_class_in_every_split(tmp_path: Path) -> None:
+    data = set_up(tmp_path, "digits")
+    assert {name: len(y) for name, (_, y) in data.splits.items()} == {"train": 633, "val": 88, "test": 180}
+    assert all(len(y.unique()) == 5 for _, y in data.splits.values())
+    assert data.in_shape == (1, 8, 8)
+
+
+def test_provenance_says_where_the_data_is_from(tiny_mnist: Make, tmp_path: Path) -> None:
+    provenance = set_up(tiny_mnist()).provenance
+    assert provenance["source"] == "mnist"
+    assert len(provenance["files"]) == 4
+    assert set_up(tmp_path, "digits").provenance["files"] == {}
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 101, 1.5, "32", None])
+def test_a_bad_batch_size_is_refused_with_the_range(tiny_mnist: Make, batch_size: int) -> None:
+    with pytest.raises(UserError, match=rf"data\.batch_size={batch_size}: a whole number from 1 to the 100 training"):
+        set_up(tiny_mnist(), batch_size=batch_size)
+
+
+def test_the_whole_training_set_can_be_one_batch(tiny_mnist: Make) -> None:
+    data = set_up(tiny_mnist(), batch_size=100)
+    data.trainer = SimpleNamespace(current_epoch=0)  # type: ignore[assignment]
+    assert [x.shape for x, _ in data.train_dataloader()] == [(2, 100, 4)]
+
+
+def test_a_split_without_one_of_the_digits_is_refused(tiny_mnist: Make) -> None:
+    no_fours = np.arange(100, dtype=np.uint8) % 4
+    with pytest.raises(UserError, match="must each hold all of the digits 0 to 4"):
+        set_up(tiny_mnist(t10k_labels_idx1_ubyte=idx_bytes(no_fours)))
+
+
+def test_to_moves_every_split(tiny_mnist: Make, device: torch.device) -> None:
+    data = set_up(tiny_mnist())
+    data.to(device)
+    assert {tensor.device.type for pair in data.splits.values() for tensor in pair} == {device.type}
+
+
+def test_the_order_follows_the_trainers_epoch(tiny_mnist: Make) -> None:
+    data = set_up(tiny_mnist(), batch_size=100)
+    data.trainer = SimpleNamespace(current_epoch=0)  # type: ignore[assignment]
+    batches = data.train_dataloader()
+    first, again = (next(iter(batches))[0] for _ in range(2))
+    data.trainer.current_epoch = 1  # type: ignore[misc, union-attr]
+    assert torch.equal(first, again)
+    assert not torch.equal(first, next(iter(batches))[0])
+
+
+def test_setup_reads_once(tiny_mnist: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = set_up(tiny_mnist())
+    monkeypatch.setattr(mnist04, "load", None)
+    data.setup("fit")
+
+
+def test_batches_are_cut_from_the_one_copy_of_a_split(tiny_mnist: Make) -> None:
+    data = set_up(tiny_mnist())
+    assert data.train_dataloader().x is data.splits["train"][0]
+    storage = data.splits["test"][0].untyped_storage().data_ptr()
+    assert {x.untyped_storage().data_ptr() for x, _ in data.eval_dataloader("test")} == {storage}

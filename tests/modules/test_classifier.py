@@ -1,0 +1,218 @@
+"""The classifier: losses, gradients and metrics of each replica are those of one network, as scikit-learn has them."""
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn import metrics as sk
+from torch import Tensor
+
+from dnnx import results
+from dnnx.callbacks.checkpoint import Checkpoint, load_checkpoint
+from dnnx.callbacks.early_stopping import EarlyStopping
+from dnnx.data.loaders import EvalBatches, TrainBatches
+from dnnx.errors import UserError
+from dnnx.modules.classifier import Classifier
+
+SEEDS = [3, 7, 11]
+FEATURES, CLASSES = 6, 4
+adam = partial(torch.optim.Adam, lr=1e-2)
+
+
+def classifier(seeds: list[int], **net: Any) -> Classifier:
+    module = Classifier(FEATURES, CLASSES, {"hidden": [9, 8], **net}, seeds, optimizer=adam)
+    module.log_dict = lambda *_: None  # type: ignore[method-assign, assignment]  # there is no trainer
+    return module
+
+
+def images(n: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, FEATURES, generator=g)
+    return x, (x[:, :CLASSES] + 0.5 * torch.randn(n, CLASSES, generator=g)).argmax(1)
+
+
+def train_batches(seeds: list[int], n: int = 40, batch_size: int = 8) -> TrainBatches:
+    return TrainBatches(*images(n), batch_size, seeds, lambda: 0)
+
+
+# --- training
+
+
+@pytest.mark.parametrize("net", [{}, {"norm": "batch"}, {"norm": "layer"}, {"dropout": 0.4, "input_dropout": 0.2}])
+def test_no_gradient_depends_on_the_number_of_replicas(net: dict[str, Any]) -> None:
+    def gradients(seeds: list[int]) -> dict[str, Tensor]:
+        module = classifier(seeds, **net)
+        module.training_step(next(iter(train_batches(seeds))), 0).backward()
+        grads = {name: p.grad for name, p in module.replicas.net.named_parameters() if p.grad is not None}
+        return {name: grad.view(len(seeds), -1) for name, grad in grads.items()}
+
+    among = gradients(SEEDS)
+    for r, seed in enumerate(SEEDS):
+        alone = gradients([seed])
+        assert alone.keys() == among.keys()
+        for name, gradient in alone.items():
+            torch.testing.assert_close(among[name][r], gradient[0], rtol=1e-4, atol=1e-7)
+
+
+def test_the_loss_is_the_mean_over_the_batch_summed_over_replicas() -> None:
+    module, (x, y) = classifier(SEEDS), next(iter(train_batches(SEEDS)))
+    expected = sum(F.cross_entropy(module.replicas(x)[r], y[r]) for r in range(3))
+    torch.testing.assert_close(module.training_step((x, y), 0), torch.as_tensor(expected))
+
+
+def test_epoch_metrics_are_those_computed_by_hand() -> None:
+    module = classifier(SEEDS)
+    batches, (x_val, y_val) = list(train_batches(SEEDS)), images(37, seed=1)
+    for _ in range(2):  # nothing of an epoch is left in the next
+        for i, batch in enumerate(batches):
+            module.training_step(batch, i)
+        module.eval()
+        for i, batch in enumerate(EvalBatches(x_val, y_val, 10)):  # the last one is smaller
+            module.validation_step(batch, i)
+        module.on_validation_epoch_end()
+        for r, seed in enumerate(SEEDS):
+            net = classifier([seed]).replicas.net
+            logits = torch.cat([net(x[r]) for x, _ in batches])
+            y = torch.cat([y[r] for _, y in batches])
+            by_hand = {
+                "train/loss": F.cross_entropy(logits, y),
+                "train/accuracy": (logits.argmax(1) == y).float().mean(),
+                "val/loss": F.cross_entropy(net(x_val), y_val),
+                "val/accuracy": (net(x_val).argmax(1) == y_val).float().mean(),
+            }
+            for name, value in by_hand.items():
+                torch.testing.assert_close(module.epoch_metrics[name][r], value)
+        assert set(module.epoch_metrics) == set(by_hand)
+
+
+def test_epoch_metrics_stay_as_they_were_when_the_next_epoch_begins() -> None:
+    module, batch = classifier(SEEDS), next(iter(train_batches(SEEDS)))
+    module.training_step(batch, 0)
+    module.validation_step(images(5), 0)
+    module.on_validation_epoch_end()
+    before = {name: value.clone() for name, value in module.epoch_metrics.items()}
+    module.training_step(batch, 0)
+    assert all(torch.equal(value, before[name]) for name, value in module.epoch_metrics.items())
+
+
+def test_a_training_step_keeps_no_graph_in_its_sums() -> None:
+    module = classifier(SEEDS)
+    module.training_step(next(iter(train_batches(SEEDS))), 0)
+    assert not module.train_sums.requires_grad
+
+
+def test_the_optimizer_gets_what_can_be_trained_and_the_scheduler_the_optimizer() -> None:
+    module = classifier(SEEDS)
+    module.scheduler = partial(torch.optim.lr_scheduler.ExponentialLR, gamma=0.5)
+    module.replicas.net.get_submodule("output").requires_grad_(False)
+    [optimizer], [scheduler] = module.configure_optimizers()
+    assert len(optimizer.param_groups[0]["params"]) == len(list(module.parameters())) - 2
+    assert scheduler.optimizer is optimizer
+
+
+def test_a_misspelt_argument_of_the_net_is_named() -> None:
+    with pytest.raises(UserError, match=r"net\.hiden.*did you mean net\.hidden"):
+        Classifier(FEATURES, CLASSES, {"hiden": [3]}, SEEDS)
+
+
+# --- evaluation
+
+
+@pytest.mark.parametrize("seeds", [[3], SEEDS])
+@pytest.mark.parametrize("net", [{}, {"norm": "batch", "dropout": 0.5}])
+def test_no_evaluation_depends_on_the_size_of_its_batches(seeds: list[int], net: dict[str, Any]) -> None:
+    module, (x, y) = classifier(seeds, **net), images(50)
+    module.train_sums[:] = 1
+    seen = []
+    for batch_size in (1, 7, 50, 1000):
+        logits, labels = module.predict(EvalBatches(x, y, batch_size))
+        assert torch.equal(labels, y)
+        for i, batch in enumerate(EvalBatches(x, y, batch_size)):
+            module.validation_step(batch, i)
+        module.on_validation_epoch_end()
+        seen.append((logits, module.epoch_metrics["val/loss"], module.epoch_metrics["val/accuracy"]))
+    for other in seen[1:]:
+        for value, first in zip(other, seen[0], strict=True):
+            torch.testing.assert_close(value, first, rtol=1e-4, atol=1e-5)
+
+
+def test_predictions_are_in_evaluation_mode_on_the_device_of_the_data(device: torch.device) -> None:
+    module, (x, y) = classifier(SEEDS, dropout=0.9), images(20)
+    batches = EvalBatches(x.to(device), y.to(device), 8)
+    first, labels = module.predict(batches)
+    assert first.shape == (3, 20, CLASSES)
+    assert first.device.type == labels.device.type == device.type
+    assert torch.equal(first, module.predict(batches)[0])
+
+
+def random_logits(n: int = 300) -> tuple[Tensor, Tensor]:
+    """Of three seeds: one good, one poor, one that never names class 3."""
+    g = torch.Generator().manual_seed(0)
+    y = torch.randint(CLASSES, (n,), generator=g)
+    logits = torch.randn(3, n, CLASSES, generator=g)
+    logits[0] += 4 * F.one_hot(y, CLASSES)
+    logits[2, :, 3] = -9
+    return logits, y
+
+
+def test_metrics_are_those_of_scikit_learn() -> None:
+    logits, y = random_logits()
+    ours = results.evaluate(logits, y, [True] * 3)
+    for r in range(3):
+        predicted, probabilities = logits[r].argmax(1), logits[r].double().softmax(1)
+        confusion = sk.confusion_matrix(y, predicted)
+        macro = {"average": "macro", "zero_division": 0}
+        expected = {
+            "loss": sk.log_loss(y, probabilities),
+            "accuracy": sk.accuracy_score(y, predicted),
+            "precision": sk.precision_score(y, predicted, **macro),
+            "recall": sk.recall_score(y, predicted, **macro),
+            "f1": sk.f1_score(y, predicted, **macro),
+            "class_accuracy": confusion.diagonal() / confusion.sum(1),
+            "confusion": confusion,
+        }
+        assert ours.keys() == expected.keys()
+        for name, value in expected.items():
+            np.testing.assert_allclose(ours[name][r], value, rtol=1e-6, err_msg=name)
+
+
+def test_a_diverged_seed_has_no_value_and_the_others_keep_theirs() -> None:
+    logits, y = random_logits()
+    whole = results.evaluate(logits, y, [True] * 3)
+    logits[1] = torch.nan
+    for name, values in results.evaluate(logits, y, [True, False, True]).items():
+        assert values == [whole[name][0], None, whole[name][2]]
+
+
+# --- checkpoints
+
+
+@pytest.mark.parametrize("seeds", [[3], SEEDS])
+def test_best_ckpt_loads_without_pickle_and_predicts_the_same(tmp_path: Path, seeds: list[int]) -> None:
+    net = {"hidden": [9, 8], "norm": "batch", "dropout": 0.2}
+    module = Classifier(FEATURES, CLASSES, net, seeds, optimizer=adam)
+    x, y = images(30, seed=1)
+    trainer = fit(module, tmp_path, TrainBatches(*images(40), 8, seeds, lambda: 0), EvalBatches(x, y, 30))
+    path = tmp_path / "checkpoints" / "best.ckpt"
+    loaded = Classifier.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+    module.replicas.load_stacked(EarlyStopping.of(trainer).best_state)
+    assert torch.equal(loaded.predict(EvalBatches(x, y, 30))[0], module.predict(EvalBatches(x, y, 30))[0])
+    assert loaded.hparams["seeds"] == seeds
+    assert loaded.hparams["net"] == net
+    assert not any(name.endswith("_sums") for name in load_checkpoint(path)["state_dict"])
+
+
+def fit(module: Classifier, folder: Path, train: Iterable, val: Iterable) -> pl.Trainer:
+    trainer = pl.Trainer(
+        accelerator="cpu", max_epochs=3, num_sanity_val_steps=0, logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, callbacks=[EarlyStopping(), Checkpoint()],
+        default_root_dir=str(folder),
+    )  # fmt: skip
+    trainer.fit(module, train, val)
+    return trainer

@@ -1,0 +1,130 @@
+"""DenseNet: any depth and width, every option by name, blocks from the bottom, and what is refused."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from dnnx.errors import UserError
+from dnnx.nets.activations import ACTIVATIONS
+from dnnx.nets.dense import DenseNet
+from dnnx.nets.dropout import Dropout
+from dnnx.nets.initializers import INITIALIZERS
+
+share = st.sampled_from([0.0, 0.2, 0.9])
+
+
+def seeded(seed: int = 0, **net: Any) -> DenseNet:
+    torch.manual_seed(seed)
+    return DenseNet(6, out_features=3, **({"hidden": [8, 7, 4]} | net))
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.integers(1, 9), min_size=1, max_size=6), st.sampled_from([*ACTIVATIONS]),
+    st.sampled_from([*INITIALIZERS]), st.sampled_from([None, "batch", "layer"]), share, share,
+)  # fmt: skip
+def test_any_depth_width_and_options_train(
+    hidden: list[int], activation: str, init: str, norm: str | None, dropout: float, input_dropout: float
+) -> None:
+    net = DenseNet(6, hidden, 3, activation, init, norm, dropout, input_dropout)
+    logits, activations = net(torch.randn(10, 6), return_activations=True)
+    assert logits.shape == (10, 3)
+    assert [value.shape for value in activations.values()] == [(10, width) for width in hidden]
+    assert list(activations) == [f"hidden_layers.{i}" for i in range(len(hidden))]
+    logits.square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+
+
+def test_densenet5_has_its_number_of_parameters() -> None:
+    net = DenseNet(784, [100] * 5, 5)
+    expected = sum(below * above + above for below, above in pairwise([784, *[100] * 5, 5]))
+    assert sum(p.numel() for p in net.parameters()) == expected == 119_405
+
+
+def test_a_block_is_linear_then_norm_then_activation_then_dropout() -> None:
+    block = seeded(norm="layer", activation="selu", dropout=0.5).hidden_layers[0]
+    kinds = [nn.Linear, nn.LayerNorm, nn.SELU, Dropout]
+    assert [type(layer) for layer in block.children()] == kinds
+    assert [name for name, _ in block.named_children()] == ["linear", "norm", "activation", "dropout"]
+
+
+def test_the_output_is_linear_without_norm_or_dropout() -> None:
+    net = seeded(norm="batch", dropout=0.9).eval()
+    x = torch.randn(10, 6)
+    logits, activations = net(x, return_activations=True)
+    torch.testing.assert_close(logits, activations["hidden_layers.2"] @ net.output.weight.T + net.output.bias)
+    assert torch.equal(logits, net(x))
+
+
+def test_the_first_blocks_can_be_reused() -> None:
+    net = seeded(input_dropout=0.3).eval()
+    x = torch.randn(10, 6)
+    _, activations = net(x, return_activations=True)
+    assert torch.equal(nn.Sequential(*net.hidden_layers[:2])(x), activations["hidden_layers.1"])
+
+
+def test_before_batch_norm_there_is_no_bias_and_else_there_is() -> None:
+    for norm in (None, "batch", "layer"):
+        names = [name for name, _ in seeded(norm=norm).named_parameters() if name.endswith("linear.bias")]
+        assert len(names) == (0 if norm == "batch" else 3)
+
+
+@pytest.mark.parametrize(
+    "other", [{"dropout": 0.3}, {"input_dropout": 0.3}, {"norm": "batch"}, {"norm": "layer"}, {"activation": "selu"}]
+)
+def test_arms_that_differ_in_this_start_from_the_same_weights(other: dict[str, Any]) -> None:
+    plain, arm = dict(seeded().named_parameters()), dict(seeded(**other).named_parameters())
+    shared = [name for name in plain if name in arm and name.endswith("weight")]
+    assert len(shared) == 4
+    assert all(torch.equal(plain[name], arm[name]) for name in shared)
+
+
+def test_dropout_is_on_the_input_or_after_every_block_as_asked() -> None:
+    x = torch.ones(50, 6)
+    net = seeded(dropout=0.5)
+    _, activations = net(x, return_activations=True)
+    assert all((value == 0).any(0).all() for value in activations.values())
+    seen: list[torch.Tensor] = []
+    net = seeded(input_dropout=0.5)
+    net.hidden_layers[0].register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    _, activations = net(x, return_activations=True)
+    assert set(seen[0].unique().tolist()) == {0, 2}
+    assert not any((value == 0).any() for value in activations.values())
+
+
+def test_every_layer_drops_by_its_own_key() -> None:
+    net = seeded(dropout=0.5, input_dropout=0.5)
+    keys = [int(module.key) for module in net.modules() if isinstance(module, Dropout)]
+    assert len(set(keys)) == len(keys) == 4
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        ({"hidden": []}, r"net\.hidden=\[\]: a list of widths of at least 1"),
+        ({"hidden": [10, 0]}, r"net\.hidden=\[10, 0\]"),
+        ({"hidden": [10.5]}, r"net\.hidden"),
+        ({"hidden": [True]}, r"net\.hidden"),
+        ({"hidden": 100}, r"net\.hidden=100"),
+        ({"hidden": "100"}, r"net\.hidden=100"),
+        ({"activation": "rellu"}, r"net\.activation=rellu: choose one of elu, relu.*did you mean .*relu"),
+        ({"activation": None}, r"net\.activation=None"),
+        ({"init": "he"}, r"net\.init=he: choose one of he_normal, he_uniform, lecun_normal"),
+        ({"norm": "bach"}, r"net\.norm=bach: choose one of batch, layer; did you mean batch"),
+        ({"dropout": 1}, r"net\.dropout=1: a share in \[0, 1\)"),
+        ({"dropout": -0.1}, r"net\.dropout=-0\.1"),
+        ({"dropout": float("nan")}, r"net\.dropout=nan"),
+        ({"dropout": "0.5"}, r"net\.dropout=0\.5"),
+        ({"input_dropout": 1.5}, r"net\.input_dropout=1\.5"),
+        ({"input_dropout": None}, r"net\.input_dropout=None"),
+    ],
+)
+def test_a_bad_value_is_one_line_with_its_key(bad: dict[str, Any], told: str) -> None:
+    with pytest.raises(UserError, match=told) as error:
+        seeded(**bad)
+    assert "\n" not in str(error.value)

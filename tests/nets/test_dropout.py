@@ -1,0 +1,152 @@
+"""Dropout: the share and the mean are right, masks look independent in every direction, and repeat with their key."""
+
+import pytest
+import torch
+from scipy import stats
+from torch import Tensor
+
+from dnnx.nets.dropout import Dropout, random_bits
+
+KEYS = [0, 1, 2, 2**62, 1234567890123456789]
+ROOM = 1e-4  # all streams are fixed: a probability below this is a weak stream, not bad luck
+
+
+def bits(key: int, call: int, *shape: int) -> Tensor:
+    return random_bits(torch.tensor(key), torch.tensor(call), torch.Size(shape))
+
+
+def chi_square(counts: Tensor) -> float:
+    return float(stats.chisquare(counts.flatten().double().numpy()).pvalue)
+
+
+def correlation_p(a: Tensor, b: Tensor) -> float:
+    return float(stats.pearsonr(a.flatten().double().numpy(), b.flatten().double().numpy()).pvalue)
+
+
+def dropout(p: float = 0.3, seed: int = 0) -> Dropout:
+    torch.manual_seed(seed)
+    return Dropout(p)
+
+
+# --- the stream
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("call", [1, 2, 1000])
+def test_values_are_uniform(key: int, call: int) -> None:
+    values = bits(key, call, 2**16)
+    assert values.min() >= 0
+    assert values.max() < 2**31
+    assert chi_square(torch.histc(values.double(), 256, 0, 2**31)) > ROOM
+    for bit in range(31):
+        ones = int((values >> bit & 1).sum())
+        assert chi_square(torch.tensor([ones, len(values) - ones])) > ROOM, bit
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("lag", [1, 2, 3, 4, 8, 32, 64, 100, 128, 784, 1024, 4096])
+def test_positions_are_uncorrelated(key: int, lag: int) -> None:
+    """Neighbours, and the same unit in the next image."""
+    values = bits(key, 1, 2**16)
+    assert correlation_p(values[:-lag], values[lag:]) > ROOM
+    pairs = (values[:-lag] >> 27) * 16 + (values[lag:] >> 27)
+    assert chi_square(pairs.bincount(minlength=256)) > ROOM
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("step", [1, 2, 3, 64, 876, 2**20])
+def test_calls_are_uncorrelated(key: int, step: int) -> None:
+    one, other = bits(key, 1, 2**16), bits(key, 1 + step, 2**16)
+    assert correlation_p(one, other) > ROOM
+    assert chi_square(((one >> 27) * 16 + (other >> 27)).bincount(minlength=256)) > ROOM
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 2**10, 2**31, 2**40, 2**62])
+@pytest.mark.parametrize("key", [0, 7, 2**61])
+def test_near_keys_are_uncorrelated(key: int, step: int) -> None:
+    one, other = bits(key, 5, 2**16), bits(key + step, 5, 2**16)
+    assert correlation_p(one, other) > ROOM
+    assert chi_square(((one >> 27) * 16 + (other >> 27)).bincount(minlength=256)) > ROOM
+
+
+def test_a_position_is_uniform_over_calls_and_over_keys() -> None:
+    calls, keys = torch.arange(2**14)[:, None], torch.arange(2**14)[:, None]
+    for values in (
+        random_bits(torch.tensor(9), calls, torch.Size([8])),
+        random_bits(keys, torch.tensor(9), torch.Size([8])),
+    ):
+        for column in values.T:
+            assert chi_square(torch.histc(column.double(), 64, 0, 2**31)) > ROOM
+            assert correlation_p(column[:-1], column[1:]) > ROOM
+
+
+def test_how_many_units_of_an_image_are_dropped_is_binomial() -> None:
+    layer, n, p = dropout(0.3), 100, 0.3
+    dropped = torch.cat([(layer(torch.ones(32, n)) == 0).sum(1) for _ in range(1000)])
+    low, high = 15, 45
+    observed = dropped.clamp(low, high).bincount(minlength=high + 1)[low:]
+    expected = stats.binom.pmf(range(low, high + 1), n, p)
+    expected[0], expected[-1] = stats.binom.cdf(low, n, p), stats.binom.sf(high - 1, n, p)
+    assert stats.chisquare(observed.numpy(), expected * len(dropped)).pvalue > ROOM
+
+
+def test_the_stream_is_this_one_on_every_machine(device: torch.device) -> None:
+    key, call = (torch.tensor(value, device=device) for value in (1234567890123456789, 3))
+    assert random_bits(key, call, torch.Size([2, 2])).tolist() == [[1871928135, 1558025821], [754913467, 1954737409]]
+
+
+def test_shapes_of_one_size_share_a_stream_row_by_row() -> None:
+    assert torch.equal(bits(1, 1, 6, 4).flatten(), bits(1, 1, 24))
+
+
+# --- the layer
+
+
+@pytest.mark.parametrize("p", [0.01, 0.1, 0.3, 0.5, 0.9, 0.99])
+def test_the_share_p_is_dropped_and_the_mean_kept(p: float) -> None:
+    layer, n = dropout(p), 2**18
+    out = layer(torch.ones(n))
+    dropped = int((out == 0).sum())
+    assert stats.binomtest(dropped, n, p).pvalue > ROOM
+    torch.testing.assert_close(out[out != 0].unique(), torch.tensor([1 / (1 - p)]))
+    assert out.mean().item() == pytest.approx((1 - dropped / n) / (1 - p), rel=1e-4)
+
+
+def test_evaluation_is_the_identity_and_counts_no_call() -> None:
+    layer, x = dropout(0.9).eval(), torch.randn(5, 3)
+    assert layer(x) is x
+    assert layer.call == 0
+
+
+def test_the_same_key_and_call_give_the_same_mask_whatever_else_was_drawn() -> None:
+    def masks(seed: int) -> list[Tensor]:
+        layer = dropout(0.5, seed)
+        torch.rand(seed)
+        return [layer(torch.ones(64)) for _ in range(3)]
+
+    first, again = masks(3), masks(3)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[0], first[1])
+    assert not torch.equal(first[0], masks(4)[0])
+
+
+def test_a_saved_layer_goes_on_where_it_was() -> None:
+    layer, x = dropout(0.5), torch.ones(64)
+    layer(x)
+    other = dropout(0.5, seed=1)
+    other.load_state_dict(layer.state_dict())
+    assert torch.equal(layer(x), other(x))
+
+
+def test_the_gradient_flows_through_kept_units_only() -> None:
+    x = torch.randn(200, requires_grad=True)
+    out = dropout(0.3)(x)
+    out.sum().backward()
+    assert x.grad is not None
+    kept = out != 0
+    torch.testing.assert_close(x.grad, kept / 0.7)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_the_type_of_the_input_is_kept(dtype: torch.dtype) -> None:
+    assert dropout()(torch.ones(8, dtype=dtype)).dtype == dtype

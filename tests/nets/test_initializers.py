@@ -1,0 +1,74 @@
+"""Initializers: spread and bound of each against its closed form, and what SELU makes of it."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from dnnx.nets.dense import DenseNet
+from dnnx.nets.initializers import INITIALIZERS
+
+FAN_IN, FAN_OUT = 400, 250  # 100,000 weights: the standard error of their deviation is 0.2 %
+STD = {
+    "he": math.sqrt(2 / FAN_IN),
+    "lecun": math.sqrt(1 / FAN_IN),
+    "glorot": math.sqrt(2 / (FAN_IN + FAN_OUT)),
+}
+BOUND = {
+    "he": math.sqrt(6 / FAN_IN),
+    "lecun": math.sqrt(3 / FAN_IN),
+    "glorot": math.sqrt(6 / (FAN_IN + FAN_OUT)),
+}
+
+
+def initialized(name: str) -> torch.Tensor:
+    torch.manual_seed(0)
+    layer = nn.Linear(FAN_IN, FAN_OUT)
+    INITIALIZERS[name](layer)
+    assert (layer.bias == 0).all()
+    assert layer.weight.requires_grad
+    return layer.weight.detach().double()
+
+
+def test_there_are_all_of_them() -> None:
+    assert set(INITIALIZERS) == {f"{scheme}_{kind}" for scheme in STD for kind in ("normal", "uniform")}
+
+
+@pytest.mark.parametrize("scheme", STD)
+def test_normal_weights_have_the_deviation_of_the_formula_and_normal_tails(scheme: str) -> None:
+    weights = initialized(f"{scheme}_normal") / STD[scheme]
+    assert weights.std().item() == pytest.approx(1, rel=0.01)
+    assert abs(weights.mean().item()) < 0.015
+    assert (weights.abs() > 2).double().mean().item() == pytest.approx(0.0455, rel=0.1)
+    assert 3.5 < weights.abs().max().item() < 6
+
+
+@pytest.mark.parametrize("scheme", BOUND)
+def test_uniform_weights_fill_the_bound_of_the_formula_evenly(scheme: str) -> None:
+    weights = initialized(f"{scheme}_uniform") / BOUND[scheme]
+    assert 0.999 < weights.abs().max().item() <= 1 + 1e-6
+    assert weights.std().item() == pytest.approx(1 / math.sqrt(3), rel=0.01)
+    assert (weights.abs() < 0.5).double().mean().item() == pytest.approx(0.5, abs=0.01)
+
+
+def after_20_layers(init: str) -> tuple[float, float]:
+    torch.manual_seed(0)
+    net = DenseNet(300, [300] * 20, 5, activation="selu", init=init)
+    with torch.no_grad():
+        _, activations = net(torch.randn(500, 300), return_activations=True)
+    last = activations["hidden_layers.19"]
+    return last.mean().item(), last.var().item()
+
+
+@pytest.mark.parametrize("kind", ["normal", "uniform"])
+def test_selu_with_lecun_keeps_mean_0_and_variance_1_through_20_layers(kind: str) -> None:
+    mean, variance = after_20_layers(f"lecun_{kind}")
+    assert abs(mean) < 0.1
+    assert abs(variance - 1) < 0.15
+
+
+def test_selu_with_he_does_not() -> None:
+    mean, variance = after_20_layers("he_normal")
+    assert abs(mean) > 0.1 or abs(variance - 1) > 0.15
+    assert variance > 1.5

@@ -1,0 +1,233 @@
+"""A report says what the files say: the same numbers, everything that is missing, and nothing from elsewhere."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_up_runs import write_run, write_study
+from scipy import stats
+
+from dnnx.errors import UserError
+from dnnx.studies import report
+from dnnx.studies.report import Report, build
+
+VERDICTS = [
+    {"ask": "More accurate?", "metric": "test/accuracy", "arm": "bn", "than": "plain", "expect": "higher"},
+    {"ask": "Faster?", "metric": "convergence/epochs", "arm": "bn", "than": "plain", "expect": "lower"},
+]
+FILES = ["config.yaml", "environment.json", "data.json", "results.json", "predictions.safetensors", "metrics.csv"]
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory) -> Report:
+    """One report with all its figures, for tests that only look at it."""
+    folder = write_study(tmp_path_factory.mktemp("drawn") / "s", {"plain": {}, "bn": {"noise": 1, "diverged": [3]}})
+    return build([folder], folder)
+
+
+def text(path: Path) -> str:
+    return re.sub(r"\s+", " ", path.read_text().replace("\\", ""))
+
+
+def row(markdown: Path, section: str, arm: str) -> list[str]:
+    part = markdown.read_text().replace("\u00a0", " ").split(f"## {section}")[1]
+    line = next(line for line in part.splitlines() if line.startswith(f"| {arm}"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_table_numbers_equal_a_recomputation_by_hand(study):
+    made = build([study], study)
+    results = json.loads((study / "bn/results.json").read_text())
+    reference = json.loads((study / "plain/results.json").read_text())
+    metrics = pd.read_csv(study / "bn/metrics.csv").query("split == 'val' and metric == 'loss'")
+
+    x = 100 * np.array(results["test/accuracy"])
+    half = 2.776445 * x.std(ddof=1) / 5**0.5  # t(4)
+    assert row(made.md, "Arms", "bn")[1] == f"{x.mean():.2f} % ({x.mean() - half:.2f} to {x.mean() + half:.2f}, n = 5)"
+    assert row(made.md, "Arms", "bn")[5] == f"{100 * results['ensemble/accuracy'][0]:.2f} %"
+
+    first = []
+    for seed, target in zip(reference["seeds"], reference["val/loss"], strict=True):
+        curve = metrics[metrics.seed == seed]
+        below = curve[curve.value <= target].epoch
+        first.append(below.min() if len(below) else np.inf)
+    reached = sum(np.isfinite(first))
+    assert row(made.md, "Convergence", "bn")[1] == f"{reached} of 5"
+    assert row(made.md, "Convergence", "bn")[2] == (
+        "never" if np.isinf(np.median(first)) else f"{np.median(first):#.3g}"
+    )
+
+    last = metrics[metrics.epoch == metrics.epoch.max()].set_index("seed").value
+    rise = (last - metrics.groupby("seed").value.min()).mean()
+    assert row(made.md, "Overfitting", "bn")[4].startswith(f"{rise:#.3g} ")
+    assert row(made.md, "Cost", "bn")[1:4] == ["119,005", "119,005", "0.500"]
+
+    gaps = 100 * (np.array(results["test/accuracy"]) - np.array(reference["test/accuracy"]))
+    low, high = stats.ttest_1samp(gaps, 0).confidence_interval(0.95)
+    assert f"+{gaps.mean():#.3g} points (95 % interval +{low:#.3g} to +{high:#.3g})" in made.sentences[0]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_question_answers_data_commands_and_differences_are_in_both_forms(tmp_path):
+    arms = {
+        "plain": {"seeds": [1, 2, 3], "accuracy": [0.90, 0.91, 0.92]},
+        "bn": {"seeds": [1, 2, 3], "accuracy": [0.95, 0.96, 0.975], "config": {"net": {"norm": "batch"}}},
+    }
+    folder = write_study(tmp_path / "s", arms, verdicts=VERDICTS)
+    made = build([folder], folder)
+    for form in (text(made.md), re.sub("<[^>]*>", "", text(made.html)).replace("&lt;", "<").replace("&quot;", '"')):
+        for expected in (
+            "Does a < b?",
+            "More accurate?",
+            "Yes",
+            "python -m dnnx.train +exp=made_up",
+            "net.norm",
+            '"batch"',
+            "ab" * 32,
+        ):
+            assert expected in form
+    assert made.notes == []
+    assert made.verdicts[0].answer == "yes"
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_data_source_is_stamped_under_every_table_of_results(study):
+    markdown = build([study], study).md.read_text().replace("\\", "")
+    captions = [line for line in markdown.splitlines() if line.startswith("*")]
+    assert sum("made-up <digits>" in line for line in captions) == len(captions) - 1  # all but the environment
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_deleted_file_is_named_and_the_rest_reported(study, file):
+    (study / "bn" / file).unlink()
+    made = build([study], study)
+    (note,) = made.notes
+    assert f"bn: {file} is missing" in note
+    assert note in text(made.html)
+    assert row(made.md, "Arms", "plain")[1].startswith("97.00 %")
+    if file != "results.json":
+        assert row(made.md, "Arms", "bn")[1].startswith("98.02 %")
+    if file != "metrics.csv":
+        assert row(made.md, "Convergence", "bn")[1].endswith(" of 5")
+
+
+def test_every_arm_without_results_or_curves_still_gives_a_report(study):
+    for arm in ("plain", "bn"):
+        (study / arm / "results.json").unlink()
+    assert "not measured in bn" in build([study], study).sentences[0]
+    for arm in ("plain", "bn"):
+        (study / arm / "results.json").write_text('{"seeds": [1]}')
+        (study / arm / "metrics.csv").unlink()
+    assert build([study], study).figures == []
+
+
+def test_diverged_seeds_are_counted_and_nothing_is_made_of_them(tmp_path):
+    folder = write_study(tmp_path / "s", {"plain": {}, "bn": {"diverged": [0, 1, 2, 3, 4]}})
+    made = build([folder], folder)
+    assert row(made.md, "Arms", "bn")[1:] == ["not measured"] * 4 + [row(made.md, "Arms", "bn")[5], "5 of 5"]
+    assert row(made.md, "Convergence", "bn")[1:4] == ["0 of 5", "never", "never"]
+    assert "nan" not in re.sub("<[^>]*>", "", made.html.read_text())
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_single_seed_and_a_single_arm_give_a_report_without_an_answer(tmp_path):
+    run = write_run(tmp_path / "a", seeds=[4])
+    made = build([run], tmp_path / "out")
+    assert made.sentences == []
+    assert "n = 1" in made.md.read_text()
+    two = build([run, write_run(tmp_path / "b", seeds=[4])], tmp_path / "two")
+    assert two.verdicts[0].answer == "undecided"
+
+
+def test_the_same_files_give_the_same_bytes(study, tmp_path):
+    one, two = build([study], tmp_path / "one"), build([study], tmp_path / "two")
+    for path in sorted(p.relative_to(one.md.parent) for p in one.md.parent.rglob("*.*")):
+        assert (one.md.parent / path).read_bytes() == (two.md.parent / path).read_bytes(), path
+
+
+def test_the_page_is_well_formed_and_asks_for_nothing_outside_itself(drawn):
+    page = drawn.html.read_text()
+    root = ET.fromstring(page)
+    for element in root.iter():
+        for name, value in element.attrib.items():
+            assert not re.search(r"https?:|^//|url\((?!#)", value), (element.tag, name, value)
+            if name in ("href", "src"):
+                assert value.startswith(("#", "data:"))
+    assert not re.search(r"https?://|@import|<script|url\((?!#)", page)
+
+
+def test_ids_are_unique_in_the_page(drawn):
+    ids: list[str] = []
+
+    class Ids(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            ids.extend(value or "" for name, value in attrs if name == "id")
+
+    Ids().feed(drawn.html.read_text())
+    assert len(ids) == len(set(ids)) > 0
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_text_from_files_is_escaped(tmp_path):
+    evil = "<script>alert(1)</script>"
+    arms = {
+        "plain": {"environment": {"command": evil, "cpu": evil}, "data": {"note": evil}, "config": {"x": evil}},
+        "bn": {"data": {"note": evil}},
+    }
+    folder = write_study(tmp_path / "s", arms, name=evil, question=evil)
+    assert "<script" not in build([folder], folder).html.read_text()
+
+
+def test_figures_are_svg_and_png_and_follow_the_colour_of_the_page(drawn):
+    assert [path.stem for path in drawn.figures] == [
+        "accuracy",
+        "curves_epochs",
+        "curves_seconds",
+        "confusion",
+        "hardest",
+    ]
+    for path in drawn.figures:
+        assert "currentColor" in path.read_text()
+        ET.parse(path)
+        assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    assert sum(path.stat().st_size for path in drawn.figures) < 1_000_000
+
+
+def test_links_of_the_markdown_lead_to_files(drawn):
+    links = re.findall(r"\]\((.*?)\)", drawn.md.read_text())
+    assert len(links) == 5
+    assert all((drawn.md.parent / link).is_file() for link in links)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_another_dnnx_version_is_a_note(study, monkeypatch):
+    monkeypatch.setattr(report, "version", lambda name: "9.9")
+    notes = build([study], study).notes
+    assert notes == [f"{arm}: made by dnnx 0.1.0, read by dnnx 9.9" for arm in ("plain", "bn")]
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("data", [{"source": "digits"}, {"class_names": list("abcde")}, {"sizes": {"test": 7}}])
+def test_arms_of_other_data_are_refused_unless_forced(tmp_path, data):
+    folders = [write_run(tmp_path / "a"), write_run(tmp_path / "b", data=data)]
+    with pytest.raises(UserError, match="other data"):
+        build(folders, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert "other data" in build(folders, tmp_path / "out", force=True).md.read_text()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_broken_file_is_refused_unless_forced(study, tmp_path):
+    (study / "bn/results.json").write_text('{"seeds": [0, 1')
+    with pytest.raises(UserError, match=r"bn: results.json cannot be read: .*line 1 column"):
+        build([study], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    made = build([study], tmp_path / "out", force=True)
+    assert "results.json cannot be read" in made.notes[0]
+    assert row(made.md, "Arms", "plain")[1].startswith("97.00 %")

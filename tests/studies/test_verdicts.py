@@ -1,0 +1,172 @@
+"""Answers on made-up runs: nothing is found where nothing is, and a planted difference is found."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_up_runs import write_study
+
+from dnnx.errors import UserError
+from dnnx.studies.runs import Run, Study, read_study
+from dnnx.studies.statistics import estimate
+from dnnx.studies.verdicts import Verdict, decide, reach, reference_targets, show_estimate, values
+
+FASTER = {"ask": "Faster?", "metric": "convergence/epochs", "arm": "b", "than": "a", "expect": "lower"}
+
+
+def spec(metric: str = "test/accuracy", expect: str = "higher", arm: str = "b") -> dict[str, str]:
+    return {"ask": "Really?", "metric": metric, "arm": arm, "than": "a", "expect": expect}
+
+
+def made(name: str, losses: dict[int, list[float]], diverged: tuple[int, ...] = (), **results: list) -> Run:
+    """A run in memory from its validation losses by seed; an epoch takes 2 s."""
+    rows = [(e, "val", "loss", s, x) for s, curve in losses.items() for e, x in enumerate(curve, 1)]
+    rows += [(e, "time", "elapsed_s", s, 2.0 * e) for e, _, _, s, _ in rows]
+    metrics = pd.DataFrame(rows, columns=["epoch", "split", "metric", "seed", "value"])
+    gone: list = [2 if seed in diverged else None for seed in losses]
+    named = {key.replace("__", "/"): numbers for key, numbers in results.items()}
+    return Run(name, Path(name), metrics=metrics, results={"seeds": list(losses), "epoch/diverged": gone} | named)
+
+
+def answer(runs: list[Run], *specs: dict[str, str]) -> list[Verdict]:
+    return decide(Study("s", "", "a", runs, list(specs), []))[0]
+
+
+def noisy(name: str, rng: np.random.Generator, seeds: range, shift: float = 0.0) -> Run:
+    t = np.arange(1, 16)
+    losses = {
+        s: list(np.exp(-rng.normal(0.4, 0.05) * t) + rng.normal(0.05, 0.004) + rng.normal(0, 0.004, 15)) for s in seeds
+    }
+    return made(name, losses, test__accuracy=list(rng.normal(0.97 + shift, 0.005, len(seeds))))
+
+
+@pytest.mark.parametrize("seeds", [range(8), range(20, 28)], ids=["paired", "unpaired"])
+def test_a_null_study_is_undecided_in_95_of_100_cases(seeds):
+    rng = np.random.default_rng(5)
+    wrong = {"test/accuracy": 0, "convergence/epochs": 0, "either": 0}
+    for _ in range(150):
+        verdicts = answer([noisy("a", rng, range(8)), noisy("b", rng, seeds)], spec(), spec("convergence/epochs"))
+        wrong["either"] += any(v.answer != "undecided" for v in verdicts)
+        for v in verdicts:
+            wrong[v.metric] += v.difference.p < 0.05
+    assert max(wrong.values()) <= 14, wrong  # 7.5 expected at most; more than 14 has probability 0.01
+
+
+def test_a_null_study_in_folders_is_undecided(tmp_path):
+    accuracy = np.random.default_rng(2).normal(0.97, 0.005, 20)
+    arms = {
+        "a": {"seeds": range(10), "accuracy": accuracy[:10]},
+        "b": {"seeds": range(10, 20), "accuracy": accuracy[10:]},
+    }
+    (verdict,) = decide(read_study([write_study(tmp_path / "s", arms)]))[0]
+    assert verdict.answer == "undecided"
+    assert "unpaired" in verdict.sentence
+
+
+def test_a_planted_point_over_10_seeds_is_found_in_the_direction_it_has(tmp_path):
+    rng = np.random.default_rng(3)
+    arms = {"a": {"seeds": range(10), "accuracy": rng.normal(0.97, 0.005, 10)}}
+    arms["b"] = {"seeds": range(10), "accuracy": rng.normal(0.98, 0.005, 10)}
+    study = write_study(tmp_path / "s", arms, verdicts=[spec(), spec(expect="lower")])
+    higher, lower = decide(read_study([study]))[0]
+    assert (higher.answer, lower.answer) == ("yes", "no")
+    assert higher.difference.low < 0.01 < higher.difference.high
+
+
+def test_the_sentence_holds_the_numbers_of_a_recomputation_by_hand():
+    a, b = [0.970, 0.972, 0.968], [0.981, 0.981, 0.978]
+    (verdict,) = answer(
+        [made("a", {1: [], 2: [], 3: []}, test__accuracy=a), made("b", {1: [], 2: [], 3: []}, test__accuracy=b)], spec()
+    )
+    # differences 1.1, 0.9, 1.0 points: mean 1.0, sd 0.1, t(2) = 4.303, half width 4.303 * 0.1 / sqrt(3) = 0.248
+    assert verdict.sentence == (
+        "Really? Yes: mean test accuracy 98.00 % (b) against 97.00 % (a), difference +1.00 points "
+        "(95 % interval +0.752 to +1.25), paired t test, n = 3 seeds, p = 0.00332."
+    )
+
+
+def test_more_questions_widen_the_interval_and_raise_p():
+    rng = np.random.default_rng(1)
+    runs = [made(x, {s: [] for s in range(9)}, test__accuracy=list(rng.normal(0.97, 0.01, 9))) for x in "abcd"]
+    alone = answer(runs, spec())[0]
+    among = answer(runs, spec(), spec(arm="c"), spec(arm="d"))[0]
+    assert among.p > alone.p
+    assert among.difference.low < alone.difference.low
+    assert "3 verdicts" in among.sentence
+
+
+def test_without_declared_questions_every_arm_is_compared_with_the_reference():
+    runs = [made(x, {1: [], 2: []}, test__accuracy=[0.9, 0.8]) for x in "abc"]
+    assert [(v.arm, v.than, v.metric) for v in answer(runs)] == [
+        ("b", "a", "test/accuracy"),
+        ("c", "a", "test/accuracy"),
+    ]
+
+
+def test_the_race_is_to_the_loss_that_both_reach():
+    fast_but_worse = made("b", {1: [0.5, 0.3, 0.3], 2: [0.5, 0.3, 0.3]})
+    slow_but_better = made("a", {1: [0.9, 0.5, 0.2], 2: [0.9, 0.2, 0.1]})
+    b, a = values("convergence/epochs", fast_but_worse, slow_but_better)
+    assert (list(b), list(a)) == ([2, 2], [3, 2])
+    assert list(values("convergence/seconds", fast_but_worse, slow_but_better)[1]) == [6.0, 4.0]
+
+
+def test_seeds_that_never_reach_the_references_best_are_counted():
+    a, b = made("a", {1: [0.5, 0.1], 2: [0.5, 0.3]}), made("b", {1: [0.4, 0.2], 2: [0.3, 0.4]})
+    assert list(reach(b, reference_targets(b, a), "convergence/epochs")) == [np.inf, 1]
+    assert "b reaches the best loss of a in 1 of 2 seeds" in answer([a, b], FASTER)[0].sentence
+
+
+def test_a_diverged_seed_never_arrives_and_is_counted():
+    a = made("a", {s: [0.5, 0.2] for s in range(6)})
+    b = made("b", {s: [0.1, 0.2] for s in range(6)}, diverged=(0,))
+    (verdict,) = answer([a, b], FASTER)
+    assert (verdict.difference.n, verdict.difference.higher, verdict.difference.lower) == (6, 1, 5)
+    assert verdict.answer == "undecided"
+    assert "1 of 6 seeds of b diverged" in verdict.sentence
+
+
+def test_diverging_in_every_seed_loses():
+    a = made("a", {s: [0.5] for s in range(6)}, test__accuracy=[0.9] * 6)
+    b = made("b", {s: [0.5] for s in range(6)}, diverged=tuple(range(6)), test__accuracy=[None] * 6)
+    assert answer([a, b], spec())[0].answer == "no"
+
+
+def test_one_clock_per_run_decides_nothing():
+    runs = [made(x, {s: [] for s in range(8)}, time__epoch_s=[t] * 8) for x, t in (("a", 1.0), ("b", 2.0))]
+    (verdict,) = answer(runs, spec("time/epoch_s"))
+    assert verdict.answer == "undecided"
+    assert "n = 1" in verdict.sentence
+
+
+def test_overfitting_is_the_gap_and_the_rise_of_the_loss():
+    run = made("b", {1: [0.5, 0.2, 0.3], 2: [0.5, 0.4, 0.4]}, train__accuracy=[0.99, 0.98], test__accuracy=[0.97, 0.97])
+    assert list(values("overfitting/rise", run, run)[0]) == pytest.approx([0.1, 0.0])
+    assert list(values("overfitting/gap", run, run)[0]) == pytest.approx([0.02, 0.01])
+
+
+def test_what_was_not_measured_is_undecided_and_said():
+    (verdict,) = answer([made("a", {1: [0.1]}), made("b", {1: [0.1]})], spec("test/acuracy"))
+    assert verdict.sentence == "Really? Undecided: test acuracy was not measured in b."
+
+
+def test_a_question_about_an_absent_arm_is_told_and_not_asked():
+    asked, lost = decide(Study("s", "", "a", [made("a", {1: []})], [spec()], []))
+    assert asked == []
+    assert "needs the arms b and a" in lost[0]
+
+
+def test_a_metric_that_is_no_number_per_seed_is_refused():
+    runs = [made(x, {1: []}, test__class_accuracy=[[0.9, 0.8]]) for x in "ab"]
+    with pytest.raises(UserError, match="test/class_accuracy"):
+        answer(runs, spec("test/class_accuracy"))
+
+
+def test_a_mean_is_shown_with_interval_and_n():
+    assert (
+        show_estimate("test/accuracy", estimate([0.98, 0.99])).replace("\u00a0", " ")
+        == "98.50 % (92.15 to 104.85, n = 2)"
+    )
+    assert show_estimate("test/loss", estimate([0.5])) == "0.500 (n = 1)"
+    assert show_estimate("test/loss", estimate([])) == "not measured"

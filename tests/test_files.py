@@ -1,0 +1,52 @@
+"""Files that are whole or absent."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dnnx.files import link_latest, write_atomic, write_json, write_text
+
+
+def test_text_and_json_come_back(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "one\n")
+    write_json(tmp_path / "a.json", {"x": [1, None, 0.1]})
+    assert (tmp_path / "a.txt").read_text() == "one\n"
+    assert json.loads((tmp_path / "a.json").read_text()) == {"x": [1, None, 0.1]}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.txt"]
+
+
+@pytest.mark.parametrize("death", [RuntimeError, KeyboardInterrupt])
+def test_a_death_while_writing_leaves_the_file_as_it_was(tmp_path: Path, death: type[BaseException]) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+
+    def die(beside: Path) -> None:
+        assert beside.parent == tmp_path  # on the same disk, so that it can be renamed
+        beside.write_text("half")
+        raise death
+
+    with pytest.raises(death):
+        write_atomic(path, die)
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_value_that_is_no_json_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, 1)
+    with pytest.raises(TypeError):
+        write_json(path, {1, 2})
+    assert json.loads(path.read_text()) == 1
+
+
+def test_latest_points_to_the_newest_and_survives_a_move(tmp_path: Path) -> None:
+    study = tmp_path / "outputs"
+    for name in ("first", "second"):
+        (study / name).mkdir(parents=True)
+        link_latest(study / name)
+    (study / "second" / "results.json").write_text("{}")
+    study.rename(tmp_path / "moved")
+    assert (tmp_path / "moved" / "latest").resolve().name == "second"
+    assert (tmp_path / "moved" / "latest" / "results.json").exists()
+    assert sorted(path.name for path in (tmp_path / "moved").iterdir()) == ["first", "latest", "second"]

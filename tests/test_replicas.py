@@ -1,0 +1,226 @@
+"""Replicas: a network trained among others is the one it would be alone; state goes out and in by its own names."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dnnx.errors import UserError
+from dnnx.nets.dense import DenseNet
+from dnnx.nets.dropout import Dropout
+from dnnx.replicas import Replicas
+from dnnx.seeding import generator
+
+SEEDS = [3, 7, 11]
+FEATURES, CLASSES, BATCH = 12, 5, 16
+
+
+def dense(**net: Any) -> DenseNet:
+    return DenseNet(FEATURES, [20, 15, 10], CLASSES, **net)
+
+
+class Vmapped(nn.Module):
+    """A net with a layer that has no batched form, so that its replicas run through vmap."""
+
+    class Scale(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.factor = nn.Parameter(torch.rand(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.factor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(FEATURES, 20, bias=False), nn.BatchNorm1d(20), self.Scale(),
+            nn.Tanh(), Dropout(0.3), nn.Linear(20, CLASSES),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+NETS: dict[str, Callable[[], nn.Module]] = {
+    "plain": dense,
+    "batch_norm": partial(dense, norm="batch"),
+    "layer_norm": partial(dense, norm="layer"),
+    "dropout": partial(dense, dropout=0.3, input_dropout=0.2),
+    "selu_all": partial(dense, activation="selu", init="lecun_normal", norm="batch", dropout=0.5),
+    "vmapped": Vmapped,
+}
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": partial(torch.optim.Adam, lr=1e-3),
+    "momentum": partial(torch.optim.SGD, lr=0.05, momentum=0.9, nesterov=True),
+    "rmsprop": partial(torch.optim.RMSprop, lr=1e-3),
+}
+
+
+def batch(seed: int, step: int) -> tuple[Tensor, Tensor]:
+    g = generator(seed, "batch", step)
+    return torch.randn(BATCH, FEATURES, generator=g), torch.randint(CLASSES, (BATCH,), generator=g)
+
+
+def train(
+    net: Callable[[], nn.Module], seeds: list[int], optimizer: str = "adam", steps: int = 50, device: str = "cpu"
+) -> dict[str, Tensor]:
+    """The stacked state after `steps`."""
+    replicas = Replicas(net, seeds).to(device)
+    stepper = OPTIMIZERS[optimizer](replicas.parameters())
+    for step in range(steps):
+        x, y = (torch.stack(column).to(device) for column in zip(*(batch(seed, step) for seed in seeds), strict=True))
+        loss = F.cross_entropy(replicas(x).flatten(0, 1), y.flatten(), reduction="none").view(y.shape).mean(-1).sum()
+        stepper.zero_grad()
+        loss.backward()
+        stepper.step()
+    return {name: value.detach().cpu().clone() for name, value in replicas.stacked_state().items()}
+
+
+def relative_difference(a: Tensor, b: Tensor) -> float:
+    return ((a.double() - b.double()).norm() / b.double().norm().clamp(min=1e-12)).item()
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("net", NETS)
+def test_a_seed_trained_among_others_equals_it_trained_alone(net: str, optimizer: str) -> None:
+    among = train(NETS[net], SEEDS, optimizer)
+    for r, seed in enumerate(SEEDS):
+        alone = train(NETS[net], [seed], optimizer)
+        differences = {name: relative_difference(among[name][r], value[0]) for name, value in alone.items()}
+        assert max(differences.values()) < 1e-5, (seed, differences)
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_a_seed_depends_on_neither_its_neighbours_nor_its_place(net: str) -> None:
+    one, other = train(NETS[net], [3, 7, 11], steps=20), train(NETS[net], [8, 3], steps=20)
+    assert all(relative_difference(one[name][0], other[name][1]) < 1e-5 for name in one)
+
+
+def test_seeds_start_and_stay_apart() -> None:
+    state = train(dense, SEEDS)
+    for name in ("hidden_layers.0.linear.weight", "output.weight", "output.bias"):
+        assert all(relative_difference(state[name][r], state[name][r - 1]) > 0.01 for r in range(3))
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_a_replica_with_nan_weights_spares_the_others(net: str) -> None:
+    def losses(spoil: bool) -> Tensor:
+        replicas = Replicas(NETS[net], SEEDS)
+        if spoil:
+            for value in replicas.parameters():
+                value.data[1] = torch.nan
+        optimizer = torch.optim.Adam(replicas.parameters(), lr=1e-3)
+        for step in range(5):
+            x, y = (torch.stack(column) for column in zip(*(batch(seed, step) for seed in SEEDS), strict=True))
+            loss = F.cross_entropy(replicas(x).flatten(0, 1), y.flatten(), reduction="none").view(y.shape).mean(-1)
+            optimizer.zero_grad()
+            loss.sum().backward()
+            optimizer.step()
+        return loss.detach()
+
+    whole, spoiled = losses(False), losses(True)
+    assert spoiled.isnan().tolist() == [False, True, False]
+    assert torch.equal(whole[[0, 2]], spoiled[[0, 2]])
+
+
+@pytest.mark.parametrize("seeds", [[3], SEEDS])
+@pytest.mark.parametrize("net", NETS)
+def test_replicas_compute_what_their_nets_do(net: str, seeds: list[int]) -> None:
+    replicas = Replicas(NETS[net], seeds).eval()
+    x = torch.randn(len(seeds), BATCH, FEATURES)
+    for r, seed in enumerate(seeds):
+        alone = Replicas(NETS[net], [seed]).net.eval()
+        torch.testing.assert_close(replicas(x)[r], alone(x[r]))
+        torch.testing.assert_close(replicas(x[0], shared=True)[r], alone(x[0]))
+
+
+@pytest.mark.parametrize("seeds", [[3], SEEDS])
+def test_activations_come_by_name_with_the_replicas_in_front(seeds: list[int]) -> None:
+    replicas = Replicas(dense, seeds)
+    x = torch.randn(BATCH, FEATURES)
+    logits, activations = replicas(x, shared=True, return_activations=True)
+    assert logits.shape == (len(seeds), BATCH, CLASSES)
+    widths = {f"hidden_layers.{i}": (len(seeds), BATCH, width) for i, width in enumerate([20, 15, 10])}
+    assert {name: value.shape for name, value in activations.items()} == widths
+    single, its_activations = Replicas(dense, seeds[-1:]).net(x, return_activations=True)
+    torch.testing.assert_close(logits[-1], single)
+    torch.testing.assert_close(activations["hidden_layers.2"][-1], its_activations["hidden_layers.2"])
+
+
+@pytest.mark.parametrize("seeds", [[3], SEEDS])
+def test_evaluation_changes_no_state(seeds: list[int]) -> None:
+    for net in NETS.values():
+        replicas = Replicas(net, seeds).eval()
+        before = {name: value.clone() for name, value in replicas.stacked_state().items()}
+        replicas(torch.randn(BATCH, FEATURES), shared=True)
+        assert all(torch.equal(value, before[name]) for name, value in replicas.stacked_state().items())
+
+
+def test_building_leaves_the_global_stream_alone_and_does_not_depend_on_it() -> None:
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    one = Replicas(dense, SEEDS).stacked_state()
+    assert torch.equal(torch.rand(3), expected)
+    other = Replicas(dense, SEEDS).stacked_state()
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+@pytest.mark.parametrize("seeds", [[3], SEEDS])
+@pytest.mark.parametrize("net", NETS)
+def test_state_has_the_nets_own_names_and_goes_out_and_in(net: str, seeds: list[int]) -> None:
+    state = train(NETS[net], seeds, steps=3)
+    single = NETS[net]().state_dict()
+    assert {name: value.shape for name, value in state.items()} == {
+        name: (len(seeds), *value.shape) for name, value in single.items()
+    }
+    replicas = Replicas(NETS[net], [seed + 100 for seed in seeds])
+    replicas.load_stacked(state)
+    loaded = replicas.stacked_state()
+    assert all(torch.equal(loaded[name], value) for name, value in state.items())
+    x = torch.randn(BATCH, FEATURES)
+    alone = NETS[net]().eval()
+    alone.load_state_dict({name: value[-1] for name, value in state.items()})
+    torch.testing.assert_close(replicas.eval()(x, shared=True)[-1], alone(x))
+
+
+@pytest.mark.parametrize("seeds", [[3], SEEDS])
+def test_stacked_state_shares_memory_with_the_replicas(seeds: list[int]) -> None:
+    replicas = Replicas(dense, seeds)
+    replicas.stacked_state()["output.bias"].fill_(7)
+    assert all((value == 7).all() for name, value in replicas.named_parameters() if name.endswith("output.bias"))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda state: state.pop("output.bias"), r"output\.bias None instead of \(3, 5\)"),
+        (lambda state: state.update(more=torch.zeros(3)), r"more \(3,\) instead of None"),
+        (lambda state: state.update({"output.bias": torch.zeros(2, 5)}), r"output\.bias \(2, 5\) instead of \(3, 5\)"),
+    ],
+)
+def test_the_state_of_another_net_is_refused_and_changes_nothing(
+    change: Callable[[dict[str, Tensor]], Any], told: str
+) -> None:
+    replicas = Replicas(dense, SEEDS)
+    before = {name: value.clone() for name, value in replicas.stacked_state().items()}
+    state = {name: value + 1 for name, value in before.items()}
+    change(state)
+    with pytest.raises(UserError, match=f"the saved weights are of another network: {told}"):
+        replicas.load_stacked(state)
+    assert all(torch.equal(value, before[name]) for name, value in replicas.stacked_state().items())
+
+
+def test_parameters_count_all_replicas() -> None:
+    one, three = (sum(p.numel() for p in Replicas(dense, seeds).parameters()) for seeds in ([3], SEEDS))
+    assert three == 3 * one
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_training_on_the_gpu_is_that_on_the_cpu(net: str, device: torch.device) -> None:
+    here, there = train(NETS[net], SEEDS, "momentum", steps=5), train(NETS[net], SEEDS, "momentum", 5, device.type)
+    assert all(relative_difference(there[name], value) < 1e-3 for name, value in here.items())

@@ -1,0 +1,110 @@
+"""A study from one command: every arm a job, an answer at the end, and nothing trained twice."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from commands import command, compose
+
+from dnnx.cli import CONF
+from dnnx.train import train
+
+SMALL = ["data.source=digits", "seeds=2", "trainer.max_epochs=2"]
+DIE_IN_SECOND_ARM = """
+import os, signal
+from hydra.core.hydra_config import HydraConfig
+from dnnx.data import loaders
+plain = loaders.TrainBatches.__iter__
+def dying(self):
+    if HydraConfig.get().job.num == 1 and self.epoch() == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    yield from plain(self)
+loaders.TrainBatches.__iter__ = dying
+"""
+EXPERIMENTS = sorted(path.stem for path in (CONF / "exp").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_arm_of_every_experiment_trains(name: str, tmp_path: Path) -> None:
+    cfg = compose(f"+exp={name}", *SMALL)
+    arms = cfg.study.arms or {None: []}
+    for arm, overrides in arms.items():
+        results = train(compose(f"+exp={name}", *SMALL, *overrides), tmp_path / f"{arm}")
+        assert results["epoch/last"] == [2, 2]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_states_its_command_its_question_and_its_result(name: str) -> None:
+    text = (CONF / "exp" / f"{name}.yaml").read_text()
+    header = [line for line in text.splitlines() if line.startswith("#")]
+    assert f"# python -m dnnx.train +exp={name}" in header
+    assert any("2 CPU cores" in line and "seeds" in line for line in header)
+    assert any("%" in line for line in header), "no measured result"
+    assert yaml.safe_load(text)["name"] == name
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_verdicts_name_arms_that_there_are(name: str) -> None:
+    study = compose(f"+exp={name}").study
+    for verdict in study.verdicts:
+        assert {verdict.arm, verdict.than} <= set(study.arms)
+    assert not study.arms or study.reference in study.arms
+
+
+def test_a_study_runs_its_arms_and_answers(tmp_path: Path) -> None:
+    done = command("train", "+exp=bn_vs_plain", *SMALL, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    study = tmp_path / "outputs" / "bn_vs_plain" / "latest"
+    assert "plain (1 of 2)" in done.stdout
+    assert "bn (2 of 2" in done.stdout
+    assert "Is the network with batch normalization more accurate? Undecided" in done.stdout
+    assert (study / "report.html").exists()
+    norms = [yaml.safe_load((study / arm / "config.yaml").read_text())["net"]["norm"] for arm in ("plain", "bn")]
+    assert norms == [None, "batch"]
+
+
+def test_an_interrupted_study_goes_on_without_training_finished_arms_again(tmp_path: Path) -> None:
+    killed = command("train", "+exp=bn_vs_plain", *SMALL, cwd=tmp_path, before=DIE_IN_SECOND_ARM)
+    assert killed.returncode == -9, killed.stderr
+    study = tmp_path / "outputs" / "bn_vs_plain" / "latest"
+    trained = (study / "plain" / "results.json").stat().st_mtime_ns
+    assert not (study / "bn" / "results.json").exists()
+    done = command("train", "resume=outputs/bn_vs_plain/latest", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (study / "plain" / "results.json").stat().st_mtime_ns == trained
+    assert json.loads((study / "bn" / "results.json").read_text())["epoch/last"] == [2, 2]
+    assert (study / "report.html").exists()
+    assert len([path for path in study.parent.iterdir() if not path.is_symlink()]) == 1
+
+
+def test_a_sweep_over_a_study_asks_its_questions_for_every_setting(tmp_path: Path) -> None:
+    done = command("train", "-m", "+exp=bn_vs_plain", *SMALL, "optimizer.lr=1e-3,3e-3", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    study = tmp_path / "outputs" / "bn_vs_plain" / "latest"
+    declared = json.loads((study / "study.json").read_text())
+    assert declared["arms"] == [
+        "plain_optimizer.lr-0.001", "plain_optimizer.lr-0.003", "bn_optimizer.lr-0.001", "bn_optimizer.lr-0.003",
+    ]  # fmt: skip
+    assert all((study / arm / "results.json").exists() for arm in declared["arms"])
+    assert "converge in fewer epochs? (optimizer.lr-0.003)" in done.stdout
+
+
+def test_an_arm_that_fails_leaves_the_others_and_exit_code_2(tmp_path: Path) -> None:
+    done = command("train", "-m", "+exp=dense5", *SMALL, "net.dropout=0.1,1.5", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "error: net.dropout=1.5: a share in [0, 1)" in done.stderr
+    assert (tmp_path / "outputs" / "dense5" / "latest" / "net.dropout-0.1" / "results.json").exists()
+
+
+def test_one_arm_of_a_study_can_be_run_alone(tmp_path: Path) -> None:
+    done = command("train", "+exp=bn_vs_plain", *SMALL, "arm=bn", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    study = tmp_path / "outputs" / "bn_vs_plain" / "latest"
+    assert sorted(path.name for path in study.iterdir() if path.is_dir() and path.name != "figures") == ["bn"]
+
+
+def test_an_arm_that_there_is_not_is_one_line(tmp_path: Path) -> None:
+    done = command("train", "+exp=bn_vs_plain", *SMALL, "arm=bm", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "arm=bm: choose one of plain, bn" in done.stderr
