@@ -108,3 +108,4 @@ def test_an_arm_that_there_is_not_is_one_line(tmp_path: Path) -> None:
     done = command("train", "+exp=bn_vs_plain", *SMALL, "arm=bm", cwd=tmp_path)
     assert done.returncode == 2
     assert "arm=bm: choose one of plain, bn" in done.stderr
+    assert not list(tmp_path.rglob("study.json")), "a study without arms leaves nothing"

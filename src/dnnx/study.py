@@ -2,18 +2,21 @@
 
 import itertools
 import os
+import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from dnnx.cli import CONF, RESOLVERS, fail
+from dnnx.cli import CONF, FAILURES, RESOLVERS, fail
 from dnnx.console import console
 from dnnx.errors import UserError, choose
 from dnnx.files import write_json
@@ -24,7 +27,7 @@ def with_arm(cfg: DictConfig) -> DictConfig:
     if cfg.arm is None:
         return cfg
     arm = choose("arm", cfg.arm, cfg.study.arms or {})
-    hydra.core.global_hydra.GlobalHydra.instance().clear()
+    GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         return hydra.compose("train", [*HydraConfig.get().overrides.task, *arm])
 
@@ -37,12 +40,14 @@ class StudyCallback(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         axes = _axes(config)
-        arms = axes.pop("arm", [None])
+        arms: Sequence[str | None] = axes.pop("arm", [None])  # type: ignore[arg-type]
         settings = ["_".join(f"{key}-{value}" for key, value in point) for point in _points(axes)]
         self.folder = Path(config.hydra.sweep.dir)
         self.total, self.done, self.started = len(arms) * len(settings), 0, time.monotonic()
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / "study.json", _declaration(config, arms, settings))
+        declared = _declaration(config, arms, settings)
+        self.arms = declared["arms"]
+        write_json(self.folder / "study.json", declared)
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
         if config.hydra.mode.name == "RUN" or not hasattr(self, "total"):
@@ -52,39 +57,57 @@ class StudyCallback(Callback):
         name = run_name(config.arm, config.hydra.job.override_dirname)
         console.rule(f"{config.name}: {name} ({self.done + 1} of {self.total}{about})", align="left")
 
-    def on_job_end(self, config: DictConfig, **_: Any) -> None:
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
         self.done = getattr(self, "done", 0) + 1
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         from dnnx.studies import report
 
-        if not any(self.folder.glob("*/metrics.csv")):
-            return  # no arm came so far, and each has said why
+        unfinished = [name for name in self.arms if not (self.folder / name / "results.json").exists()]
+        if unfinished and not FAILURES:  # an arm that failed in another process has said why there
+            fail(f"no results from {', '.join(unfinished)}")
+        if not any(self.folder.glob("*/")):  # no arm came so far as to write anything
+            shutil.rmtree(self.folder)
+            return
         try:
             made = report.build([self.folder], self.folder, force=True)
         except UserError as error:
             fail(str(error))
             return
+        log_report(self.folder, made.sentences, [path.with_suffix(".png") for path in made.figures])
         console.rule(f"{config.name}: {config.study.question or 'report'}", align="left")
         for line in [*made.sentences, *made.notes]:
             console.print(line, soft_wrap=True, markup=False)
         console.print(f"report: {os.path.relpath(made.html)}", soft_wrap=True)
 
 
+def log_report(folder: Path, sentences: list[str], pictures: list[Path]) -> None:
+    """The answer and the figures in TensorBoard's text and images tabs."""
+    from matplotlib.image import imread
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(folder)) as writer:
+        writer.add_text("answer", "\n\n".join(sentences))
+        for picture in pictures:
+            writer.add_image(picture.stem, imread(picture), dataformats="HWC")
+
+
 def _axes(config: DictConfig) -> dict[str, list[str]]:
     """What a multirun varies: each swept key with its values, in the order of the jobs."""
     declared = [f"{key}={values}" for key, values in (config.hydra.sweeper.params or {}).items()]
     overrides = OverridesParser.create().parse_overrides([*declared, *config.hydra.overrides.task])
-    axes = {o.key_or_group: list(o.sweep_string_iterator()) for o in overrides if o.is_sweep_override()}
-    arm = {"arm": [str(o.value())] for o in overrides if o.key_or_group == "arm" and not o.is_sweep_override()}
-    return axes | arm
+    return {
+        o.key_or_group: list(o.sweep_string_iterator()) if o.is_sweep_override() else [str(o.value())]
+        for o in overrides
+        if o.is_sweep_override() or o.key_or_group == "arm"
+    }
 
 
 def _points(axes: dict[str, list[str]]) -> Iterable[list[tuple[str, str]]]:
     return (list(zip(axes, values, strict=True)) for values in itertools.product(*axes.values()))
 
 
-def _declaration(config: DictConfig, arms: list[str | None], settings: list[str]) -> dict[str, Any]:
+def _declaration(config: DictConfig, arms: Sequence[str | None], settings: list[str]) -> dict[str, Any]:
     """What study.json holds; each verdict is asked once for every setting of what else is swept."""
     study = OmegaConf.to_container(config.study, resolve=True)
     assert isinstance(study, dict)

@@ -150,4 +150,6 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
+    from dnnx.train import main  # the importable one: launchers send it to other processes
+
     main()

@@ -25,6 +25,7 @@ INK = "#010203"  # stands for the text colour and becomes `currentColor` in SVG
 COLORS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999933"]
 DASHES = ["", (5, 1.5), (1, 1.2), (6, 1.5, 1, 1.5), (3, 1), (8, 2), (4, 1, 1, 1, 1, 1), (2, 2)]
 PANELS = [("train", "loss"), ("val", "loss"), ("train", "accuracy"), ("val", "accuracy")]
+LAYER_STATISTICS = ("activation_mean", "activation_std", "dead_units", "gradient_norm")
 HARDEST = 10  # images per arm
 STYLE = {
     "font.size": 10, "font.family": "sans-serif", "svg.fonttype": "none", "svg.hashsalt": "dnnx",
@@ -81,6 +82,24 @@ def test_accuracy(runs: Sequence[Run]) -> Figure:
             axes.errorbar(e.mean, i, xerr=half, fmt="D", color=_color(i), ms=7, capsize=5, lw=2)
     axes.set(yticks=range(len(runs)), yticklabels=[run.name for run in runs], xlabel="test accuracy, %")
     axes.set_ylim(len(runs) - 0.5, -0.5)
+    return figure
+
+
+def layers(runs: Sequence[Run]) -> Figure:
+    """What callbacks.layer_statistics saw: a row per statistic, a column per arm, a line per hidden layer."""
+    figure = Figure(figsize=(max(9, 3 * len(runs)), 9))
+    panels = figure.subplots(len(LAYER_STATISTICS), len(runs), squeeze=False, sharey="row", sharex=True)
+    for row, statistic in zip(panels, LAYER_STATISTICS, strict=True):
+        row[0].set_ylabel(statistic.replace("_", " "))
+        for axes, run in zip(row, runs, strict=True):
+            depth = len(run.hidden_layers)
+            for i, layer in enumerate(run.hidden_layers):
+                mean = run.curve(layer, statistic).mean(axis=1)
+                axes.plot(mean.index, mean, color=matplotlib.colormaps["viridis"](0.9 * i / max(depth - 1, 1)), lw=1.4)
+    for axes, run in zip(panels[0], runs, strict=True):
+        axes.set_title(run.name)
+    for axes in panels[-1]:
+        axes.set(xlabel="epoch", yscale="log")
     return figure
 
 

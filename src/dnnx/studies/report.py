@@ -160,12 +160,15 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
     curved, scored, counted, pictured = (
         [run for run in runs if has(run)] for has in (_has_curves, _has_scores, _has_confusion, _has_images)
     )
+    layered = [run for run in curved if run.hidden_layers]
     band = "Mean over the seeds with a band of its 95 % t interval, drawn while at least half of the seeds are running."
     sizes = ", ".join(f"{run.name} {len(run.seeds)}" for run in runs)
     captions = {
         "accuracy": "Test accuracy: single seeds as dots, mean and 95 % t interval.",
         "curves_epochs": f"By epoch. {band} Seeds: {sizes}.",
         "curves_seconds": f"By wall seconds. {band} Seeds: {sizes}.",
+        "layers": "Hidden layers by epoch, from the bottom (dark) to the top (light), mean over the seeds: mean and "
+        "standard deviation of the activations, share of dead units, norm of the gradient.",
         "confusion": "Test images by true and predicted class, summed over seeds; errors shaded by share of their row.",
         "hardest": "Hardest test images: true → predicted class, and the ensemble's probability of the true one.",
     }
@@ -173,6 +176,7 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
         "accuracy": (scored, lambda: figures.test_accuracy(scored)),
         "curves_epochs": (curved, lambda: figures.learning_curves(curved, seconds=False)),
         "curves_seconds": (curved, lambda: figures.learning_curves(curved, seconds=True)),
+        "layers": (layered, lambda: figures.layers(layered)),
         "confusion": (counted, lambda: figures.confusion(counted)),
         "hardest": (pictured, lambda: figures.hardest(pictured)),
     }

@@ -54,6 +54,11 @@ class Run:
         values = [v for v in self.results.get(metric, []) if v is not None]
         return float(np.mean(values)) if values else np.nan
 
+    @property
+    def hidden_layers(self) -> list[str]:
+        """Names of the layers that callbacks.layer_statistics saw, from the bottom."""
+        return [name for name in self.metrics["split"].unique() if str(name).startswith("hidden_layers.")]
+
     def curve(self, split: str, metric: str) -> pd.DataFrame:
         """One row per epoch, one column per seed; nan where a seed was not running or not finite."""
         rows = self.metrics[(self.metrics["split"] == split) & (self.metrics["metric"] == metric)]
