@@ -15,6 +15,7 @@ from dnnx.errors import UserError
 
 IMAGES = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 WHOLE = struct.pack(">4I", 0x0803, 2, 3, 4) + IMAGES.tobytes()
+PACKED = gzip.compress(WHOLE)
 
 
 def header(*shape: int) -> bytes:
@@ -48,6 +49,17 @@ def test_a_whole_file_is_read_plain_and_gz(tmp_path: Path, name: str) -> None:
         (header(2**32 - 1, 2**32 - 1, 2**32 - 1), f"expected 1 to {LIMIT} bytes", "(4294967295, 4294967295"),
         (header(0, 3, 4), f"expected 1 to {LIMIT} bytes", "(0, 3, 4)"),
     ],
+    ids=[
+        "short",
+        "no data",
+        "a byte too many",
+        "half a header",
+        "empty",
+        "two dimensions",
+        "a web page",
+        "an absurd header",
+        "no images",
+    ],
 )
 def test_a_broken_file_is_one_line_with_file_expected_and_found(
     tmp_path: Path, name: str, contents: bytes, expected: str, found: str
@@ -61,7 +73,15 @@ def test_a_broken_file_is_one_line_with_file_expected_and_found(
 
 
 @pytest.mark.parametrize(
-    "contents", [b"", WHOLE, gzip.compress(WHOLE)[:-9], gzip.compress(WHOLE)[:20] + b"\xff" * 40, b"\x1f\x8b\x08"]
+    "contents",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(WHOLE, id="not gzip"),
+        pytest.param(PACKED[:-9], id="cut"),
+        pytest.param(PACKED[:10] + b"\xff" * 40, id="damaged"),
+        pytest.param(PACKED[:-8] + bytes(8), id="wrong checksum"),
+        pytest.param(b"\x1f\x8b\x08", id="three bytes"),
+    ],
 )
 def test_a_gz_that_is_none_or_cut_or_damaged_is_a_user_error(tmp_path: Path, contents: bytes) -> None:
     path = tmp_path / "images.gz"

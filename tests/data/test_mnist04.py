@@ -110,6 +110,7 @@ def test_setup_reads_once(tiny_mnist: Make, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_batches_are_cut_from_the_one_copy_of_a_split(tiny_mnist: Make) -> None:
     data = set_up(tiny_mnist())
+    data.trainer = SimpleNamespace(current_epoch=0)  # type: ignore[assignment]
     assert data.train_dataloader().x is data.splits["train"][0]
     storage = data.splits["test"][0].untyped_storage().data_ptr()
     assert {x.untyped_storage().data_ptr() for x, _ in data.eval_dataloader("test")} == {storage}

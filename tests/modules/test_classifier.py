@@ -68,8 +68,8 @@ def test_the_loss_is_the_mean_over_the_batch_summed_over_replicas() -> None:
 
 def test_epoch_metrics_are_those_computed_by_hand() -> None:
     module = classifier(SEEDS)
-    batches, (x_val, y_val) = list(train_batches(SEEDS)), images(37, seed=1)
-    for _ in range(2):  # nothing of an epoch is left in the next
+    for n in (40, 56):  # nothing of an epoch is left in the next
+        batches, (x_val, y_val) = list(train_batches(SEEDS, n)), images(n - 3, seed=n)
         for i, batch in enumerate(batches):
             module.training_step(batch, i)
         module.eval()
