@@ -46,6 +46,7 @@ class FakeTraining:
             if self.trainer.should_stop:
                 break
         self._call("on_train_end")
+        self._call("teardown", "fit")
 
     def _call(self, hook: str, *arguments: Any) -> None:
         for callback in self.trainer.callbacks:

@@ -38,7 +38,7 @@ def test_a_misspelt_key_names_near_misses(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("argument", "says"),
     [
-        ("+exp=dens5", "exp=dens5: choose one of dense5"),
+        ("+exp=dens5", "did you mean dense5?"),
         ("net=dense", "net=dense: choose one of dense5"),
         ("resume=nowhere", "resume=nowhere: there is no such folder"),
         ("seeds", "missing EQUAL"),

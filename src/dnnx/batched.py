@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dnnx.nets.dropout import Dropout, random_bits
+from dnnx.nets.dropout import Dropout
 
 
 class BatchedLinear(nn.Linear):
@@ -34,23 +34,13 @@ class BatchedLayerNorm(nn.LayerNorm):
         return F.layer_norm(x, self.normalized_shape, eps=self.eps) * self.weight[:, None] + self.bias[:, None]
 
 
-class BatchedDropout(Dropout):
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return x
-        self.call += 1
-        bits = random_bits(self.key[:, None, None], self.call[:, None, None], x.shape[1:])
-        return x * (bits >= int(self.p * 2**31)) / (1 - self.p)
-
-
 BATCHED: dict[type[nn.Module], type[nn.Module]] = {
     nn.Linear: BatchedLinear,
     nn.BatchNorm1d: BatchedBatchNorm1d,
     nn.LayerNorm: BatchedLayerNorm,
-    Dropout: BatchedDropout,
 }
-ELEMENTWISE = (
-    nn.Identity, nn.ELU, nn.ReLU, nn.LeakyReLU, nn.SELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid,
+AS_THEY_ARE = (
+    nn.Identity, Dropout, nn.ELU, nn.ReLU, nn.LeakyReLU, nn.SELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid,
 )  # fmt: skip
 
 
@@ -60,7 +50,7 @@ def make_batched(net: nn.Module) -> bool:
     Parameters keep their names. The net's own forward may only pass tensors through its layers.
     """
     leaves = [module for module in net.modules() if not any(True for _ in module.children())]
-    if not all(type(leaf) in BATCHED or isinstance(leaf, ELEMENTWISE) for leaf in leaves):
+    if not all(type(leaf) in BATCHED or isinstance(leaf, AS_THEY_ARE) for leaf in leaves):
         return False
     for leaf in leaves:
         leaf.__class__ = BATCHED.get(type(leaf), type(leaf))

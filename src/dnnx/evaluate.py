@@ -26,12 +26,13 @@ def evaluate(cfg: DictConfig) -> dict[str, list]:
     from dnnx import results  # torch from here on
     from dnnx.build import build_data, build_module, choose_device
     from dnnx.studies.table import results_table
+    from dnnx.tensors import load_tensors
 
     saved, then = read_json(folder / "results.json"), read_json(folder / "data.json")
     data = build_data(run, saved["seeds"])
     _require_same_data(data.provenance, then)
     module = build_module(run, data, saved["seeds"])
-    module.replicas.load_stacked(results.load_tensors(folder / "model.safetensors"))
+    module.replicas.load_stacked(load_tensors(folder / "model.safetensors"))
     data.to(choose_device(cfg.accelerator))
     metrics, _ = results.measure(module, data, saved["seeds"], [epoch is None for epoch in saved["epoch/diverged"]])
     console.print(results_table(f"{len(saved['seeds'])} seeds on {data.provenance['note']}", metrics))

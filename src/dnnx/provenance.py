@@ -29,8 +29,7 @@ def environment() -> dict[str, Any]:
 
 def data_facts(data: Any) -> dict[str, Any]:
     """Source, checksums, shape, classes and sizes of a data module."""
-    sizes = {split: len(y) for split, (_, y) in data.splits.items()}
-    return {**data.provenance, "in_shape": list(data.in_shape), "class_names": data.class_names, "sizes": sizes}
+    return {**data.provenance, "in_shape": list(data.in_shape), "class_names": data.class_names, "sizes": data.sizes}
 
 
 def _cpu() -> str:

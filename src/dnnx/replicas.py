@@ -73,7 +73,7 @@ def _build(build: Callable[[], nn.Module], seed: int) -> nn.Module:
 def _replace(net: nn.Module, parameters: dict[str, Any], buffers: dict[str, Any]) -> None:
     for name, value in parameters.items():
         owner, _, leaf = name.rpartition(".")
-        setattr(net.get_submodule(owner), leaf, nn.Parameter(value.detach().clone()))
+        setattr(net.get_submodule(owner), leaf, nn.Parameter(value.detach().clone(), requires_grad=value.requires_grad))
     for name, value in buffers.items():
         owner, _, leaf = name.rpartition(".")
         setattr(net.get_submodule(owner), leaf, value.clone())

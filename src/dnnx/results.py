@@ -1,27 +1,24 @@
 """Tests the best weights of every seed and writes what a finished run says: results.json and predictions."""
 
+import math
 import resource
 from itertools import pairwise
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 import torchmetrics.functional.classification as tm
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dnnx.callbacks.early_stopping import EarlyStopping
-from dnnx.errors import UserError
-from dnnx.files import write_atomic
 
 NUM_HARDEST = 32
 
 
 def evaluate(logits: Tensor, y: Tensor, survived: list[bool]) -> dict[str, list]:
-    """Metrics of logits [R, N, C] for labels [N]: one value per seed, None for a seed that diverged."""
-    rows = [_metrics(seed_logits, y) if ok else None for seed_logits, ok in zip(logits, survived, strict=True)]
+    """Metrics of logits [R, N, C] for labels [N] or [R, N]: one value per seed, None for a seed that diverged."""
+    labels = y.expand(len(logits), -1)
+    rows = [_metrics(*of_seed) if ok else None for *of_seed, ok in zip(logits, labels, survived, strict=True)]
     names = next(row for row in rows if row is not None)
     return {name: [row[name] if row else None for row in rows] for name in names}
 
@@ -51,22 +48,22 @@ def measure(
         metrics = evaluate(logits, y, survived)
         results |= {f"{split}/{name}": metrics[name] for name in wanted or metrics}
         if split == "test":
-            probabilities = logits.softmax(-1)
-            ensemble = probabilities[torch.tensor(survived, device=logits.device)].mean(0)
-            results |= {f"ensemble/{name}": [_metrics(ensemble.log(), y)[name]] for name in ("accuracy", "loss")}
-            predictions = {"labels": y, "probabilities": probabilities} | _hardest(ensemble, y, data)
+            alive = logits[torch.tensor(survived, device=logits.device)].double().log_softmax(-1)
+            ensemble = alive.logsumexp(0) - math.log(len(alive))
+            results |= {f"ensemble/{name}": [_metrics(ensemble, y)[name]] for name in ("accuracy", "loss")}
+            predictions = {"labels": y, "probabilities": logits.softmax(-1)} | _hardest(ensemble, y, data)
     return results, predictions
 
 
-def _hardest(ensemble: Tensor, y: Tensor, data: Any) -> dict[str, Tensor]:
+def _hardest(log_probabilities: Tensor, y: Tensor, data: Any) -> dict[str, Tensor]:
     """The test images whose true class the ensemble finds least probable, as uint8 [K, H, W, channels]."""
-    true = ensemble.gather(1, y[:, None])[:, 0]
+    true = log_probabilities.gather(1, y[:, None])[:, 0]
     index = true.topk(min(NUM_HARDEST, len(y)), largest=False).indices
     images = (data.splits["test"][0][index] * 255).round().to(torch.uint8)
     return {"hardest_index": index, "hardest_images": images.view(-1, *data.in_shape).permute(0, 2, 3, 1)}
 
 
-def training_facts(stopping: EarlyStopping, elapsed_s: list[float], module: torch.nn.Module) -> dict[str, list]:
+def training_facts(stopping: EarlyStopping, elapsed_s: list[float], module: Any) -> dict[str, list]:
     """What early stopping and the clock say of each seed; `elapsed_s` are seconds at the end of every epoch."""
     num, last = len(stopping.last_epoch), stopping.last_epoch.tolist()
     sizes = [(p.numel() // num, p.requires_grad) for p in module.parameters()]
@@ -77,6 +74,7 @@ def training_facts(stopping: EarlyStopping, elapsed_s: list[float], module: torc
         "time/fit_s": [elapsed_s[epoch - 1] for epoch in last],
         "time/epoch_s": [median(b - a for a, b in pairwise([0.0, *elapsed_s[:epoch]])) for epoch in last],
         "memory/peak_mb": [peak_memory_mb()] * num,
+        **{name: [value] * num for name, value in module.facts.items()},
         "params/total": [sum(size for size, _ in sizes)] * num,
         "params/trainable": [sum(size for size, trainable in sizes if trainable)] * num,
     }
@@ -87,17 +85,3 @@ def peak_memory_mb() -> float:
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated() / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10  # Linux counts in KiB
-
-
-def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
-    """Writes tensors as safetensors, whole or not at all."""
-    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    write_atomic(path, lambda beside: save_file(plain, beside))
-
-
-def load_tensors(path: Path) -> dict[str, Tensor]:
-    """What `save_tensors` wrote; UserError when the file is anything else."""
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: not readable as safetensors ({error})") from None

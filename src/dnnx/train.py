@@ -30,6 +30,7 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
     from dnnx import provenance, results  # torch from here on
     from dnnx.callbacks.early_stopping import EarlyStopping
     from dnnx.callbacks.record import Record, log_hparams
+    from dnnx.tensors import save_tensors
 
     data, module, trainer = assemble(cfg, seeds, folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,8 +48,8 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
     metrics, predictions = results.measure(module, data, seeds, stopping.survived(seeds))
     record = next(callback for callback in trainer.callbacks if isinstance(callback, Record))
     metrics |= results.training_facts(stopping, record.elapsed_s, module)
-    results.save_tensors(module.replicas.stacked_state(), folder / "model.safetensors")
-    results.save_tensors(predictions, folder / "predictions.safetensors")
+    save_tensors(module.replicas.stacked_state(), folder / "model.safetensors")
+    save_tensors(predictions, folder / "predictions.safetensors")
     log_hparams(folder, _settings(cfg), _finals(metrics))
     write_json(folder / "results.json", metrics)
     return show(folder)
@@ -74,6 +75,10 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path) -> tuple[Any, Any,
     require(devices == 1, "trainer.devices", devices, "1: many small networks fill one device, so spread runs instead")
     trainer = build("trainer", cfg.trainer, callbacks=callbacks, default_root_dir=str(folder))
     EarlyStopping.of(trainer)
+    require(
+        cfg.data.batch_size > 1 or cfg.net.norm != "batch", "data.batch_size", cfg.data.batch_size,
+        "batch normalization needs at least 2 images; type data.batch_size=32",
+    )  # fmt: skip
     data.to(trainer.strategy.root_device)
     return data, module, trainer
 

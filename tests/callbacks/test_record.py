@@ -119,7 +119,7 @@ def test_tensorboard_shows_mean_and_spread_of_the_seeds_that_count(tmp_path: Pat
 
 def test_an_exception_before_training_started_is_not_hidden_by_another(tmp_path: Path) -> None:
     stopped = training(tmp_path)
-    stopped.trainer.callbacks[1].on_exception(stopped.trainer, stopped.module, RuntimeError("the real one"))
+    stopped.trainer.callbacks[1].teardown(stopped.trainer, stopped.module, "fit")
 
 
 def test_hparams_are_one_entry_with_final_values(tmp_path: Path) -> None:

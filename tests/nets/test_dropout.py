@@ -139,7 +139,7 @@ def test_a_saved_layer_goes_on_where_it_was() -> None:
 
 
 def test_the_gradient_flows_through_kept_units_only() -> None:
-    x = torch.randn(200, requires_grad=True)
+    x = torch.randn(1, 200, requires_grad=True)
     out = dropout(0.3)(x)
     out.sum().backward()
     assert x.grad is not None

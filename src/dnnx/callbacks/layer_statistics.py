@@ -26,7 +26,7 @@ class LayerStatistics(pl.Callback):
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         x, _ = next(iter(trainer.val_dataloaders))
         with torch.inference_mode():
-            _, activations = pl_module.replicas(x[:NUM_IMAGES], shared=True, return_activations=True)
+            _, activations = pl_module(x[..., :NUM_IMAGES, :], return_activations=True)
         for layer, values in activations.items():
             statistics = activation_statistics(values)
             gradients = [gradient for name, gradient in self.gradients.items() if name.startswith(f"{layer}.")]

@@ -16,6 +16,8 @@ REFRESH_S = 0.5
 class Progress(pl.Callback):
     """Epochs, time left to the last possible epoch, and mean validation accuracy of the active seeds."""
 
+    bar: Bar | None = None
+
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         self.status = ""
         self.shown = self.started = time.monotonic()
@@ -45,11 +47,10 @@ class Progress(pl.Callback):
             seconds = (time.monotonic() - self.started) / (epoch - self.first_epoch)
             console.print(f"epoch {epoch}/{trainer.max_epochs}  {self.status}  {seconds:.1f} s/epoch", soft_wrap=True)
 
-    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        self.bar.stop()
-
-    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        self.bar.stop()
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        if self.bar is not None:
+            self.bar.stop()
 
     def _show(self, trainer: Any, epochs: float) -> None:
+        assert self.bar is not None
         self.bar.update(self.task, completed=epochs, epoch=f"{int(epochs)}/{trainer.max_epochs}", status=self.status)

@@ -28,6 +28,8 @@ LAYOUT = {
 class Record(pl.Callback):
     """Adds each epoch's rows to metrics.csv in trainer.default_root_dir, mean and spread over seeds to TensorBoard."""
 
+    writer: SummaryWriter | None = None
+
     def __init__(self) -> None:
         self.elapsed_s: list[float] = []  # of fitting, at the end of every epoch; interruptions left out
 
@@ -42,6 +44,7 @@ class Record(pl.Callback):
         self.started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        assert self.writer is not None
         self.elapsed_s.append(sum(self.elapsed_s[-1:]) + time.perf_counter() - self.started)
         epoch, stopping = trainer.current_epoch + 1, EarlyStopping.of(trainer)
         seeds = [seed for seed, counts in zip(pl_module.hparams["seeds"], stopping.counted, strict=True) if counts]
@@ -56,11 +59,9 @@ class Record(pl.Callback):
         with self.path.open("a") as file:
             file.write("".join(rows))
 
-    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        self.writer.close()
-
-    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        self.writer.close()
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        if self.writer is not None:
+            self.writer.close()
 
     def state_dict(self) -> dict[str, Any]:
         return {"elapsed_s": self.elapsed_s}
@@ -72,7 +73,8 @@ class Record(pl.Callback):
 def keep_epochs(path: Path, last: int) -> None:
     """Leaves the header and the whole rows of epochs up to `last`: later ones will be trained again."""
     rows = path.read_text().splitlines(keepends=True)[1:] if path.exists() else []
-    kept = [row for row in rows if row.count(",") == 4 and int(row.split(",")[0]) <= last]
+    whole = [row for row in rows if row.count(",") == 4 and row.endswith("\n")]
+    kept = [row for row in whole if int(row.split(",")[0]) <= last]
     write_text(path, HEADER + "".join(kept))
 
 

@@ -12,32 +12,51 @@ class TrainBatches:
     """One epoch of batches ([R, B, features], [R, B]), each seed in its own order.
 
     The order depends on seed and epoch alone, so every arm sees the same batches and a resumed epoch is the
-    same epoch. All batches are full: the images left over (fewer than a batch) differ in every epoch.
+    same epoch. All batches are full: the images left over (fewer than a batch) differ in every epoch. With
+    `rows` [R, n] each seed has its own n images of x.
     """
 
-    def __init__(self, x: Tensor, y: Tensor, batch_size: int, seeds: Sequence[int], epoch: Callable[[], int]):
-        self.x, self.y, self.batch_size, self.seeds, self.epoch = x, y, batch_size, seeds, epoch
+    def __init__(
+        self,
+        x: Tensor,
+        y: Tensor,
+        batch_size: int,
+        seeds: Sequence[int],
+        epoch: Callable[[], int],
+        rows: Tensor | None = None,
+    ):
+        self.x, self.y, self.batch_size, self.seeds, self.epoch, self.rows = x, y, batch_size, seeds, epoch, rows
 
     def __len__(self) -> int:
-        return len(self.x) // self.batch_size
+        return self._num_images() // self.batch_size
+
+    def _num_images(self) -> int:
+        return len(self.x) if self.rows is None else self.rows.shape[1]
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        n, epoch = len(self.x), self.epoch()
+        n, epoch = self._num_images(), self.epoch()
         orders = torch.stack([torch.randperm(n, generator=generator(seed, "order", epoch)) for seed in self.seeds])
+        orders = orders.to(self.x.device)
+        orders = orders if self.rows is None else self.rows.gather(1, orders)
         shape = (len(self.seeds), self.batch_size)
-        for order in orders.to(self.x.device).split(self.batch_size, dim=1)[: len(self)]:
+        for order in orders.split(self.batch_size, dim=1)[: len(self)]:
             index = order.flatten()
             yield self.x[index].view(*shape, -1), self.y[index].view(shape)
 
 
 class EvalBatches:
-    """A split in its own order, ([B, features], [B]), the same batch for every replica."""
+    """A split in its own order: ([B, features], [B]), one batch for all replicas.
 
-    def __init__(self, x: Tensor, y: Tensor, batch_size: int):
-        self.x, self.y, self.batch_size = x, y, batch_size
+    With `rows` [R, n] each replica has its own images of x: ([R, B, features], [R, B]).
+    """
+
+    def __init__(self, x: Tensor, y: Tensor, batch_size: int, rows: Tensor | None = None):
+        self.x, self.y, self.batch_size, self.rows = x, y, batch_size, rows
 
     def __len__(self) -> int:
-        return -(-len(self.x) // self.batch_size)
+        return -(-(len(self.x) if self.rows is None else self.rows.shape[1]) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return zip(self.x.split(self.batch_size), self.y.split(self.batch_size), strict=True)
+        if self.rows is None:
+            return zip(self.x.split(self.batch_size), self.y.split(self.batch_size), strict=True)
+        return ((self.x[rows], self.y[rows]) for rows in self.rows.split(self.batch_size, dim=1))

@@ -14,7 +14,9 @@ from dnnx.replicas import Replicas
 
 
 class Classifier(pl.LightningModule):
-    """Learns classes from batches (x [R, B, ...], y [R, B]); evaluates (x [B, ...], y [B]) with every replica.
+    """Learns classes from batches (x [R, B, features], y [R, B]).
+
+    To validate, a batch may also be one for all replicas (x [B, features], y [B]).
 
     `net` holds the arguments of DenseNet but its in- and out-features. After every validation `epoch_metrics`
     maps `train/loss`, `train/accuracy`, `val/loss`, `val/accuracy` to tensors [R].
@@ -37,7 +39,9 @@ class Classifier(pl.LightningModule):
         self.save_hyperparameters("in_features", "num_classes", "net", "seeds")
         self.optimizer, self.scheduler = optimizer, scheduler
         self.replicas = Replicas(lambda: DenseNet(in_features, out_features=num_classes, **net), seeds)
+        self.start = 0  # the hidden layer that batches enter, above 0 when they are cached features
         self.epoch_metrics: dict[str, Tensor] = {}
+        self.facts: dict[str, float] = {}  # what else a run measured, for its results
         for split in ("train", "val"):  # sums over an epoch: loss, correct, count
             self.register_buffer(f"{split}_sums", torch.zeros(3, len(seeds)), persistent=False)
 
@@ -46,16 +50,20 @@ class Classifier(pl.LightningModule):
         optimizer = self.optimizer([p for p in self.parameters() if p.requires_grad])
         return [optimizer], [self.scheduler(optimizer)] if self.scheduler else []
 
+    def forward(self, x: Tensor, **kwargs: Any) -> Any:
+        """Logits [R, B, C] for inputs of each replica [R, B, features], or of all [B, features]."""
+        return self.replicas(x, shared=x.dim() == 2, start=self.start, **kwargs)
+
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         x, y = batch
-        logits = self.replicas(x)
+        logits = self(x)
         loss = cross_entropy(logits, y)
         add_batch(self.train_sums, logits.detach(), y, loss.detach())
         return loss.mean(-1).sum()  # a sum over replicas, so that no gradient depends on their number
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         x, y = batch
-        logits = self.replicas(x, shared=True)
+        logits = self(x)
         y = y.expand(len(logits), -1)
         add_batch(self.val_sums, logits, y, cross_entropy(logits, y))
 
@@ -67,16 +75,17 @@ class Classifier(pl.LightningModule):
             sums.zero_()
         self.log_dict({name: values.mean() for name, values in self.epoch_metrics.items()})
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict(self, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-        """Logits [R, N, C] and labels [N] of a whole split, in evaluation mode, on the split's device."""
+        """Logits [R, N, C] and labels [N] or [R, N] of a whole split, in evaluation mode, on the split's device."""
         self.eval()
+        self.start = 0  # from images, whatever it was trained on
         logits, labels = [], []
         for x, y in batches:
             self.to(x.device)
-            logits.append(self.replicas(x, shared=True))
+            logits.append(self(x))
             labels.append(y)
-        return torch.cat(logits, dim=1), torch.cat(labels)
+        return torch.cat(logits, dim=1), torch.cat(labels, dim=-1)
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:

@@ -7,21 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dnnx.errors import UserError, require
-from dnnx.files import load_tensors
 from dnnx.modules.classifier import Classifier
+from dnnx.nets.dense import DenseNet
 from dnnx.replicas import Replicas
+from dnnx.tensors import load_tensors
 
 
 class Transfer(Classifier):
-    """Replica r starts from the backbone's replica r.
+    """Replica r starts from the backbone's replica r; from none, everything starts anew.
 
-    Lists hold patterns of parameter names, such as `hidden_layers.[01].*`; each must match something. `fresh` is
-    what starts anew, `dropped` what the backbone has and this network has not, `frozen` what is not trained. A
-    frozen layer stays in evaluation mode: its batch statistics never move, its dropout is off. `cached` computes
-    the frozen bottom once and trains on its features: same batches, same result.
+    The lists hold patterns of parameter names, such as `hidden_layers.[01].*`, each of which must match something:
+    `fresh` is what starts anew, `dropped` what the backbone has and this network has not, `frozen` what is not
+    trained. A frozen layer stays in evaluation mode: its batch statistics never move, its dropout is off. `cached`
+    computes the frozen bottom once and trains on its features: the same batches, the same result.
     """
 
     def __init__(
@@ -31,22 +32,27 @@ class Transfer(Classifier):
         net: Mapping[str, Any],
         seeds: Sequence[int],
         backbone: str | None = None,  # a run folder, read when training starts and never again
-        fresh: Sequence[str] = ("*",),
+        fresh: Sequence[str] = (),
         dropped: Sequence[str] = (),
         frozen: Sequence[str] = (),
         cached: bool = False,
         **factories: Any,
     ):
         super().__init__(in_features, num_classes, net, seeds, **factories)
+        self.backbone, self.fresh, self.dropped = backbone, fresh, dropped
         self.save_hyperparameters("frozen")
-        self.backbone, self.fresh, self.dropped, self.cached = backbone, fresh, dropped, cached
         self.frozen_layers = freeze(self.replicas.net, frozen)
-        self.cache_s: float | None = None
+        self.num_frozen_blocks = count_frozen_blocks(self.replicas.net)
+        require(
+            not cached or self.num_frozen_blocks > 0, "module.cached", cached,
+            "the lowest hidden layer is trained, so its features change; type module.cached=false",
+        )  # fmt: skip
+        self.cached = cached
         self.train()
 
     def train(self, mode: bool = True) -> "Transfer":
         super().train(mode)
-        for layer in self.frozen_layers:
+        for layer in getattr(self, "frozen_layers", ()):
             layer.eval()
         return self
 
@@ -56,20 +62,86 @@ class Transfer(Classifier):
 
     def on_fit_start(self) -> None:
         if self.cached:
-            self._cache()
-
-    def _cache(self) -> None:
-        """Replaces training and validation images by their features under the lowest layer that is trained."""
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        reason = self._why_not_cache(data)
-        if reason:
-            raise UserError(f"module.cached=true: {reason}; type module.cached=false")
-        started = time.perf_counter()
-        self.start = self._num_frozen_blocks()
-        for split in ("train", "val"):
-            data.features[split] = data.splits[split].map(self._features)
-        self.cache_s = time.perf_counter() - started
+            started = time.perf_counter()
+            self._cache_features(self.trainer.datamodule)  # type: ignore[attr-defined]
+            self.facts["time/cache_s"] = time.perf_counter() - started
 
     @torch.no_grad()
-    def _features(self, x: Tensor, shared: bool) -> Tensor:
-        return self.replicas(x, shared=shared, stop=self.start)
+    def _cache_features(self, data: Any) -> None:
+        """Replaces training and validation images by their features [R, n, width] under the lowest trained layer."""
+        for split in ("train", "val"):
+            (x, y), rows = data.splits[split], data.rows.get(split)
+            features = self(x if rows is None else x[rows], stop=self.num_frozen_blocks)
+            labels = y.expand(len(features), -1) if rows is None else y[rows]
+            rows = torch.arange(labels.numel(), device=y.device).view(labels.shape)
+            data.features[split] = (features.flatten(0, 1), labels.flatten(), rows)
+        self.start = self.num_frozen_blocks
+
+
+def freeze(net: nn.Module, patterns: Iterable[str]) -> list[nn.Module]:
+    """Takes the gradient from every parameter that a pattern names; returns the modules that are frozen whole.
+
+    Beneath a frozen lowest block the input's dropout is frozen too.
+    """
+    parameters = dict(net.named_parameters())
+    for name in _matching(parameters, patterns, "module.frozen"):
+        parameters[name].requires_grad_(False)
+    require(
+        any(p.requires_grad for p in parameters.values()), "module.frozen", list(patterns), "nothing is left to train"
+    )
+    frozen = [module for module in net.modules() if _is_frozen(module)]
+    if isinstance(net, DenseNet) and _is_frozen(net.hidden_layers[0]):
+        frozen.append(net.input_dropout)
+    return frozen
+
+
+def count_frozen_blocks(net: nn.Module) -> int:
+    """How many hidden layers of a DenseNet, from the bottom, are frozen."""
+    assert isinstance(net, DenseNet)
+    trained = [i for i, block in enumerate(net.hidden_layers) if not _is_frozen(block)]
+    return min(trained, default=len(net.hidden_layers))
+
+
+@torch.no_grad()
+def load_backbone(replicas: Replicas, folder: Path, fresh: Sequence[str], dropped: Sequence[str]) -> None:
+    """Copies the best weights of a run; UserError unless every name is loaded, `fresh` or `dropped`."""
+    require(
+        (folder / "results.json").is_file(), "backbone", folder,
+        "it is no finished run; give a run folder such as outputs/bn_vs_plain/latest/bn",
+    )  # fmt: skip
+    state, own = load_tensors(folder / "model.safetensors"), replicas.stacked_state()
+    num = min(len(value) for value in state.values())
+    require(
+        num >= replicas.num_replicas, "backbone", folder,
+        f"it has {num} seeds and this run {replicas.num_replicas}; type seeds={num}",
+    )  # fmt: skip
+    anew = _matching(own, fresh, "module.fresh")
+    unused = _matching(state, dropped, "module.dropped") | anew
+    missing = [name for name in own if name not in state and name not in anew]
+    unexpected = [name for name in state if name not in own and name not in unused]
+    if missing or unexpected:
+        raise UserError(
+            f"backbone={folder}: it lacks {', '.join(missing) or 'nothing'}, and has no place for "
+            f"{', '.join(unexpected) or 'nothing'}; name these in module.fresh and module.dropped, or change net"
+        )
+    for name in own.keys() - anew:
+        value = state[name][: replicas.num_replicas]
+        require(
+            value.shape == own[name].shape, "backbone", folder,
+            f"its {name} is {tuple(value.shape)}, this network's {tuple(own[name].shape)}",
+        )  # fmt: skip
+        own[name].copy_(value)
+
+
+def _matching(names: Iterable[str], patterns: Iterable[str], key: str) -> set[str]:
+    found: set[str] = set()
+    for pattern in patterns:
+        matches = {name for name in names if fnmatchcase(name, pattern)}
+        require(bool(matches), key, pattern, f"it matches none of {', '.join(names)}")
+        found |= matches
+    return found
+
+
+def _is_frozen(module: nn.Module) -> bool:
+    parameters = list(module.parameters())
+    return bool(parameters) and not any(p.requires_grad for p in parameters)

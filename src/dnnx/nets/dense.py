@@ -67,13 +67,20 @@ class DenseNet(nn.Module):
             for block in self.hidden_layers:
                 block.add_module("dropout", Dropout(dropout))
 
-    def forward(self, x: Tensor, return_activations: bool = False) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
-        """[B, in_features] -> logits [B, out_features]; on request also the output of every hidden block by name."""
-        x = self.input_dropout(x)
+    def forward(
+        self, x: Tensor, start: int = 0, stop: int | None = None, return_activations: bool = False
+    ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
+        """[B, in_features] -> logits [B, out_features]; on request also the output of every hidden block by name.
+
+        `stop=k` gives the output of the k lowest hidden blocks instead, and `start=k` goes on from there.
+        """
+        x = self.input_dropout(x) if start == 0 else x
         activations = {}
-        for i, block in enumerate(self.hidden_layers):
-            x = block(x)
+        for i in range(start, len(self.hidden_layers) if stop is None else stop):
+            x = self.hidden_layers[i](x)
             activations[f"hidden_layers.{i}"] = x
+        if stop is not None:
+            return x
         logits = self.output(x)
         return (logits, activations) if return_activations else logits
 

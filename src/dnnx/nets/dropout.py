@@ -37,7 +37,8 @@ class Dropout(nn.Module):
         if not self.training:
             return x
         self.call += 1
-        kept = random_bits(self.key, self.call, x.shape) >= int(self.p * 2**31)
+        key, call = self.key[..., None, None], self.call[..., None, None]  # [R, 1, 1] where nets are stacked
+        kept = random_bits(key, call, x.shape[-2:]) >= int(self.p * 2**31)
         return x * (kept.to(x.dtype) / (1 - self.p))
 
     def extra_repr(self) -> str:

@@ -1,0 +1,57 @@
+"""The digits 5-9 with few images of each: every seed draws its own for training and validation."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from dnnx.data.mnist04 import MNIST04, Images
+from dnnx.data.sources import Source
+from dnnx.errors import require
+from dnnx.seeding import generator
+
+
+class MNIST59(MNIST04):
+    """From MNIST, for each seed, 5 x 100 training and 5 x 30 validation images, and all 4,861 test images.
+
+    A seed's validation images do not depend on `train_per_class`, and fewer training images are among the more.
+    """
+
+    digits = range(5, 10)
+
+    def __init__(
+        self,
+        seeds: Sequence[int],
+        root: str,
+        source: str = "auto",
+        batch_size: int = 32,
+        train_per_class: int = 100,
+        val_per_class: int = 30,
+    ):
+        super().__init__(seeds, root, source, batch_size)
+        self.train_per_class, self.val_per_class = train_per_class, val_per_class
+
+    def _training_splits(self, source: Source) -> dict[str, Images]:
+        x, y = self._choose(source.train_images, source.train_labels)
+        available = int(y.bincount().min())
+        for key, n, most in (
+            ("data.val_per_class", self.val_per_class, available - 1),
+            ("data.train_per_class", self.train_per_class, available - self.val_per_class),
+        ):
+            valid = isinstance(n, int) and 1 <= n <= most
+            require(valid, key, n, f"a whole number from 1 to the {most} that there are of each digit")
+        draws = [draw(y, seed) for seed in self.seeds]
+        end = self.val_per_class + self.train_per_class
+        self.rows = {
+            "val": torch.stack([rows[:, : self.val_per_class].flatten() for rows in draws]),
+            "train": torch.stack([rows[:, self.val_per_class : end].flatten() for rows in draws]),
+        }
+        return {"train": (x, y), "val": (x, y)}
+
+
+def draw(y: Tensor, seed: int) -> Tensor:
+    """Rows of each class in the seed's own order, [classes, fewest images of a class]."""
+    g = generator(seed, "draw")
+    of_class = [(y == label).nonzero()[:, 0] for label in range(int(y.max()) + 1)]
+    shuffled = [rows[torch.randperm(len(rows), generator=g)] for rows in of_class]
+    return torch.stack([rows[: min(map(len, of_class))] for rows in shuffled])
