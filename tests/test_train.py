@@ -18,7 +18,10 @@ from dnnx.errors import UserError
 from dnnx.train import train
 
 Run = Callable[..., tuple[dict, Path]]
-LONGER = [*SMOKE, "trainer.max_epochs=5", "net.dropout=0.2", "net.norm=batch", "scheduler=exponential"]
+LONGER = [
+    *SMOKE, "trainer.max_epochs=5", "net.dropout=0.2", "net.norm=batch", "scheduler=exponential",
+    "callbacks.checkpoint.every_s=0",
+]  # fmt: skip
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from dnnx.errors import UserError, check_arguments, require
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no tips, no list of absent devices
 warnings.filterwarnings("ignore", message=".*LeafSpec")  # Lightning 2.6 on torch 2.15
+warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")  # frozen layers are
 
 ALLOWED = ("dnnx.", "torch.", "lightning.", "torchmetrics.")
 

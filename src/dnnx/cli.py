@@ -140,7 +140,7 @@ def _valid_keys(config_name: str, wrong: str, arguments: Sequence[str]) -> list[
 RESOLVERS: dict[str, Callable] = {
     "folder": _folder,
     "mode": lambda arms: "MULTIRUN" if arms else None,  # a study is a multirun without -m
-    "sweep": lambda arms: {"arm": ",".join(arms)} if arms else {},
+    "sweep": lambda arms, axes: {"arm": ",".join(arms), **axes} if arms else {},
     "run_name": lambda arm, swept: "_".join(filter(None, [arm, swept.replace("/", "-")])),
 }
 

@@ -23,7 +23,7 @@ def check_keys(cfg: DictConfig) -> None:
     groups = {name for default in base.pop("defaults") if isinstance(default, dict) for name in default}
     valid = [*groups, *(key for key in flatten(base) if not key.startswith("hydra"))]
     for key in flatten(OmegaConf.to_container(cfg)):
-        if key.split(".")[0] not in groups and key not in valid and not key.startswith("study.arms."):
+        if key.split(".")[0] not in groups and key not in valid and not key.startswith(("study.arms.", "study.axes.")):
             raise UserError(unknown_key(key, valid))
 
 
@@ -55,7 +55,7 @@ def load_config(folder: Path, key: str) -> DictConfig:
 
 def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> DictConfig:
     """The folder's own config when nothing but `resume` was given, else `cfg`, which must ask for the same run."""
-    saved = load_config(folder, "resume")
+    saved, cfg = load_config(folder, "resume"), settle_backbone(cfg, folder)
     if all(override.startswith("resume=") for override in overrides):
         return saved
     old, new = (flatten(OmegaConf.to_container(config, resolve=True)) for config in (saved, cfg))
@@ -69,6 +69,30 @@ def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> D
             f"resume={cfg.resume}: that run has another config: {', '.join(differing)}; "
             f"to go on with it as it is, type only resume={cfg.resume}"
         )
+    return cfg
+
+
+def settle_backbone(cfg: DictConfig, folder: Path) -> DictConfig:
+    """The config with the backbone's run folder found, and what `net` leaves open filled in from its network."""
+    if cfg.backbone is None:
+        require("backbone" not in cfg.module, "backbone", None, "module=transfer needs a finished run folder")
+        return cfg
+    require("backbone" in cfg.module, "backbone", cfg.backbone, "only module=transfer reads it")
+    path = Path(cfg.backbone)
+    if cfg.backbone.startswith("arm:"):
+        path = folder.with_name(folder.name.replace(str(cfg.arm), cfg.backbone.removeprefix("arm:"), 1))
+    finished = (path / "results.json").is_file()
+    require(
+        finished,
+        "backbone",
+        cfg.backbone,
+        f"{path} is no finished run; give one, such as outputs/bn_vs_plain/latest/bn",
+    )
+    cfg, net = cfg.copy(), load_config(path, "backbone").net
+    cfg.backbone = str(path.resolve())
+    for name, value in net.items():
+        if cfg.net.get(name) is None:
+            cfg.net[name] = value
     return cfg
 
 

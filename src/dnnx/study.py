@@ -3,6 +3,8 @@
 import itertools
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -43,6 +45,7 @@ class StudyCallback(Callback):
         arms: Sequence[str | None] = axes.pop("arm", [None])  # type: ignore[arg-type]
         settings = ["_".join(f"{key}-{value}" for key, value in point) for point in _points(axes)]
         self.folder = Path(config.hydra.sweep.dir)
+        run_first(config)
         self.total, self.done, self.started = len(arms) * len(settings), 0, time.monotonic()
         self.folder.mkdir(parents=True, exist_ok=True)
         declared = _declaration(config, arms, settings)
@@ -79,6 +82,18 @@ class StudyCallback(Callback):
         for line in [*made.sentences, *made.notes]:
             console.print(line, soft_wrap=True, markup=False)
         console.print(f"report: {os.path.relpath(made.html)}", soft_wrap=True)
+
+
+def run_first(config: DictConfig) -> None:
+    """Runs the experiment that makes the backbone where there is no finished one; the next study finds it."""
+    needs, backbone = config.study.needs, config.backbone
+    default = Path(config.paths.outputs, str(needs), "latest")
+    if needs is None or default not in Path(backbone).parents or Path(backbone, "results.json").exists():
+        return
+    console.print(f"{backbone} is no finished run: +exp={needs} runs first, once", soft_wrap=True)
+    passed_on = [f"paths.outputs={config.paths.outputs}", f"paths.data={config.paths.data}"]
+    passed_on += [f"data.source={config.data.source}", f"trainer.accelerator={config.trainer.accelerator}"]
+    subprocess.run([sys.executable, "-m", "dnnx.train", f"+exp={needs}", *passed_on], check=False)
 
 
 def log_report(folder: Path, sentences: list[str], pictures: list[Path]) -> None:

@@ -24,6 +24,7 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
     """
     config.check_keys(cfg)
     seeds = config.parse_seeds(cfg.seeds)
+    cfg = config.settle_backbone(cfg, folder)
     if config.finished(cfg, folder):
         return show(folder)
 

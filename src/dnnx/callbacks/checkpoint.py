@@ -1,6 +1,7 @@
 """Checkpoints at the boundary of two epochs, from which a run goes on exactly as if it had never stopped."""
 
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,22 @@ from dnnx.files import write_atomic
 
 
 class Checkpoint(pl.Callback):
-    """Writes checkpoints/last.ckpt and best.ckpt, and epoch_<n>.ckpt every n epochs; goes on from last.ckpt.
+    """Writes checkpoints/last.ckpt and best.ckpt, at most every `every_s` seconds and at the end, and epoch_<n>.ckpt
+    every n epochs; goes on from last.ckpt.
 
     Lightning's own checkpoint callback saves before the epoch's learning-rate step, which a resumed run then
     misses; here an epoch is saved when the next one starts, with nothing of it left to do. best.ckpt holds
     each seed's weights of its own best epoch.
     """
 
-    def __init__(self, every_n_epochs: int | None = None):
+    def __init__(self, every_n_epochs: int | None = None, every_s: float = 5.0):
         require(
             every_n_epochs is None or (isinstance(every_n_epochs, int) and every_n_epochs >= 1),
             "callbacks.checkpoint.every_n_epochs", every_n_epochs, "null, or a whole number of epochs",
         )  # fmt: skip
-        self.every_n_epochs = every_n_epochs
+        valid = isinstance(every_s, int | float) and every_s >= 0
+        require(valid, "callbacks.checkpoint.every_s", every_s, "seconds between two saves, at least 0")
+        self.every_n_epochs, self.every_s = every_n_epochs, every_s
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         self.folder = Path(trainer.default_root_dir) / "checkpoints"
@@ -33,30 +37,30 @@ class Checkpoint(pl.Callback):
         if (last := self.folder / "last.ckpt").exists():
             restore(trainer, pl_module, load_checkpoint(last))
             trainer.should_stop = not bool(EarlyStopping.of(trainer).active.any())
-        self.saved_epoch = trainer.current_epoch
+        self.saved_s, self.saved_best = time.monotonic(), torch.zeros(0)
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        self._save(trainer, pl_module)
+        epoch = trainer.current_epoch
+        keep = epoch > 0 and self.every_n_epochs is not None and epoch % self.every_n_epochs == 0
+        if keep or (epoch > 0 and time.monotonic() - self.saved_s >= self.every_s):
+            self._save(trainer, pl_module)
+        if keep:
+            last = self.folder / "last.ckpt"
+            write_atomic(self.folder / f"epoch_{epoch}.ckpt", lambda path: shutil.copyfile(last, path))
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         self._save(trainer, pl_module)
 
     def _save(self, trainer: Any, pl_module: Any) -> None:
-        epoch = trainer.current_epoch
-        if epoch == self.saved_epoch:
-            return
-        self.saved_epoch = epoch
-        last = self.folder / "last.ckpt"
-        write_atomic(last, trainer.save_checkpoint)
-        if self.every_n_epochs and epoch % self.every_n_epochs == 0:
-            write_atomic(self.folder / f"epoch_{epoch}.ckpt", lambda path: shutil.copyfile(last, path))
-        stopping = EarlyStopping.of(trainer)
-        if stopping.improved.any() or not (self.folder / "best.ckpt").exists():
-            replicas = pl_module.replicas
+        write_atomic(self.folder / "last.ckpt", trainer.save_checkpoint)
+        stopping, replicas = EarlyStopping.of(trainer), pl_module.replicas
+        if not torch.equal(self.saved_best, stopping.best_epoch):
+            self.saved_best = stopping.best_epoch.clone()
             current = {name: value.clone() for name, value in replicas.stacked_state().items()}
             replicas.load_stacked(stopping.best_state)
             write_atomic(self.folder / "best.ckpt", lambda path: trainer.save_checkpoint(path, weights_only=True))
             replicas.load_stacked(current)
+        self.saved_s = time.monotonic()
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
