@@ -23,8 +23,8 @@ class Progress(pl.Callback):
         self.shown = self.started = time.monotonic()
         self.first_epoch = trainer.current_epoch
         self.bar = Bar(
-            TextColumn("epoch {task.fields[epoch]}"), BarColumn(), TimeElapsedColumn(),
-            TextColumn("at most"), TimeRemainingColumn(), TextColumn("{task.fields[status]}"),
+            TextColumn("epoch {task.fields[epoch]}"), BarColumn(16), TimeElapsedColumn(), TextColumn("<"),
+            TimeRemainingColumn(compact=True), TextColumn("{task.fields[status]}"),
             console=console, disable=not console.is_terminal, refresh_per_second=2,
         )  # fmt: skip
         self.task = self.bar.add_task("", total=trainer.max_epochs, epoch="", status="")
@@ -41,11 +41,14 @@ class Progress(pl.Callback):
         counted = stopping.counted
         accuracy, loss = (stopping.metrics[name][counted].mean() for name in ("val/accuracy", "val/loss"))
         active = f"{int(stopping.active.sum())}/{len(counted)}"
-        self.status = f"val/accuracy {accuracy:.2%}  val/loss {loss:.4f}  seeds active {active}"
+        self.status = f"val/accuracy {accuracy:.2%}  {active} seeds"
         self._show(trainer, epoch)
         if not console.is_terminal:
             seconds = (time.monotonic() - self.started) / (epoch - self.first_epoch)
-            console.print(f"epoch {epoch}/{trainer.max_epochs}  {self.status}  {seconds:.1f} s/epoch", soft_wrap=True)
+            line = (
+                f"epoch {epoch}/{trainer.max_epochs}  {self.status} active  val/loss {loss:.4f}  {seconds:.1f} s/epoch"
+            )
+            console.print(line, soft_wrap=True)
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         if self.bar is not None:

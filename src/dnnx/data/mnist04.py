@@ -40,7 +40,7 @@ class MNIST04(pl.LightningDataModule):
         self.num_classes = len(self.digits)
         self.class_names = [source.class_names[digit] for digit in self.digits]
         self.provenance = {name: getattr(source, name) for name in ("source", "note", "warning", "files")}
-        self.splits = {"test": self._choose(source.test_images, source.test_labels), **self._training_splits(source)}
+        self.splits = {**self._training_splits(source), "test": self._choose(source.test_images, source.test_labels)}
         complete = all(len(y.unique()) == self.num_classes for _, y in self.splits.values())
         names = ", ".join(self.class_names)
         require(complete, "data.source", self.source, f"train, val and test must each hold all of the digits {names}")
