@@ -58,7 +58,7 @@ def test_a_study_runs_its_arms_and_answers(tmp_path: Path) -> None:
     study = tmp_path / "outputs" / "bn_vs_plain" / "latest"
     assert "plain (1 of 2)" in done.stdout
     assert "bn (2 of 2" in done.stdout
-    assert "Is the network with batch normalization more accurate? Undecided" in done.stdout
+    assert "Is the network with batch normalization more accurate? " in done.stdout
     assert (study / "report.html").exists()
     norms = [yaml.safe_load((study / arm / "config.yaml").read_text())["net"]["norm"] for arm in ("plain", "bn")]
     assert norms == [None, "batch"]
@@ -95,6 +95,15 @@ def test_an_arm_that_fails_leaves_the_others_and_exit_code_2(tmp_path: Path) -> 
     assert done.returncode == 2
     assert "error: net.dropout=1.5: a share in [0, 1)" in done.stderr
     assert (tmp_path / "outputs" / "dense5" / "latest" / "net.dropout-0.1" / "results.json").exists()
+
+
+def test_the_study_in_the_readme_runs_from_a_folder_of_ones_own(tmp_path: Path) -> None:
+    text = (CONF.parent / "README.md").read_text()
+    (tmp_path / "mine" / "exp").mkdir(parents=True)
+    (tmp_path / "mine" / "exp" / "width.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
+    done = command("train", "--config-dir", "mine", "+exp=width", *SMALL, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Is the wide network more accurate? " in done.stdout
 
 
 def test_one_arm_of_a_study_can_be_run_alone(tmp_path: Path) -> None:

@@ -29,9 +29,11 @@ def with_arm(cfg: DictConfig) -> DictConfig:
     if cfg.arm is None:
         return cfg
     arm = choose("arm", cfg.arm, cfg.study.arms or {})
+    job = HydraConfig.get()
+    own = [f"file://{source.path}" for source in job.runtime.config_sources if source.provider == "command-line"]
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        return hydra.compose("train", [*HydraConfig.get().overrides.task, *arm])
+        return hydra.compose("train", [*job.overrides.task, *arm, f"hydra.searchpath=[{','.join(own)}]"])
 
 
 run_name = RESOLVERS["run_name"]  # the folder of a job: its arm, then what else was swept
@@ -86,7 +88,7 @@ class StudyCallback(Callback):
 
 def run_first(config: DictConfig) -> None:
     """Runs the experiment that makes the backbone where there is no finished one; the next study finds it."""
-    needs, backbone = config.study.needs, config.backbone
+    needs, backbone = config.study.needs, str(config.backbone)
     default = Path(config.paths.outputs, str(needs), "latest")
     if needs is None or default not in Path(backbone).parents or Path(backbone, "results.json").exists():
         return
