@@ -25,12 +25,20 @@ loaders.TrainBatches.__iter__ = dying
 EXPERIMENTS = sorted(path.stem for path in (CONF / "exp").glob("*.yaml"))
 
 
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What experiments that need another one start from."""
+    folder = tmp_path_factory.mktemp("backbone") / "run"
+    train(compose("+exp=dense5", *SMALL), folder)
+    return folder
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_arm_of_every_experiment_trains(name: str, tmp_path: Path) -> None:
-    cfg = compose(f"+exp={name}", *SMALL)
-    arms = cfg.study.arms or {None: []}
-    for arm, overrides in arms.items():
-        results = train(compose(f"+exp={name}", *SMALL, *overrides), tmp_path / f"{arm}")
+def test_every_arm_of_every_experiment_trains(name: str, tmp_path: Path, backbone: Path) -> None:
+    study = compose(f"+exp={name}").study
+    given = [*SMALL, *([f"backbone={backbone}"] if study.needs else [])]
+    for arm, overrides in (study.arms or {"null": []}).items():
+        results = train(compose(f"+exp={name}", *given, f"arm={arm}", *overrides), tmp_path / f"{arm}")
         assert results["epoch/last"] == [2, 2]
 
 
@@ -87,6 +95,8 @@ def test_a_sweep_over_a_study_asks_its_questions_for_every_setting(tmp_path: Pat
         "plain_optimizer.lr-0.001", "plain_optimizer.lr-0.003", "bn_optimizer.lr-0.001", "bn_optimizer.lr-0.003",
     ]  # fmt: skip
     assert all((study / arm / "results.json").exists() for arm in declared["arms"])
+    assert declared["axes"] == ["optimizer.lr"]
+    assert (study / "figures" / "by_optimizer.lr.svg").exists()
     assert "converge in fewer epochs? (optimizer.lr-0.003)" in done.stdout
 
 

@@ -224,7 +224,7 @@ def test_a_run_in_which_all_seeds_diverge_fails_and_says_when(run: Run, tmp_path
         ("trainer.accelerator=abacus", "trainer: .*abacus"),
         ("callbacks.early_stopping.patience=0", "callbacks.early_stopping.patience=0"),
         ("callbacks.checkpoint.every_n_epochs=0", "callbacks.checkpoint.every_n_epochs=0"),
-        ("~callbacks.early_stopping", "callbacks.early_stopping=0: one is needed"),
+        ("~callbacks.early_stopping", "callbacks.early_stopping=None: every run needs it"),
         ("+callbacks.extra.size=1", "callbacks.extra._target_=None"),
         ("+optmizer.lr=1", "optmizer: there is no such key; did you mean optimizer"),
         ("+paths.cache=x", "paths.cache: there is no such key"),

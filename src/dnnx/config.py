@@ -78,16 +78,13 @@ def settle_backbone(cfg: DictConfig, folder: Path) -> DictConfig:
         require("backbone" not in cfg.module, "backbone", None, "module=transfer needs a finished run folder")
         return cfg
     require("backbone" in cfg.module, "backbone", cfg.backbone, "only module=transfer reads it")
-    path = Path(cfg.backbone)
-    if cfg.backbone.startswith("arm:"):
+    path = Path(str(cfg.backbone))
+    if str(cfg.backbone).startswith("arm:"):
         path = folder.with_name(folder.name.replace(str(cfg.arm), cfg.backbone.removeprefix("arm:"), 1))
-    finished = (path / "results.json").is_file()
     require(
-        finished,
-        "backbone",
-        cfg.backbone,
+        (path / "results.json").is_file(), "backbone", cfg.backbone,
         f"{path} is no finished run; give one, such as outputs/bn_vs_plain/latest/bn",
-    )
+    )  # fmt: skip
     cfg, net = cfg.copy(), load_config(path, "backbone").net
     cfg.backbone = str(path.resolve())
     for name, value in net.items():

@@ -1,5 +1,6 @@
 """A study: the arms that an experiment declares, run as jobs of one Hydra multirun, with one report at the end."""
 
+import gc
 import itertools
 import os
 import shutil
@@ -64,6 +65,7 @@ class StudyCallback(Callback):
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
         self.done = getattr(self, "done", 0) + 1
+        gc.collect()  # trainer and module hold each other, and with them the data of every arm that is done
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         from dnnx.studies import report
@@ -142,5 +144,6 @@ def _declaration(config: DictConfig, arms: Sequence[str | None], settings: list[
             for verdict in study["verdicts"]
             if verdict["arm"] in arms and verdict["than"] in arms
         ],
+        "axes": [key for key in _axes(config) if key != "arm"],
         "overrides": list(config.hydra.overrides.task),
     }

@@ -42,7 +42,7 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
     write_json(folder / "data.json", facts := provenance.data_facts(data))
     announce(cfg, facts, module, trainer)
 
-    fit(trainer, module, data, folder)
+    fit(trainer, module, data, study or folder)
 
     stopping = EarlyStopping.of(trainer)
     module.replicas.load_stacked(stopping.best_state)
@@ -61,8 +61,9 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path) -> tuple[Any, Any,
     import torch
 
     from dnnx.build import build, build_data, build_module, naming
-    from dnnx.callbacks.early_stopping import EarlyStopping
 
+    for name in ("early_stopping", "record"):
+        require(name in cfg.callbacks, f"callbacks.{name}", None, "every run needs it; patience=1000 never stops")
     data = build_data(cfg, seeds)
     optimizer, scheduler = build("optimizer", cfg.optimizer), build("scheduler", cfg.scheduler)
     with naming("optimizer"):
@@ -70,12 +71,13 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path) -> tuple[Any, Any,
     with naming("scheduler"):
         scheduler(trial)
     module = build_module(cfg, data, seeds, optimizer=optimizer, scheduler=scheduler)
+    if cfg.backbone is not None:
+        module.load_backbone()
     callbacks = [build(f"callbacks.{name}", callback) for name, callback in cfg.callbacks.items()]
     epochs, devices = cfg.trainer.get("max_epochs"), cfg.trainer.get("devices")
     require(isinstance(epochs, int) and epochs >= 1, "trainer.max_epochs", epochs, "a whole number of at least 1")
     require(devices == 1, "trainer.devices", devices, "1: many small networks fill one device, so spread runs instead")
     trainer = build("trainer", cfg.trainer, callbacks=callbacks, default_root_dir=str(folder))
-    EarlyStopping.of(trainer)
     require(
         cfg.data.batch_size > 1 or cfg.net.norm != "batch", "data.batch_size", cfg.data.batch_size,
         "batch normalization needs at least 2 images; type data.batch_size=32",
@@ -96,7 +98,7 @@ def announce(cfg: DictConfig, facts: dict[str, Any], module: Any, trainer: Any) 
 
 
 def fit(trainer: Any, module: Any, data: Any, folder: Path) -> None:
-    """Trains until every seed is out of patience; Ctrl-C says how to go on."""
+    """Trains until every seed is out of patience; Ctrl-C says which run or study `folder` to go on with."""
     try:
         trainer.fit(module, datamodule=data)
     except SystemExit:  # how Lightning ends after Ctrl-C

@@ -115,3 +115,45 @@ def test_an_evaluation_visits_every_image_once_in_its_own_order(size: tuple[int,
     assert len(seen) == len(batches)
     assert torch.equal(torch.cat([x for x, _ in seen]), x)
     assert torch.equal(torch.cat([y for _, y in seen]), y)
+
+
+# --- rows: each seed its own images
+
+
+some_rows = st.tuples(st.integers(1, 4), st.integers(1, 20)).flatmap(
+    lambda shape: st.lists(
+        st.lists(st.integers(0, 49), min_size=shape[1], max_size=shape[1], unique=True),
+        min_size=shape[0],
+        max_size=shape[0],
+    )
+)
+
+
+@given(some_rows, st.integers(1, 20), st.integers(0, 1000))
+def test_with_rows_each_seed_visits_its_own_images_once(rows: list[list[int]], batch_size: int, epoch: int) -> None:
+    n, seeds = len(rows[0]), list(range(len(rows)))
+    if batch_size > n:
+        return
+    batches = TrainBatches(*numbered(50), batch_size, seeds, lambda: epoch, torch.tensor(rows))
+    seen = list(batches)
+    assert len(seen) == len(batches) == n // batch_size
+    for visited, own in zip(torch.cat([x[:, :, 0] for x, _ in seen], dim=1).long(), rows, strict=True):
+        assert set(visited.tolist()) <= set(own)
+        assert len(visited.unique()) == len(visited)
+    assert all(torch.equal(x[:, :, 0] % 5, y.float()) for x, y in seen)
+
+
+def test_rows_are_visited_in_the_order_that_images_without_rows_are() -> None:
+    rows = torch.tensor([[7, 3, 9, 1], [0, 2, 4, 6]])
+    batches = TrainBatches(*numbered(10), 2, [5, 8], lambda: 3, rows)
+    visited = torch.cat([x[:, :, 0] for x, _ in batches], dim=1).long()
+    assert torch.equal(visited, rows.gather(1, orders(4, 2, [5, 8], 3)))
+
+
+@given(some_rows, st.integers(1, 20))
+def test_an_evaluation_with_rows_visits_each_seeds_own_in_their_order(rows: list[list[int]], batch_size: int) -> None:
+    batches = EvalBatches(*numbered(50), batch_size, torch.tensor(rows))
+    seen = list(batches)
+    assert len(seen) == len(batches)
+    assert torch.cat([x[:, :, 0] for x, _ in seen], dim=1).long().tolist() == rows
+    assert (torch.cat([y for _, y in seen], dim=1) == torch.tensor(rows) % 5).all()

@@ -128,3 +128,27 @@ def test_a_bad_value_is_one_line_with_its_key(bad: dict[str, Any], told: str) ->
     with pytest.raises(UserError, match=told) as error:
         seeded(**bad)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("norm", [None, "batch", "layer"])
+@pytest.mark.parametrize("depth", [0, 1, 2, 3])
+def test_a_net_stopped_and_started_at_a_depth_gives_what_it_gives_at_once(norm: str | None, depth: int) -> None:
+    net, x = seeded(norm=norm, dropout=0.5, input_dropout=0.5).eval(), torch.randn(10, 6)
+    features = net(x, stop=depth)
+    assert features.shape == (10, [6, 8, 7, 4][depth])
+    assert torch.equal(net(features, start=depth), net(x))
+
+
+def test_stop_gives_the_output_of_the_block_below_and_start_shows_only_what_it_ran() -> None:
+    net, x = seeded().eval(), torch.randn(10, 6)
+    _, activations = net(x, return_activations=True)
+    assert torch.equal(net(x, stop=2), activations["hidden_layers.1"])
+    _, above = net(net(x, stop=2), start=2, return_activations=True)
+    assert list(above) == ["hidden_layers.2"]
+
+
+def test_the_dropout_of_the_input_is_run_at_depth_0_and_nowhere_else() -> None:
+    net = seeded(input_dropout=0.9)
+    features = torch.ones(50, 8)
+    assert not torch.equal(net(torch.ones(50, 6)), net(torch.ones(50, 6)))
+    assert torch.equal(net(features, start=1), net(features, start=1))

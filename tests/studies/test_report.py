@@ -13,8 +13,10 @@ from made_up_runs import write_run, write_study
 from scipy import stats
 
 from dnnx.errors import UserError
-from dnnx.studies import report
+from dnnx.studies import figures, report
 from dnnx.studies.report import Report, build
+from dnnx.studies.runs import read_study
+from dnnx.studies.statistics import estimate
 
 VERDICTS = [
     {"ask": "More accurate?", "metric": "test/accuracy", "arm": "bn", "than": "plain", "expect": "higher"},
@@ -231,3 +233,69 @@ def test_a_broken_file_is_refused_unless_forced(study, tmp_path):
     made = build([study], tmp_path / "out", force=True)
     assert "results.json cannot be read" in made.notes[0]
     assert row(made.md, "Arms", "plain")[1].startswith("97.00 %")
+
+
+def sweep(
+    folder: Path, arms: int = 2, values: tuple[object, ...] = (10, 100), axes: tuple[str, ...] = ("data.n",)
+) -> Path:
+    made = {
+        f"arm{i}_data.n-{value}": {"config": {"arm": f"arm{i}", "data": {"n": value}, "net": {"width": 5}}, "noise": i}
+        for i in range(arms)
+        for value in values
+    }
+    return write_study(folder, made, axes=list(axes))
+
+
+def test_a_swept_number_has_a_figure_with_a_line_per_arm_through_the_means(tmp_path):
+    folder = sweep(tmp_path / "s")
+    assert build([folder], folder).figures[0].stem == "by_data.n"
+    lines = read_study([folder]).along("data.n")
+    assert {name: {value: run.name for value, run in line.items()} for name, line in lines.items()} == {
+        f"arm{i}": {10: f"arm{i}_data.n-10", 100: f"arm{i}_data.n-100"} for i in range(2)
+    }
+    drawn = figures.test_accuracy_along("data.n", lines).axes[0]
+    assert drawn.get_xscale() == "log"
+    for line, runs in zip(drawn.lines, lines.values(), strict=True):
+        means = [100 * run.values("test/accuracy").mean() for run in runs.values()]
+        assert list(line.get_xdata()) == list(runs)  # type: ignore[arg-type]
+        assert list(line.get_ydata()) == pytest.approx(means)  # type: ignore[arg-type]
+    for band, runs in zip(drawn.collections, lines.values(), strict=True):
+        bounds = [estimate(100 * run.values("test/accuracy")) for run in runs.values()]
+        edges = {round(y, 9) for y in np.asarray(band.get_paths()[0].vertices)[:, 1]}
+        assert edges >= {round(bound, 9) for e in bounds for bound in (e.low, e.high)}
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(
+    ("values", "axes"),
+    [
+        ((10, 100), ()),
+        (("a", "b"), ("data.n",)),
+        ((10,), ("data.n",)),
+        ((True, False), ("data.n",)),
+        ((10, 100), ("data.gone",)),
+    ],
+)
+def test_what_is_no_swept_number_has_no_such_figure(tmp_path, values, axes):
+    folder = sweep(tmp_path / "s", values=values, axes=axes)
+    assert not [path for path in build([folder], folder).figures if path.stem.startswith("by_")]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_two_swept_numbers_have_a_figure_each_with_lines_for_the_other(tmp_path):
+    made = {
+        f"n{n}_w{w}": {"config": {"arm": None, "data": {"n": n}, "net": {"width": w}}} for n in (1, 2) for w in (3, 4)
+    }
+    folder = write_study(tmp_path / "s", made, axes=["data.n", "net.width"])
+    assert [path.stem for path in build([folder], folder).figures][:2] == ["by_data.n", "by_net.width"]
+    assert list(read_study([folder]).along("data.n")) == ["all, width 3", "all, width 4"]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_what_more_arms_would_make_unreadable_is_left_out_and_said_so(tmp_path):
+    few, many = (build([folder := sweep(tmp_path / str(n), arms=n)], folder) for n in (4, 5))
+    assert {"curves_epochs", "confusion", "hardest"} <= {path.stem for path in few.figures}
+    assert [path.stem for path in many.figures] == ["by_data.n", "accuracy"]
+    assert report.UNDRAWN in text(many.md)
+    assert report.UNDRAWN not in text(few.md)
+    assert row(many.md, "What differs", "arm4")[1:] == ['"arm4"', "10"]  # a row per arm

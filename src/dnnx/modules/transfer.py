@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from dnnx.errors import UserError, require
+from dnnx.files import read_json
 from dnnx.modules.classifier import Classifier
 from dnnx.nets.dense import DenseNet
 from dnnx.replicas import Replicas
@@ -21,7 +22,8 @@ class Transfer(Classifier):
 
     The lists hold patterns of parameter names, such as `hidden_layers.[01].*`, each of which must match something:
     `fresh` is what starts anew, `dropped` what the backbone has and this network has not, `frozen` what is not
-    trained. A frozen layer stays in evaluation mode: its batch statistics never move, its dropout is off. `cached`
+    trained. A frozen layer stays in evaluation mode: its batch statistics never move, its dropout is off
+    (one that starts anew normalizes by mean 0 and variance 1, which is no batch norm but a random layer). `cached`
     computes the frozen bottom once and trains on its features: the same batches, the same result.
     """
 
@@ -31,7 +33,7 @@ class Transfer(Classifier):
         num_classes: int,
         net: Mapping[str, Any],
         seeds: Sequence[int],
-        backbone: str | None = None,  # a run folder, read when training starts and never again
+        backbone: str | None = None,  # a run folder, read by load_backbone and never again
         fresh: Sequence[str] = (),
         dropped: Sequence[str] = (),
         frozen: Sequence[str] = (),
@@ -56,9 +58,10 @@ class Transfer(Classifier):
             layer.eval()
         return self
 
-    def setup(self, stage: str) -> None:
+    def load_backbone(self) -> None:
+        """Starts from the backbone's weights; a trained or tested network has its own."""
         if self.backbone is not None:
-            load_backbone(self.replicas, Path(self.backbone), self.fresh, self.dropped)
+            load_weights(self.replicas, Path(self.backbone), self.fresh, self.dropped)
 
     def on_fit_start(self) -> None:
         if self.cached:
@@ -103,28 +106,27 @@ def count_frozen_blocks(net: nn.Module) -> int:
 
 
 @torch.no_grad()
-def load_backbone(replicas: Replicas, folder: Path, fresh: Sequence[str], dropped: Sequence[str]) -> None:
+def load_weights(replicas: Replicas, folder: Path, fresh: Sequence[str], dropped: Sequence[str]) -> None:
     """Copies the best weights of a run; UserError unless every name is loaded, `fresh` or `dropped`."""
-    require(
-        (folder / "results.json").is_file(), "backbone", folder,
-        "it is no finished run; give a run folder such as outputs/bn_vs_plain/latest/bn",
-    )  # fmt: skip
     state, own = load_tensors(folder / "model.safetensors"), replicas.stacked_state()
-    num = min(len(value) for value in state.values())
+    num, diverged = min(map(len, state.values())), read_json(folder / "results.json")["epoch/diverged"]
     require(
         num >= replicas.num_replicas, "backbone", folder,
         f"it has {num} seeds and this run {replicas.num_replicas}; type seeds={num}",
     )  # fmt: skip
-    anew = _matching(own, fresh, "module.fresh")
-    unused = _matching(state, dropped, "module.dropped") | anew
-    missing = [name for name in own if name not in state and name not in anew]
-    unexpected = [name for name in state if name not in own and name not in unused]
+    require(
+        not any(diverged[: replicas.num_replicas]), "backbone", folder,
+        "a seed of it that this run starts from has diverged; train it again with a lower optimizer.lr",
+    )  # fmt: skip
+    anew, left = _matching(own, fresh, "module.fresh"), _matching(state, dropped, "module.dropped")
+    missing = [name for name in own if name not in anew and name not in state.keys() - left]
+    unexpected = [name for name in state if name not in own and name not in left]
     if missing or unexpected:
         raise UserError(
             f"backbone={folder}: it lacks {', '.join(missing) or 'nothing'}, and has no place for "
             f"{', '.join(unexpected) or 'nothing'}; name these in module.fresh and module.dropped, or change net"
         )
-    for name in own.keys() - anew:
+    for name in [name for name in own if name not in anew]:
         value = state[name][: replicas.num_replicas]
         require(
             value.shape == own[name].shape, "backbone", folder,

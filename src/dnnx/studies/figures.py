@@ -3,7 +3,7 @@
 import io
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
@@ -27,6 +27,7 @@ DASHES = ["", (5, 1.5), (1, 1.2), (6, 1.5, 1, 1.5), (3, 1), (8, 2), (4, 1, 1, 1,
 PANELS = [("train", "loss"), ("val", "loss"), ("train", "accuracy"), ("val", "accuracy")]
 LAYER_STATISTICS = ("activation_mean", "activation_std", "dead_units", "gradient_norm")
 HARDEST = 10  # images per arm
+MOST_ARMS = 1 + len(COLORS)  # in a figure of which the arms must be told apart
 STYLE = {
     "font.size": 10, "font.family": "sans-serif", "svg.fonttype": "none", "svg.hashsalt": "dnnx",
     "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
@@ -82,6 +83,26 @@ def test_accuracy(runs: Sequence[Run]) -> Figure:
             axes.errorbar(e.mean, i, xerr=half, fmt="D", color=_color(i), ms=7, capsize=5, lw=2)
     axes.set(yticks=range(len(runs)), yticklabels=[run.name for run in runs], xlabel="test accuracy, %")
     axes.set_ylim(len(runs) - 0.5, -0.5)
+    return figure
+
+
+def test_accuracy_along(axis: str, lines: Mapping[str, Mapping[float, Run]]) -> Figure:
+    """Mean with a band of its 95 % t interval over the seeds, against a swept number; a line per arm."""
+    figure = Figure(figsize=(9, 5.5))
+    axes = figure.subplots()
+    values = sorted({value for line in lines.values() for value in line})
+    for i, (name, line) in enumerate(lines.items()):
+        x = sorted(line)
+        estimates = [estimate(100 * line[value].values("test/accuracy")) for value in x]
+        mean, low, high = ([getattr(e, part) for e in estimates] for part in ("mean", "low", "high"))
+        axes.plot(x, mean, "o", color=_color(i), ls=(0, DASHES[i % len(DASHES)]) if i else "-", label=name, lw=1.6)
+        axes.fill_between(x, low, high, color=_color(i), alpha=0.12, lw=0)
+    if values[0] > 0 and values[-1] >= 10 * values[0]:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xticks(values, [f"{value:g}" for value in values])
+    axes.set(xlabel=axis, ylabel="test accuracy, %")
+    figure.legend(loc="outside upper center", ncols=min(4, len(lines)), handlelength=3.5)
     return figure
 
 

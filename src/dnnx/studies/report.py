@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,7 @@ def _blocks(study: Study, verdicts: list[Verdict], notes: list[str], images: lis
         page.Heading("Cost"),
         _cost(study, stamp),
         *([page.Heading("Figures")] if images else []),
+        *([page.Text(UNDRAWN)] if images and len(study.runs) > figures.MOST_ARMS else []),
         *[page.Image(image.svg, f"{image.caption} {stamp}") for image in images],
         page.Heading("What differs between the arms"),
         _config_diff(study, stamp),
@@ -89,6 +91,10 @@ def _blocks(study: Study, verdicts: list[Verdict], notes: list[str], images: lis
     ]
 
 
+UNDRAWN = (
+    f"More than {figures.MOST_ARMS} arms cannot be told apart in one figure, so learning curves, layers, confusion "
+    "matrices and hardest images are not drawn; python -m dnnx.compare draws them for the run folders that it is given."
+)
 METHOD = (
     "Answers hold at 95 %: yes or no where the Holm-adjusted p over all verdicts is below 0.05, no meaning that the "
     "contrary is shown, else undecided. Differences are paired by seed where the arms have the same seeds; their t "
@@ -161,6 +167,7 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
         [run for run in runs if has(run)] for has in (_has_curves, _has_scores, _has_confusion, _has_images)
     )
     layered = [run for run in curved if run.hidden_layers]
+    swept = {axis: lines for axis in study.axes if (lines := study.along(axis))}
     band = "Mean over the seeds with a band of its 95 % t interval, drawn while at least half of the seeds are running."
     sizes = ", ".join(f"{run.name} {len(run.seeds)}" for run in runs)
     captions = {
@@ -172,7 +179,13 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
         "confusion": "Test images by true and predicted class, summed over seeds; errors shaded by share of their row.",
         "hardest": "Hardest test images: true → predicted class, and the ensemble's probability of the true one.",
     }
+    captions |= {
+        f"by_{axis}": f"Test accuracy by {axis}: mean over the seeds, band of its 95 % t interval." for axis in swept
+    }
     planned: dict[str, tuple[list[Run], Callable[[], Figure]]] = {
+        f"by_{axis}": (scored, partial(figures.test_accuracy_along, axis, lines)) for axis, lines in swept.items()
+    }
+    planned |= {
         "accuracy": (scored, lambda: figures.test_accuracy(scored)),
         "curves_epochs": (curved, lambda: figures.learning_curves(curved, seconds=False)),
         "curves_seconds": (curved, lambda: figures.learning_curves(curved, seconds=True)),
@@ -181,7 +194,9 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
         "hardest": (pictured, lambda: figures.hardest(pictured)),
     }
     return [
-        page.Image(figures.save(draw, folder, name), captions[name]) for name, (shown, draw) in planned.items() if shown
+        page.Image(figures.save(draw, folder, name), captions[name])
+        for name, (shown, draw) in planned.items()
+        if shown and (len(shown) <= figures.MOST_ARMS or name.startswith(("accuracy", "by_")))
     ]
 
 
@@ -209,8 +224,11 @@ def _config_diff(study: Study, stamp: str) -> page.Block:
         return page.Text(
             "Nothing: the configurations are equal." if len(flat) > 1 else "There are no two configurations to compare."
         )
-    rows = [[key, *(config.get(key, "absent") for config in flat)] for key in keys]
-    return page.Table(f"All keys of config.yaml that are not equal in all arms. {stamp}", ["key", *names], rows)
+    longer = len(names) > len(keys)  # then the arms are the rows
+    rows = [["arm" if longer else "key", *names]]
+    rows += [[key, *(config.get(key, "absent") for config in flat)] for key in keys]
+    head, *rows = [list(column) for column in zip(*rows, strict=True)] if longer else rows
+    return page.Table(f"All keys of config.yaml that are not equal in all arms. {stamp}", head, rows)
 
 
 def _flatten(config: dict[str, Any], prefix: str = "") -> dict[str, str]:

@@ -54,6 +54,13 @@ class Run:
         values = [v for v in self.results.get(metric, []) if v is not None]
         return float(np.mean(values)) if values else np.nan
 
+    def setting(self, key: str) -> Any:
+        """What config.yaml says of a dotted key; None where it says nothing."""
+        value: Any = self.config
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
+
     @property
     def hidden_layers(self) -> list[str]:
         """Names of the layers that callbacks.layer_statistics saw, from the bottom."""
@@ -70,7 +77,10 @@ class Run:
 
 @dataclass
 class Study:
-    """Arms that answer one question; `verdicts` are the declared {ask, metric, arm, than, expect}."""
+    """Arms that answer one question; `verdicts` are the declared {ask, metric, arm, than, expect}.
+
+    `axes` are the keys that were swept besides the arm.
+    """
 
     name: str
     question: str
@@ -78,9 +88,20 @@ class Study:
     runs: list[Run]
     verdicts: list[dict[str, str]]
     missing: list[str]
+    axes: list[str] = field(default_factory=list)
 
     def run(self, name: str) -> Run | None:
         return next((run for run in self.runs if run.name == name), None)
+
+    def along(self, axis: str) -> dict[str, dict[float, Run]]:
+        """Runs by what else they are and by their value of a numeric axis; empty where there are no two numbers."""
+        lines: dict[str, dict[float, Run]] = {}
+        for run in self.runs:
+            value = run.setting(axis)
+            others = [f"{key.split('.')[-1]} {run.setting(key)}" for key in self.axes if key != axis]
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                lines.setdefault(", ".join([str(run.setting("arm") or "all"), *others]), {})[value] = run
+        return lines if len({value for line in lines.values() for value in line}) > 1 else {}
 
 
 def read_run(folder: Path, name: str) -> Run:
@@ -131,6 +152,7 @@ def read_study(folders: Sequence[Path], declared: dict | None = None, reference:
         runs=runs,
         verdicts=[_spec(spec) for spec in declared.get("verdicts") or []],
         missing=missing + [line for run in runs for line in run.missing],
+        axes=[key for key in declared.get("axes") or [] if isinstance(key, str)],
     )
 
 

@@ -1,0 +1,273 @@
+"""Transfer: what is frozen never moves, what is loaded is the backbone's, what is cached changes nothing."""
+
+import csv
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+import torch
+from commands import compose, measured
+from safetensors.torch import load_file
+from tiny_backbone import HIDDEN, TINY, make_backbone, transfer
+from torch import Tensor
+
+from dnnx import replicas, results
+from dnnx.build import build_data, build_module
+from dnnx.config import parse_seeds, settle_backbone
+from dnnx.errors import UserError
+from dnnx.modules.transfer import Transfer
+from dnnx.train import train
+
+Run = Callable[..., tuple[dict, Path]]
+FROZEN2 = "module.frozen=['hidden_layers.[01].*']"
+FROZEN5 = "module.frozen=['hidden_layers.*']"
+ALONE_OR_TOGETHER = pytest.mark.parametrize("seeds", ["seeds=1", "seeds=2", "vmap"])
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_backbone(tmp_path_factory.mktemp("backbone") / "run")
+
+
+@pytest.fixture
+def run(backbone: Path, tmp_path: Path) -> Run:
+    """Trains from the tiny backbone with more overrides, in a new folder: (results, folder)."""
+
+    def start(*overrides: str) -> tuple[dict, Path]:
+        folder = tmp_path / f"run{len(list(tmp_path.iterdir()))}"
+        return train(compose(*transfer(backbone, *overrides)), folder), folder
+
+    return start
+
+
+@pytest.fixture
+def make(backbone: Path) -> Callable[..., Transfer]:
+    """The module that a run with these overrides would train, before its first step."""
+
+    def build(*overrides: str, load: bool = True) -> Transfer:
+        cfg = settle_backbone(compose(*transfer(backbone, *overrides)), Path())
+        seeds = parse_seeds(cfg.seeds)
+        module = build_module(cfg, build_data(cfg, seeds), seeds)
+        if load:
+            module.load_backbone()
+        return module
+
+    return build
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def is_below(name: str, depth: int) -> bool:
+    """Whether a name of the state belongs to the lowest `depth` hidden layers or to the input."""
+    return name.startswith(("input_dropout", *(f"hidden_layers.{i}." for i in range(depth))))
+
+
+# --- freezing
+
+
+@ALONE_OR_TOGETHER
+def test_frozen_layers_end_bit_identical_and_all_else_has_moved(
+    run: Run, backbone: Path, monkeypatch: pytest.MonkeyPatch, seeds: str
+) -> None:
+    if seeds == "vmap":
+        monkeypatch.setattr(replicas, "make_batched", lambda net: False)
+        seeds = "seeds=2"
+    before = weights(backbone)
+    _, folder = run(FROZEN2, seeds)
+    last = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    kinds = set()
+    for name, value in weights(folder).items():
+        if is_below(name, 2):
+            kinds.add(name.split(".")[-1])
+            assert torch.equal(value, before[name][: len(value)]), name
+            assert torch.equal(last[f"replicas.net.{name}"].view_as(value), value), name
+        elif not name.endswith("dropout.key"):
+            assert all(not torch.equal(new, old) for new, old in zip(value, before[name], strict=False)), name
+    assert kinds == {"weight", "bias", "running_mean", "running_var", "num_batches_tracked", "key", "call"}
+
+
+def test_frozen_layers_drop_nothing_while_those_above_do(make: Callable[..., Transfer]) -> None:
+    module, x = make(FROZEN2).train(), torch.rand(2, 30, 64)
+    frozen = module(x, stop=2)
+    assert torch.equal(frozen, module(x, stop=2))
+    assert not torch.equal(module(x, stop=3), module(x, stop=3))
+    assert torch.equal(frozen, module.eval()(x, stop=2))
+
+
+def test_a_layer_of_which_only_a_part_is_frozen_keeps_its_dropout_and_freezes_that_part(
+    make: Callable[..., Transfer],
+) -> None:
+    block = make("module.frozen=['hidden_layers.0.norm.*']").train().replicas.net.get_submodule("hidden_layers.0")
+    modes = {name: child.training for name, child in block.named_children()}
+    assert modes == {"linear": True, "norm": False, "activation": True, "dropout": True}
+
+
+@pytest.mark.parametrize(
+    "patterns", [[], ["hidden_layers.*"], ["hidden_layers.[01].*"], ["*.norm.*"], ["hidden_layers.4.*", "output.bias"]]
+)
+def test_what_is_trained_is_what_no_pattern_names(run: Run, backbone: Path, patterns: list[str]) -> None:
+    quoted = ",".join(f"'{pattern}'" for pattern in patterns)
+    results, _ = run(f"module.frozen=[{quoted}]", "trainer.max_epochs=1")
+    sizes = {
+        name: value[0].numel() for name, value in weights(backbone).items() if name.split(".")[-1] in ("weight", "bias")
+    }
+    trained = [n for name, n in sizes.items() if not any(fnmatchcase(name, pattern) for pattern in patterns)]
+    assert results["params/total"] == [sum(sizes.values())] * 2
+    assert results["params/trainable"] == [sum(trained)] * 2
+
+
+def test_the_optimizer_holds_only_what_is_trained(make: Callable[..., Transfer]) -> None:
+    module = make(FROZEN5)
+    module.optimizer = torch.optim.SGD
+    [optimizer], _ = module.configure_optimizers()
+    shapes = [tuple(p.shape) for p in optimizer.param_groups[0]["params"]]
+    assert shapes == [(2, 5, HIDDEN[-1]), (2, 5)]
+
+
+# --- loading
+
+
+def test_each_replica_starts_from_the_backbones_own(make: Callable[..., Transfer], backbone: Path) -> None:
+    loaded, before = make("module.fresh=[]", "seeds=3").replicas.stacked_state(), weights(backbone)
+    assert loaded.keys() == before.keys()
+    for name, value in loaded.items():
+        assert torch.equal(value, before[name]), name
+    first = loaded["hidden_layers.0.linear.weight"]
+    assert not any(torch.equal(first[i], first[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
+
+
+@pytest.mark.parametrize("fresh", ["output.*", "hidden_layers.[34].*", "*"])
+def test_what_is_fresh_starts_as_it_does_without_a_backbone(
+    make: Callable[..., Transfer], backbone: Path, fresh: str
+) -> None:
+    patterns = f"module.fresh=['{fresh}','output.*']"
+    loaded, unloaded = (make(patterns, load=load).replicas.stacked_state() for load in (True, False))
+    for name, value in loaded.items():
+        anew = fnmatchcase(name, fresh) or name.startswith("output.")
+        assert torch.equal(value, unloaded[name] if anew else weights(backbone)[name][:2]), name
+
+
+def test_arms_share_the_initial_weights_of_what_they_start_anew(make: Callable[..., Transfer]) -> None:
+    arms = [
+        ["module.fresh=['*']"], ["module.fresh=['*']", FROZEN5], [FROZEN5], [FROZEN5, "module.cached=true"], [FROZEN2]
+    ]  # fmt: skip
+    heads = [make(*arm).replicas.stacked_state()["output.weight"] for arm in arms]
+    assert all(torch.equal(head, heads[0]) for head in heads[1:])
+
+
+FOUR = "net.hidden=[12,11,10,9]"
+OTHER_HEAD = "module.fresh=['output.*']"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["module.frozen=['hiden_layers.*']"], r"module\.frozen=hiden_layers\.\*: it matches none of hidden_layers"),
+        (["module.frozen=['*.0.*','*.bais']"], r"module\.frozen=\*\.bais: it matches none of"),
+        (["module.frozen=['*.running_mean']"], r"module\.frozen=\*\.running_mean: it matches none of"),
+        (["module.fresh=['head.*']"], r"module\.fresh=head\.\*: it matches none of .*output\.weight"),
+        ([OTHER_HEAD, "module.dropped=['head.*']"], r"module\.dropped=head\.\*: it matches none of"),
+        (["module.frozen=['*']"], r"module\.frozen=\['\*'\]: nothing is left to train"),
+        ([FOUR], r"backbone=.*: it lacks nothing, and has no place for .*hidden_layers\.4\.linear\.weight.*; name"),
+        (["net.hidden=[12,11,10,9,8,7]"], r"it lacks .*hidden_layers\.5\.linear\.weight.*, and has no place for noth"),
+        (["net.norm=layer"], r"it lacks hidden_layers\.0\.linear\.bias.*, and has no place for .*running_mean"),
+        (["net.dropout=0.0"], r"it lacks nothing, and has no place for .*hidden_layers\.0\.dropout\.key"),
+        ([OTHER_HEAD, "module.dropped=['hidden_layers.0.*']"], r"it lacks .*hidden_layers\.0\.linear\.weight"),
+        (["module.fresh=[]", "module.dropped=['output.*']"], r"it lacks output\.weight, output\.bias"),
+        (
+            ["net.hidden=[12,11,10,9,7]"],
+            r"its hidden_layers\.4\.linear\.weight is \(2, 8, 9\), this network's \(2, 7, 9\)",
+        ),
+        (["seeds=4"], r"backbone=.*: it has 3 seeds and this run 4; type seeds=3"),
+        (["module.cached=true"], r"module\.cached=True: the lowest hidden layer is trained.*type module\.cached=false"),
+        (["module.cached=true", "module.frozen=['*.1.*']"], r"module\.cached=True: the lowest hidden layer is trained"),
+        (["data.train_per_class=0"], r"data\.train_per_class=0: a whole number from 1 to"),
+    ],
+)
+def test_a_bad_transfer_is_one_line_and_leaves_nothing(
+    run: Run, tmp_path: Path, overrides: list[str], says: str
+) -> None:
+    with pytest.raises(UserError, match=says) as error:
+        run(*overrides)
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_with_fewer_layers_loads_once_they_are_dropped(run: Run, backbone: Path) -> None:
+    _, folder = run(FOUR, "module.dropped=['hidden_layers.4.*']", FROZEN5)
+    before, after = weights(backbone), weights(folder)
+    assert before.keys() - after.keys() == {name for name in before if name.startswith("hidden_layers.4.")}
+    assert all(torch.equal(value, before[name][:2]) for name, value in after.items() if is_below(name, 4))
+
+
+def test_a_replica_that_diverged_is_no_backbone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = results.training_facts
+    monkeypatch.setattr(results, "training_facts", lambda *of: facts(*of) | {"epoch/diverged": [None, None, 2]})
+    folder = make_backbone(tmp_path / "backbone")
+    monkeypatch.undo()
+    with pytest.raises(UserError, match="a seed of it that this run starts from has diverged"):
+        train(compose(*transfer(folder, "seeds=3")), tmp_path / "run")
+    train(compose(*transfer(folder, "seeds=2", "trainer.max_epochs=1")), tmp_path / "run")
+
+
+# --- cached features
+
+
+def numbers(metrics: dict[str, list]) -> dict[str, Tensor]:
+    """What was measured, by name and free of times, as tensors; nan is what was not."""
+    tensors = {
+        name: torch.tensor([float("nan") if value is None else value for value in values], dtype=torch.float64)
+        for name, values in measured(metrics).items()
+    }
+    return dict(sorted(tensors.items()))
+
+
+def curves(folder: Path) -> dict[tuple[str, ...], float]:
+    """metrics.csv without times: (epoch, split, metric, seed) -> value."""
+    with (folder / "metrics.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] != "time"]
+    return {(row["epoch"], row["split"], row["metric"], row["seed"]): float(row["value"]) for row in rows}
+
+
+@ALONE_OR_TOGETHER
+def test_cached_features_change_nothing_in_a_whole_training(
+    run: Run, monkeypatch: pytest.MonkeyPatch, seeds: str
+) -> None:
+    if seeds == "vmap":
+        monkeypatch.setattr(replicas, "make_batched", lambda net: False)
+        seeds = "seeds=2"
+    overrides = [FROZEN2, seeds, "callbacks=layer_statistics", *TINY]
+    (plain, there), (cached, here) = (run(*overrides, f"module.cached={on}") for on in ("false", "true"))
+    assert cached.keys() - plain.keys() == {"time/cache_s"}
+    torch.testing.assert_close(numbers(cached), numbers(plain), rtol=1e-3, atol=1e-5, equal_nan=True)
+    assert cached["test/confusion"] == plain["test/confusion"]
+    unseen = {f"hidden_layers.{i}" for i in range(2)}  # they are not run
+    expected = {key: value for key, value in curves(there).items() if key[1] not in unseen}
+    assert curves(here) == pytest.approx(expected, rel=1e-3, abs=1e-4)
+    torch.testing.assert_close(weights(here), weights(there), rtol=1e-3, atol=1e-5)
+
+
+def test_with_every_hidden_layer_cached_only_the_head_is_run_and_the_result_is_the_same(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, _ = run(FROZEN5)
+    widths, step = set(), Transfer.training_step
+
+    def watched(self: Transfer, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        widths.add(batch[0].shape[-1])
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(Transfer, "training_step", watched)
+    cached, _ = run(FROZEN5, "module.cached=true")
+    assert widths == {HIDDEN[-1]}
+    torch.testing.assert_close(numbers(cached), numbers(plain), rtol=1e-4, atol=1e-6, equal_nan=True)
+
+
+def test_features_of_images_that_all_seeds_share_are_cached_too(run: Run) -> None:
+    seen_by_all = ["data._target_=dnnx.data.mnist04.MNIST04", "~data.train_per_class", "~data.val_per_class"]
+    seen_by_all += ["trainer.max_epochs=2", "data.batch_size=64"]
+    plain, cached = (run(*seen_by_all, FROZEN2, f"module.cached={on}")[0] for on in ("false", "true"))
+    torch.testing.assert_close(numbers(cached), numbers(plain), rtol=1e-3, atol=1e-5, equal_nan=True)

@@ -1,0 +1,178 @@
+"""A transfer study from one command: its backbone found or made, its arms one on another, resumed and tested again."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import command, compose, measured
+from omegaconf import DictConfig
+from tiny_backbone import make_backbone, transfer
+
+from dnnx import config, study
+from dnnx.data.loaders import TrainBatches
+from dnnx.errors import UserError
+from dnnx.evaluate import evaluate
+from dnnx.train import train
+
+FROZEN = ["module.frozen=['hidden_layers.[01].*']", "net.dropout=0.2", "callbacks.checkpoint.every_s=0"]
+NEEDED_IN_SHORT = """
+import subprocess
+plain = subprocess.run
+def short(arguments, **how):
+    return plain([*arguments, "trainer.max_epochs=1", "seeds=2", "callbacks=default"], **how)
+subprocess.run = short
+"""
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_backbone(tmp_path_factory.mktemp("backbone") / "run")
+
+
+# --- the backbone
+
+
+def test_a_study_makes_its_backbone_once_and_an_arm_finds_another_in_the_same_setting(tmp_path: Path) -> None:
+    small = ["data.source=digits", "seeds=2", "trainer.max_epochs=1", "data.train_per_class=10,20"]
+    typed = ["-m", "+exp=transfer", "arm=reuse4,unfreeze2", *small]
+    done = command("train", *typed, cwd=tmp_path, before=NEEDED_IN_SHORT)
+    assert done.returncode == 0, done.stderr
+    assert "is no finished run: +exp=bn_vs_plain runs first, once" in " ".join(done.stdout.split())
+    needed, latest = (tmp_path / "outputs" / name / "latest" for name in ("bn_vs_plain", "transfer"))
+    assert (needed / "report.html").exists()
+    for n in (10, 20):
+        of_arm = {arm: latest / f"{arm}_data.train_per_class-{n}" for arm in ("reuse4", "unfreeze2")}
+        starts = {arm: config.load_config(folder, "run").backbone for arm, folder in of_arm.items()}
+        assert starts == {"reuse4": str((needed / "bn").resolve()), "unfreeze2": str(of_arm["reuse4"].resolve())}
+    again = of_arm["unfreeze2"] / "results.json"
+    results = json.loads(again.read_text())
+    again.unlink()
+    resumed = command("train", "resume=outputs/transfer/latest", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "runs first" not in resumed.stdout
+    assert measured(json.loads(again.read_text())) == measured(results)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands that `run_first` would have run."""
+    commands: list[list[str]] = []
+    monkeypatch.setattr(study.subprocess, "run", lambda arguments, **_: commands.append(arguments))
+    return commands
+
+
+def run_first(*overrides: str) -> DictConfig:
+    cfg = compose("+exp=transfer", *overrides)
+    study.run_first(cfg)
+    return cfg
+
+
+def test_the_needed_study_runs_with_the_same_data_in_the_same_outputs(started: list[list[str]], tmp_path: Path) -> None:
+    run_first(f"paths.outputs={tmp_path}", "data.source=digits", "paths.data=d", "trainer.accelerator=cpu")
+    [arguments] = started
+    assert arguments[1:4] == ["-m", "dnnx.train", "+exp=bn_vs_plain"]
+    expected = {f"paths.outputs={tmp_path}", "data.source=digits", "paths.data=d", "trainer.accelerator=cpu"}
+    assert set(arguments[4:]) == expected
+
+
+def test_a_finished_backbone_is_used_again(started: list[list[str]], tmp_path: Path) -> None:
+    finished = tmp_path / "bn_vs_plain" / "latest" / "bn"
+    finished.mkdir(parents=True)
+    (finished / "results.json").touch()
+    run_first(f"paths.outputs={tmp_path}")
+    assert started == []
+
+
+@pytest.mark.parametrize("own", ["backbone=elsewhere/run", "backbone=3", "backbone=null"])
+def test_a_backbone_of_ones_own_is_never_made(started: list[list[str]], tmp_path: Path, own: str) -> None:
+    run_first(f"paths.outputs={tmp_path}", own)
+    assert started == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["backbone=outputs/gone"], r"backbone=outputs/gone: outputs/gone is no finished run; give one, such as"),
+        (["backbone=3"], r"backbone=3: 3 is no finished run"),
+        (["backbone=arm:gone", "arm=here"], r"backbone=arm:gone: .*gone is no finished run"),
+        (["backbone=null"], r"backbone=None: module=transfer needs a finished run folder"),
+        (["module=classifier"], r"backbone=.*: only module=transfer reads it"),
+    ],
+)
+def test_a_backbone_that_there_is_not_is_one_line(
+    backbone: Path, tmp_path: Path, overrides: list[str], says: str
+) -> None:
+    with pytest.raises(UserError, match=says) as error:
+        train(compose(*transfer(backbone, *overrides)), tmp_path / "here")
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_did_not_finish_is_no_backbone(backbone: Path, tmp_path: Path) -> None:
+    unfinished = Path(shutil.copytree(backbone, tmp_path / "unfinished"))
+    (unfinished / "results.json").unlink()
+    with pytest.raises(UserError, match="unfinished is no finished run"):
+        train(compose(*transfer(unfinished)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_network_is_the_backbones_but_for_what_is_given(backbone: Path) -> None:
+    theirs = config.load_config(backbone, "backbone").net
+    assert config.settle_backbone(compose(*transfer(backbone)), Path()).net == theirs
+    other = config.settle_backbone(compose(*transfer(backbone, "net.dropout=0.0")), Path()).net
+    assert other == {**theirs, "dropout": 0.0}
+
+
+# --- going on, and testing again
+
+
+class Died(Exception):
+    """Stands for whatever ends a process."""
+
+
+def dying(plain: Any) -> Any:
+    def batches(self: TrainBatches) -> Iterator:
+        for i, batch in enumerate(plain(self)):
+            if (self.epoch(), i) == (2, 3):
+                raise Died
+            yield batch
+
+    return batches
+
+
+@pytest.mark.parametrize("cached", ["false", "true"])
+def test_a_killed_run_goes_on_to_the_same_results_and_weights(
+    backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: str
+) -> None:
+    cfg = compose(*transfer(backbone, *FROZEN, f"module.cached={cached}"))
+    undisturbed = train(cfg, tmp_path / "undisturbed")
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainBatches, "__iter__", dying(TrainBatches.__iter__))
+        with pytest.raises(Died):
+            train(cfg, tmp_path / "killed")
+    assert (tmp_path / "killed" / "checkpoints" / "last.ckpt").exists()
+    assert measured(train(cfg, tmp_path / "killed")) == measured(undisturbed)
+    bytes_of = [(tmp_path / run / "model.safetensors").read_bytes() for run in ("killed", "undisturbed")]
+    assert bytes_of[0] == bytes_of[1]
+
+
+def test_resume_knows_a_transfer_run_again_and_names_what_differs(backbone: Path, tmp_path: Path) -> None:
+    folder, typed = tmp_path / "run", transfer(backbone, *FROZEN, "trainer.max_epochs=1")
+    train(compose(*typed), folder)
+    again = config.resumed_config(compose(*typed, f"resume={folder}"), folder, [*typed, f"resume={folder}"])
+    assert again.backbone == str(backbone)
+    assert config.resumed_config(compose(f"resume={folder}"), folder, [f"resume={folder}"]).net == again.net
+    for other, says in (("module.cached=true", "module.cached"), ("module.frozen=[]", "module.frozen")):
+        with pytest.raises(UserError, match=f"that run has another config: {says}"):
+            config.resumed_config(compose(*typed, other), folder, [*typed, other])
+
+
+def test_a_run_is_tested_again_after_its_backbone_was_deleted(backbone: Path, tmp_path: Path) -> None:
+    gone = Path(shutil.copytree(backbone, tmp_path / "backbone"))
+    results = train(compose(*transfer(gone, *FROZEN, "module.cached=true")), tmp_path / "run")
+    shutil.rmtree(gone)
+    again = evaluate(compose(f"run={tmp_path / 'run'}", name="evaluate"))
+    assert again == {name: results[name] for name in again}
