@@ -39,7 +39,7 @@ def test_a_misspelt_key_names_near_misses(tmp_path: Path) -> None:
     ("argument", "says"),
     [
         ("+exp=dens5", "did you mean dense5?"),
-        ("net=dense", "net=dense: choose one of dense5"),
+        ("net=dense", "net=dense: choose one of backbone, dense5"),
         ("resume=nowhere", "resume=nowhere: there is no such folder"),
         ("seeds", "missing EQUAL"),
     ],

@@ -139,10 +139,3 @@ def test_best_weights_are_a_copy() -> None:
 def test_a_bad_patience_is_refused(patience: int) -> None:
     with pytest.raises(UserError, match=rf"callbacks\.early_stopping\.patience={patience}: a whole number of epochs"):
         EarlyStopping(patience)
-
-
-@pytest.mark.parametrize("num", [0, 2])
-def test_a_trainer_needs_just_one(num: int) -> None:
-    training = FakeTraining([EarlyStopping() for _ in range(num)], [0])
-    with pytest.raises(UserError, match=rf"callbacks\.early_stopping={num}: one is needed"):
-        EarlyStopping.of(training.trainer)

@@ -41,18 +41,20 @@ class Checkpoint(pl.Callback):
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         epoch = trainer.current_epoch
-        keep = epoch > 0 and self.every_n_epochs is not None and epoch % self.every_n_epochs == 0
-        if keep or (epoch > 0 and time.monotonic() - self.saved_s >= self.every_s):
+        if epoch > 0 and (self._keeps(epoch) or time.monotonic() - self.saved_s >= self.every_s):
             self._save(trainer, pl_module)
-        if keep:
-            last = self.folder / "last.ckpt"
-            write_atomic(self.folder / f"epoch_{epoch}.ckpt", lambda path: shutil.copyfile(last, path))
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         self._save(trainer, pl_module)
 
+    def _keeps(self, epoch: int) -> bool:
+        return self.every_n_epochs is not None and epoch % self.every_n_epochs == 0
+
     def _save(self, trainer: Any, pl_module: Any) -> None:
-        write_atomic(self.folder / "last.ckpt", trainer.save_checkpoint)
+        last, epoch = self.folder / "last.ckpt", trainer.current_epoch
+        write_atomic(last, trainer.save_checkpoint)
+        if self._keeps(epoch):
+            write_atomic(self.folder / f"epoch_{epoch}.ckpt", lambda path: shutil.copyfile(last, path))
         stopping, replicas = EarlyStopping.of(trainer), pl_module.replicas
         if not torch.equal(self.saved_best, stopping.best_epoch):
             self.saved_best = stopping.best_epoch.clone()
