@@ -116,6 +116,24 @@ def test_the_study_in_the_readme_runs_from_a_folder_of_ones_own(tmp_path: Path) 
     assert "Is the wide network more accurate? " in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("study.reference=plane", "study.reference=plane: choose one of plain, bn; did you mean plain?"),
+        ("study.verdicts=[{ask: a, metric: b, arm: bm, than: plain, expect: higher}]", "study.verdicts.arm=bm"),
+        ("study.verdicts=[{question: a}]", "study.verdicts=['question']: each has just the keys"),
+        ("study.verdicts=[{ask: a, metric: b, arm: bn, than: plain, expect: more}]", "study.verdicts.expect=more"),
+    ],
+)
+def test_a_study_that_could_not_be_reported_on_is_refused_before_training(
+    override: str, says: str, tmp_path: Path
+) -> None:
+    done = command("train", "+exp=bn_vs_plain", *SMALL, override, cwd=tmp_path)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "parameters each" not in done.stdout
+
+
 def test_one_arm_of_a_study_can_be_run_alone(tmp_path: Path) -> None:
     done = command("train", "+exp=bn_vs_plain", *SMALL, "arm=bn", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

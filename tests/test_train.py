@@ -159,6 +159,24 @@ def test_a_finished_run_goes_on_only_when_more_epochs_are_asked_for(run: Run) ->
     assert measured(more) == measured(at_once)
 
 
+def test_an_extended_run_that_is_interrupted_is_not_taken_for_finished(tmp_path: Path) -> None:
+    folder = tmp_path / "outputs" / "made"
+    train(compose(*SMOKE), folder)
+    more = [*SMOKE, "trainer.max_epochs=6", "resume=outputs/made"]
+    killed = command("train", *more, cwd=tmp_path, before=DIE.format(epoch=4, signal="SIGKILL"))
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not (folder / "results.json").exists()
+    assert command("train", "resume=outputs/made", cwd=tmp_path).returncode == 0
+    assert max(json.loads((folder / "results.json").read_text())["epoch/last"]) == 6
+
+
+def test_a_foreign_checkpoint_is_one_line(run: Run) -> None:
+    _, folder = run()
+    torch.save({"a": 1}, folder / "checkpoints" / "last.ckpt")
+    with pytest.raises(UserError, match=r"last.ckpt: not a checkpoint of this run"):
+        train(compose(*SMOKE, "trainer.max_epochs=5"), folder)
+
+
 def test_resume_refuses_another_config_and_names_the_keys(tmp_path: Path) -> None:
     folder = tmp_path / "outputs" / "made"
     train(compose(*SMOKE), folder)
@@ -220,6 +238,10 @@ def test_a_run_in_which_all_seeds_diverge_fails_and_says_when(run: Run, tmp_path
         ),
         ("optimizer._target_=torch.optim.Adamm", "optimizer._target_=torch.optim.Adamm"),
         ("trainer.max_epochs=0", "trainer.max_epochs=0"),
+        ("trainer.max_epochs=abc", "trainer.max_epochs=abc"),
+        ("+trainer.gradient_clip_val=0.1", "trainer.gradient_clip_val=0.1: not here"),
+        ("seeds=true", "seeds=True"),
+        ("~callbacks.checkpoint", "callbacks.checkpoint=None: every run needs it"),
         ("trainer.devices=2", "trainer.devices=2: 1: many small networks fill one device"),
         ("trainer.accelerator=abacus", "trainer: .*abacus"),
         ("callbacks.early_stopping.patience=0", "callbacks.early_stopping.patience=0"),

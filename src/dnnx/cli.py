@@ -42,6 +42,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
         def main() -> None:
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing, and we print
             try:
+                sys.argv[1:] = sorted(sys.argv[1:], key=lambda argument: argument not in ("-m", "--multirun"))
                 sys.argv[1:] = _name_jobs_by_swept_keys(_retype_study(sys.argv[1:]))
                 run()
             except (HydraException, OmegaConfBaseException, YAMLError) as error:
@@ -51,7 +52,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
                     raise
                 fail(f"{error.filename}: {error.strerror}")
             except KeyboardInterrupt as error:
-                print(error or "interrupted", file=sys.stderr)
+                print(str(error) or "interrupted", file=sys.stderr)
                 sys.exit(130)
             if FAILURES:
                 sys.exit(2)
@@ -76,17 +77,25 @@ def _folder(new: str, resume: str | None) -> str:
     """Resolver `dnnx.folder`: the folder to resume, which must be there, or else a new one."""
     if resume is None:
         return new
-    require(Path(resume).is_dir(), "resume", resume, "there is no such folder; try resume=outputs/dense5/latest")
+    require(
+        resume != "" and Path(resume).is_dir(),
+        "resume",
+        resume,
+        "there is no such folder; try resume=outputs/dense5/latest",
+    )
     return str(Path(resume).resolve())
 
 
 def _retype_study(arguments: list[str]) -> list[str]:
     """`resume=<study folder>` alone stands for everything that was typed to start that study."""
-    folder = arguments[0].removeprefix("resume=") if len(arguments) == 1 else ""
-    study = Path(folder, "study.json")
-    if not arguments or not arguments[0].startswith("resume=") or not study.is_file():
+    if len(arguments) != 1 or not arguments[0].startswith("resume="):
         return arguments
-    return ["-m", *read_json(study)["overrides"], *arguments]
+    path = Path(arguments[0].removeprefix("resume="), "study.json")
+    if not path.is_file():
+        return arguments
+    study = read_json(path)
+    own = [word for folder in study.get("config_dir", []) for word in ("--config-dir", folder)]
+    return ["-m", *own, *study.get("overrides", []), *arguments]
 
 
 def _name_jobs_by_swept_keys(arguments: list[str]) -> list[str]:
@@ -119,6 +128,8 @@ def _explain(error: Exception, config_name: str, arguments: Sequence[str]) -> st
         return match[1]
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} has no value; type {error.full_key}=..., for example run=outputs/dense5/latest"
+    if match := re.search(r"Could not override '(exp|debug)'", text):
+        return f"{match[1]}: it is added to the config: type +{match[1]}=..."
     if match := re.search(r"Could not override '([^']+)'", text):
         return unknown_key(match[1], _valid_keys(config_name, match[1], arguments))
     if match := re.search(r"Could not find '([^']+)'\s+Available options in '([^']+)':((?:\s+\S+$)+)", text, re.M):

@@ -10,14 +10,34 @@ from yaml import YAMLError
 
 from dnnx.cli import CONF, flatten
 from dnnx.errors import UserError, require, unknown_key
-from dnnx.files import write_text
+from dnnx.files import read_json, write_text
 
 # What may differ when a run goes on: where things are, how long, on what, and how it is shown.
 FREE_ON_RESUME = ("resume", "paths", "data.root", "trainer.max_epochs", "trainer.accelerator", "callbacks.progress")
 
 
-def check_keys(cfg: DictConfig) -> None:
-    """UserError for a key outside the config groups that train.yaml does not have: nothing would read it."""
+# Lightning's options that would tie seeds together or cut an epoch in pieces.
+REFUSED_TRAINER_KEYS = (
+    "gradient_clip_val", "accumulate_grad_batches", "val_check_interval", "check_val_every_n_epoch",
+    "limit_val_batches",
+)  # fmt: skip
+
+
+def check(cfg: DictConfig) -> None:
+    """UserError for a key that nothing would read, and for what no run can do."""
+    _check_keys(cfg)
+    epochs, devices = cfg.trainer.get("max_epochs"), cfg.trainer.get("devices")
+    require(type(epochs) is int and epochs >= 1, "trainer.max_epochs", epochs, "a whole number of at least 1")
+    require(devices == 1, "trainer.devices", devices, "1: many small networks fill one device, so spread runs instead")
+    for name in REFUSED_TRAINER_KEYS:
+        require(
+            name not in cfg.trainer, f"trainer.{name}", cfg.trainer.get(name), "seeds are independent, epochs whole"
+        )
+    for name in ("early_stopping", "record", "checkpoint"):
+        require(name in cfg.callbacks, f"callbacks.{name}", None, "every run needs it; patience=1000 never stops")
+
+
+def _check_keys(cfg: DictConfig) -> None:
     base = OmegaConf.to_container(OmegaConf.load(CONF / "train.yaml"))
     assert isinstance(base, dict)
     groups = {name for default in base.pop("defaults") if isinstance(default, dict) for name in default}
@@ -29,7 +49,7 @@ def check_keys(cfg: DictConfig) -> None:
 
 def parse_seeds(seeds: Any) -> list[int]:
     """`5` is 0 to 4; a list is itself."""
-    parsed = list(range(seeds)) if isinstance(seeds, int) else seeds if isinstance(seeds, ListConfig | list) else []
+    parsed = list(range(seeds)) if type(seeds) is int else seeds if isinstance(seeds, ListConfig | list) else []
     valid = parsed and all(type(seed) is int and seed >= 0 for seed in parsed) and len(set(parsed)) == len(parsed)
     require(bool(valid), "seeds", seeds, "a count of at least 1, or different whole numbers, for example seeds=[3,7]")
     return list(parsed)
@@ -43,12 +63,16 @@ def save_config(cfg: DictConfig, path: Path) -> None:
 def load_config(folder: Path, key: str) -> DictConfig:
     """The config of a run folder that the user gave as `key`."""
     path = folder / "config.yaml"
+    if (folder / "study.json").is_file():
+        raise UserError(f"{key}={folder}: it is a study; give one of its arms, or resume={folder} with nothing else")
     require(path.is_file(), key, folder, "it holds no config.yaml; give a run folder such as outputs/dense5/latest")
     try:
         cfg = OmegaConf.load(path)
     except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not readable YAML ({' '.join(str(error).split())})") from None
-    require(isinstance(cfg, DictConfig) and "data" in cfg, key, folder, "its config.yaml is not that of a run")
+    needed = {"seeds", "data", "net", "module", "trainer", "callbacks"}
+    whole = isinstance(cfg, DictConfig) and needed <= set(cfg) and isinstance(cfg.data, DictConfig)
+    require(whole, key, folder, "its config.yaml is not that of a run")
     assert isinstance(cfg, DictConfig)
     return cfg
 
@@ -91,6 +115,14 @@ def settle_backbone(cfg: DictConfig, folder: Path) -> DictConfig:
         if cfg.net.get(name) is None:
             cfg.net[name] = value
     return cfg
+
+
+def load_results(folder: Path) -> dict[str, Any]:
+    """The results of a finished run."""
+    results = read_json(folder / "results.json")
+    whole = isinstance(results, dict) and {"seeds", "epoch/diverged", "time/epoch_s", "time/fit_s"} <= set(results)
+    require(whole, "results.json", folder, "it is not that of a run; delete it and type resume=<this folder>")
+    return results
 
 
 def finished(cfg: DictConfig, folder: Path) -> bool:

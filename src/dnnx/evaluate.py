@@ -28,7 +28,7 @@ def evaluate(cfg: DictConfig) -> dict[str, list]:
     from dnnx.studies.table import results_table
     from dnnx.tensors import load_tensors
 
-    saved, then = read_json(folder / "results.json"), read_json(folder / "data.json")
+    saved, then = config.load_results(folder), read_json(folder / "data.json")
     data = build_data(run, saved["seeds"])
     _require_same_data(data.provenance, then)
     module = build_module(run, data, saved["seeds"])

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dnnx.cli import CONF, FAILURES, RESOLVERS, fail
 from dnnx.console import console
-from dnnx.errors import UserError, choose
+from dnnx.errors import UserError, choose, require
 from dnnx.files import write_json
 
 
@@ -44,11 +44,16 @@ class StudyCallback(Callback):
     """Writes study.json before the first job, says which arm runs, and reports after the last."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        try:
+            check_study(config)
+            run_first(config)
+        except UserError as error:  # Hydra would make a warning of it
+            fail(str(error))
+            sys.exit(2)
         axes = _axes(config)
         arms: Sequence[str | None] = axes.pop("arm", [None])  # type: ignore[arg-type]
         settings = ["_".join(f"{key}-{value}" for key, value in point) for point in _points(axes)]
         self.folder = Path(config.hydra.sweep.dir)
-        run_first(config)
         self.total, self.done, self.started = len(arms) * len(settings), 0, time.monotonic()
         self.folder.mkdir(parents=True, exist_ok=True)
         declared = _declaration(config, arms, settings)
@@ -88,6 +93,25 @@ class StudyCallback(Callback):
         console.print(f"report: {os.path.relpath(made.html)}", soft_wrap=True)
 
 
+def check_study(config: DictConfig) -> None:
+    """UserError, before anything is trained, for a study that could not be reported on."""
+    arms, reference = config.study.arms, config.study.reference
+    choices = dict.fromkeys(arms)
+    if arms and reference is not None:
+        choose("study.reference", reference, choices)
+    for verdict in config.study.verdicts:
+        given = set(verdict)
+        keys = {"ask", "metric", "arm", "than", "expect"}
+        require(given == keys, "study.verdicts", sorted(given), f"each has just the keys {', '.join(sorted(keys))}")
+        for side in ("arm", "than"):
+            choose(f"study.verdicts.{side}", verdict[side], choices)
+        choose("study.verdicts.expect", verdict.expect, {"higher": None, "lower": None})
+    backbone, default = config.backbone, Path(config.paths.outputs, str(config.study.needs))
+    if backbone is not None and not str(backbone).startswith("arm:") and default not in Path(str(backbone)).parents:
+        found = Path(str(backbone), "results.json").is_file()
+        require(found, "backbone", backbone, "it is no finished run; try backbone=outputs/bn_vs_plain/latest/bn")
+
+
 def run_first(config: DictConfig) -> None:
     """Runs the experiment that makes the backbone where there is no finished one; the next study finds it."""
     needs, backbone = config.study.needs, str(config.backbone)
@@ -95,9 +119,11 @@ def run_first(config: DictConfig) -> None:
     if needs is None or default not in Path(backbone).parents or Path(backbone, "results.json").exists():
         return
     console.print(f"{backbone} is no finished run: +exp={needs} runs first, once", soft_wrap=True)
-    passed_on = [f"paths.outputs={config.paths.outputs}", f"paths.data={config.paths.data}"]
-    passed_on += [f"data.source={config.data.source}", f"trainer.accelerator={config.trainer.accelerator}"]
-    subprocess.run([sys.executable, "-m", "dnnx.train", f"+exp={needs}", *passed_on], check=False)
+    typed = [f"+exp={needs}", f"paths.outputs={config.paths.outputs}", f"paths.data={config.paths.data}"]
+    typed += [f"data.source={config.data.source}", f"trainer.accelerator={config.trainer.accelerator}"]
+    typed = [f"resume={default}"] if (default / "study.json").exists() else typed
+    done = subprocess.run([sys.executable, "-m", "dnnx.train", *typed], check=False)
+    require(done.returncode == 0, "study.needs", needs, "that run failed, so there is no backbone; give backbone=...")
 
 
 def log_report(folder: Path, sentences: list[str], pictures: list[Path]) -> None:
@@ -115,11 +141,15 @@ def _axes(config: DictConfig) -> dict[str, list[str]]:
     """What a multirun varies: each swept key with its values, in the order of the jobs."""
     declared = [f"{key}={values}" for key, values in (config.hydra.sweeper.params or {}).items()]
     overrides = OverridesParser.create().parse_overrides([*declared, *config.hydra.overrides.task])
-    return {
-        o.key_or_group: list(o.sweep_string_iterator()) if o.is_sweep_override() else [str(o.value())]
-        for o in overrides
-        if o.is_sweep_override() or o.key_or_group == "arm"
-    }
+    axes: dict[str, list[str]] = {}
+    for override in overrides:
+        key = override.key_or_group
+        axes.pop(key, None)  # what is typed replaces what the experiment declares
+        if override.is_sweep_override():
+            axes[key] = list(override.sweep_string_iterator())
+        elif key == "arm":
+            axes[key] = [str(override.value())]
+    return axes
 
 
 def _points(axes: dict[str, list[str]]) -> Iterable[list[tuple[str, str]]]:
@@ -136,7 +166,9 @@ def _declaration(config: DictConfig, arms: Sequence[str | None], settings: list[
         "question": study["question"],
         "reference": run_name(reference, settings[0]),
         "arms": [run_name(arm, setting) for arm in arms for setting in settings],
-        "verdicts": [
+        "verdicts": _sweep_verdicts(reference, settings)
+        if not study["arms"]
+        else [
             verdict
             | {"ask": verdict["ask"] + (f" ({setting})" if setting else "")}
             | {side: run_name(verdict[side], setting) for side in ("arm", "than")}
@@ -145,5 +177,13 @@ def _declaration(config: DictConfig, arms: Sequence[str | None], settings: list[
             if verdict["arm"] in arms and verdict["than"] in arms
         ],
         "axes": [key for key in _axes(config) if key != "arm"],
+        "config_dir": [s.path for s in config.hydra.runtime.config_sources if s.provider == "command-line"],
         "overrides": list(config.hydra.overrides.task),
     }
+
+
+def _sweep_verdicts(arm: str | None, settings: list[str]) -> list[dict[str, str]]:
+    """What a plain sweep is asked: a choice among settings is made on validation images."""
+    first, *others = (run_name(arm, setting) for setting in settings)
+    same = {"metric": "val/loss", "than": first, "expect": "lower"}
+    return [same | {"ask": f"Is the validation loss of {x} lower than that of {first}?", "arm": x} for x in others]

@@ -22,7 +22,7 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
 
     `study` is the folder that the link `latest` beside it shall point to.
     """
-    config.check_keys(cfg)
+    config.check(cfg)
     seeds = config.parse_seeds(cfg.seeds)
     cfg = config.settle_backbone(cfg, folder)
     if config.finished(cfg, folder):
@@ -35,8 +35,9 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
 
     data, module, trainer = assemble(cfg, seeds, folder)
     folder.mkdir(parents=True, exist_ok=True)
-    if study:
+    if study and not (study.parent / "study.json").exists():  # an arm that is resumed alone is no newest study
         link_latest(study)
+    (folder / "results.json").unlink(missing_ok=True)  # of fewer epochs: the run is not finished any more
     config.save_config(cfg, folder / "config.yaml")
     write_json(folder / "environment.json", provenance.environment())
     write_json(folder / "data.json", facts := provenance.data_facts(data))
@@ -62,8 +63,6 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path) -> tuple[Any, Any,
 
     from dnnx.build import build, build_data, build_module, naming
 
-    for name in ("early_stopping", "record"):
-        require(name in cfg.callbacks, f"callbacks.{name}", None, "every run needs it; patience=1000 never stops")
     data = build_data(cfg, seeds)
     optimizer, scheduler = build("optimizer", cfg.optimizer), build("scheduler", cfg.scheduler)
     with naming("optimizer"):
@@ -74,9 +73,6 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path) -> tuple[Any, Any,
     if cfg.backbone is not None:
         module.load_backbone()
     callbacks = [build(f"callbacks.{name}", callback) for name, callback in cfg.callbacks.items()]
-    epochs, devices = cfg.trainer.get("max_epochs"), cfg.trainer.get("devices")
-    require(isinstance(epochs, int) and epochs >= 1, "trainer.max_epochs", epochs, "a whole number of at least 1")
-    require(devices == 1, "trainer.devices", devices, "1: many small networks fill one device, so spread runs instead")
     trainer = build("trainer", cfg.trainer, callbacks=callbacks, default_root_dir=str(folder))
     require(
         cfg.data.batch_size > 1 or cfg.net.norm != "batch", "data.batch_size", cfg.data.batch_size,
@@ -109,7 +105,7 @@ def show(folder: Path) -> dict[str, list]:
     """Prints the table of a finished run and where everything lies; returns its results."""
     from dnnx.studies.table import results_table
 
-    metrics = read_json(folder / "results.json")
+    metrics = config.load_results(folder)
     source = read_json(folder / "data.json")["note"]
     console.print(results_table(f"{len(metrics['seeds'])} seeds on {source}", metrics))
     for seed, epoch in zip(metrics["seeds"], metrics["epoch/diverged"], strict=True):

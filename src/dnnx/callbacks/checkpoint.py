@@ -35,7 +35,11 @@ class Checkpoint(pl.Callback):
         self.folder = Path(trainer.default_root_dir) / "checkpoints"
         self.folder.mkdir(exist_ok=True)
         if (last := self.folder / "last.ckpt").exists():
-            restore(trainer, pl_module, load_checkpoint(last))
+            try:
+                restore(trainer, pl_module, load_checkpoint(last))
+            except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+                reason = " ".join(str(error).split())[:200]
+                raise UserError(f"{last}: not a checkpoint of this run ({reason}); delete it to train anew") from None
             trainer.should_stop = not bool(EarlyStopping.of(trainer).active.any())
         self.saved_s, self.saved_best = time.monotonic(), torch.zeros(0)
 
