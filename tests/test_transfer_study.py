@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
@@ -60,7 +61,12 @@ def test_a_study_makes_its_backbone_once_and_an_arm_finds_another_in_the_same_se
 def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The commands that `run_first` would have run."""
     commands: list[list[str]] = []
-    monkeypatch.setattr(study.subprocess, "run", lambda arguments, **_: commands.append(arguments))
+
+    def run(arguments: list[str], **_: object) -> CompletedProcess[str]:
+        commands.append(arguments)
+        return CompletedProcess(arguments, returncode=0)
+
+    monkeypatch.setattr(study.subprocess, "run", run)
     return commands
 
 
@@ -76,6 +82,14 @@ def test_the_needed_study_runs_with_the_same_data_in_the_same_outputs(started: l
     assert arguments[1:4] == ["-m", "dnnx.train", "+exp=bn_vs_plain"]
     expected = {f"paths.outputs={tmp_path}", "data.source=digits", "paths.data=d", "trainer.accelerator=cpu"}
     assert set(arguments[4:]) == expected
+
+
+def test_a_needed_study_that_was_interrupted_goes_on(started: list[list[str]], tmp_path: Path) -> None:
+    latest = tmp_path / "bn_vs_plain" / "latest"
+    latest.mkdir(parents=True)
+    (latest / "study.json").touch()
+    run_first(f"paths.outputs={tmp_path}")
+    assert [arguments[3:] for arguments in started] == [[f"resume={latest}"]]
 
 
 def test_a_finished_backbone_is_used_again(started: list[list[str]], tmp_path: Path) -> None:

@@ -31,7 +31,10 @@ def check(cfg: DictConfig) -> None:
     require(devices == 1, "trainer.devices", devices, "1: many small networks fill one device, so spread runs instead")
     for name in REFUSED_TRAINER_KEYS:
         require(
-            name not in cfg.trainer, f"trainer.{name}", cfg.trainer.get(name), "seeds are independent, epochs whole"
+            name not in cfg.trainer,
+            f"trainer.{name}",
+            cfg.trainer.get(name),
+            "not here: seeds are independent, epochs whole",
         )
     for name in ("early_stopping", "record", "checkpoint"):
         require(name in cfg.callbacks, f"callbacks.{name}", None, "every run needs it; patience=1000 never stops")
