@@ -114,6 +114,7 @@ def test_every_file_loads_without_pickle(run: Run) -> None:
 
 DIE = """
 import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started deaf to it
 from dnnx.data import loaders
 plain = loaders.TrainBatches.__iter__
 def dying(self):
