@@ -15,7 +15,6 @@ from dnnx.files import read_json, write_text
 # What may differ when a run goes on: where things are, how long, on what, and how it is shown.
 FREE_ON_RESUME = ("resume", "paths", "data.root", "trainer.max_epochs", "trainer.accelerator", "callbacks.progress")
 
-
 # Lightning's options that would tie seeds together or cut an epoch in pieces.
 REFUSED_TRAINER_KEYS = (
     "gradient_clip_val", "accumulate_grad_batches", "val_check_interval", "check_val_every_n_epoch",

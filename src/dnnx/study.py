@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -31,7 +32,7 @@ def with_arm(cfg: DictConfig) -> DictConfig:
         return cfg
     arm = choose("arm", cfg.arm, cfg.study.arms or {})
     job = HydraConfig.get()
-    own = [f"file://{source.path}" for source in job.runtime.config_sources if source.provider == "command-line"]
+    own = [f"file://{folder}" for folder in _config_dirs(job)]
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         return hydra.compose("train", [*job.overrides.task, *arm, f"hydra.searchpath=[{','.join(own)}]"])
@@ -56,7 +57,7 @@ class StudyCallback(Callback):
         self.folder = Path(config.hydra.sweep.dir)
         self.total, self.done, self.started = len(arms) * len(settings), 0, time.monotonic()
         self.folder.mkdir(parents=True, exist_ok=True)
-        declared = _declaration(config, arms, settings)
+        declared = _declaration(config, arms, settings, list(axes))
         self.arms = declared["arms"]
         write_json(self.folder / "study.json", declared)
 
@@ -156,7 +157,14 @@ def _points(axes: dict[str, list[str]]) -> Iterable[list[tuple[str, str]]]:
     return (list(zip(axes, values, strict=True)) for values in itertools.product(*axes.values()))
 
 
-def _declaration(config: DictConfig, arms: Sequence[str | None], settings: list[str]) -> dict[str, Any]:
+def _config_dirs(job: DictConfig | HydraConf) -> list[str]:
+    """The folders that the user gave with --config-dir."""
+    return [source.path for source in job.runtime.config_sources if source.provider == "command-line"]
+
+
+def _declaration(
+    config: DictConfig, arms: Sequence[str | None], settings: list[str], axes: list[str]
+) -> dict[str, Any]:
     """What study.json holds; each verdict is asked once for every setting of what else is swept."""
     study = OmegaConf.to_container(config.study, resolve=True)
     assert isinstance(study, dict)
@@ -176,8 +184,8 @@ def _declaration(config: DictConfig, arms: Sequence[str | None], settings: list[
             for verdict in study["verdicts"]
             if verdict["arm"] in arms and verdict["than"] in arms
         ],
-        "axes": [key for key in _axes(config) if key != "arm"],
-        "config_dir": [s.path for s in config.hydra.runtime.config_sources if s.provider == "command-line"],
+        "axes": axes,
+        "config_dir": _config_dirs(config.hydra),
         "overrides": list(config.hydra.overrides.task),
     }
 
