@@ -18,7 +18,7 @@ FREE_ON_RESUME = ("resume", "paths", "data.root", "trainer.max_epochs", "trainer
 # Lightning's options that would tie seeds together or cut an epoch in pieces.
 REFUSED_TRAINER_KEYS = (
     "gradient_clip_val", "accumulate_grad_batches", "val_check_interval", "check_val_every_n_epoch",
-    "limit_val_batches",
+    "limit_train_batches", "limit_val_batches", "overfit_batches", "fast_dev_run", "max_steps",
 )  # fmt: skip
 
 
@@ -35,6 +35,8 @@ def check(cfg: DictConfig) -> None:
             cfg.trainer.get(name),
             "not here: seeds are independent, epochs whole",
         )
+    precision = cfg.trainer.get("precision")
+    require(precision != "16-mixed", "trainer.precision", precision, "16-bit floats are bf16-mixed: no loss is scaled")
     for name in ("early_stopping", "record", "checkpoint"):
         require(name in cfg.callbacks, f"callbacks.{name}", None, "every run needs it; patience=1000 never stops")
 

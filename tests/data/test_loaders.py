@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dnnx.data.loaders import EvalBatches, TrainBatches
+from dnnx.data.loaders import Chunks, EvalBatches, TrainBatches
 
 
 def numbered(n: int, features: int = 2) -> tuple[Tensor, Tensor]:
@@ -115,6 +115,16 @@ def test_an_evaluation_visits_every_image_once_in_its_own_order(size: tuple[int,
     assert len(seen) == len(batches)
     assert torch.equal(torch.cat([x for x, _ in seen]), x)
     assert torch.equal(torch.cat([y for _, y in seen]), y)
+
+
+@pytest.mark.parametrize(("n", "steps", "lengths"), [(10, 4, [4, 4, 2]), (8, 4, [4, 4]), (3, 4, [3])])
+def test_chunks_hold_every_batch_once_in_order(n: int, steps: int, lengths: list[int]) -> None:
+    chunks = Chunks(range(n), steps)
+    for _ in range(2):  # an epoch after another
+        seen = [list(chunk) for chunk in chunks]
+        assert list(map(len, seen)) == lengths
+        assert [batch for chunk in seen for batch in chunk] == list(range(n))
+    assert len(chunks) == len(lengths)
 
 
 # --- rows: each seed its own images

@@ -72,7 +72,7 @@ def test_a_seeds_images_do_not_depend_on_its_neighbours(tiny_mnist: Make) -> Non
 def test_batches_are_each_seeds_own_images(tiny_mnist: Make) -> None:
     data = set_up(tiny_mnist(), [0, 1], train_per_class=8, val_per_class=4, batch_size=10)
     data.trainer = SimpleNamespace(current_epoch=0)  # type: ignore[assignment]
-    for split, batches in (("train", data.train_dataloader()), ("val", data.val_dataloader())):
+    for split, batches in (("train", data.train_dataloader().batches), ("val", data.val_dataloader())):
         x, y = (torch.cat(parts, dim=1) for parts in zip(*batches, strict=True))
         for r, rows in enumerate(data.rows[split]):
             expected = {(*image.tolist(), int(label)) for image, label in zip(*of(data, split, rows), strict=True)}
@@ -125,7 +125,7 @@ def test_more_than_there_is_is_one_line_with_its_key(tiny_mnist: Make, sizes: di
 
 def test_a_training_set_without_one_of_the_digits_is_refused(tiny_mnist: Make) -> None:
     labels = np.arange(5200, dtype=np.uint8) % 9
-    with pytest.raises(UserError, match="must each hold all of the digits 5, 6, 7, 8, 9"):
+    with pytest.raises(UserError, match="must each hold all of the classes 5, 6, 7, 8, 9"):
         set_up(tiny_mnist(train_labels_idx1_ubyte=idx_bytes(labels)), [0])
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lightning.pytorch as pl
@@ -16,7 +17,7 @@ from torch import Tensor
 from dnnx import results
 from dnnx.callbacks.checkpoint import Checkpoint, load_checkpoint
 from dnnx.callbacks.early_stopping import EarlyStopping
-from dnnx.data.loaders import EvalBatches, TrainBatches
+from dnnx.data.loaders import Chunks, EvalBatches, TrainBatches
 from dnnx.errors import UserError
 from dnnx.modules.classifier import Classifier
 
@@ -29,6 +30,18 @@ def classifier(seeds: list[int], **net: Any) -> Classifier:
     module = Classifier(FEATURES, CLASSES, {"hidden": [9, 8], **net}, seeds, optimizer=adam)
     module.log_dict = lambda *_: None  # type: ignore[method-assign, assignment]  # there is no trainer
     return module
+
+
+def step(module: Classifier, *batches: tuple[Tensor, Tensor], lr: float = 0.0) -> None:
+    """Trains on one chunk of batches, by gradient descent."""
+    progress = SimpleNamespace(optim_step_progress=SimpleNamespace(total=SimpleNamespace(completed=0)))
+    loop = SimpleNamespace(epoch_loop=SimpleNamespace(manual_optimization=progress))
+    optimizer = torch.optim.SGD(module.parameters(), lr=lr)
+    module.optimizers = lambda use_pl_optimizer: optimizer  # type: ignore[method-assign, assignment]
+    module._fabric = None
+    module._trainer = SimpleNamespace(lr_scheduler_configs=[], fit_loop=loop)  # type: ignore[assignment]
+    module.training_step(batches, 0)
+    assert progress.optim_step_progress.total.completed == len(batches)
 
 
 def images(n: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -48,7 +61,7 @@ def train_batches(seeds: list[int], n: int = 40, batch_size: int = 8) -> TrainBa
 def test_no_gradient_depends_on_the_number_of_replicas(net: dict[str, Any]) -> None:
     def gradients(seeds: list[int]) -> dict[str, Tensor]:
         module = classifier(seeds, **net)
-        module.training_step(next(iter(train_batches(seeds))), 0).backward()
+        step(module, next(iter(train_batches(seeds))))
         grads = {name: p.grad for name, p in module.replicas.net.named_parameters() if p.grad is not None}
         return {name: grad.view(len(seeds), -1) for name, grad in grads.items()}
 
@@ -60,18 +73,26 @@ def test_no_gradient_depends_on_the_number_of_replicas(net: dict[str, Any]) -> N
             torch.testing.assert_close(among[name][r], gradient[0], rtol=1e-4, atol=1e-7)
 
 
-def test_the_loss_is_the_mean_over_the_batch_summed_over_replicas() -> None:
-    module, (x, y) = classifier(SEEDS), next(iter(train_batches(SEEDS)))
-    expected = sum(F.cross_entropy(module.replicas(x)[r], y[r]) for r in range(3))
-    torch.testing.assert_close(module.training_step((x, y), 0), torch.as_tensor(expected))
+def test_a_chunk_is_one_step_of_the_optimizer_for_each_of_its_batches_on_their_mean_loss() -> None:
+    module, batches = classifier(SEEDS), list(train_batches(SEEDS))[:3]
+    step(module, *batches, lr=0.1)
+    for r, seed in enumerate(SEEDS):
+        net = classifier([seed]).replicas.net
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        for x, y in batches:
+            optimizer.zero_grad()
+            F.cross_entropy(net(x[r]), y[r]).backward()
+            optimizer.step()
+        for name, value in net.state_dict().items():
+            torch.testing.assert_close(module.replicas.stacked_state()[name][r], value)
 
 
 def test_epoch_metrics_are_those_computed_by_hand() -> None:
     module = classifier(SEEDS)
     for n in (40, 56):  # nothing of an epoch is left in the next
         batches, (x_val, y_val) = list(train_batches(SEEDS, n)), images(n - 3, seed=n)
-        for i, batch in enumerate(batches):
-            module.training_step(batch, i)
+        step(module, *batches[:3])
+        step(module, *batches[3:])
         module.eval()
         for i, batch in enumerate(EvalBatches(x_val, y_val, 10)):  # the last one is smaller
             module.validation_step(batch, i)
@@ -93,17 +114,17 @@ def test_epoch_metrics_are_those_computed_by_hand() -> None:
 
 def test_epoch_metrics_stay_as_they_were_when_the_next_epoch_begins() -> None:
     module, batch = classifier(SEEDS), next(iter(train_batches(SEEDS)))
-    module.training_step(batch, 0)
+    step(module, batch)
     module.validation_step(images(5), 0)
     module.on_validation_epoch_end()
     before = {name: value.clone() for name, value in module.epoch_metrics.items()}
-    module.training_step(batch, 0)
+    step(module, batch)
     assert all(torch.equal(value, before[name]) for name, value in module.epoch_metrics.items())
 
 
 def test_a_training_step_keeps_no_graph_in_its_sums() -> None:
     module = classifier(SEEDS)
-    module.training_step(next(iter(train_batches(SEEDS))), 0)
+    step(module, next(iter(train_batches(SEEDS))))
     assert not module.train_sums.requires_grad
 
 
@@ -198,7 +219,7 @@ def test_best_ckpt_loads_without_pickle_and_predicts_the_same(tmp_path: Path, se
     net = {"hidden": [9, 8], "norm": "batch", "dropout": 0.2}
     module = Classifier(FEATURES, CLASSES, net, seeds, optimizer=adam)
     x, y = images(30, seed=1)
-    trainer = fit(module, tmp_path, TrainBatches(*images(40), 8, seeds, lambda: 0), EvalBatches(x, y, 30))
+    trainer = fit(module, tmp_path, Chunks(train_batches(seeds)), EvalBatches(x, y, 30))
     path = tmp_path / "checkpoints" / "best.ckpt"
     loaded = Classifier.load_from_checkpoint(path, map_location="cpu", weights_only=True)
     module.replicas.load_stacked(EarlyStopping.of(trainer).best_state)

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -254,13 +255,14 @@ def test_with_every_hidden_layer_cached_only_the_head_is_run_and_the_result_is_t
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, _ = run(FROZEN5)
-    widths, step = set(), Transfer.training_step
+    widths, forward = set(), Transfer.forward
 
-    def watched(self: Transfer, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        widths.add(batch[0].shape[-1])
-        return step(self, batch, batch_idx)
+    def watched(self: Transfer, x: Tensor, **kwargs: Any) -> Any:
+        if torch.is_grad_enabled():
+            widths.add(x.shape[-1])
+        return forward(self, x, **kwargs)
 
-    monkeypatch.setattr(Transfer, "training_step", watched)
+    monkeypatch.setattr(Transfer, "forward", watched)
     cached, _ = run(FROZEN5, "module.cached=true")
     assert widths == {HIDDEN[-1]}
     torch.testing.assert_close(numbers(cached), numbers(plain), rtol=1e-4, atol=1e-6, equal_nan=True)

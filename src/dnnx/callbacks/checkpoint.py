@@ -93,4 +93,4 @@ def restore(trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
     loop = trainer.fit_loop
     epochs = loop.epoch_progress.current
     epochs.ready = epochs.started = epochs.processed = epochs.completed = checkpoint["epoch"]
-    loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total.completed = checkpoint["global_step"]
+    loop.epoch_loop.manual_optimization.optim_step_progress.total.completed = checkpoint["global_step"]

@@ -1,11 +1,27 @@
 """In-memory batches: no worker processes, no per-sample transforms, tensors already on the device."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from dnnx.seeding import generator
+
+
+class Chunks:
+    """The batches of an epoch, `steps` at a time, each chunk an iterator of batches: what one training_step takes."""
+
+    def __init__(self, batches: Any, steps: int = 32):
+        self.batches, self.steps = batches, steps
+
+    def __len__(self) -> int:
+        return -(-len(self.batches) // self.steps)
+
+    def __iter__(self) -> Iterator[Iterator[Any]]:
+        batches = iter(self.batches)
+        return (islice(batches, self.steps) for _ in range(len(self)))
 
 
 class TrainBatches:

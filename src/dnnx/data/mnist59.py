@@ -5,19 +5,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dnnx.data.mnist04 import MNIST04, Images
+from dnnx.data.images import ImageData, Images
 from dnnx.data.sources import Source
 from dnnx.errors import require
 from dnnx.seeding import generator
 
 
-class MNIST59(MNIST04):
+class MNIST59(ImageData):
     """From MNIST, for each seed, 5 x 100 training and 5 x 30 validation images, and all 4,861 test images.
 
     A seed's validation images do not depend on `train_per_class`, and fewer training images are among the more.
     """
 
-    digits = range(5, 10)
+    labels = range(5, 10)
 
     def __init__(
         self,

@@ -16,12 +16,15 @@ from dnnx.replicas import Replicas
 class Classifier(pl.LightningModule):
     """Learns classes from batches (x [R, B, features], y [R, B]).
 
-    To validate, a batch may also be one for all replicas (x [B, features], y [B]).
+    To train, Lightning's batch is a chunk of many (`dnnx.data.loaders.Chunks`), as what it does around each costs
+    half as much as a step of a small network. To validate, a batch may also be one for all replicas
+    (x [B, features], y [B]).
 
     `net` holds the arguments of DenseNet but its in- and out-features. After every validation `epoch_metrics`
     maps `train/loss`, `train/accuracy`, `val/loss`, `val/accuracy` to tensors [R].
     """
 
+    automatic_optimization = False
     train_sums: Tensor
     val_sums: Tensor
 
@@ -54,12 +57,28 @@ class Classifier(pl.LightningModule):
         """Logits [R, B, C] for inputs of each replica [R, B, features], or of all [B, features]."""
         return self.replicas(x, shared=x.dim() == 2, start=self.start, **kwargs)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        x, y = batch
-        logits = self(x)
-        loss = cross_entropy(logits, y)
-        add_batch(self.train_sums, logits.detach(), y, loss.detach())
-        return loss.mean(-1).sum()  # a sum over replicas, so that no gradient depends on their number
+    def training_step(self, chunk: Iterable[tuple[Tensor, Tensor]], chunk_idx: int) -> None:
+        """One step of the optimizer for every batch; the last one's gradients stay."""
+        trainer, optimizer = self.trainer, self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        schedulers = [config.scheduler for config in trainer.lr_scheduler_configs if config.interval == "step"]
+        seen = []
+        for x, y in chunk:
+            logits = self(x)
+            loss = cross_entropy(logits, y)
+            optimizer.zero_grad()
+            loss.mean(-1).sum().backward()  # a sum over replicas, so that no gradient depends on their number
+            optimizer.step()
+            for scheduler in schedulers:
+                scheduler.step()
+            seen.append((logits.detach(), y, loss.detach()))
+        add_batch(self.train_sums, *(torch.cat(values, dim=1) for values in zip(*seen, strict=True)))
+        trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.total.completed += len(seen)
+
+    def on_train_epoch_end(self) -> None:
+        for config in self.trainer.lr_scheduler_configs:
+            if config.interval == "epoch":
+                config.scheduler.step()  # type: ignore[call-arg]
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         x, y = batch

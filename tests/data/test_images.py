@@ -9,8 +9,9 @@ import pytest
 import torch
 from made_up_mnist import idx_bytes
 
-from dnnx.data import mnist04
+from dnnx.data import images
 from dnnx.data.idx import read_idx
+from dnnx.data.loaders import Chunks
 from dnnx.data.mnist04 import MNIST04
 from dnnx.errors import UserError
 
@@ -77,12 +78,12 @@ def test_a_bad_batch_size_is_refused_with_the_range(tiny_mnist: Make, batch_size
 def test_the_whole_training_set_can_be_one_batch(tiny_mnist: Make) -> None:
     data = set_up(tiny_mnist(), batch_size=100)
     data.trainer = SimpleNamespace(current_epoch=0)  # type: ignore[assignment]
-    assert [x.shape for x, _ in data.train_dataloader()] == [(2, 100, 4)]
+    assert [x.shape for chunk in data.train_dataloader() for x, _ in chunk] == [(2, 100, 4)]
 
 
 def test_a_split_without_one_of_the_digits_is_refused(tiny_mnist: Make) -> None:
     no_fours = np.arange(100, dtype=np.uint8) % 4
-    with pytest.raises(UserError, match="must each hold all of the digits 0, 1, 2, 3, 4"):
+    with pytest.raises(UserError, match="must each hold all of the classes 0, 1, 2, 3, 4"):
         set_up(tiny_mnist(t10k_labels_idx1_ubyte=idx_bytes(no_fours)))
 
 
@@ -96,21 +97,25 @@ def test_the_order_follows_the_trainers_epoch(tiny_mnist: Make) -> None:
     data = set_up(tiny_mnist(), batch_size=100)
     data.trainer = SimpleNamespace(current_epoch=0)  # type: ignore[assignment]
     batches = data.train_dataloader()
-    first, again = (next(iter(batches))[0] for _ in range(2))
+    first, again = (first_image(batches) for _ in range(2))
     data.trainer.current_epoch = 1  # type: ignore[misc, union-attr]
     assert torch.equal(first, again)
-    assert not torch.equal(first, next(iter(batches))[0])
+    assert not torch.equal(first, first_image(batches))
+
+
+def first_image(chunks: Chunks) -> torch.Tensor:
+    return next(next(iter(chunks)))[0]
 
 
 def test_setup_reads_once(tiny_mnist: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     data = set_up(tiny_mnist())
-    monkeypatch.setattr(mnist04, "load", None)
+    monkeypatch.setattr(images, "load", None)
     data.setup("fit")
 
 
 def test_batches_are_cut_from_the_one_copy_of_a_split(tiny_mnist: Make) -> None:
     data = set_up(tiny_mnist())
     data.trainer = SimpleNamespace(current_epoch=0)  # type: ignore[assignment]
-    assert data.train_dataloader().x is data.splits["train"][0]
+    assert data.train_dataloader().batches.x is data.splits["train"][0]
     storage = data.splits["test"][0].untyped_storage().data_ptr()
     assert {x.untyped_storage().data_ptr() for x, _ in data.eval_dataloader("test")} == {storage}

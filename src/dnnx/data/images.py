@@ -1,0 +1,85 @@
+"""Images in memory, split for training, validation and test: what the data modules share."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch import Tensor
+
+from dnnx.data.loaders import Chunks, EvalBatches, TrainBatches
+from dnnx.data.sources import Source, load
+from dnnx.errors import require
+
+EVAL_BATCH = 1024  # images per forward pass of an evaluation; no result depends on it
+Images = tuple[Tensor, Tensor]  # float32 [N, pixels] in [0, 1], int64 [N]
+
+
+class ImageData(pl.LightningDataModule):
+    """Those classes of a source that `labels` lists, numbered from 0; validation is the first training images.
+
+    `splits` maps train, val and test to images and labels; where each seed has its own part of a split, `rows`
+    maps it to their places, [R, n]. `features` stand in for images when a module computed them once.
+    """
+
+    labels = range(10)
+
+    def __init__(self, seeds: Sequence[int], root: str, source: str = "auto", batch_size: int = 32):
+        super().__init__()
+        self.seeds, self.root, self.source, self.batch_size = seeds, Path(root), source, batch_size
+        self.splits: dict[str, Images] = {}
+        self.rows: dict[str, Tensor] = {}
+        self.features: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
+
+    def setup(self, stage: str | None = None) -> None:
+        if self.splits:
+            return
+        source = load(self.source, self.root)
+        self.in_shape = source.train_images.shape[1:]
+        self.num_classes = len(self.labels)
+        self.class_names = [source.class_names[label] for label in self.labels]
+        self.provenance = {name: getattr(source, name) for name in ("source", "note", "warning", "files")}
+        self.splits = {**self._training_splits(source), "test": self._choose(source.test_images, source.test_labels)}
+        complete = all(len(y.unique()) == self.num_classes for _, y in self.splits.values())
+        names = ", ".join(self.class_names)
+        require(complete, "data.source", self.source, f"train, val and test must each hold all of the classes {names}")
+        n = self.sizes["train"]
+        require(
+            isinstance(self.batch_size, int) and 1 <= self.batch_size <= n, "data.batch_size", self.batch_size,
+            f"a whole number from 1 to the {n} training images, for example data.batch_size=32",
+        )  # fmt: skip
+
+    def _training_splits(self, source: Source) -> dict[str, Images]:
+        images, labels, n = source.train_images, source.train_labels, source.num_val
+        return {"train": self._choose(images[n:], labels[n:]), "val": self._choose(images[:n], labels[:n])}
+
+    def _choose(self, images: np.ndarray, labels: np.ndarray) -> Images:
+        chosen = np.isin(labels, self.labels)
+        x = torch.from_numpy(images[chosen]).flatten(1).to(torch.float32).div_(255)
+        return x, torch.from_numpy(labels[chosen]).long() - self.labels.start
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Images of each split, for one seed."""
+        return {name: self.rows[name].shape[1] if name in self.rows else len(y) for name, (_, y) in self.splits.items()}
+
+    def to(self, device: torch.device) -> None:
+        """Moves every split to `device`, once; batches are then gathered there."""
+        self.splits = {name: (x.to(device), y.to(device)) for name, (x, y) in self.splits.items()}
+        self.rows = {name: rows.to(device) for name, rows in self.rows.items()}
+
+    def train_dataloader(self) -> Chunks:
+        trainer = self.trainer
+        assert trainer is not None, "the trainer knows the epoch"
+        x, y, rows = self.features.get("train") or (*self.splits["train"], self.rows.get("train"))
+        return Chunks(TrainBatches(x, y, self.batch_size, self.seeds, lambda: trainer.current_epoch, rows))
+
+    def val_dataloader(self) -> EvalBatches:
+        if "val" in self.features:
+            x, y, rows = self.features["val"]
+            return EvalBatches(x, y, EVAL_BATCH, rows)
+        return self.eval_dataloader("val")
+
+    def eval_dataloader(self, split: str) -> EvalBatches:
+        return EvalBatches(*self.splits[split], EVAL_BATCH, self.rows.get(split))
