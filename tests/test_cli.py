@@ -42,10 +42,12 @@ def test_a_misspelt_key_names_near_misses(tmp_path: Path) -> None:
         ("net=dense", "net=dense: choose one of backbone, dense5"),
         ("resume=nowhere", "resume=nowhere: there is no such folder"),
         ("seeds", "missing EQUAL"),
+        ("optimizer=null", "optimizer=null: choose one of adam"),
+        ("-m optimizer.lr=1e-3 optimizer.lr=1,2", "optimizer.lr=...: it is given 2 times, once as a sweep"),
     ],
 )
 def test_what_hydra_cannot_compose_is_one_line(argument: str, says: str, tmp_path: Path) -> None:
-    done = command("train", argument, cwd=tmp_path)
+    done = command("train", *argument.split(), cwd=tmp_path)
     assert done.returncode == 2
     assert says in done.stderr
     assert done.stderr.count("\n") == 1

@@ -45,7 +45,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
                 sys.argv[1:] = sorted(sys.argv[1:], key=lambda argument: argument not in ("-m", "--multirun"))
                 sys.argv[1:] = _name_jobs_by_swept_keys(_retype_study(sys.argv[1:]))
                 run()
-            except (HydraException, OmegaConfBaseException, YAMLError) as error:
+            except (UserError, HydraException, OmegaConfBaseException, YAMLError) as error:
                 fail(_explain(error, config_name, sys.argv[1:]))
             except OSError as error:
                 if error.filename is None:
@@ -105,7 +105,16 @@ def _name_jobs_by_swept_keys(arguments: list[str]) -> list[str]:
         overrides = OverridesParser.create().parse_overrides([arguments[i] for i in places])
     except HydraException:
         return arguments  # Hydra will say what is wrong with it
-    fixed = ["arm", *(override.key_or_group for override in overrides if not override.is_sweep_override())]
+    for override in overrides:
+        group = CONF / override.key_or_group
+        if group.is_dir() and not override.is_delete() and override.value() is None:  # Hydra would raise its own
+            options = sorted(path.stem for path in group.glob("*.yaml"))
+            raise UserError(f"{override.key_or_group}=null: choose one of {', '.join(options)}")
+    swept = {override.key_or_group for override in overrides if override.is_sweep_override()}
+    keys = [override.key_or_group for override in overrides]
+    for key in swept:  # Hydra would let the last one win, and jobs share a folder
+        require(keys.count(key) == 1, key, "...", f"it is given {keys.count(key)} times, once as a sweep; type it once")
+    fixed = ["arm", *(key for key in keys if key not in swept)]
     if not places:
         return arguments
     after = places[-1] + 1
