@@ -115,9 +115,7 @@ def settle_backbone(cfg: DictConfig, folder: Path) -> DictConfig:
     )  # fmt: skip
     cfg, net = cfg.copy(), load_config(path, "backbone").net
     cfg.backbone = str(path.resolve())
-    for name, value in net.items():
-        if cfg.net.get(name) is None:
-            cfg.net[name] = value
+    cfg.net = {**net, **{name: value for name, value in cfg.net.items() if value is not None}}
     return cfg
 
 

@@ -28,7 +28,7 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
     if config.finished(cfg, folder):
         return show(folder)
 
-    from dnnx import provenance, results  # torch from here on
+    from dnnx import mc_dropout, provenance, results  # torch from here on
     from dnnx.callbacks.early_stopping import EarlyStopping
     from dnnx.callbacks.record import Record, log_hparams
     from dnnx.tensors import save_tensors
@@ -48,6 +48,8 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
     stopping = EarlyStopping.of(trainer)
     module.replicas.load_stacked(stopping.best_state)
     metrics, predictions = results.measure(module, data, seeds, stopping.survived(seeds))
+    if cfg.get("mc_dropout"):
+        metrics |= mc_dropout.measure(module, data, stopping.survived(seeds), cfg.mc_dropout)[0]
     record = next(callback for callback in trainer.callbacks if isinstance(callback, Record))
     metrics |= results.training_facts(stopping, record.elapsed_s, module)
     save_tensors(module.replicas.stacked_state(), folder / "model.safetensors")
@@ -62,6 +64,8 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path) -> tuple[Any, Any,
     import torch
 
     from dnnx.build import build, build_data, build_module, naming
+    from dnnx.mc_dropout import require_dropout
+    from dnnx.nets.self_normalizing import check_input
 
     data = build_data(cfg, seeds)
     optimizer, scheduler = build("optimizer", cfg.optimizer), build("scheduler", cfg.scheduler)
@@ -79,6 +83,10 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path) -> tuple[Any, Any,
         "batch normalization needs at least 2 images; type data.batch_size=32",
     )  # fmt: skip
     data.to(trainer.strategy.root_device)
+    if cfg.net.get("self_normalizing"):
+        check_input(data.eval_dataloader("train"))
+    if cfg.get("mc_dropout"):
+        require_dropout(module, cfg.mc_dropout)
     return data, module, trainer
 
 
@@ -131,7 +139,7 @@ def _finals(metrics: dict[str, list]) -> dict[str, float]:
     finals = {}
     for name, values in metrics.items():
         numbers = [value for value in values if isinstance(value, int | float)]
-        if numbers and name.startswith(("test/", "ensemble/", "epoch/", "time/")):
+        if numbers and name.startswith(("test/", "mc/", "ensemble/", "epoch/", "time/")):
             finals[name] = sum(numbers) / len(numbers)
     return finals
 

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from dnnx.errors import choose, require
 from dnnx.nets.activations import ACTIVATIONS
-from dnnx.nets.dropout import Dropout
+from dnnx.nets.dropout import DROPOUTS
 from dnnx.nets.initializers import INITIALIZERS
+from dnnx.nets.self_normalizing import check_net
 
 NORMS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 
@@ -47,14 +48,23 @@ class DenseNet(nn.Module):
         activation: str = "elu",
         init: str = "he_normal",
         norm: str | None = None,  # "batch" or "layer", before the activation
-        dropout: float = 0.0,  # after every hidden block
+        dropout: float = 0.0,  # after hidden blocks
         input_dropout: float = 0.0,
+        dropout_kind: str = "plain",  # or "alpha"
+        dropout_layers: int | None = None,  # only after so many hidden blocks, counted from the top
+        self_normalizing: bool = False,  # claims to be, so anything that breaks it is an error
     ):
         super().__init__()
         valid = isinstance(hidden, Sequence) and hidden and all(type(width) is int and width > 0 for width in hidden)
         require(bool(valid), "net.hidden", hidden, "a list of widths of at least 1, for example net.hidden=[100,100]")
         _require_rate("net.dropout", dropout)
         _require_rate("net.input_dropout", input_dropout)
+        num = len(hidden) if dropout_layers is None else dropout_layers
+        require(
+            type(num) is int and 1 <= num <= len(hidden), "net.dropout_layers", dropout_layers,
+            f"null for all hidden layers, or how many from the top, 1 to {len(hidden)}",
+        )  # fmt: skip
+        kind = choose("net.dropout_kind", dropout_kind, DROPOUTS)
         widths = [in_features, *hidden]
         self.hidden_layers = nn.ModuleList(
             DenseBlock(below, above, activation, init, norm) for below, above in pairwise(widths)
@@ -62,10 +72,12 @@ class DenseNet(nn.Module):
         self.output = nn.Linear(widths[-1], out_features)
         INITIALIZERS["glorot_uniform"](self.output)
         # Dropout draws its keys last, so that the initial weights are those of the same net without it.
-        self.input_dropout = Dropout(input_dropout) if input_dropout else nn.Identity()
+        self.input_dropout = kind(input_dropout) if input_dropout else nn.Identity()
         if dropout:
-            for block in self.hidden_layers:
-                block.add_module("dropout", Dropout(dropout))
+            for block in self.hidden_layers[-num:]:
+                block.add_module("dropout", kind(dropout))
+        if self_normalizing:
+            check_net(activation, init, norm, dropout_kind if dropout or input_dropout else "alpha")
 
     def forward(
         self, x: Tensor, start: int = 0, stop: int | None = None, return_activations: bool = False

@@ -1,16 +1,23 @@
 """Dropout whose masks are a function of the net's own key, so that a replica never depends on its neighbours."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
 
-def random_bits(key: Tensor, call: Tensor, shape: torch.Size) -> Tensor:
+def random_bits(key: Tensor, call: Tensor, shape: torch.Size, rows: Tensor | None = None) -> Tensor:
     """Uniform integers in [0, 2**31) of `shape`: a counter-based stream, equal on CPU and CUDA.
+
+    `rows` [B] are the rows of the stream to take, else the first ones.
 
     SplitMix64 (Steele et al. 2014): position and call number step by odd 64-bit constants from the key, and
     two rounds of its finalizer mix them; the high bits of the last product are the random ones.
     """
-    position = torch.arange(shape.numel(), device=key.device).view(shape)
+    if rows is None:
+        position = torch.arange(shape.numel(), device=key.device).view(shape)
+    else:
+        position = rows[:, None] * shape[-1] + torch.arange(shape[-1], device=key.device)
     x = position * (0x9E3779B97F4A7C15 - 2**64) + (key + call * (0xD1B54A32D192ED03 - 2**64))
     x = (x ^ x >> 30) * (0xBF58476D1CE4E5B9 - 2**64)
     x = (x ^ x >> 27) * (0x94D049BB133111EB - 2**64)
@@ -22,10 +29,14 @@ class Dropout(nn.Module):
 
     torch's own draws from one global stream, which replicas would share. Here the key is drawn when the
     net is initialized, and a counter moves on with every training step; both are saved with the net.
+
+    With `rows` [B] set it also drops in evaluation mode, as MC dropout needs: a row of the batch then has the mask
+    of that row of a stream of its own, whatever else is in the batch.
     """
 
     key: Tensor
     call: Tensor
+    rows: Tensor | None = None
 
     def __init__(self, p: float):
         super().__init__()
@@ -34,12 +45,37 @@ class Dropout(nn.Module):
         self.register_buffer("call", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
+        if self.training:
+            self.call += 1
+            call, rows = self.call, None
+        elif self.rows is not None:
+            call, rows = torch.zeros_like(self.call), self.rows  # no training step is call 0
+        else:
             return x
-        self.call += 1
-        key, call = self.key[..., None, None], self.call[..., None, None]  # [R, 1, 1] where nets are stacked
-        kept = random_bits(key, call, x.shape[-2:]) >= int(self.p * 2**31)
-        return x * (kept.to(x.dtype) / (1 - self.p))
+        key, call = self.key[..., None, None], call[..., None, None]  # [R, 1, 1] where nets are stacked
+        kept = random_bits(key, call, x.shape[-2:], rows) >= int(self.p * 2**31)
+        return self._drop(x, kept.to(x.dtype))
+
+    def _drop(self, x: Tensor, kept: Tensor) -> Tensor:
+        return x * (kept / (1 - self.p))
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+class AlphaDropout(Dropout):
+    """Alpha dropout (Klambauer et al. 2017): keeps mean 0 and variance 1, for SELU.
+
+    A dropped input becomes the limit of SELU at minus infinity, then all are scaled by a and shifted by b.
+    """
+
+    SATURATED = -1.0507009873554805 * 1.6732632423543772  # minus SELU's scale times its alpha
+
+    def _drop(self, x: Tensor, kept: Tensor) -> Tensor:
+        low = self.SATURATED
+        a = 1 / math.sqrt((1 - self.p) * (1 + self.p * low**2))
+        b = -a * self.p * low
+        return (x * kept + low * (1 - kept)) * a + b
+
+
+DROPOUTS: dict[str, type[Dropout]] = {"plain": Dropout, "alpha": AlphaDropout}

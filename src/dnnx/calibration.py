@@ -1,0 +1,40 @@
+"""What predicted probabilities are worth: proper scores, calibration and uncertainty, for each replica."""
+
+import torch
+from torch import Tensor
+
+NUM_BINS = 15
+
+
+def scores(p: Tensor, y: Tensor) -> dict[str, Tensor]:
+    """Of probabilities [R, N, C] of classes [N], each [R]: accuracy, NLL, Brier score, calibration error, entropy.
+
+    NLL and entropy are in nats. The Brier score (Brier 1950) sums the squared errors over the classes: 0 to 2.
+    """
+    true = p[:, torch.arange(len(y), device=p.device), y]
+    return {
+        "accuracy": (p.argmax(-1) == y).double().mean(-1),
+        "nll": -true.clamp(min=torch.finfo(p.dtype).tiny).log().mean(-1),
+        "brier": (p.square().sum(-1) - 2 * true + 1).mean(-1),
+        "ece": calibration_error(reliability(p, y)),
+        "entropy": entropy(p).mean(-1),
+    }
+
+
+def reliability(p: Tensor, y: Tensor) -> Tensor:
+    """In 15 equal bins of confidence, open below: images, sum of confidences, correct predictions, [3, R, bins]."""
+    confidence, predicted = p.max(-1)
+    bins = (confidence * NUM_BINS).ceil().long().sub(1).clamp(0, NUM_BINS - 1)
+    summed = torch.stack([torch.ones_like(confidence), confidence, (predicted == y).to(p.dtype)])
+    return p.new_zeros(3, len(p), NUM_BINS).scatter_add(-1, bins.expand_as(summed), summed)
+
+
+def calibration_error(sums: Tensor) -> Tensor:
+    """Expected calibration error [R] (Naeini et al. 2015; Guo et al. 2017) of what `reliability` gave."""
+    images, confidence, correct = sums
+    return (confidence - correct).abs().sum(-1) / images.sum(-1)
+
+
+def entropy(p: Tensor) -> Tensor:
+    """In nats, over the classes: [..., C] -> [...]."""
+    return torch.special.entr(p).sum(-1)

@@ -1,0 +1,85 @@
+"""MC dropout (Gal & Ghahramani 2016): many passes with dropout left on, and what their mean is worth."""
+
+from typing import Any
+
+import torch
+from rich.progress import track
+from torch import Tensor
+
+from dnnx import calibration
+from dnnx.console import console
+from dnnx.errors import require
+from dnnx.nets.dropout import Dropout
+
+ROWS = 4096  # images times passes at once, for each seed; no result depends on it
+
+
+def require_dropout(module: Any, passes: Any) -> None:
+    """UserError unless several passes of this network could differ."""
+    require(
+        type(passes) is int and passes >= 1, "mc_dropout", passes,
+        "a number of passes, for example mc_dropout=100; 0 for none",
+    )  # fmt: skip
+    require(
+        bool(_layers(module)), "mc_dropout", passes,
+        "the network has no dropout, so all passes would be the same; train with net.dropout=0.1, or type mc_dropout=0",
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def predict(module: Any, batches: Any, num_images: int, passes: int) -> tuple[Tensor, Tensor]:
+    """Mean probabilities [R, N, C] of the passes and mean entropy [R, N] of a single pass, both float64.
+
+    Only dropout is active, in frozen layers too. The masks come from each net's own key, by pass and image alone.
+    """
+    module.eval()
+    module.start = 0
+    mean, spread, first = [], [], 0
+    for x, _ in track(batches, "MC dropout", console=console, transient=True, disable=not console.is_terminal):
+        module.to(x.device)
+        images = torch.arange(first, first := first + x.shape[-2], device=x.device)
+        sums: list[Tensor] = [torch.zeros((), device=x.device), torch.zeros((), device=x.device)]
+        for some in torch.arange(passes, device=x.device).split(max(1, ROWS // len(images))):
+            for layer in _layers(module):
+                layer.rows = (some[:, None] * num_images + images).flatten()
+            logits = module(x.repeat(*[1] * (x.dim() - 2), len(some), 1))
+            p = logits.double().softmax(-1).unflatten(1, (len(some), len(images)))
+            sums = [sums[0] + p.sum(1), sums[1] + calibration.entropy(p).sum(1)]
+        mean.append(sums[0] / passes)
+        spread.append(sums[1] / passes)
+    for layer in _layers(module):
+        layer.rows = None
+    return torch.cat(mean, dim=1), torch.cat(spread, dim=1)
+
+
+def measure(module: Any, data: Any, survived: list[bool], passes: int) -> tuple[dict[str, list], dict[str, dict]]:
+    """Scores on the test set, and reliability, of each seed by one deterministic pass (`test`) and by the mean of
+    `passes` stochastic ones (`mc`), and of the `ensemble` of the deterministic seeds.
+
+    A seed that diverged has None. `mutual_information` (BALD, Houlsby et al. 2011), in nats, is the entropy of the
+    mean minus the mean entropy of what was averaged: how much passes, or seeds, disagree.
+    """
+    require_dropout(module, passes)
+    logits, y = module.predict(data.eval_dataloader("test"))
+    once = logits.double().softmax(-1)
+    mc, mc_entropy = predict(module, data.eval_dataloader("test"), len(y), passes)
+    alive = once[torch.tensor(survived, device=once.device)]
+    ensemble, ensemble_entropy = alive.mean(0, keepdim=True), calibration.entropy(alive).mean(0, keepdim=True)
+    results: dict[str, list] = {}
+    curves = {}
+    for name, p, single in (("test", once, None), ("mc", mc, mc_entropy), ("ensemble", ensemble, ensemble_entropy)):
+        scores = calibration.scores(p, y)
+        if single is not None:
+            scores["mutual_information"] = scores["entropy"] - single.mean(-1)
+        counts = survived if len(p) == len(survived) and name != "ensemble" else [True]
+        results |= {
+            f"{name}/{score}": [value if ok else None for value, ok in zip(values.tolist(), counts, strict=True)]
+            for score, values in scores.items()
+        }
+        images, confidence, correct = calibration.reliability(p, y)[:, counts].sum(1).tolist()
+        curves[name] = {"images": images, "confidence": confidence, "correct": correct}
+    return results, curves
+
+
+def _layers(module: Any) -> list[Dropout]:
+    return [layer for layer in module.modules() if isinstance(layer, Dropout)]
