@@ -13,7 +13,7 @@ def scores(p: Tensor, y: Tensor) -> dict[str, Tensor]:
     """
     true = p[:, torch.arange(len(y), device=p.device), y]
     return {
-        "accuracy": (p.argmax(-1) == y).double().mean(-1),
+        "accuracy": (p.argmax(-1) == y).sum(-1).double() / len(y),
         "nll": -true.clamp(min=torch.finfo(p.dtype).tiny).log().mean(-1),
         "brier": (p.square().sum(-1) - 2 * true + 1).mean(-1),
         "ece": calibration_error(reliability(p, y)),

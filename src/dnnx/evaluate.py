@@ -1,6 +1,8 @@
 """python -m dnnx.evaluate: tests the saved best weights of a run again, and says whether the numbers are the same."""
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -8,7 +10,7 @@ from dnnx import config
 from dnnx.cli import command
 from dnnx.console import console
 from dnnx.errors import UserError, require
-from dnnx.files import read_json
+from dnnx.files import read_json, write_json
 
 TOLERANCE = 1e-5  # another device or thread count rounds differently
 
@@ -25,6 +27,7 @@ def evaluate(cfg: DictConfig) -> dict[str, list]:
 
     from dnnx import results  # torch from here on
     from dnnx.build import build_data, build_module, choose_device
+    from dnnx.mc_dropout import require_dropout
     from dnnx.studies.table import results_table
     from dnnx.tensors import load_tensors
 
@@ -32,15 +35,55 @@ def evaluate(cfg: DictConfig) -> dict[str, list]:
     data = build_data(run, saved["seeds"])
     _require_same_data(data.provenance, then)
     module = build_module(run, data, saved["seeds"])
+    if cfg.mc_dropout != 0:
+        require_dropout(module, cfg.mc_dropout)
     module.replicas.load_stacked(load_tensors(folder / "model.safetensors"))
     data.to(choose_device(cfg.accelerator))
-    metrics, _ = results.measure(module, data, saved["seeds"], [epoch is None for epoch in saved["epoch/diverged"]])
+    survived = [epoch is None for epoch in saved["epoch/diverged"]]
+    metrics, _ = results.measure(module, data, saved["seeds"], survived)
     console.print(results_table(f"{len(saved['seeds'])} seeds on {data.provenance['note']}", metrics))
     changed = [name for name in metrics if not _same(metrics[name], saved[name])]
     if changed:
         raise UserError(f"run={cfg.run}: not the numbers of its results.json: {', '.join(changed)}")
     console.print(f"the same numbers as in {folder / 'results.json'}", soft_wrap=True)
+    if cfg.mc_dropout:
+        mc_dropout(cfg.mc_dropout, module, data, folder, saved, str(run.get("arm") or run.get("name")))
     return metrics
+
+
+def mc_dropout(passes: int, module: Any, data: Any, folder: Path, saved: dict[str, list], name: str) -> None:
+    """Leaves what MC dropout measured in `folder`/mc_dropout.json, with a figure, and says whether it helps."""
+    from dnnx.mc_dropout import measure
+    from dnnx.studies import figures
+    from dnnx.studies.runs import Run, Study
+    from dnnx.studies.table import mc_table
+    from dnnx.studies.verdicts import decide
+
+    console.print(f"MC dropout: {passes} passes over {data.sizes['test']:,} test images")
+    metrics, curves = measure(module, data, [epoch is None for epoch in saved["epoch/diverged"]], passes)
+    run = Run(name, folder, results=saved | metrics)
+    verdicts, _ = decide(Study("", "", name, [run], [_ask(name, *question) for question in QUESTIONS], []))
+    sentences = [verdict.sentence for verdict in verdicts]
+    facts = {"passes": passes, "seeds": saved["seeds"], **metrics, "reliability": curves, "verdicts": sentences}
+    write_json(folder / "mc_dropout.json", facts)
+    figures.save(partial(figures.reliability, curves), folder, "mc_dropout")
+    console.print(mc_table(f"MC dropout, {passes} passes, {len(saved['seeds'])} seeds", metrics))
+    for sentence in sentences:
+        console.print(sentence, soft_wrap=True, markup=False)
+    console.print(f"written to {folder / 'mc_dropout.json'} and .png", soft_wrap=True)
+
+
+QUESTIONS = (
+    ("Does MC dropout make it more accurate?", "accuracy", "higher"),
+    ("Does it lower the NLL?", "nll", "lower"),
+    ("Does it lower the Brier score?", "brier", "lower"),
+    ("Does it lower the calibration error?", "ece", "lower"),
+)
+
+
+def _ask(run: str, ask: str, score: str, expect: str) -> dict[str, str]:
+    metrics = {"metric": f"mc/{score}", "than_metric": f"test/{score}"}
+    return {"ask": ask, "arm": run, "than": run, "expect": expect, **metrics}
 
 
 def _require_same_data(now: dict, then: dict) -> None:

@@ -71,7 +71,7 @@ def measure(module: Any, data: Any, survived: list[bool], passes: int) -> tuple[
         scores = calibration.scores(p, y)
         if single is not None:
             scores["mutual_information"] = scores["entropy"] - single.mean(-1)
-        counts = survived if len(p) == len(survived) and name != "ensemble" else [True]
+        counts = [True] if name == "ensemble" else survived
         results |= {
             f"{name}/{score}": [value if ok else None for value, ok in zip(values.tolist(), counts, strict=True)]
             for score, values in scores.items()

@@ -103,7 +103,8 @@ def check_study(config: DictConfig) -> None:
     for verdict in config.study.verdicts:
         given = set(verdict)
         keys = {"ask", "metric", "arm", "than", "expect"}
-        require(given == keys, "study.verdicts", sorted(given), f"each has just the keys {', '.join(sorted(keys))}")
+        told = f"each has just the keys {', '.join(sorted(keys))}, and than_metric where that is another"
+        require(given - {"than_metric"} == keys, "study.verdicts", sorted(given), told)
         for side in ("arm", "than"):
             choose(f"study.verdicts.{side}", verdict[side], choices)
         choose("study.verdicts.expect", verdict.expect, {"higher": None, "lower": None})

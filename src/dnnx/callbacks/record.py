@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
@@ -26,7 +27,10 @@ LAYOUT = {
 
 
 class Record(pl.Callback):
-    """Adds each epoch's rows to metrics.csv in trainer.default_root_dir, mean and spread over seeds to TensorBoard."""
+    """Adds each epoch's rows to metrics.csv in trainer.default_root_dir, mean and spread over seeds to TensorBoard.
+
+    What a callback measured before the first epoch, when training starts, are the rows of epoch 0.
+    """
 
     writer: SummaryWriter | None = None
 
@@ -36,21 +40,27 @@ class Record(pl.Callback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         folder = Path(trainer.default_root_dir)
         self.path = folder / "metrics.csv"
-        keep_epochs(self.path, trainer.current_epoch)
-        self.writer = SummaryWriter(str(folder), purge_step=trainer.current_epoch + 1)
+        first = trainer.current_epoch + 1 if trainer.current_epoch else 0
+        keep_epochs(self.path, first - 1)
+        self.writer = SummaryWriter(str(folder), purge_step=first)
         self.writer.add_custom_scalars(LAYOUT)
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        if trainer.current_epoch == 0:
+            self._write(0, pl_module.hparams["seeds"], pl_module.epoch_metrics)
         self.started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        assert self.writer is not None
         self.elapsed_s.append(sum(self.elapsed_s[-1:]) + time.perf_counter() - self.started)
-        epoch, stopping = trainer.current_epoch + 1, EarlyStopping.of(trainer)
+        stopping = EarlyStopping.of(trainer)
         seeds = [seed for seed, counts in zip(pl_module.hparams["seeds"], stopping.counted, strict=True) if counts]
-        rows = [f"{epoch},time,elapsed_s,{seed},{self.elapsed_s[-1]:.6f}\n" for seed in seeds]
-        for name, values in stopping.metrics.items():
-            values = values[stopping.counted]
+        metrics = {name: values[stopping.counted] for name, values in stopping.metrics.items()}
+        self._write(trainer.current_epoch + 1, seeds, metrics, f"{self.elapsed_s[-1]:.6f}")
+
+    def _write(self, epoch: int, seeds: list[int], metrics: dict[str, Tensor], elapsed_s: str | None = None) -> None:
+        assert self.writer is not None
+        rows = [f"{epoch},time,elapsed_s,{seed},{elapsed_s}\n" for seed in seeds if elapsed_s]
+        for name, values in metrics.items():
             prefix = f"{epoch},{name.replace('/', ',')}"
             rows += [f"{prefix},{seed},{value!r}\n" for seed, value in zip(seeds, values.tolist(), strict=True)]
             mean, spread = values.mean(), values.std(correction=0)

@@ -27,12 +27,13 @@ def check_net(activation: str, init: str, norm: str | None, dropout_kind: str) -
 
 def check_input(batches: Iterable[tuple[Tensor, Tensor]]) -> None:
     """UserError unless every feature of the inputs [..., features] has mean 0 and standard deviation 1, or is 0."""
-    total, squares, n = 0.0, 0.0, 0
+    total = squares = torch.zeros((), dtype=torch.float64)
+    n = 0
     for x, _ in batches:
         flat = x.flatten(0, -2).double()
-        total, squares, n = total + flat.sum(0), squares + flat.square().sum(0), n + len(flat)
-    mean = torch.as_tensor(total) / n
-    std = (torch.as_tensor(squares) / n - mean.square()).clamp(min=0).sqrt()
+        total, squares, n = total + flat.sum(0).cpu(), squares + flat.square().sum(0).cpu(), n + len(flat)
+    mean = total / n
+    std = (squares / n - mean.square()).clamp(min=0).sqrt()
     off = (mean.abs() > TOLERANCE) | ((std - 1).abs() > TOLERANCE) & ((std > 1e-6) | (mean.abs() > 1e-6))
     require(
         not off.any(), "data", f"means {mean.min():.2f} to {mean.max():.2f}, deviations {std.min():.2f} to "

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -13,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from scipy import stats
 
 from dnnx.files import write_atomic, write_text
@@ -124,6 +125,47 @@ def layers(runs: Sequence[Run]) -> Figure:
     return figure
 
 
+def depth(runs: Sequence[Run]) -> Figure:
+    """Mean and standard deviation of each hidden layer's activations, before and after training; a line per arm."""
+    figure = Figure(figsize=(9, 6.4))
+    panels = figure.subplots(2, 2, sharex=True, sharey="row")
+    for row, (statistic, ideal) in zip(panels, (("activation_mean", 0), ("activation_std", 1)), strict=True):
+        row[0].set_ylabel(statistic.replace("_", " "))
+        for axes in row:
+            axes.axhline(ideal, color=INK, lw=0.8, alpha=0.5)
+        for i, run in enumerate(runs):
+            start = pd.Series(0, index=run.seeds)
+            _layer_line(row[0], run, i, run.through_depth(statistic, start))
+            _layer_line(row[1], run, i, run.through_depth(statistic, run.values("epoch/best")))
+    panels[0, 0].set_title("at initialization")
+    panels[0, 1].set_title("at the best epoch")
+    for axes in panels[-1]:
+        axes.set_xlabel("hidden layer, from the bottom")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels) or 1), handlelength=3.5)
+    return figure
+
+
+def reliability(curves: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+    """Accuracy against confidence in bins of confidence (top), and the share of the images in each bin (bottom)."""
+    figure = Figure(figsize=(6.4, 6.8))
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    top.plot([0, 1], [0, 1], color=INK, lw=0.8, alpha=0.5)
+    names = {"test": "deterministic", "mc": "MC dropout", "ensemble": "ensemble of seeds"}
+    for i, (name, curve) in enumerate(curves.items()):
+        images, confidence, correct = (np.array(curve[key]) for key in ("images", "confidence", "correct"))
+        some = images > 0
+        style: dict[str, Any] = {"color": _color(i), "dashes": DASHES[i], "lw": 1.6}
+        x = confidence[some] / images[some]
+        top.plot(x, correct[some] / images[some], marker="o", ms=4, label=names[name], **style)
+        bottom.stairs(images / images.sum(), np.linspace(0, 1, len(images) + 1), color=_color(i), lw=1.6)
+    top.set(ylabel="accuracy", ylim=(-0.03, 1.03))
+    bottom.set(xlabel="confidence: the largest probability", ylabel="share of images", xlim=(0, 1), yscale="log")
+    figure.legend(loc="outside upper center", ncols=3, handlelength=3.5)
+    return figure
+
+
 def confusion(runs: Sequence[Run]) -> Figure:
     """Counts summed over the seeds, row: true class; errors are shaded by their share of the row."""
     rows, columns = math.ceil(len(runs) / 3), 3
@@ -170,6 +212,14 @@ def _mean_line(axes: Axes, run: Run, arm: int, split: str, metric: str, seconds:
     half = curve.std(axis=1) / np.sqrt(n) * stats.t.ppf(0.975, np.maximum(n - 1, 1))
     axes.fill_between(x, mean - half, mean + half, color=_color(arm), alpha=0.18, lw=0)
     return mean
+
+
+def _layer_line(axes: Axes, run: Run, arm: int, table: pd.DataFrame) -> None:
+    x = [1 + int(layer.split(".")[-1]) for layer in table.index]
+    estimates = [estimate(values) for values in table.to_numpy()]
+    mean, low, high = ([getattr(e, part) for e in estimates] for part in ("mean", "low", "high"))
+    axes.plot(x, mean, color=_color(arm), dashes=DASHES[arm % len(DASHES)], label=run.name, lw=1.6)
+    axes.fill_between(x, low, high, color=_color(arm), alpha=0.18, lw=0)
 
 
 def _matrix(axes: Axes, run: Run) -> None:

@@ -167,6 +167,7 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
         [run for run in runs if has(run)] for has in (_has_curves, _has_scores, _has_confusion, _has_images)
     )
     layered = [run for run in curved if run.hidden_layers]
+    started = [run for run in layered if (run.metrics["epoch"] == 0).any()]
     swept = {axis: lines for axis in study.axes if (lines := study.along(axis))}
     band = "Mean over the seeds with a band of its 95 % t interval, drawn while at least half of the seeds are running."
     sizes = ", ".join(f"{run.name} {len(run.seeds)}" for run in runs)
@@ -176,6 +177,9 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
         "curves_seconds": f"By wall seconds. {band} Seeds: {sizes}.",
         "layers": "Hidden layers by epoch, from the bottom (dark) to the top (light), mean over the seeds: mean and "
         "standard deviation of the activations, share of dead units, norm of the gradient.",
+        "depth": "Activations through depth, mean over the seeds with a band of its 95 % t interval: of the initial "
+        "weights in training mode, and at each seed's best epoch in evaluation mode. A network that normalizes itself "
+        "keeps to the thin lines, mean 0 and standard deviation 1.",
         "confusion": "Test images by true and predicted class, summed over seeds; errors shaded by share of their row.",
         "hardest": "Hardest test images: true → predicted class, and the ensemble's probability of the true one.",
     }
@@ -190,6 +194,7 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
         "curves_epochs": (curved, lambda: figures.learning_curves(curved, seconds=False)),
         "curves_seconds": (curved, lambda: figures.learning_curves(curved, seconds=True)),
         "layers": (layered, lambda: figures.layers(layered)),
+        "depth": (started, lambda: figures.depth(started)),
         "confusion": (counted, lambda: figures.confusion(counted)),
         "hardest": (pictured, lambda: figures.hardest(pictured)),
     }

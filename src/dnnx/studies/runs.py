@@ -66,6 +66,15 @@ class Run:
         """Names of the layers that callbacks.layer_statistics saw, from the bottom."""
         return [name for name in self.metrics["split"].unique() if str(name).startswith("hidden_layers.")]
 
+    def through_depth(self, statistic: str, epochs: pd.Series) -> pd.DataFrame:
+        """A statistic of the hidden layers (rows, from the bottom) by seed, each seed's at its own epoch; or nan."""
+        rows = self.metrics[(self.metrics["metric"] == statistic) & self.metrics["split"].isin(self.hidden_layers)]
+        rows = rows[rows["epoch"] == rows["seed"].map(epochs)]
+        table = rows.drop_duplicates(["split", "seed"], keep="last").pivot(
+            index="split", columns="seed", values="value"
+        )
+        return table.reindex(index=self.hidden_layers, columns=self.seeds).replace([np.inf, -np.inf], np.nan)
+
     def curve(self, split: str, metric: str) -> pd.DataFrame:
         """One row per epoch, one column per seed; nan where a seed was not running or not finite."""
         rows = self.metrics[(self.metrics["split"] == split) & (self.metrics["metric"] == metric)]
@@ -77,7 +86,7 @@ class Run:
 
 @dataclass
 class Study:
-    """Arms that answer one question; `verdicts` are the declared {ask, metric, arm, than, expect}.
+    """Arms that answer one question; `verdicts` are the declared {ask, metric, arm, than, expect[, than_metric]}.
 
     `axes` are the keys that were swept besides the arm.
     """
@@ -187,7 +196,7 @@ def _declared(folder: Path) -> dict[str, Any]:
 
 
 def _spec(spec: dict[str, str]) -> dict[str, str]:
-    if set(spec) != SPEC or spec["expect"] not in ("higher", "lower"):
+    if set(spec) - {"than_metric"} != SPEC or spec["expect"] not in ("higher", "lower"):
         raise UserError(f"verdict {spec}: must have {', '.join(sorted(SPEC))}, with expect higher or lower")
     return spec
 

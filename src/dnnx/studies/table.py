@@ -28,6 +28,29 @@ def results_table(title: str, results: Mapping[str, list[Any]]) -> Table:
     return table
 
 
+def mc_table(title: str, results: Mapping[str, list[Any]]) -> Table:
+    """Scores by one pass and by MC dropout, means over seeds, their difference by seed, and the ensemble's."""
+    table = Table(title=title, title_justify="left")
+    for column in ("", "accuracy", "NLL", "Brier", "ECE", "entropy", "BALD"):
+        table.add_column(column, no_wrap=True)
+    names = ("accuracy", "nll", "brier", "ece", "entropy", "mutual_information")
+    ways = {"deterministic": "test", "MC dropout": "mc", "ensemble": "ensemble"}
+    means = {way: [estimate(_numbers(results, f"{key}/{name}")) for name in names] for way, key in ways.items()}
+    pairs = [zip(results["mc/" + name], results.get("test/" + name, []), strict=False) for name in names]
+    gaps = [estimate(a - b for a, b in pair if a is not None) for pair in pairs]
+    for way in ways:
+        table.add_row(way, *(_show(name, e.mean) if e.n else "" for name, e in zip(names, means[way], strict=True)))
+    table.add_section()
+    table.add_row("MC - determ.", *(_show(name, e.mean) if e.n else "" for name, e in zip(names, gaps, strict=True)))
+    margins = [_show(name, e.high - e.mean) if e.n > 1 else "" for name, e in zip(names, gaps, strict=True)]
+    table.add_row("95 % margin", *margins)
+    return table
+
+
+def _numbers(results: Mapping[str, list[Any]], name: str) -> list[float]:
+    return [value for value in results.get(name, []) if value is not None]
+
+
 def _show(name: str, value: float) -> str:
     if name.endswith(SHARES):
         return f"{value:.2%}"

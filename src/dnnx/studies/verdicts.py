@@ -16,8 +16,18 @@ NAMES = {
     "overfitting/rise": "rise of the validation loss after its best",
     "epoch/best": "best epoch",
     "time/epoch_s": "seconds per epoch",
+    "mc/accuracy": "test accuracy by MC dropout",
+    "mc/nll": "test NLL by MC dropout",
+    "mc/brier": "Brier score by MC dropout",
+    "mc/ece": "calibration error by MC dropout",
+    "test/nll": "test NLL",
+    "test/brier": "Brier score",
+    "test/ece": "calibration error",
 }
-BETTER = {"accuracy": 1, "precision": 1, "recall": 1, "f1": 1, "loss": -1, "epochs": -1, "seconds": -1}
+BETTER = {
+    "accuracy": 1, "precision": 1, "recall": 1, "f1": 1, "loss": -1, "epochs": -1, "seconds": -1,
+    "nll": -1, "brier": -1, "ece": -1,
+}  # fmt: skip
 NO_BREAK = "\u00a0"
 ONCE_PER_RUN = ("time/", "memory/", "ensemble/")
 
@@ -46,7 +56,7 @@ def decide(study: Study) -> tuple[list[Verdict], list[str]]:
     for spec in study.verdicts or _usual(study):
         arm, than = study.run(spec["arm"]), study.run(spec["than"])
         if arm and than:
-            asked.append((spec, arm, than, values(spec["metric"], arm, than)))
+            asked.append((spec, arm, than, values(spec["metric"], arm, than, spec.get("than_metric"))))
         else:
             lost.append(f"no answer to '{spec['ask']}': it needs the arms {spec['arm']} and {spec['than']}")
     p = [difference(*pair).p for *_, pair in asked]
@@ -55,15 +65,21 @@ def decide(study: Study) -> tuple[list[Verdict], list[str]]:
     verdicts = []
     for (spec, arm, than, pair), raw, corrected in zip(asked, p, adjusted, strict=True):
         gap = difference(*pair, level=matching_level(raw, corrected))
-        evidence = f"{_evidence(spec['metric'], arm, than, pair, gap, corrected, family)}."
+        metrics = spec["metric"], spec.get("than_metric", spec["metric"])
+        evidence = f"{_evidence(metrics, arm, than, pair, gap, corrected, family)}."
         answer = _answer(gap, corrected, spec["expect"])
         key = (spec["ask"], answer, spec["metric"], arm.name, than.name)
         verdicts.append(Verdict(*key, difference=gap, p=corrected, evidence=evidence))
     return verdicts, lost
 
 
-def values(metric: str, arm: Run, than: Run) -> tuple[pd.Series, pd.Series]:
-    """Both arms' values by seed; a diverged seed is worse than any number where better and worse have a meaning."""
+def values(metric: str, arm: Run, than: Run, than_metric: str | None = None) -> tuple[pd.Series, pd.Series]:
+    """Both arms' values by seed; a diverged seed is worse than any number where better and worse have a meaning.
+
+    With `than_metric` the other arm's are of that metric of results.json.
+    """
+    if than_metric:
+        return _values(metric, arm), _values(than_metric, than)
     if metric.startswith("convergence/"):
         targets = shared_targets(arm, than)
         return reach(arm, targets, metric), reach(than, targets, metric)
@@ -173,16 +189,18 @@ def _answer(gap: Difference, p: float, expect: str) -> str:
 
 
 def _evidence(
-    metric: str, arm: Run, than: Run, pair: tuple[pd.Series, pd.Series], gap: Difference, p: float, family: int
-) -> str:
-    a, b = (series.dropna() for series in pair)
-    name = NAMES.get(metric, metric.replace("/", " "))
-    for run, measured in ((arm, a), (than, b)):
+    metrics: tuple[str, str], arm: Run, than: Run, pair: tuple[pd.Series, pd.Series], gap: Difference, p: float,
+    family: int,
+) -> str:  # fmt: skip
+    (metric, other), (a, b) = metrics, (series.dropna() for series in pair)
+    name, other_name = (NAMES.get(metric, metric.replace("/", " ")) for metric in metrics)
+    for run, named, measured in ((arm, name, a), (than, other_name, b)):
         if measured.empty:
-            return f"{name} was not measured in {run.name}"
+            return f"{named} was not measured in {run.name}"
     typical, word = (np.mean, "mean ") if np.isfinite([*a, *b]).all() else (np.median, "median ")
-    text = f"{word}{name} {show(metric, typical(a))} ({arm.name}) against {show(metric, typical(b))} ({than.name})"
-    if metric.startswith(ONCE_PER_RUN):
+    against = f"{'' if other == metric else f'{other_name} '}{show(other, typical(b))} ({than.name})"
+    text = f"{word}{name} {show(metric, typical(a))} ({arm.name}) against {against}"
+    if metric.startswith(ONCE_PER_RUN) or other.startswith(ONCE_PER_RUN):
         return f"{text.removeprefix('mean ')}; measured once per run, n = 1, so chance cannot be told from effect"
     return "; ".join([f"{text}{_test(metric, gap, p, family, len(a), len(b))}", *_caveats(metric, arm, than)])
 
