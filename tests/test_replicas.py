@@ -51,6 +51,7 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "layer_norm": partial(dense, norm="layer"),
     "dropout": partial(dense, dropout=0.3, input_dropout=0.2),
     "selu_all": partial(dense, activation="selu", init="lecun_normal", norm="batch", dropout=0.5),
+    "alpha": partial(dense, activation="selu", dropout=0.3, dropout_kind="alpha", dropout_layers=2, input_dropout=0.1),
     "vmapped": Vmapped,
 }
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {

@@ -9,9 +9,10 @@ from torch import Tensor
 from dnnx import calibration
 from dnnx.console import console
 from dnnx.errors import require
+from dnnx.nets.dense import DenseNet
 from dnnx.nets.dropout import Dropout
 
-ROWS = 4096  # images times passes at once, for each seed; no result depends on it
+ROWS, ROWS_CUDA = 1024, 16384  # images times passes at once; no result depends on it
 
 
 def require_dropout(module: Any, passes: Any) -> None:
@@ -33,21 +34,26 @@ def predict(module: Any, batches: Any, num_images: int, passes: int) -> tuple[Te
     Only dropout is active, in frozen layers too. The masks come from each net's own key, by pass and image alone.
     """
     module.eval()
-    module.start = 0
+    depth, layers = _blocks_beneath(module.replicas.net), _layers(module)
     mean, spread, first = [], [], 0
     for x, _ in track(batches, "MC dropout", console=console, transient=True, disable=not console.is_terminal):
         module.to(x.device)
         images = torch.arange(first, first := first + x.shape[-2], device=x.device)
+        module.start = 0
+        x = module(x, stop=depth) if depth else x  # the same in every pass
+        module.start = depth
         sums: list[Tensor] = [torch.zeros((), device=x.device), torch.zeros((), device=x.device)]
-        for some in torch.arange(passes, device=x.device).split(max(1, ROWS // len(images))):
-            for layer in _layers(module):
+        at_once = max(1, (ROWS_CUDA if x.is_cuda else ROWS) // len(images))
+        for some in torch.arange(passes, device=x.device).split(at_once):
+            for layer in layers:
                 layer.rows = (some[:, None] * num_images + images).flatten()
             logits = module(x.repeat(*[1] * (x.dim() - 2), len(some), 1))
             p = logits.double().softmax(-1).unflatten(1, (len(some), len(images)))
             sums = [sums[0] + p.sum(1), sums[1] + calibration.entropy(p).sum(1)]
         mean.append(sums[0] / passes)
         spread.append(sums[1] / passes)
-    for layer in _layers(module):
+    module.start = 0
+    for layer in layers:
         layer.rows = None
     return torch.cat(mean, dim=1), torch.cat(spread, dim=1)
 
@@ -79,6 +85,12 @@ def measure(module: Any, data: Any, survived: list[bool], passes: int) -> tuple[
         images, confidence, correct = calibration.reliability(p, y)[:, counts].sum(1).tolist()
         curves[name] = {"images": images, "confidence": confidence, "correct": correct}
     return results, curves
+
+
+def _blocks_beneath(net: DenseNet) -> int:
+    """How many hidden blocks lie beneath all dropout."""
+    dropped = [any(isinstance(part, Dropout) for part in block.modules()) for block in net.hidden_layers]
+    return 0 if isinstance(net.input_dropout, Dropout) else dropped.index(True)
 
 
 def _layers(module: Any) -> list[Dropout]:

@@ -12,7 +12,7 @@ from torch import nn
 from dnnx.errors import UserError
 from dnnx.nets.activations import ACTIVATIONS
 from dnnx.nets.dense import DenseNet
-from dnnx.nets.dropout import Dropout
+from dnnx.nets.dropout import AlphaDropout, Dropout
 from dnnx.nets.initializers import INITIALIZERS
 
 share = st.sampled_from([0.0, 0.2, 0.9])
@@ -97,6 +97,13 @@ def test_dropout_is_on_the_input_or_after_every_block_as_asked() -> None:
     assert not any((value == 0).any() for value in activations.values())
 
 
+@pytest.mark.parametrize("layers", [None, 1, 2, 3])
+def test_dropout_is_after_the_topmost_blocks_only_where_asked(layers: int | None) -> None:
+    net = seeded(dropout=0.5, dropout_layers=layers, dropout_kind="alpha", input_dropout=0.1)
+    assert [hasattr(block, "dropout") for block in net.hidden_layers] == [i >= 3 - (layers or 3) for i in range(3)]
+    assert all(type(part) is AlphaDropout for part in net.modules() if isinstance(part, Dropout))
+
+
 def test_every_layer_drops_by_its_own_key() -> None:
     net = seeded(dropout=0.5, input_dropout=0.5)
     keys = [int(module.key) for module in net.modules() if isinstance(module, Dropout)]
@@ -120,6 +127,10 @@ def test_every_layer_drops_by_its_own_key() -> None:
         ({"dropout": -0.1}, r"net\.dropout=-0\.1"),
         ({"dropout": float("nan")}, r"net\.dropout=nan"),
         ({"dropout": "0.5"}, r"net\.dropout=0\.5"),
+        ({"dropout_kind": "alfa"}, r"net\.dropout_kind=alfa: choose one of plain, alpha; did you mean alpha"),
+        ({"dropout_layers": 0}, r"net\.dropout_layers=0: null for all hidden layers, or how many from the top, 1 to 3"),
+        ({"dropout_layers": 4}, r"net\.dropout_layers=4"),
+        ({"dropout_layers": True}, r"net\.dropout_layers=True"),
         ({"input_dropout": 1.5}, r"net\.input_dropout=1\.5"),
         ({"input_dropout": None}, r"net\.input_dropout=None"),
     ],

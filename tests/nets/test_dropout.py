@@ -1,11 +1,11 @@
-"""Dropout: the share and the mean are right, masks look independent in every direction, and repeat with their key."""
+"""Dropout: share, mean and (alpha) variance are right, masks look independent everywhere and repeat with their key."""
 
 import pytest
 import torch
 from scipy import stats
-from torch import Tensor
+from torch import Tensor, nn
 
-from dnnx.nets.dropout import Dropout, random_bits
+from dnnx.nets.dropout import DROPOUTS, AlphaDropout, Dropout, random_bits
 
 KEYS = [0, 1, 2, 2**62, 1234567890123456789]
 ROOM = 1e-4  # all streams are fixed: a probability below this is a weak stream, not bad luck
@@ -150,3 +150,67 @@ def test_the_gradient_flows_through_kept_units_only() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_the_type_of_the_input_is_kept(dtype: torch.dtype) -> None:
     assert dropout()(torch.ones(8, dtype=dtype)).dtype == dtype
+
+
+# --- alpha dropout
+
+
+@pytest.mark.parametrize("p", [0.05, 0.1, 0.5, 0.9])
+def test_alpha_dropout_keeps_mean_0_and_variance_1(p: float) -> None:
+    torch.manual_seed(1)
+    layer, x = AlphaDropout(p), torch.randn(2**10, 2**10)
+    out = layer(x)
+    assert out.mean().item() == pytest.approx(0, abs=0.01)
+    assert out.var().item() == pytest.approx(1, abs=0.02)
+    plain = dropout(p)(x)
+    assert plain.var().item() > 1.04
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5])
+def test_alpha_dropout_is_torchs_but_for_the_mask(p: float) -> None:
+    torch.manual_seed(1)
+    x = torch.ones(10_000)
+    mine, theirs = AlphaDropout(p)(x).unique(), nn.AlphaDropout(p)(x).unique()
+    assert len(mine) == 2  # dropped and kept
+    torch.testing.assert_close(mine, theirs)
+
+
+def test_both_kinds_have_the_same_mask() -> None:
+    plain, alpha = dropout(0.3), AlphaDropout(0.3)
+    alpha.load_state_dict(plain.state_dict())
+    x = torch.ones(64, 8)
+    assert torch.equal(plain(x) == 0, alpha(x) < 0)
+
+
+# --- rows: MC dropout
+
+
+@pytest.mark.parametrize("kind", DROPOUTS)
+def test_in_evaluation_the_mask_of_a_row_depends_on_its_number_alone(kind: str) -> None:
+    torch.manual_seed(2)
+    layer, x = DROPOUTS[kind](0.5).eval(), torch.randn(40, 7)
+    numbers = torch.arange(100, 140)
+    layer.rows = numbers
+    whole = layer(x)
+    assert not torch.equal(whole, x)
+    order = torch.randperm(40)
+    for some in order.split(13):
+        layer.rows = numbers[some]
+        assert torch.equal(layer(x[some]), whole[some])
+    assert layer.call == 0
+
+
+def test_masks_by_row_are_none_of_training() -> None:
+    layer, x = dropout(0.5), torch.ones(40, 30)
+    masks = [layer(x) for _ in range(3)]
+    layer.eval().rows = torch.arange(40)
+    assert not any(torch.equal(layer(x), mask) for mask in masks)
+    layer.rows = torch.arange(40, 80)
+    assert correlation_p(layer(x), masks[0]) > ROOM
+
+
+def test_rows_change_nothing_in_training() -> None:
+    one, other = dropout(0.5), dropout(0.5)
+    other.rows = torch.arange(7, 12)
+    x = torch.ones(5, 30)
+    assert torch.equal(one(x), other(x))
