@@ -24,8 +24,8 @@ def copy(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
-def again(folder: Path) -> dict[str, list]:
-    return evaluate(compose(f"run={folder}", name="evaluate"))
+def again(folder: Path, *overrides: str) -> dict[str, list]:
+    return evaluate(compose(f"run={folder}", *overrides, name="evaluate"))
 
 
 def test_the_saved_best_weights_give_the_same_numbers_again(finished: Path) -> None:
@@ -73,3 +73,55 @@ def test_other_data_than_the_run_had_is_refused(copy: Path) -> None:
     (copy / "data.json").write_text(json.dumps(facts | {"source": "mnist"}))
     with pytest.raises(UserError, match="not the data of the run"):
         again(copy)
+
+
+# --- MC dropout
+
+
+@pytest.fixture(scope="module")
+def dropped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("outputs") / "run"
+    train(compose(*SMOKE, "net.dropout=0.3", "mc_dropout=10"), folder)
+    return folder
+
+
+def test_mc_dropout_is_the_same_in_training_and_after_it(dropped: Path, capsys: pytest.CaptureFixture) -> None:
+    saved = json.loads((dropped / "results.json").read_text())
+    again(dropped, "mc_dropout=10")
+    written = json.loads((dropped / "mc_dropout.json").read_text())
+    assert written["passes"] == 10
+    scores = {name: values for name, values in written.items() if "/" in name}
+    assert len(scores) == 5 + 6 + 6
+    assert scores == {name: saved[name] for name in scores}
+    assert scores["mc/nll"] != scores["test/nll"]
+    assert scores["test/nll"] == pytest.approx(saved["test/loss"])
+    shown = capsys.readouterr().out
+    assert all(sentence in shown for sentence in written["verdicts"])
+    assert "Does MC dropout make it more accurate?" in written["verdicts"][0]
+    assert (dropped / "mc_dropout.png").stat().st_size > 10_000
+    assert "currentColor" in (dropped / "mc_dropout.svg").read_text()
+
+
+def test_the_number_of_passes_matters_and_without_any_nothing_is_written(dropped: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(dropped, tmp_path / "run"))
+    (copy / "mc_dropout.json").unlink(missing_ok=True)
+    again(copy)
+    assert not (copy / "mc_dropout.json").exists()
+    again(copy, "mc_dropout=11")
+    saved, written = (json.loads((copy / name).read_text()) for name in ("results.json", "mc_dropout.json"))
+    assert saved["mc/nll"] != written["mc/nll"]
+    assert saved["test/nll"] == written["test/nll"]
+
+
+def test_mc_dropout_needs_dropout(finished: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^mc_dropout=5: the network has no dropout"):
+        again(finished, "mc_dropout=5")
+    assert not (finished / "mc_dropout.json").exists()
+    with pytest.raises(UserError, match=r"^mc_dropout=5: the network has no dropout"):
+        train(compose(*SMOKE, "mc_dropout=5"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_mc_dropout_a_run_has_none_of_its_results(finished: Path) -> None:
+    saved = json.loads((finished / "results.json").read_text())
+    assert not [name for name in saved if name.startswith("mc/") or name.endswith("/nll")]

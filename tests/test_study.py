@@ -123,6 +123,10 @@ def test_the_study_in_the_readme_runs_from_a_folder_of_ones_own(tmp_path: Path) 
         ("study.verdicts=[{ask: a, metric: b, arm: bm, than: plain, expect: higher}]", "study.verdicts.arm=bm"),
         ("study.verdicts=[{question: a}]", "study.verdicts=['question']: each has just the keys"),
         ("study.verdicts=[{ask: a, metric: b, arm: bn, than: plain, expect: more}]", "study.verdicts.expect=more"),
+        (
+            "study.verdicts=[{ask: a, metric: b, than_metric: c, arm: bn, than: plain, expect: more}]",
+            "study.verdicts.expect=more",
+        ),
     ],
 )
 def test_a_study_that_could_not_be_reported_on_is_refused_before_training(

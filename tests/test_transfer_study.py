@@ -133,6 +133,15 @@ def test_a_run_that_did_not_finish_is_no_backbone(backbone: Path, tmp_path: Path
     assert not (tmp_path / "run").exists()
 
 
+def test_a_backbone_made_before_a_network_had_a_setting_has_its_default(backbone: Path, tmp_path: Path) -> None:
+    old = Path(shutil.copytree(backbone, tmp_path / "old"))
+    lines = (old / "config.yaml").read_text().splitlines(keepends=True)
+    (old / "config.yaml").write_text("".join(line for line in lines if "dropout_kind" not in line))
+    assert "dropout_kind" not in config.settle_backbone(compose(*transfer(old)), Path()).net
+    typed = config.settle_backbone(compose(*transfer(old, "net.dropout_kind=alpha")), Path())
+    assert typed.net.dropout_kind == "alpha"
+
+
 def test_the_network_is_the_backbones_but_for_what_is_given(backbone: Path) -> None:
     theirs = config.load_config(backbone, "backbone").net
     assert config.settle_backbone(compose(*transfer(backbone)), Path()).net == theirs

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from fake_training import FakeTraining
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,6 +102,21 @@ def test_whole_rows_of_covered_epochs_are_kept_wherever_the_file_was_torn(
     keep_epochs(path, last)
     whole = [row for i, row in enumerate(ROWS) if len(HEADER) + sum(map(len, ROWS[: i + 1])) <= cut]
     assert path.read_text() == HEADER + "".join(row for row in whole if int(row.split(",")[0]) <= last)
+
+
+def test_what_was_measured_before_the_first_epoch_is_epoch_0_once_however_often_it_starts(tmp_path: Path) -> None:
+    for _ in range(2):  # the first died before any checkpoint
+        begun = training(tmp_path)
+        begun.module.epoch_metrics = {"hidden_layers.0/activation_std": torch.tensor([0.5, 0.75])}
+        begun.run(LOSSES[:2])
+    table = read(tmp_path)
+    assert not table.duplicated(["epoch", "split", "metric", "seed"]).any()
+    assert table[table.epoch == 0].values.tolist() == [
+        [0, "hidden_layers.0", "activation_std", 3, 0.5],
+        [0, "hidden_layers.0", "activation_std", 7, 0.75],
+    ]
+    training(tmp_path, start=1).run(LOSSES[1:2])
+    pd.testing.assert_frame_equal(read(tmp_path)[table.columns[:4]], table[table.columns[:4]])
 
 
 def test_without_a_file_there_is_one_with_a_header(tmp_path: Path) -> None:

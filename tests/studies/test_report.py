@@ -299,3 +299,50 @@ def test_what_more_arms_would_make_unreadable_is_left_out_and_said_so(tmp_path):
     assert report.UNDRAWN in text(many.md)
     assert report.UNDRAWN not in text(few.md)
     assert row(many.md, "What differs", "arm4")[1:] == ['"arm4"', "10"]  # a row per arm
+
+
+def add_layers(run: Path, epochs: list[int], depth: int = 3) -> None:
+    """Statistics that tell layer, seed and epoch: the mean is layer + seed / 10 + epoch / 100, the deviation 1 more."""
+    with (run / "metrics.csv").open("a") as file:
+        for epoch in epochs:
+            for layer in range(depth):
+                for seed in range(5):
+                    value = layer + seed / 10 + epoch / 100
+                    file.write(f"{epoch},hidden_layers.{layer},activation_mean,{seed},{value}\n")
+                    file.write(f"{epoch},hidden_layers.{layer},activation_std,{seed},{value + 1}\n")
+
+
+def test_activations_through_depth_are_at_initialization_and_at_each_seeds_best_epoch(tmp_path):
+    folder = write_study(tmp_path / "s", {"plain": {}, "bn": {"diverged": [3]}})
+    for arm in ("plain", "bn"):
+        add_layers(folder / arm, list(range(13)))
+    runs = read_study([folder]).runs
+    figure = figures.depth(runs)
+    assert [axes.get_title() for axes in figure.axes] == ["at initialization", "at the best epoch", "", ""]
+    best = runs[1].values("epoch/best").drop(3)
+    for axes, statistic, start in zip(figure.axes, ("mean", "mean", "std", "std"), (True, False) * 2, strict=True):
+        ideal, *arms = axes.get_lines()
+        assert set(ideal.get_ydata()) == {statistic == "std"}
+        seeds = np.arange(5) if start else best.index.to_numpy()
+        epochs = 0 if start else best.to_numpy()
+        expected = (seeds / 10 + epochs / 100).mean() + (statistic == "std") + np.arange(3)
+        assert list(arms[1].get_ydata()) == pytest.approx(list(expected))
+        assert list(arms[1].get_xdata()) == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(("epochs", "drawn"), [([0, 1, 2], True), ([1, 2], False), ([], False)])
+def test_depth_is_drawn_for_runs_that_hold_epoch_0(tmp_path, epochs, drawn):
+    folder = write_study(tmp_path / "s", {"plain": {}, "bn": {}})
+    add_layers(folder / "plain", epochs)
+    assert ("depth" in [path.stem for path in build([folder], folder).figures]) == drawn
+
+
+def test_reliability_shows_accuracy_against_confidence_and_the_share_of_images():
+    curve = {"images": [0, 4, 16], "confidence": [0, 2, 15], "correct": [0, 1, 12]}
+    top, bottom = figures.reliability({"test": curve, "mc": curve}).axes
+    _, line, other = top.get_lines()
+    assert list(line.get_xdata()) == pytest.approx([0.5, 15 / 16])
+    assert list(line.get_ydata()) == pytest.approx([0.25, 0.75])
+    assert [line.get_label(), other.get_label()] == ["deterministic", "MC dropout"]
+    assert list(bottom.patches[0].get_data().values) == pytest.approx([0, 0.2, 0.8])

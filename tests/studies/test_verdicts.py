@@ -170,3 +170,19 @@ def test_a_mean_is_shown_with_interval_and_n():
     )
     assert show_estimate("test/loss", estimate([0.5])) == "0.500 (n = 1)"
     assert show_estimate("test/loss", estimate([])) == "not measured"
+
+
+def test_two_metrics_of_one_arm_are_compared_seed_by_seed():
+    scores = {"mc__accuracy": [0.50, 0.53, 0.55], "test__accuracy": [0.49, 0.51, 0.52], "ensemble__accuracy": [0.6]}
+    run = made("b", {1: [], 2: [], 3: []}, **scores)
+    asked = {"ask": "Better?", "metric": "mc/accuracy", "than_metric": "test/accuracy", "arm": "b", "than": "b"}
+    (verdict,) = answer([run], asked | {"expect": "higher"})
+    # differences 1, 2, 3 points: mean 2, sd 1, t(2) = 4.303, half width 2.484
+    assert verdict.sentence == (
+        "Better? Undecided: mean test accuracy by MC dropout 52.67 % (b) against test accuracy 50.67 % (b), difference "
+        "+2.00 points (95 % interval -0.484 to +4.48), paired t test, n = 3 seeds, p = 0.0742."
+    )
+    (verdict,) = answer([run], asked | {"metric": "ensemble/accuracy", "expect": "higher"})
+    assert "n = 1, so chance cannot be told from effect" in verdict.sentence
+    (verdict,) = answer([run], asked | {"than_metric": "test/f1", "expect": "higher"})
+    assert verdict.sentence == "Better? Undecided: test f1 was not measured in b."
