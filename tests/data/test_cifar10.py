@@ -43,7 +43,7 @@ def test_image_files_become_splits_with_provenance(tmp_path: Path, monkeypatch: 
     assert data.sizes == {"train": 40, "val": 20, "test": 20}
     assert (data.in_shape, data.num_classes, data.class_names[9]) == ((3, 32, 32), 10, "truck")
     assert "JPEG re-encoded" in data.provenance["note"]
-    assert list(data.provenance["files"]) == ["images"]
+    assert list(data.provenance["files"]) == ["names and contents"]
 
 
 def test_every_feature_is_standardized_by_the_training_images_alone(tmp_path: Path) -> None:

@@ -222,6 +222,34 @@ def test_a_link_or_device_in_the_place_of_an_image_is_refused(tmp_path: Path, ki
         load("cifar10", tmp_path)
 
 
+def test_an_image_that_an_archive_has_twice_is_refused(tmp_path: Path) -> None:
+    path = packed(tmp_path, image_files())
+    with tarfile.open(path) as tar, tarfile.open(tmp_path / "twice.tgz", "w:gz") as twice:
+        names = tar.getnames()
+        for name in [names[0], *names]:
+            twice.addfile(tar.getmember(name), tar.extractfile(name))
+    (tmp_path / "twice.tgz").rename(path)
+    with pytest.raises(UserError, match=rf"{path}: {names[0].partition('/')[2]} is there twice"):
+        load("cifar10", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a folder without permission", "a link to nowhere"])
+def test_what_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    folder = unpacked(tmp_path, image_files())
+    if name == "a link to nowhere":
+        (folder / "train" / "dog" / "link.png").symlink_to(tmp_path / "nowhere")
+        told = r"link\.png: cannot be read \(No such file"
+    else:
+
+        def denied(path: Path, *_: object) -> bool:
+            raise PermissionError(13, "Permission denied", str(path))
+
+        monkeypatch.setattr(Path, "exists", denied)
+        told = r"cannot be read \(Permission denied\); fix that, or set paths\.data"
+    with pytest.raises(UserError, match=told):
+        load("cifar10", tmp_path)
+
+
 def test_an_archive_is_never_unpacked(tmp_path: Path) -> None:
     packed(tmp_path / "in" / "data", image_files() | {"../../../outside": b"!", "/outside": b"!"})
     load("cifar10", tmp_path / "in" / "data")

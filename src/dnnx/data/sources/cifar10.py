@@ -29,8 +29,8 @@ def load(root: Path) -> Source:
     try:
         origin = next((root / name for name in READERS if (root / name).exists()), None) or _download(root)
         return cached(origin, READERS[origin.name])
-    except PermissionError as error:
-        raise UserError(f"{error.filename}: no permission to read it; fix that, or set paths.data") from None
+    except OSError as error:
+        raise UserError(f"{error.filename}: cannot be read ({error.strerror}); fix that, or set paths.data") from None
 
 
 def _official(path: Path) -> Source:

@@ -30,29 +30,31 @@ def read_image_folder(path: Path, classes: list[str], per_class: dict[str, int],
     total = len(classes) * sum(per_class.values())
     images = np.empty((total, 3, SIDE, SIDE), np.uint8)
     rows: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)  # of (split, class): file name -> row of images
-    digests: list[tuple[str, str]] = []
+    digests: dict[str, str] = {}
     files = read_files(path, lambda name: _is_image(name, per_class), LIMIT)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # _decode looks at the size itself
         for name, contents in _progress(files, total):
             split, label, file = name.split("/")
             _check_place(path, split, label, classes, len(rows[split, label]), per_class[split])
+            if name in digests:
+                raise UserError(f"{path}: {name} is there twice")
             row = rows[split, label][file] = len(digests)
             images[row] = _decode(f"{path}: {name}", contents)
-            digests.append((name, hashlib.sha256(contents).hexdigest()))
+            digests[name] = hashlib.sha256(contents).hexdigest()
     for split, expected in per_class.items():
         for label in classes:
             if (found := len(rows[split, label])) != expected:
                 raise UserError(f"{path}: expected {expected:,} images in {split}/{label}/, found {found or 'none'}")
     order = {split: _take_turns([rows[split, label] for label in classes]) for split in per_class}
     labels = {split: np.tile(np.arange(len(classes), dtype=np.uint8), n) for split, n in per_class.items()}
-    jpeg = any(not name.endswith(".png") for name, _ in digests)
+    jpeg = any(not name.lower().endswith(".png") for name in digests)
     return Source(
         "cifar10", images[order["train"]], labels["train"], images[order["test"]], labels["test"],
         num_val=num_val,
         class_names=classes,
         note=f"CIFAR-10{', JPEG re-encoded' * jpeg}, validation: first {num_val // len(classes)} file names per class",
-        files={"images": hashlib.sha256(str(sorted(digests)).encode()).hexdigest()},
+        files={"names and contents": hashlib.sha256(str(sorted(digests.items())).encode()).hexdigest()},
     )  # fmt: skip
 
 
