@@ -9,7 +9,10 @@ import torch
 from hypothesis import settings
 from made_up_mnist import make_files
 
-from dnnx.data.sources import MNIST_FILES
+from dnnx.data.sources.cifar10 import READERS
+from dnnx.data.sources.mnist import MNIST_FILES
+
+REAL = Path(os.environ.get("DNNX_DATA_DIR") or Path(__file__).parents[2] / "shared" / "data")
 
 # No timing decides a test, and the same examples come every time.
 settings.register_profile("dnnx", deadline=None, derandomize=True, max_examples=50)
@@ -19,11 +22,17 @@ settings.load_profile("dnnx")
 @pytest.fixture(scope="session")
 def mnist_root() -> Path:
     """The folder of the real MNIST: $DNNX_DATA_DIR, else shared/data beside the repository."""
-    beside = Path(__file__).parents[2] / "shared" / "data"
-    root = Path(os.environ.get("DNNX_DATA_DIR") or beside)
-    if not all((root / "MNIST" / "raw" / name).exists() for name in MNIST_FILES):
+    if not all((REAL / "MNIST" / "raw" / name).exists() for name in MNIST_FILES):
         pytest.skip("real MNIST is absent: set DNNX_DATA_DIR to the folder that holds MNIST/raw/")
-    return root
+    return REAL
+
+
+@pytest.fixture(scope="session")
+def real_cifar10() -> Path:
+    """The folder of the real CIFAR-10, as for MNIST."""
+    if not any((REAL / name).exists() for name in READERS):
+        pytest.skip(f"real CIFAR-10 is absent: set DNNX_DATA_DIR to the folder that holds {' or '.join(READERS)}")
+    return REAL
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 
-from dnnx.data.sources import MNIST_FILES
+from dnnx.data.sources.mnist import MNIST_FILES
 
 
 def idx_bytes(array: np.ndarray) -> bytes:

@@ -59,8 +59,7 @@ def _hardest(log_probabilities: Tensor, y: Tensor, data: Any) -> dict[str, Tenso
     """The test images whose true class the ensemble finds least probable, as uint8 [K, H, W, channels]."""
     true = log_probabilities.gather(1, y[:, None])[:, 0]
     index = true.topk(min(NUM_HARDEST, len(y)), largest=False).indices
-    images = (data.splits["test"][0][index] * 255).round().to(torch.uint8)
-    return {"hardest_index": index, "hardest_images": images.view(-1, *data.in_shape).permute(0, 2, 3, 1)}
+    return {"hardest_index": index, "hardest_images": data.test_images[index.cpu()].permute(0, 2, 3, 1)}
 
 
 def training_facts(stopping: EarlyStopping, elapsed_s: list[float], module: Any) -> dict[str, list]:

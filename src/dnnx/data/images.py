@@ -13,21 +13,28 @@ from dnnx.data.sources import Source, load
 from dnnx.errors import require
 
 EVAL_BATCH = 1024  # images per forward pass of an evaluation; no result depends on it
-Images = tuple[Tensor, Tensor]  # float32 [N, pixels] in [0, 1], int64 [N]
+CHUNK = 64  # images that are float64 at a time, which a processor's cache holds
+Images = tuple[Tensor, Tensor]  # float32 [N, features], int64 [N]
 
 
 class ImageData(pl.LightningDataModule):
     """Those classes of a source that `labels` lists, numbered from 0; validation is the first training images.
 
+    Pixels are in [0, 1], or with `standardize` of mean 0 and standard deviation 1 over the training images.
     `splits` maps train, val and test to images and labels; where each seed has its own part of a split, `rows`
-    maps it to their places, [R, n]. `features` stand in for images when a module computed them once.
+    maps it to their places, [R, n]. `features` stand in for images when a module computed them once. `test_images`
+    are the pixels of the test split as they were, uint8 [N, channels, H, W].
     """
 
     labels = range(10)
+    sources: tuple[str, ...] = ("auto", "mnist", "digits")
 
-    def __init__(self, seeds: Sequence[int], root: str, source: str = "auto", batch_size: int = 32):
+    def __init__(
+        self, seeds: Sequence[int], root: str, source: str = "auto", batch_size: int = 32, standardize: bool = False
+    ):
         super().__init__()
         self.seeds, self.root, self.source, self.batch_size = seeds, Path(root), source, batch_size
+        self.standardize = standardize
         self.splits: dict[str, Images] = {}
         self.rows: dict[str, Tensor] = {}
         self.features: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
@@ -35,12 +42,13 @@ class ImageData(pl.LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         if self.splits:
             return
-        source = load(self.source, self.root)
+        source = load(self.source, self.root, self.sources)
         self.in_shape = source.train_images.shape[1:]
         self.num_classes = len(self.labels)
         self.class_names = [source.class_names[label] for label in self.labels]
         self.provenance = {name: getattr(source, name) for name in ("source", "note", "warning", "files")}
         self.splits = {**self._training_splits(source), "test": self._choose(source.test_images, source.test_labels)}
+        self.test_images = torch.from_numpy(source.test_images[np.isin(source.test_labels, self.labels)])
         complete = all(len(y.unique()) == self.num_classes for _, y in self.splits.values())
         names = ", ".join(self.class_names)
         require(complete, "data.source", self.source, f"train, val and test must each hold all of the classes {names}")
@@ -49,6 +57,9 @@ class ImageData(pl.LightningDataModule):
             isinstance(self.batch_size, int) and 1 <= self.batch_size <= n, "data.batch_size", self.batch_size,
             f"a whole number from 1 to the {n} training images, for example data.batch_size=32",
         )  # fmt: skip
+        require(isinstance(self.standardize, bool), "data.standardize", self.standardize, "true or false")
+        if self.standardize:
+            standardize({name: x for name, (x, _) in self.splits.items()})
 
     def _training_splits(self, source: Source) -> dict[str, Images]:
         images, labels, n = source.train_images, source.train_labels, source.num_val
@@ -83,3 +94,14 @@ class ImageData(pl.LightningDataModule):
 
     def eval_dataloader(self, split: str) -> EvalBatches:
         return EvalBatches(*self.splits[split], EVAL_BATCH, self.rows.get(split))
+
+
+def standardize(splits: dict[str, Tensor]) -> None:
+    """Shifts and scales each feature of every split [N, features], in place, by its mean and standard deviation
+    over the training images; a feature that is constant there is only shifted."""
+    train = splits["train"]
+    mean = sum(x.double().sum(0) for x in train.split(CHUNK)) / len(train)
+    variance = sum((x - mean).square_().sum(0) for x in train.split(CHUNK)) / len(train)
+    scale = torch.where(variance > 0, variance.sqrt(), 1)
+    for x in splits.values():
+        x.sub_(mean.float()).div_(scale.float())

@@ -1,22 +1,20 @@
-"""Sources: where MNIST is found, what is refused, when the bundled digits stand in, and the download."""
+"""MNIST: where it is found, what is refused, when the bundled digits stand in, and the download."""
 
-import contextlib
 import gzip
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from splits import shared_images
 from torchvision.datasets import MNIST
 
-from dnnx.data import sources
-from dnnx.data.sources import MNIST_FILES, MissingData, load
+from dnnx.data.sources import MissingData, download, load
+from dnnx.data.sources.mnist import MNIST_FILES
 from dnnx.errors import UserError
 
 GENUINE = {
@@ -27,19 +25,6 @@ GENUINE = {
 }
 
 Make = Callable[..., Path]
-
-
-@pytest.fixture(autouse=True)
-def no_network(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every mirror refuses at once, and is told in the list."""
-    asked: list[str] = []
-
-    def refuse(request: Any, timeout: float) -> None:
-        asked.append(request.full_url)
-        raise ConnectionRefusedError(111, "Connection refused")
-
-    monkeypatch.setattr(sources, "urlopen", refuse)
-    return asked
 
 
 # --- reading
@@ -136,34 +121,9 @@ def test_an_unknown_source_is_told_with_the_known_ones(tmp_path: Path) -> None:
         load("minst", tmp_path)
 
 
-# --- the bundled digits
-
-
-def test_digits_are_the_same_every_time_and_disjoint() -> None:
-    first, second = load("digits", Path("nowhere")), load("digits", Path("nowhere"))
-    np.testing.assert_array_equal(first.train_images, second.train_images)
-    splits = _splits(first)
-    assert [len(images) for images, _ in splits] == [1257, 180, 360]
-    assert _shared_images([images for images, _ in splits]) == set()
-    for images, labels in splits:
-        assert np.array_equal(np.unique(labels), np.arange(10))
-        assert images.dtype == labels.dtype == np.uint8
-    assert (first.train_images.min(), first.train_images.max()) == (0, 255)
-
-
 def test_no_real_image_of_one_split_is_in_another(mnist_root: Path) -> None:
     source = load("mnist", mnist_root)
-    assert _shared_images([images for images, _ in _splits(source)]) == set()
-
-
-def _splits(source: sources.Source) -> list[tuple[np.ndarray, np.ndarray]]:
-    images, labels, n = source.train_images, source.train_labels, source.num_val
-    return [(images[n:], labels[n:]), (images[:n], labels[:n]), (source.test_images, source.test_labels)]
-
-
-def _shared_images(splits: list[np.ndarray]) -> set[bytes]:
-    train, val, test = ({image.tobytes() for image in images} for images in splits)
-    return train & val | train & test | val & test
+    assert shared_images(source) == set()
 
 
 # --- falling back
@@ -188,26 +148,26 @@ def test_a_network_that_swallows_everything_is_left_after_one_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many names, addresses and retries there are, one deadline covers all."""
-    assert sources.REACH_S < 15
+    assert download.REACH_S < 15
     never = threading.Event()
     waits: list[float] = []
 
-    class Answers(sources.SimpleQueue):
+    class Answers(download.SimpleQueue):
         def get(self, block: bool = True, timeout: float | None = None) -> Any:
             assert timeout is not None
             waits.append(timeout)
             now[0] += timeout
-            raise sources.Empty
+            raise download.Empty
 
     now = [0.0]
-    monkeypatch.setattr(sources, "urlopen", lambda request, timeout: never.wait())
-    monkeypatch.setattr(sources, "SimpleQueue", Answers)
-    monkeypatch.setattr(sources.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(download, "urlopen", lambda request, timeout: never.wait())
+    monkeypatch.setattr(download, "SimpleQueue", Answers)
+    monkeypatch.setattr(download.time, "monotonic", lambda: now[0])
     source = load("auto", tmp_path / "data")
     never.set()
     assert source.source == "digits"
     assert "no mirror answered" in source.warning
-    assert sum(waits) <= sources.REACH_S
+    assert sum(waits) <= download.REACH_S
 
 
 @pytest.mark.parametrize("name", ["mnist", "auto"])
@@ -234,8 +194,8 @@ class Mirror:
 
 @pytest.fixture
 def mirror(
-    tmp_path: Path, tiny_files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, no_network: list[str]
-) -> Iterator[Mirror]:
+    tmp_path: Path, tiny_files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, serve: Callable[[Path], str]
+) -> Mirror:
     folder = tmp_path / "mirror"
     folder.mkdir()
     resources = []
@@ -243,28 +203,10 @@ def mirror(
         contents = gzip.compress(tiny_files[name])
         (folder / f"{name}.gz").write_bytes(contents)
         resources.append((f"{name}.gz", hashlib.md5(contents).hexdigest()))
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-        def copyfile(self, *streams: Any) -> None:
-            with contextlib.suppress(ConnectionError):  # who asks whether it answers reads one byte
-                super().copyfile(*streams)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}/"
+    url = serve(folder)
     monkeypatch.setattr(MNIST, "mirrors", ["http://127.0.0.1:9/", url])  # nobody listens at the first
     monkeypatch.setattr(MNIST, "resources", resources)
-    monkeypatch.setattr(sources, "urlopen", urlopen)
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    yield Mirror(folder, url)
-    server.shutdown()
-    server.server_close()
-
-
-urlopen = sources.urlopen  # before any test replaces it
+    return Mirror(folder, url)
 
 
 def test_mnist_is_downloaded_checked_and_kept(
@@ -329,6 +271,6 @@ def test_a_server_that_speaks_no_http_is_an_error_of_one_line(tmp_path: Path, mo
     def babble(request: Any, timeout: float) -> None:
         raise BadStatusLine("\x16\x03\x01")
 
-    monkeypatch.setattr(sources, "urlopen", babble)
+    monkeypatch.setattr(download, "urlopen", babble)
     with pytest.raises(MissingData):
         load("mnist", tmp_path)

@@ -1,0 +1,31 @@
+"""Sources of images by name, each in a file of its own: bytes from disk or download, checked."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from dnnx.data.sources import cifar10, digits, mnist, synthetic
+from dnnx.data.sources.source import MissingData, Source
+from dnnx.errors import choose
+
+
+def auto(root: Path) -> Source:
+    """MNIST, or the bundled digits where MNIST can neither be read nor downloaded; never because it is corrupt."""
+    try:
+        return mnist.load(root)
+    except MissingData as missing:
+        stand_in = "THE BUNDLED 8x8 DIGITS STAND IN FOR MNIST, which compares with nothing."
+        return replace(digits.load(root), warning=f"{stand_in} {missing}")
+
+
+SOURCES = {
+    "auto": auto,
+    "mnist": mnist.load,
+    "digits": digits.load,
+    "cifar10": cifar10.load,
+    "synthetic": synthetic.load,
+}
+
+
+def load(name: str, root: Path, among: tuple[str, ...] = tuple(SOURCES)) -> Source:
+    """The source `name`, one of `among`; root is the folder that holds the files of all sources."""
+    return choose("data.source", name, {known: SOURCES[known] for known in among})(root)

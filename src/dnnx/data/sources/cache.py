@@ -1,0 +1,81 @@
+"""Keeps a decoded source in one file, which later processes map into memory instead of decoding again."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from dnnx.console import console
+from dnnx.data.sources.archive import list_files
+from dnnx.data.sources.source import Source
+from dnnx.errors import UserError
+from dnnx.files import write_atomic
+
+ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+FORMAT = 1  # counts up when the same files would be decoded to something else
+
+
+def cached(origin: Path, build: Callable[[Path], Source]) -> Source:
+    """`build(origin)`, a file or a folder, or what was kept of it while its names, sizes and times stay the same.
+
+    Kept as <origin>.decoded.safetensors beside it; where that folder is read-only, in $XDG_CACHE_HOME/dnnx
+    (~/.cache/dnnx). Of processes that start at once each builds the same file, and the last rename wins.
+    """
+    stamp = _stamp(origin)
+    beside = origin.with_name(f"{origin.name}.decoded.safetensors")
+    key = hashlib.sha256(str(origin.resolve()).encode()).hexdigest()[:8]
+    own = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "dnnx", f"{key}-{beside.name}")
+    for path in (beside, own):
+        if source := _read(path, stamp):
+            return source
+    place = beside if _writable(origin.parent) else own
+    console.print(f"decoding {origin}, once for all; kept in {place}", soft_wrap=True)
+    source = build(origin)
+    _write(source, place, stamp)
+    return source
+
+
+def _stamp(origin: Path) -> str:
+    """Changes when a file of `origin` comes, goes or is written."""
+    digest = hashlib.sha256(str(FORMAT).encode())
+    for name, path in list_files(origin) if origin.is_dir() else [(origin.name, str(origin))]:
+        facts = os.stat(path)
+        digest.update(f"{name} {facts.st_size} {facts.st_mtime_ns}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def _read(path: Path, stamp: str) -> Source | None:
+    try:
+        with safe_open(path, "pt") as file:
+            about = json.loads(file.metadata()["source"])
+            if about.pop("stamp") == stamp:
+                return Source(**about, **{name: file.get_tensor(name).numpy() for name in ARRAYS})
+    except (OSError, SafetensorError):
+        pass  # absent, or cut off: it is built anew
+    return None
+
+
+def _write(source: Source, path: Path, stamp: str) -> None:
+    arrays = {name: torch.from_numpy(getattr(source, name)) for name in ARRAYS}
+    about = {field.name: getattr(source, field.name) for field in dataclasses.fields(source)} | {"stamp": stamp}
+    text = json.dumps({name: value for name, value in about.items() if name not in ARRAYS})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, lambda new: new.write_bytes(save(arrays, {"source": text})))
+    except OSError as error:
+        size = sum(array.nbytes for array in arrays.values()) / 1e6
+        raise UserError(
+            f"{path}: the decoded images, {size:.0f} MB, cannot be kept there ({error.strerror}); "
+            "make room, or mark the data folder read-only and set XDG_CACHE_HOME to a folder with room"
+        ) from None
+
+
+def _writable(folder: Path) -> bool:
+    """Whether files may be put into `folder`; what is marked read-only stays as it is even for root."""
+    return bool(folder.stat().st_mode & 0o222) and os.access(folder, os.W_OK)
