@@ -70,7 +70,7 @@ def test_a_seed_among_others_has_the_passes_that_it_has_alone(net: dict[str, Any
 def test_seeds_images_and_passes_have_masks_of_their_own() -> None:
     module = make((3, 7), norm=None, dropout=0.5, dropout_layers=1)
     seen: list[Tensor] = []
-    module.replicas.net.hidden_layers[2].register_forward_hook(lambda *given: seen.append(given[2] == 0))
+    module.replicas.net.hidden_layers[2].register_forward_hook(lambda *given: seen.append(given[2] == 0))  # type: ignore[index, union-attr]
     predict(module, [(torch.ones(N, FEATURES), images()[1])], N, 20)
     masks = torch.cat([mask.view(2, -1, N, 10) for mask in seen if mask.shape[1] >= N], dim=1)
     flat = masks.flatten(0, 2)
@@ -114,7 +114,7 @@ def measured(module: Classifier, survived: list[bool]) -> tuple[dict[str, list],
 def test_scores_are_of_each_way_to_predict_and_a_diverged_seed_has_none() -> None:
     module = make((3, 7, 11))
     with torch.no_grad():
-        module.replicas.net.output.weight[1] = torch.nan
+        module.replicas.net.output.weight[1] = torch.nan  # type: ignore[operator, union-attr]
     results, curves = measured(module, [True, False, True])
     names = {"accuracy", "nll", "brier", "ece", "entropy"}
     of = {

@@ -96,7 +96,7 @@ def test_a_run_checks_its_own_training_images_before_it_trains(tmp_path: Path) -
 @pytest.mark.parametrize("net", ["dense20", "dense20_bn", "selu20", "selu20_alpha"])
 def test_the_nets_of_twenty_layers_are_what_they_are_called(net: str) -> None:
     made = DenseNet(8, out_features=3, **compose(f"net={net}").net)
-    assert [block.linear.out_features for block in made.hidden_layers] == [100] * 20
+    assert [block.linear.out_features for block in made.hidden_layers] == [100] * 20  # type: ignore[union-attr]
     kinds = {type(part).__name__ for part in made.modules()}
     expected = {
         "dense20": {"ELU"},
@@ -105,5 +105,5 @@ def test_the_nets_of_twenty_layers_are_what_they_are_called(net: str) -> None:
         "selu20_alpha": {"SELU", "AlphaDropout"},
     }
     assert kinds - {"DenseNet", "DenseBlock", "ModuleList", "Linear", "Identity"} == expected[net]
-    std = made.hidden_layers[1].linear.weight.std().item()
+    std = made.hidden_layers[1].linear.weight.std().item()  # type: ignore[operator, union-attr]
     assert std == pytest.approx((1 if "selu" in net else 2**0.5) / 10, rel=0.05)

@@ -322,12 +322,12 @@ def test_activations_through_depth_are_at_initialization_and_at_each_seeds_best_
     best = runs[1].values("epoch/best").drop(3)
     for axes, statistic, start in zip(figure.axes, ("mean", "mean", "std", "std"), (True, False) * 2, strict=True):
         ideal, *arms = axes.get_lines()
-        assert set(ideal.get_ydata()) == {statistic == "std"}
+        assert set(ideal.get_ydata()) == {statistic == "std"}  # type: ignore[arg-type]
         seeds = np.arange(5) if start else best.index.to_numpy()
         epochs = 0 if start else best.to_numpy()
         expected = (seeds / 10 + epochs / 100).mean() + (statistic == "std") + np.arange(3)
-        assert list(arms[1].get_ydata()) == pytest.approx(list(expected))
-        assert list(arms[1].get_xdata()) == [1, 2, 3]
+        assert list(arms[1].get_ydata()) == pytest.approx(list(expected))  # type: ignore[arg-type]
+        assert list(arms[1].get_xdata()) == [1, 2, 3]  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -342,7 +342,7 @@ def test_reliability_shows_accuracy_against_confidence_and_the_share_of_images()
     curve = {"images": [0, 4, 16], "confidence": [0, 2, 15], "correct": [0, 1, 12]}
     top, bottom = figures.reliability({"test": curve, "mc": curve}).axes
     _, line, other = top.get_lines()
-    assert list(line.get_xdata()) == pytest.approx([0.5, 15 / 16])
-    assert list(line.get_ydata()) == pytest.approx([0.25, 0.75])
+    assert list(line.get_xdata()) == pytest.approx([0.5, 15 / 16])  # type: ignore[arg-type]
+    assert list(line.get_ydata()) == pytest.approx([0.25, 0.75])  # type: ignore[arg-type]
     assert [line.get_label(), other.get_label()] == ["deterministic", "MC dropout"]
-    assert list(bottom.patches[0].get_data().values) == pytest.approx([0, 0.2, 0.8])
+    assert list(bottom.patches[0].get_data().values) == pytest.approx([0, 0.2, 0.8])  # type: ignore[attr-defined]

@@ -174,7 +174,7 @@ def test_a_mean_is_shown_with_interval_and_n():
 
 def test_two_metrics_of_one_arm_are_compared_seed_by_seed():
     scores = {"mc__accuracy": [0.50, 0.53, 0.55], "test__accuracy": [0.49, 0.51, 0.52], "ensemble__accuracy": [0.6]}
-    run = made("b", {1: [], 2: [], 3: []}, **scores)
+    run = made("b", {1: [], 2: [], 3: []}, **scores)  # type: ignore[arg-type]
     asked = {"ask": "Better?", "metric": "mc/accuracy", "than_metric": "test/accuracy", "arm": "b", "than": "b"}
     (verdict,) = answer([run], asked | {"expect": "higher"})
     # differences 1, 2, 3 points: mean 2, sd 1, t(2) = 4.303, half width 2.484
