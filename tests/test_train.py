@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from dnnx.config import resumed_config, save_config
 from dnnx.errors import UserError
 from dnnx.train import train
 
@@ -56,7 +57,7 @@ def test_a_run_leaves_what_is_documented(run: Run) -> None:
 def test_metrics_csv_has_every_epoch_of_every_active_seed_once(run: Run) -> None:
     results, folder = run()
     found = [(int(row["epoch"]), f"{row['split']}/{row['metric']}", int(row["seed"])) for row in rows(folder)]
-    names = ["train/loss", "train/accuracy", "val/loss", "val/accuracy", "time/elapsed_s"]
+    names = ["train/loss", "train/accuracy", "val/loss", "val/accuracy", "optimizer/lr", "time/elapsed_s"]
     lasts = zip(results["seeds"], results["epoch/last"], strict=True)
     expected = [(epoch, name, seed) for seed, last in lasts for epoch in range(1, last + 1) for name in names]
     assert sorted(found) == sorted(expected)
@@ -142,6 +143,72 @@ def test_a_run_killed_in_mid_epoch_and_resumed_ends_as_if_left_alone(tmp_path: P
     values = [[row for row in rows(folder) if row["split"] != "time"] for folder in (latest, other)]
     assert values[0] == values[1]
     assert len({path.resolve() for path in latest.parent.iterdir()}) == 1, "the resume made a folder of its own"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["scheduler=one_cycle", "optimizer=nadam"],
+        ["scheduler=performance", "scheduler.patience=0", "scheduler.threshold=0.5"],
+    ],
+)
+def test_a_resumed_run_goes_on_with_the_same_rates(run: Run, tmp_path: Path, overrides: list[str]) -> None:
+    overrides = [*overrides, "trainer.max_epochs=4"]
+    results, whole = run(*overrides, "callbacks.checkpoint.every_n_epochs=2")
+    cut = tmp_path / "cut"
+    (cut / "checkpoints").mkdir(parents=True)
+    (whole / "checkpoints" / "epoch_2.ckpt").rename(cut / "checkpoints" / "last.ckpt")
+    (cut / "metrics.csv").write_text((whole / "metrics.csv").read_text())
+    assert measured(train(compose(*SMOKE, *overrides), cut)) == measured(results)
+    assert rates(cut) == rates(whole)
+    assert len(set(rates(whole).values())) > 2
+
+
+def rates(folder: Path) -> dict[tuple[str, str, str], float]:
+    """By metric, seed and epoch."""
+    return {
+        (row["metric"], row["seed"], row["epoch"]): float(row["value"])
+        for row in rows(folder)
+        if row["split"] == "optimizer"
+    }
+
+
+def test_one_cycle_is_a_fraction_of_all_steps_of_all_epochs(run: Run) -> None:
+    _, folder = run("scheduler=one_cycle", "trainer.max_epochs=4", "optimizer.lr=1e-2")
+    steps = 4 * (633 // 32)
+    plain = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=1e-2)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(plain, max_lr=1e-2, total_steps=steps)
+    for step in range(steps):
+        if step % (633 // 32) == 0:
+            epoch = str(1 + step // (633 // 32))
+            assert rates(folder)["lr", "1", epoch] == pytest.approx(plain.param_groups[0]["lr"], rel=1e-12)
+            assert rates(folder)["momentum", "1", epoch] == pytest.approx(plain.param_groups[0]["betas"][0])
+        plain.step()
+        cycle.step()
+
+
+def test_a_seed_lowers_its_own_rate_and_no_other(run: Run) -> None:
+    performance = ["scheduler=performance", "scheduler.patience=0", "scheduler.threshold=0.4", "trainer.max_epochs=5"]
+    several, folder = run(*performance, "seeds=[3,7,5]")
+    alone, single = run(*performance, "seeds=[7]")
+    own = {key: rate for key, rate in rates(folder).items() if key[1] == "7"}
+    assert own == rates(single)
+    assert len({rate for (_, _, epoch), rate in rates(folder).items() if epoch == "5"}) > 1, "all seeds at one rate"
+    assert alone["val/loss"] == pytest.approx(several["val/loss"][1:2], rel=5e-3)
+
+
+def test_patience_may_not_cut_a_cycle_short(tmp_path: Path) -> None:
+    cfg = compose(*SMOKE, "scheduler=one_cycle", "callbacks.early_stopping.patience=2")
+    with pytest.raises(UserError, match=r"patience=2: .*3 epochs short; type callbacks.early_stopping.patience=3"):
+        train(cfg, tmp_path / "run")
+
+
+@pytest.mark.parametrize(("scheduler", "key"), [("one_cycle", "epochs"), ("cosine", "T_max")])
+def test_a_schedule_that_spans_all_epochs_is_not_resumed_for_more(tmp_path: Path, scheduler: str, key: str) -> None:
+    save_config(compose(*SMOKE, f"scheduler={scheduler}"), tmp_path / "config.yaml")
+    longer = [*SMOKE, f"scheduler={scheduler}", "trainer.max_epochs=5"]
+    with pytest.raises(UserError, match=rf"scheduler.{key} \(3 there, 5 here\)"):
+        resumed_config(compose(*longer), tmp_path, longer)
 
 
 def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
@@ -238,6 +305,8 @@ def test_a_run_in_which_all_seeds_diverge_fails_and_says_when(run: Run, tmp_path
             "optimizer._target_=os.system: the path of a class or function",
         ),
         ("optimizer._target_=torch.optim.Adamm", "optimizer._target_=torch.optim.Adamm"),
+        ("scheduler._target_=torch.optim.lr_scheduler.ReduceLROnPlateau", "type scheduler=performance"),
+        ("+scheduler.gama=1", "scheduler.gama: there is no such key; did you mean scheduler.gamma"),
         ("trainer.max_epochs=0", "trainer.max_epochs=0"),
         ("trainer.max_epochs=abc", "trainer.max_epochs=abc"),
         ("+trainer.gradient_clip_val=0.1", "trainer.gradient_clip_val=0.1: not here"),

@@ -1,11 +1,13 @@
 """Builds what a config names: allowed targets only, every argument checked against what is there."""
 
+import inspect
 import logging
 import math
 import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import hydra
@@ -13,6 +15,7 @@ import torch
 from hydra.errors import InstantiationException
 from lightning.pytorch import Trainer
 from omegaconf import DictConfig, OmegaConf
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from dnnx.errors import UserError, check_arguments, require
 
@@ -41,6 +44,17 @@ def build(key: str, config: DictConfig, **arguments: Any) -> Any:
     check_arguments(key, function, (str(name) for name in config if not str(name).startswith("_")))
     with naming(key):
         return hydra.utils.instantiate(config, **arguments, _recursive_=False, _convert_="all")
+
+
+def build_scheduler(config: DictConfig, **known: Any) -> partial[Any]:
+    """The factory of a schedule, told of `known` whatever it asks for: steps_per_epoch, num_replicas."""
+    factory = build("scheduler", config)
+    require(
+        factory.func is not ReduceLROnPlateau, "scheduler._target_", config._target_,
+        "one rate for all seeds would tie them together; type scheduler=performance",
+    )  # fmt: skip
+    asked = inspect.signature(factory.func).parameters
+    return partial(factory, **{name: value for name, value in known.items() if name in asked})
 
 
 @contextmanager

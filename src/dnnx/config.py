@@ -39,6 +39,12 @@ def check(cfg: DictConfig) -> None:
     require(precision != "16-mixed", "trainer.precision", precision, "16-bit floats are bf16-mixed: no loss is scaled")
     for name in ("early_stopping", "record", "checkpoint"):
         require(name in cfg.callbacks, f"callbacks.{name}", None, "every run needs it; patience=1000 never stops")
+    cycle, patience = cfg.scheduler.get("epochs"), cfg.callbacks.early_stopping.get("patience")
+    require(
+        not (type(cycle) is int and type(patience) is int and patience < cycle),
+        "callbacks.early_stopping.patience", patience,
+        f"it could cut the schedule's {cycle} epochs short; type callbacks.early_stopping.patience={cycle}",
+    )  # fmt: skip
 
 
 def _check_keys(cfg: DictConfig) -> None:
@@ -83,7 +89,7 @@ def load_config(folder: Path, key: str) -> DictConfig:
 
 def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> DictConfig:
     """The folder's own config when nothing but `resume` was given, else `cfg`, which must ask for the same run."""
-    saved, cfg = load_config(folder, "resume"), settle_backbone(cfg, folder)
+    saved, cfg = load_config(folder, "resume"), settle_rate(settle_backbone(cfg, folder), folder)
     if all(override.startswith("resume=") for override in overrides):
         return saved
     old, new = (flatten(OmegaConf.to_container(config, resolve=True)) for config in (saved, cfg))
@@ -116,6 +122,19 @@ def settle_backbone(cfg: DictConfig, folder: Path) -> DictConfig:
     cfg, net = cfg.copy(), load_config(path, "backbone").net
     cfg.backbone = str(path.resolve())
     cfg.net = {**net, **{name: value for name, value in cfg.net.items() if value is not None}}
+    return cfg
+
+
+def searched(folder: Path) -> bool:
+    """Whether a learning-rate search of the run in `folder` has ended."""
+    return (folder / "lr_search.csv").exists() and (folder / "config.yaml").exists()
+
+
+def settle_rate(cfg: DictConfig, folder: Path) -> DictConfig:
+    """The config with the learning rate that a search found before this run was interrupted."""
+    if "lr_search" in cfg and searched(folder):
+        cfg = cfg.copy()
+        cfg.optimizer.lr = load_config(folder, "resume").optimizer.lr
     return cfg
 
 

@@ -24,15 +24,17 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
     """
     config.check(cfg)
     seeds = config.parse_seeds(cfg.seeds)
-    cfg = config.settle_backbone(cfg, folder)
+    cfg = config.settle_rate(config.settle_backbone(cfg, folder), folder)
     if config.finished(cfg, folder):
         return show(folder)
 
-    from dnnx import mc_dropout, provenance, results  # torch from here on
+    from dnnx import lr_search, mc_dropout, provenance, results  # torch from here on
     from dnnx.callbacks.early_stopping import EarlyStopping
     from dnnx.callbacks.record import Record, log_hparams
     from dnnx.tensors import save_tensors
 
+    if "lr_search" in cfg and not config.searched(folder):
+        cfg = lr_search.search(cfg, seeds, folder)
     data, module, trainer = assemble(cfg, seeds, folder)
     folder.mkdir(parents=True, exist_ok=True)
     if study and not (study.parent / "study.json").exists():  # an arm that is resumed alone is no newest study
@@ -63,12 +65,17 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path) -> tuple[Any, Any,
     """The data module, the LightningModule and the trainer, with everything that a user can get wrong tried."""
     import torch
 
-    from dnnx.build import build, build_data, build_module, naming
+    from dnnx.build import build, build_data, build_module, build_scheduler, naming
     from dnnx.mc_dropout import require_dropout
     from dnnx.nets.self_normalizing import check_input
 
     data = build_data(cfg, seeds)
-    optimizer, scheduler = build("optimizer", cfg.optimizer), build("scheduler", cfg.scheduler)
+    callbacks = [build(f"callbacks.{name}", callback) for name, callback in cfg.callbacks.items()]
+    trainer = build("trainer", cfg.trainer, callbacks=callbacks, default_root_dir=str(folder))
+    data.trainer = trainer  # it knows the epoch, and without it there are no batches to count
+    steps = len(data.train_dataloader().batches)
+    optimizer = build("optimizer", cfg.optimizer)
+    scheduler = build_scheduler(cfg.scheduler, steps_per_epoch=steps, num_replicas=len(seeds))
     with naming("optimizer"):
         trial = optimizer([torch.nn.Parameter(torch.zeros(1))])
     with naming("scheduler"):
@@ -76,8 +83,6 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path) -> tuple[Any, Any,
     module = build_module(cfg, data, seeds, optimizer=optimizer, scheduler=scheduler)
     if cfg.backbone is not None:
         module.load_backbone()
-    callbacks = [build(f"callbacks.{name}", callback) for name, callback in cfg.callbacks.items()]
-    trainer = build("trainer", cfg.trainer, callbacks=callbacks, default_root_dir=str(folder))
     require(
         cfg.data.batch_size > 1 or cfg.net.norm != "batch", "data.batch_size", cfg.data.batch_size,
         "batch normalization needs at least 2 images; type data.batch_size=32",

@@ -134,7 +134,7 @@ def test_the_optimizer_gets_what_can_be_trained_and_the_scheduler_the_optimizer(
     module.replicas.net.get_submodule("output").requires_grad_(False)
     [optimizer], [scheduler] = module.configure_optimizers()
     assert len(optimizer.param_groups[0]["params"]) == len(list(module.parameters())) - 2
-    assert scheduler.optimizer is optimizer
+    assert scheduler["scheduler"].optimizer is optimizer
 
 
 def test_a_misspelt_argument_of_the_net_is_named() -> None:

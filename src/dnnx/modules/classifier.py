@@ -1,6 +1,7 @@
 """Classifier: R softmax networks trained as one, with loss and metrics per replica."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import lightning.pytorch as pl
@@ -11,6 +12,7 @@ from torch import Tensor
 from dnnx.errors import check_arguments
 from dnnx.nets.dense import DenseNet
 from dnnx.replicas import Replicas
+from dnnx.schedules import Performance, rates
 
 
 class Classifier(pl.LightningModule):
@@ -21,7 +23,10 @@ class Classifier(pl.LightningModule):
     (x [B, features], y [B]).
 
     `net` holds the arguments of DenseNet but its in- and out-features. After every validation `epoch_metrics`
-    maps `train/loss`, `train/accuracy`, `val/loss`, `val/accuracy` to tensors [R].
+    maps `train/loss`, `train/accuracy`, `val/loss`, `val/accuracy` to tensors [R], and `optimizer/lr` to the rates of
+    the epoch's first step.
+
+    A schedule that was given `steps_per_epoch` is stepped after every batch, any other at the end of an epoch.
     """
 
     automatic_optimization = False
@@ -35,7 +40,7 @@ class Classifier(pl.LightningModule):
         net: Mapping[str, Any],
         seeds: Sequence[int],
         optimizer: Callable[..., torch.optim.Optimizer] | None = None,
-        scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
+        scheduler: partial[Any] | None = None,
     ):
         super().__init__()
         check_arguments("net", DenseNet, net)
@@ -44,18 +49,30 @@ class Classifier(pl.LightningModule):
         self.replicas = Replicas(lambda: DenseNet(in_features, out_features=num_classes, **net), seeds)
         self.start = 0  # the hidden layer that batches enter, above 0 when they are cached features
         self.epoch_metrics: dict[str, Tensor] = {}
+        self.rates: dict[str, Tensor] = {}
         self.facts: dict[str, float] = {}  # what else a run measured, for its results
         for split in ("train", "val"):  # sums over an epoch: loss, correct, count
             self.register_buffer(f"{split}_sums", torch.zeros(3, len(seeds)), persistent=False)
 
     def configure_optimizers(self) -> Any:
+        optimizer = self.make_optimizer()
+        if self.scheduler is None:
+            return optimizer
+        interval = "step" if "steps_per_epoch" in self.scheduler.keywords else "epoch"
+        return [optimizer], [{"scheduler": self.scheduler(optimizer), "interval": interval}]
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
         assert self.optimizer is not None, "an optimizer factory is needed to train"
-        optimizer = self.optimizer([p for p in self.parameters() if p.requires_grad])
-        return [optimizer], [self.scheduler(optimizer)] if self.scheduler else []
+        return self.optimizer([p for p in self.parameters() if p.requires_grad])
 
     def forward(self, x: Tensor, **kwargs: Any) -> Any:
         """Logits [R, B, C] for inputs of each replica [R, B, features], or of all [B, features]."""
         return self.replicas(x, shared=x.dim() == 2, start=self.start, **kwargs)
+
+    def on_train_epoch_start(self) -> None:
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        self.rates = rates(optimizer, self.replicas.num_replicas)
 
     def training_step(self, chunk: Iterable[tuple[Tensor, Tensor]], chunk_idx: int) -> None:
         """One step of the optimizer for every batch; the last one's gradients stay."""
@@ -63,21 +80,28 @@ class Classifier(pl.LightningModule):
         assert isinstance(optimizer, torch.optim.Optimizer)
         schedulers = [config.scheduler for config in trainer.lr_scheduler_configs if config.interval == "step"]
         seen = []
-        for x, y in chunk:
-            logits = self(x)
-            loss = cross_entropy(logits, y)
-            optimizer.zero_grad()
-            loss.mean(-1).sum().backward()  # a sum over replicas, so that no gradient depends on their number
-            optimizer.step()
+        for batch in chunk:
+            seen.append(self.learn(batch, optimizer))
             for scheduler in schedulers:
-                scheduler.step()
-            seen.append((logits.detach(), y, loss.detach()))
+                scheduler.step()  # type: ignore[call-arg]
         add_batch(self.train_sums, *(torch.cat(values, dim=1) for values in zip(*seen, strict=True)))
         trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.total.completed += len(seen)
 
+    def learn(self, batch: tuple[Tensor, Tensor], optimizer: torch.optim.Optimizer) -> tuple[Tensor, Tensor, Tensor]:
+        """One step of the optimizer; returns logits [R, B, C], labels and losses [R, B] from before it."""
+        x, y = batch
+        logits = self(x)
+        loss = cross_entropy(logits, y)
+        optimizer.zero_grad()
+        loss.mean(-1).sum().backward()  # a sum over replicas, so that no gradient depends on their number
+        optimizer.step()
+        return logits.detach(), y, loss.detach()
+
     def on_train_epoch_end(self) -> None:
         for config in self.trainer.lr_scheduler_configs:
-            if config.interval == "epoch":
+            if isinstance(config.scheduler, Performance):
+                config.scheduler.step(self.epoch_metrics["val/loss"])
+            elif config.interval == "epoch":
                 config.scheduler.step()  # type: ignore[call-arg]
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -92,6 +116,7 @@ class Classifier(pl.LightningModule):
             loss, correct, count = sums.clone()
             self.epoch_metrics |= {f"{split}/loss": loss / count, f"{split}/accuracy": correct / count}
             sums.zero_()
+        self.epoch_metrics |= {f"optimizer/{name}": values for name, values in self.rates.items()}
         self.log_dict({name: values.mean() for name, values in self.epoch_metrics.items()})
 
     @torch.no_grad()

@@ -27,6 +27,7 @@ COLORS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#99
 DASHES = ["", (5, 1.5), (1, 1.2), (6, 1.5, 1, 1.5), (3, 1), (8, 2), (4, 1, 1, 1, 1, 1), (2, 2)]
 PANELS = [("train", "loss"), ("val", "loss"), ("train", "accuracy"), ("val", "accuracy")]
 LAYER_STATISTICS = ("activation_mean", "activation_std", "dead_units", "gradient_norm")
+SEARCHES = {"range": "training loss, range test", "grid": "validation loss"}  # stages of lr_search.csv
 HARDEST = 10  # images per arm
 MOST_ARMS = 1 + len(COLORS)  # in a figure of which the arms must be told apart
 STYLE = {
@@ -163,6 +164,33 @@ def reliability(curves: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
     top.set(ylabel="accuracy", ylim=(-0.03, 1.03))
     bottom.set(xlabel="confidence: the largest probability", ylabel="share of images", xlim=(0, 1), yscale="log")
     figure.legend(loc="outside upper center", ncols=3, handlelength=3.5)
+    return figure
+
+
+def lr_search(runs: Sequence[Run]) -> Figure:
+    """A row per arm: training loss while the rate grew, validation loss at each rate that was tried; | is the choice.
+
+    Thin lines and dots are seeds, thick ones their mean.
+    """
+    figure = Figure(figsize=(9, 0.6 + 2.6 * len(runs)))
+    for row, run in zip(figure.subplots(len(runs), 2, squeeze=False), runs, strict=True):
+        assert run.lr_search is not None
+        for axes, (stage, title) in zip(row, SEARCHES.items(), strict=True):
+            curve = run.lr_search[run.lr_search["stage"] == stage].pivot(index="lr", columns="seed", values="loss")
+            if curve.empty:
+                axes.set_axis_off()
+                continue
+            curve = curve.replace([np.inf, -np.inf], np.nan)
+            mean = curve.mean(axis=1, skipna=False)
+            axes.plot(curve.index, curve, ".-" if stage == "grid" else "-", color=COLORS[1], alpha=0.35, lw=0.7)
+            axes.plot(mean.index, mean, "o-" if stage == "grid" else "-", color=INK, lw=1.6, ms=5)
+            axes.axvline(float(run.setting("optimizer.lr")), color=COLORS[0], ls="--", lw=1.4)
+            axes.set(title=f"{run.name}: {title}", xlabel="learning rate", xscale="log")
+            if stage == "range":
+                axes.set_ylim(0, 1.5 * float(mean.iloc[0]))  # all above is divergence
+            else:
+                axes.set_xticks(mean.index, [f"{rate:g}" for rate in mean.index])
+                axes.xaxis.set_minor_formatter(NullFormatter())
     return figure
 
 

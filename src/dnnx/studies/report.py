@@ -168,6 +168,7 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
     )
     layered = [run for run in curved if run.hidden_layers]
     started = [run for run in layered if (run.metrics["epoch"] == 0).any()]
+    searched = [run for run in runs if run.lr_search is not None]
     swept = {axis: lines for axis in study.axes if (lines := study.along(axis))}
     band = "Mean over the seeds with a band of its 95 % t interval, drawn while at least half of the seeds are running."
     sizes = ", ".join(f"{run.name} {len(run.seeds)}" for run in runs)
@@ -180,6 +181,8 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
         "depth": "Activations through depth, mean over the seeds with a band of its 95 % t interval: of the initial "
         "weights in training mode, and at each seed's best epoch in evaluation mode. A network that normalizes itself "
         "keeps to the thin lines, mean 0 and standard deviation 1.",
+        "lr_search": "Learning-rate search: training loss while the rate grew with each step, least validation loss at "
+        "each rate; thin lines are seeds, thick ones their mean, the dashed line the rate that was chosen.",
         "confusion": "Test images by true and predicted class, summed over seeds; errors shaded by share of their row.",
         "hardest": "Hardest test images: true → predicted class, and the ensemble's probability of the true one.",
     }
@@ -195,6 +198,7 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
         "curves_seconds": (curved, lambda: figures.learning_curves(curved, seconds=True)),
         "layers": (layered, lambda: figures.layers(layered)),
         "depth": (started, lambda: figures.depth(started)),
+        "lr_search": (searched, lambda: figures.lr_search(searched)),
         "confusion": (counted, lambda: figures.confusion(counted)),
         "hardest": (pictured, lambda: figures.hardest(pictured)),
     }

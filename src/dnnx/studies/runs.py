@@ -32,6 +32,7 @@ class Run:
     environment: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     predictions: dict[str, np.ndarray] = field(default_factory=dict)
+    lr_search: pd.DataFrame | None = None  # there only where the learning rate was searched
     missing: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
@@ -122,9 +123,12 @@ def read_run(folder: Path, name: str) -> Run:
         "results.json": ("results", _results),
         "predictions.safetensors": ("predictions", load_file),
         "metrics.csv": ("metrics", _metrics),
+        "lr_search.csv": ("lr_search", pd.read_csv),
     }
     for file, (attribute, parse) in parsers.items():
         if not (folder / file).is_file():
+            if file == "lr_search.csv":
+                continue
             unfinished = " (the run has not finished)" if file == "results.json" else ""
             run.missing.append(f"{name}: {file} is missing{unfinished}")
             continue

@@ -1,0 +1,136 @@
+"""The search for a learning rate: it finds what is known, touches nothing of the run, and is made once."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from commands import SMOKE, compose, measured
+from omegaconf import OmegaConf
+from safetensors.torch import load_file
+
+from dnnx import lr_search
+from dnnx.data.images import ImageData
+from dnnx.errors import UserError
+from dnnx.lr_search import Settings, choose, grid, range_test, suggest
+from dnnx.train import train
+
+RANGE = [*SMOKE, "lr_search=range", "lr_search.steps=60", "lr_search.min=1e-5", "net.dropout=0.2"]
+
+
+@pytest.mark.parametrize("curvature", [0.2, 1.0, 30.0])
+def test_the_suggestion_is_a_tenth_of_where_a_quadratic_diverges(curvature: float) -> None:
+    rates = torch.logspace(-6, 1, 300, dtype=torch.float64).tolist()
+    w, losses = torch.tensor([1.0, -3.0], dtype=torch.float64), []
+    for rate in rates:
+        losses.append(curvature * w**2 / 2)
+        w = w - rate * curvature * w
+    diverges = 2 / curvature  # gradient descent grows above it
+    assert diverges / 10 / 1.6 < suggest(rates, torch.stack(losses)) < 1.6 * diverges / 10
+
+
+def test_a_seed_that_diverges_lowers_the_suggestion_and_one_that_never_starts_is_an_error() -> None:
+    rates = torch.logspace(-4, 0, 100).tolist()
+    falling = torch.linspace(2, 1, 100)
+    broken = torch.where(torch.arange(100) < 50, falling, torch.nan)
+    together = suggest(rates, torch.stack([falling, broken], 1))
+    assert suggest(rates, broken[:, None]) < together < suggest(rates, falling[:, None])
+    with pytest.raises(UserError, match=r"lr_search.min=.*not finite even there"):
+        suggest(rates, torch.full((100, 1), torch.nan))
+
+
+def test_the_choice_is_by_the_mean_over_the_seeds_and_says_when_it_is_at_the_edge() -> None:
+    losses = torch.tensor([[0.5, 0.5], [0.1, 0.6], [0.0, torch.inf]])
+    assert choose([1.0, 2.0, 3.0], losses)[0] == 2.0
+    assert "none higher was tried" in choose([1.0, 2.0], losses[:2])[1]
+    assert "none lower was tried" in choose([1.0, 2.0], losses[:2].flip(0))[1]
+    assert "tried" not in choose([1.0, 2.0, 3.0], losses)[1]
+    with pytest.raises(UserError, match="at each of the rates .* a seed diverged"):
+        choose([3.0], losses[2:])
+
+
+def test_a_searched_run_is_the_run_that_had_its_rate_typed(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    searched = train(compose(*RANGE), tmp_path / "searched")
+    rate = OmegaConf.load(tmp_path / "searched" / "config.yaml").optimizer.lr
+    assert f"optimizer.lr={rate:g}: 1/10 of the rate" in capsys.readouterr().out
+    assert rate != compose(*RANGE).optimizer.lr
+    typed = train(compose(*SMOKE, "net.dropout=0.2", f"optimizer.lr={rate}"), tmp_path / "typed")
+    assert measured(searched) == measured(typed)
+    weights = [load_file(tmp_path / name / "model.safetensors") for name in ("searched", "typed")]
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+    assert {path.name for path in (tmp_path / "searched").glob("lr_search.*")} == {
+        "lr_search.csv", "lr_search.png", "lr_search.svg",
+    }  # fmt: skip
+
+
+def test_a_run_that_was_interrupted_after_its_search_does_not_search_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = train(compose(*RANGE), tmp_path)
+    (tmp_path / "results.json").unlink()
+    monkeypatch.setattr(lr_search, "search", None)
+    assert measured(train(compose(*RANGE), tmp_path)) == measured(results)
+
+
+def test_a_range_test_of_a_seed_among_others_is_that_of_the_seed_alone(tmp_path: Path) -> None:
+    cfg, wanted = compose(*SMOKE, "optimizer=nadam"), Settings(min=1e-5, max=0.1, steps=50)
+    rates, together = range_test(cfg, [3, 7], tmp_path, wanted)
+    _, alone = range_test(cfg, [7], tmp_path, wanted)
+    assert rates[0] == pytest.approx(1e-5)
+    assert rates[-1] == pytest.approx(0.1)
+    torch.testing.assert_close(together[:30, 1], alone[:30, 0], rtol=1e-3, atol=1e-4)
+    assert len({round(b / a, 9) for a, b in zip(rates, rates[1:], strict=False)}) == 1
+
+
+def no_test_set(self: ImageData, split: str) -> Any:
+    raise AssertionError(f"the {split} set was touched")
+
+
+@pytest.mark.parametrize("schedule", ["exponential", "one_cycle"])
+def test_each_rate_of_a_grid_ends_where_it_would_alone(tmp_path: Path, schedule: str) -> None:
+    typed = [*SMOKE, f"scheduler={schedule}", "optimizer=adam"]
+    rates, losses = grid(compose(*typed), [3, 7], tmp_path, [1e-5, 1e-3, 0.2], 2)
+    alone = train(compose(*typed, "optimizer.lr=1e-3", "seeds=[3,7]", "trainer.max_epochs=2"), tmp_path / "alone")[
+        "val/loss"
+    ]
+    assert losses[1].tolist() == pytest.approx(alone, rel=5e-3)
+    assert choose(rates, losses)[0] == 1e-3
+
+
+def test_a_grid_sets_the_rate_without_a_look_at_the_test_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = ImageData.eval_dataloader
+    monkeypatch.setattr(
+        ImageData,
+        "eval_dataloader",
+        lambda self, split: no_test_set(self, split) if split == "test" else plain(self, split),
+    )
+    cfg = compose(*SMOKE, "lr_search=grid", "lr_search.steps=40", "lr_search.factors=[0.01,1]", "lr_search.epochs=1")
+    found = lr_search.search(cfg, [0, 1], tmp_path).optimizer.lr
+    with (tmp_path / "lr_search.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    curve: dict[float, list[float]] = {}
+    for row in rows:
+        if row["stage"] == "grid":
+            curve.setdefault(float(row["lr"]), []).append(float(row["loss"]))
+    assert found == min(curve, key=lambda rate: sum(curve[rate]))
+    assert sum(row["stage"] == "range" for row in rows) == 2 * 40
+    assert OmegaConf.load(tmp_path / "config.yaml").optimizer.lr == found
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("lr_search.min=0", "lr_search.min=0: a rate above 0"),
+        ("lr_search.max=1e-9", "lr_search.min=1e-06: a rate above 0 and below lr_search.max=1e-09"),
+        ("lr_search.steps=3", "lr_search.steps=3: a number of at least 20"),
+        ("lr_search.epochs=0", "lr_search.epochs=0"),
+        ("lr_search.rates=0.1", "lr_search.rates=0.1: a list of numbers above 0"),
+        ("lr_search.factors=[0,1]", r"lr_search.factors=\[0, 1\]"),
+        ("+lr_search.step=30", "lr_search.step: there is no such key; did you mean lr_search.steps"),
+    ],
+)
+def test_a_bad_value_is_one_line_and_leaves_nothing(override: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=says):
+        train(compose(*SMOKE, "lr_search=grid", override), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
