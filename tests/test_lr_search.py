@@ -1,6 +1,7 @@
 """The search for a learning rate: it finds what is known, touches nothing of the run, and is made once."""
 
 import csv
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def test_the_choice_is_by_the_mean_over_the_seeds_and_says_when_it_is_at_the_edg
     assert "none higher was tried" in choose([1.0, 2.0], losses[:2])[1]
     assert "none lower was tried" in choose([1.0, 2.0], losses[:2].flip(0))[1]
     assert "tried" not in choose([1.0, 2.0, 3.0], losses)[1]
-    with pytest.raises(UserError, match="at each of the rates .* a seed diverged"):
+    with pytest.raises(UserError, match=r"at each of the rates .* a seed diverged"):
         choose([3.0], losses[2:])
 
 
@@ -80,7 +81,7 @@ def test_a_range_test_of_a_seed_among_others_is_that_of_the_seed_alone(tmp_path:
     assert rates[0] == pytest.approx(1e-5)
     assert rates[-1] == pytest.approx(0.1)
     torch.testing.assert_close(together[:30, 1], alone[:30, 0], rtol=1e-3, atol=1e-4)
-    assert len({round(b / a, 9) for a, b in zip(rates, rates[1:], strict=False)}) == 1
+    assert len({round(b / a, 9) for a, b in pairwise(rates)}) == 1
 
 
 def no_test_set(self: ImageData, split: str) -> Any:

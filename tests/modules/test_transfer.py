@@ -140,6 +140,18 @@ def test_each_replica_starts_from_the_backbones_own(make: Callable[..., Transfer
     assert not any(torch.equal(first[i], first[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
 
 
+def test_a_seed_that_is_there_twice_starts_from_its_own_replica_twice(
+    make: Callable[..., Transfer], backbone: Path
+) -> None:
+    state, seeds = weights(backbone), [1, 0, 1]
+    module = make("seeds=2")
+    wide = Transfer(**{**module.hparams, "seeds": seeds}, backbone=str(backbone), fresh=["output.*"])
+    wide.load_backbone()
+    loaded = wide.replicas.stacked_state()["hidden_layers.0.linear.weight"]
+    first, second = state["hidden_layers.0.linear.weight"][:2]
+    assert torch.equal(loaded, torch.stack([first, second, first]))  # the backbone's by place: seed 1 comes first
+
+
 @pytest.mark.parametrize("fresh", ["output.*", "hidden_layers.[34].*", "*"])
 def test_what_is_fresh_starts_as_it_does_without_a_backbone(
     make: Callable[..., Transfer], backbone: Path, fresh: str

@@ -346,3 +346,27 @@ def test_reliability_shows_accuracy_against_confidence_and_the_share_of_images()
     assert list(line.get_ydata()) == pytest.approx([0.25, 0.75])  # type: ignore[arg-type]
     assert [line.get_label(), other.get_label()] == ["deterministic", "MC dropout"]
     assert list(bottom.patches[0].get_data().values) == pytest.approx([0, 0.2, 0.8])  # type: ignore[attr-defined]
+
+
+def test_a_searched_learning_rate_is_a_figure_with_a_row_for_each_arm_that_searched(tmp_path):
+    chosen = {"config": {"optimizer": {"lr": 0.01}}}
+    folder = write_study(tmp_path / "s", {"plain": chosen, "bn": {"noise": 1, **chosen}, "typed": {"noise": 2}})
+    stages = [f"range,{10**-k},{seed},{2 - k / 4}" for k in (4, 3, 2, 1) for seed in range(5)]
+    stages += [f"grid,{rate},{seed},{loss}" for rate, loss in ((0.01, 0.1), (0.1, "inf")) for seed in range(5)]
+    for arm in ("plain", "bn"):
+        (folder / arm / "lr_search.csv").write_text("\n".join(["stage,lr,seed,loss", *stages]))
+    assert "lr_search" in [path.stem for path in build([folder], folder).figures]
+    runs = [run for run in read_study([folder]).runs if run.lr_search is not None]
+    panels = figures.lr_search(runs).axes
+    assert [axes.get_title() for axes in panels] == [
+        f"{arm}: {what}" for arm in ("plain", "bn") for what in ("training loss, range test", "validation loss")
+    ]
+    seeds, mean, choice = panels[1].lines[:5], panels[1].lines[5], panels[1].lines[6]
+    assert len(seeds) == 5
+    assert mean.get_ydata()[0] == pytest.approx(0.1)
+    assert np.isnan(mean.get_ydata()[1]), "a rate at which seeds diverged has no mean"
+    assert choice.get_xdata()[0] == 0.01
+
+    (folder / "bn" / "lr_search.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match=r"bn: lr_search.csv cannot be read: its columns are a, b"):
+        build([folder], folder)

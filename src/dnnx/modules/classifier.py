@@ -57,7 +57,7 @@ class Classifier(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         optimizer = self.make_optimizer()
         if self.scheduler is None:
-            return optimizer
+            return [optimizer], []
         interval = "step" if "steps_per_epoch" in self.scheduler.keywords else "epoch"
         return [optimizer], [{"scheduler": self.scheduler(optimizer), "interval": interval}]
 

@@ -61,7 +61,7 @@ class Transfer(Classifier):
     def load_backbone(self) -> None:
         """Starts from the backbone's weights; a trained or tested network has its own."""
         if self.backbone is not None:
-            load_weights(self.replicas, Path(self.backbone), self.fresh, self.dropped)
+            load_weights(self.replicas, self.hparams["seeds"], Path(self.backbone), self.fresh, self.dropped)
 
     def on_fit_start(self) -> None:
         if self.cached:
@@ -106,16 +106,23 @@ def count_frozen_blocks(net: nn.Module) -> int:
 
 
 @torch.no_grad()
-def load_weights(replicas: Replicas, folder: Path, fresh: Sequence[str], dropped: Sequence[str]) -> None:
-    """Copies the best weights of a run; UserError unless every name is loaded, `fresh` or `dropped`."""
+def load_weights(
+    replicas: Replicas, seeds: Sequence[int], folder: Path, fresh: Sequence[str], dropped: Sequence[str]
+) -> None:
+    """Copies the best weights of a run; UserError unless every name is loaded, `fresh` or `dropped`.
+
+    A seed that is there several times, as when its learning rate is searched, gets the same weights each time.
+    """
+    different = list(dict.fromkeys(seeds))
+    places = [different.index(seed) for seed in seeds]
     state, own = load_tensors(folder / "model.safetensors"), replicas.stacked_state()
     num, diverged = min(map(len, state.values())), read_json(folder / "results.json")["epoch/diverged"]
     require(
-        num >= replicas.num_replicas, "backbone", folder,
-        f"it has {num} seeds and this run {replicas.num_replicas}; type seeds={num}",
+        num >= len(different), "backbone", folder,
+        f"it has {num} seeds and this run {len(different)}; type seeds={num}",
     )  # fmt: skip
     require(
-        not any(diverged[: replicas.num_replicas]), "backbone", folder,
+        not any(diverged[: len(different)]), "backbone", folder,
         "a seed of it that this run starts from has diverged; train it again with a lower optimizer.lr",
     )  # fmt: skip
     anew, left = _matching(own, fresh, "module.fresh"), _matching(state, dropped, "module.dropped")
@@ -127,7 +134,7 @@ def load_weights(replicas: Replicas, folder: Path, fresh: Sequence[str], dropped
             f"{', '.join(unexpected) or 'nothing'}; name these in module.fresh and module.dropped, or change net"
         )
     for name in [name for name in own if name not in anew]:
-        value = state[name][: replicas.num_replicas]
+        value = state[name][places]
         require(
             value.shape == own[name].shape, "backbone", folder,
             f"its {name} is {tuple(value.shape)}, this network's {tuple(own[name].shape)}",

@@ -123,7 +123,7 @@ def read_run(folder: Path, name: str) -> Run:
         "results.json": ("results", _results),
         "predictions.safetensors": ("predictions", load_file),
         "metrics.csv": ("metrics", _metrics),
-        "lr_search.csv": ("lr_search", pd.read_csv),
+        "lr_search.csv": ("lr_search", _lr_search),
     }
     for file, (attribute, parse) in parsers.items():
         if not (folder / file).is_file():
@@ -260,6 +260,13 @@ def _results(path: Path) -> dict[str, list]:
         if not all(value is None or isinstance(value, int | float | list) for value in values):
             raise ValueError(f"{metric} must list numbers")
     return results
+
+
+def _lr_search(path: Path) -> pd.DataFrame:
+    frame = pd.read_csv(path)
+    if list(frame.columns) != ["stage", "lr", "seed", "loss"]:
+        raise ValueError(f"its columns are {', '.join(frame.columns)}, not stage, lr, seed, loss")
+    return frame
 
 
 def _metrics(path: Path) -> pd.DataFrame:
