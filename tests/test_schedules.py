@@ -9,6 +9,7 @@ import torch
 from commands import compose
 from hypothesis import given
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from dnnx.build import build, build_scheduler
@@ -70,6 +71,12 @@ def test_one_cycle_climbs_to_lr_and_ends_near_zero_with_the_momentum_the_other_w
 def test_one_cycle_needs_a_momentum() -> None:
     with pytest.raises(ValueError, match="momentum"):
         schedule("scheduler=one_cycle", optimizer="adagrad")
+
+
+def test_one_plateau_for_all_seeds_is_refused() -> None:
+    config = OmegaConf.create({"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau", "_partial_": True})
+    with pytest.raises(UserError, match="type scheduler=performance"):
+        build_scheduler(config)
 
 
 @given(st.lists(st.floats(0.1, 10), min_size=30, max_size=60), st.integers(0, 3), st.sampled_from([0.0, 0.3]))

@@ -305,7 +305,6 @@ def test_a_run_in_which_all_seeds_diverge_fails_and_says_when(run: Run, tmp_path
             "optimizer._target_=os.system: the path of a class or function",
         ),
         ("optimizer._target_=torch.optim.Adamm", "optimizer._target_=torch.optim.Adamm"),
-        ("scheduler._target_=torch.optim.lr_scheduler.ReduceLROnPlateau", "type scheduler=performance"),
         ("+scheduler.gama=1", "scheduler.gama: there is no such key; did you mean scheduler.gamma"),
         ("trainer.max_epochs=0", "trainer.max_epochs=0"),
         ("trainer.max_epochs=abc", "trainer.max_epochs=abc"),

@@ -64,7 +64,7 @@ def search(cfg: DictConfig, seeds: list[int], folder: Path) -> DictConfig:
         curves["range"] = range_test(cfg, seeds, folder, wanted)
         rate, why = suggest(*curves["range"]), f"1/{BELOW} of the rate at which the loss turns up in a range test"
         rates = [float(f"{rate * factor:.2g}") for factor in wanted.factors or ()]
-    if rates:
+    if rates := sorted(set(rates)):
         shown = ", ".join(f"{rate:g}" for rate in rates)
         console.print(f"learning rate: {wanted.epochs} epochs at each of {shown}, all at once", soft_wrap=True)
         curves["grid"] = grid(cfg, seeds, folder, rates, wanted.epochs)
