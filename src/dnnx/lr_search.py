@@ -1,5 +1,6 @@
 """Searches the learning rate of a run before it starts: a range test, and a small grid judged on validation images."""
 
+import gc
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -74,6 +75,7 @@ def search(cfg: DictConfig, seeds: list[int], folder: Path) -> DictConfig:
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "lr_search.csv", _table(seeds, curves))
     save_config(cfg, folder / "config.yaml")  # both files together say that the search is over
+    gc.collect()  # trainer, module and data hold one another, and the run needs the memory
     draw(folder, cfg.name)
     console.print(f"optimizer.lr={rate:g}: {why}", soft_wrap=True)
     return cfg
