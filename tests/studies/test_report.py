@@ -363,9 +363,9 @@ def test_a_searched_learning_rate_is_a_figure_with_a_row_for_each_arm_that_searc
     ]
     seeds, mean, choice = panels[1].lines[:5], panels[1].lines[5], panels[1].lines[6]
     assert len(seeds) == 5
-    assert mean.get_ydata()[0] == pytest.approx(0.1)
-    assert np.isnan(mean.get_ydata()[1]), "a rate at which seeds diverged has no mean"
-    assert choice.get_xdata()[0] == 0.01
+    assert np.asarray(mean.get_ydata())[0] == pytest.approx(0.1)
+    assert np.isnan(np.asarray(mean.get_ydata())[1]), "a rate at which seeds diverged has no mean"
+    assert np.asarray(choice.get_xdata())[0] == 0.01
 
     (folder / "bn" / "lr_search.csv").write_text("a,b\n1,2\n")
     with pytest.raises(UserError, match=r"bn: lr_search.csv cannot be read: its columns are a, b"):
