@@ -42,6 +42,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
         def main() -> None:
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing, and we print
             try:
+                sys.argv[1:] = [word.replace("lr_search=true", "lr_search=grid") for word in sys.argv[1:]]
                 sys.argv[1:] = sorted(sys.argv[1:], key=lambda argument: argument not in ("-m", "--multirun"))
                 sys.argv[1:] = _name_jobs_by_swept_keys(_retype_study(sys.argv[1:]))
                 run()
