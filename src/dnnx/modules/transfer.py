@@ -20,8 +20,8 @@ from dnnx.tensors import load_tensors
 class Transfer(Classifier):
     """Replica r starts from the backbone's replica r; from none, everything starts anew.
 
-    `part` is the part of the backbone that this network is, such as `tower_a`; the rest of the backbone is left out,
-    and names are those within the part. The lists hold patterns of parameter names, such as `hidden_layers.[01].*`, each of which must match something:
+    `part`, such as `tower_a`, is all that is taken of the backbone, and names are those within it. The lists hold
+    patterns of parameter names, such as `hidden_layers.[01].*`, each of which must match something:
     `fresh` is what starts anew, `dropped` what the backbone has and this network has not, `frozen` what is not
     trained. A frozen layer stays in evaluation mode: its batch statistics never move, its dropout is off
     (one that starts anew normalizes by mean 0 and variance 1, which is no batch norm but a random layer). `cached`
@@ -111,7 +111,7 @@ def count_frozen_blocks(net: nn.Module) -> int:
 def load_weights(
     replicas: Replicas, folder: Path, part: str | None, fresh: Sequence[str], dropped: Sequence[str]
 ) -> None:
-    """Copies the best weights of a run, or of a part of it; UserError unless every name is loaded, `fresh` or `dropped`."""
+    """Copies the best weights of a run, or of a part; UserError unless every name is loaded, `fresh` or `dropped`."""
     state, own = load_tensors(folder / "model.safetensors"), replicas.stacked_state()
     state = state if part is None else _of_part(state, part)
     num, diverged = min(map(len, state.values())), read_json(folder / "results.json")["epoch/diverged"]

@@ -178,7 +178,8 @@ def confusion(runs: Sequence[Run]) -> Figure:
 def pictures(runs: Sequence[Run], kind: str, rows: int) -> Figure:
     """Test images of each arm, a row or more: the `hardest`, or a `sample`."""
     height, width = runs[0].predictions[f"{kind}_images"].shape[1:3]
-    columns, tall = max(1, PICTURES * height // width), height / width + 0.5 * width / height
+    columns = max(1, PICTURES * height // width)
+    tall = height / width + 0.5 * columns / PICTURES  # of a picture and its text, in widths of a picture
     figure = Figure(figsize=(9, len(runs) * (0.3 + rows * tall * 9 / columns)))
     for axes, run in zip(figure.subplots(len(runs), 1, squeeze=False).flat, runs, strict=True):
         axes.set_axis_off()
@@ -216,9 +217,9 @@ def roc(runs: Sequence[Run]) -> Figure:
         labels = run.predictions["labels"]
         curves = [roc_curve(labels, p[:, 1], drop_intermediate=False)[:2] for p in _alive(run)]
         found = [estimate(at) for at in np.stack([np.interp(x, *curve) for curve in curves], axis=1)]
-        mean, low, high = (np.array([getattr(e, part) for e in found]) for part in ("mean", "low", "high"))
+        mean, low, high = (np.clip([getattr(e, part) for e in found], 0, 1) for part in ("mean", "low", "high"))
         axes.plot(x, mean, color=_color(i), dashes=DASHES[i % len(DASHES)], label=run.name, lw=1.6)
-        axes.fill_between(x, low, np.minimum(high, 1), color=_color(i), alpha=0.18, lw=0)
+        axes.fill_between(x, low, high, color=_color(i), alpha=0.18, lw=0)
     names = runs[0].data.get("class_names", ["class 0", "class 1"])
     axes.set(xscale="log", xlabel=f"share of '{names[0]}' called '{names[1]}'")
     axes.set(ylabel=f"share of '{names[1]}' called '{names[1]}'")

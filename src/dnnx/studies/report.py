@@ -105,8 +105,8 @@ METHOD = (
 
 
 def _arms(study: Study, stamp: str) -> page.Table:
-    metrics = ["test/accuracy", "test/precision", "test/recall", "test/f1", "test/auc", "test/loss"]
-    metrics = [metric for metric in metrics if any(metric in run.results for run in study.runs)]
+    auc = ["test/auc"] if any("test/auc" in run.results for run in study.runs) else []
+    metrics = ["test/accuracy", "test/precision", "test/f1", *auc, "test/loss"]
     head = ["arm", *(metric.replace("/", " ") for metric in metrics), "ensemble accuracy", "diverged"]
     rows = []
     for run in study.runs:
@@ -115,7 +115,7 @@ def _arms(study: Study, stamp: str) -> page.Table:
         diverged = f"{len(run.diverged)} of {len(run.seeds)}"
         rows.append([name, *(_cell(run, metric) for metric in metrics), ensemble, diverged])
     caption = (
-        "Best weights of every seed on the test set; the ensemble is one value per arm. Precision, recall and F1 are "
+        "Best weights of every seed on the test set; the ensemble is one value per arm. Precision and F1 are "
         "macro averages over the classes, or of the second class where AUC, the area under the ROC curve, is shown."
     )
     return page.Table(f"{caption} {stamp}", head, rows)
