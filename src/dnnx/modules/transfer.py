@@ -141,7 +141,7 @@ def load_weights(
 
 
 def _of_part(state: dict[str, Tensor], part: str) -> dict[str, Tensor]:
-    choose("module.part", part, dict.fromkeys(name.split(".")[0] for name in state))
+    choose("module.part", part, dict.fromkeys(sorted(name.split(".")[0] for name in state)))
     return {name.removeprefix(f"{part}."): value for name, value in state.items() if name.startswith(f"{part}.")}
 
 
