@@ -112,7 +112,7 @@ def pair_predictions(folder: Path, n: int) -> None:
     rng = np.random.default_rng(0)
     labels = np.arange(100) % 2
     p = np.clip(0.2 + 0.6 * labels + rng.normal(0, 0.2, (5, 100)), 0, 1).astype(np.float32)
-    made = {
+    made: dict[str, np.ndarray] = {
         "labels": labels,
         "probabilities": np.stack([1 - p, p], -1),
         "embedded": rng.normal(size=(n, 6)).astype(np.float32),

@@ -43,7 +43,8 @@ def measure(
     chosen = [module.choose(of_seed, labels) if ok else {} for of_seed, labels, ok in of_seeds]
     results: dict[str, list] = {"seeds": seeds}
     for split, wanted in (("test", None), ("train", ("loss", "accuracy")), ("val", ("loss", "accuracy"))):
-        metrics = evaluate(*outputs[split], survived, module.metrics, chosen)
+        logits, y = outputs[split]
+        metrics = evaluate(logits, y, survived, module.metrics, chosen)
         results |= {f"{split}/{name}": metrics[name] for name in wanted or metrics}
     logits, y = outputs["test"]
     ensemble = average(logits, survived)

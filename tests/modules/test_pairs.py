@@ -22,7 +22,12 @@ from dnnx.replicas import Replicas
 from dnnx.scores import best_threshold
 from dnnx.train import train
 
-NETS = {"plain": {}, "bn": {"norm": "batch"}, "dropout": {"dropout": 0.2}, "siamese": {"shared": True, "norm": "batch"}}
+NETS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "bn": {"norm": "batch"},
+    "dropout": {"dropout": 0.2},
+    "siamese": {"shared": True, "norm": "batch"},
+}
 SMALL = [
     "+exp=pairs", "data.source=digits", "net.hidden=[20,10]", "trainer.max_epochs=3", "data.batch_size=64",
     "callbacks.progress._target_=lightning.pytorch.Callback",

@@ -5,6 +5,7 @@ import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -202,7 +203,10 @@ def test_figures_are_svg_and_png_and_follow_the_colour_of_the_page(drawn):
 
 
 def test_pairs_have_samples_a_roc_and_an_embedding_and_need_no_confusion_matrix(tmp_path):
-    arms = {"twin": {"data": {"class_names": ["same", "different"]}}, "siamese": {"diverged": [1]}}
+    arms: dict[str, dict[str, Any]] = {
+        "twin": {"data": {"class_names": ["same", "different"]}},
+        "siamese": {"diverged": [1]},
+    }
     folder = write_study(tmp_path / "s", arms)
     for arm in arms:
         pair_predictions(folder / arm, n=40)
