@@ -107,6 +107,23 @@ def _predictions(rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
     }
 
 
+def pair_predictions(folder: Path, n: int) -> None:
+    """Makes the predictions of a made-up run those of pairs: two classes, samples, an embedding of `n` images."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(100) % 2
+    p = np.clip(0.2 + 0.6 * labels + rng.normal(0, 0.2, (5, 100)), 0, 1).astype(np.float32)
+    made: dict[str, np.ndarray] = {
+        "labels": labels,
+        "probabilities": np.stack([1 - p, p], -1),
+        "embedded": rng.normal(size=(n, 6)).astype(np.float32),
+        "embedded_labels": np.arange(n) % 10,
+    }
+    for kind in ("hardest", "sample"):
+        images = rng.integers(0, 255, (30, 8, 16, 1), dtype=np.uint8)
+        made |= {f"{kind}_index": np.arange(30), f"{kind}_images": images}
+    save_file(made, folder / "predictions.safetensors")
+
+
 def write_study(folder: Path, arms: Mapping[str, Mapping[str, Any]], **declared: Any) -> Path:
     """A study folder with one run per entry of `arms`, and its study.json."""
     for name, made in arms.items():

@@ -1,6 +1,7 @@
 """A study from one command: every arm a job, an answer at the end, and nothing trained twice."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,17 +27,24 @@ EXPERIMENTS = sorted(path.stem for path in (CONF / "exp").glob("*.yaml"))
 
 
 @pytest.fixture(scope="module")
-def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What experiments that need another one start from."""
-    folder = tmp_path_factory.mktemp("backbone") / "run"
-    train(compose("+exp=dense5", *SMALL), folder)
-    return folder
+def backbones(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """The arm of the experiment that others need, trained when it is first asked for."""
+    folder = tmp_path_factory.mktemp("backbones")
+
+    def make(needs: str, arm: str) -> Path:
+        own = compose(f"+exp={needs}").study.arms[arm]
+        train(compose(f"+exp={needs}", *SMALL, f"arm={arm}", *own), folder / needs / arm)
+        return folder / needs / arm
+
+    return make
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_arm_of_every_experiment_trains(name: str, tmp_path: Path, backbone: Path) -> None:
-    study = compose(f"+exp={name}").study
-    given = [*SMALL, *([f"backbone={backbone}"] if study.needs else [])]
+def test_every_arm_of_every_experiment_trains(name: str, tmp_path: Path, backbones: Callable[[str, str], Path]) -> None:
+    cfg = compose(f"+exp={name}")
+    study = cfg.study
+    start = [f"backbone={backbones(study.needs, Path(cfg.backbone).name)}"] if study.needs else []
+    given = [*SMALL, *start]
     for arm, overrides in (study.arms or {"null": []}).items():
         results = train(compose(f"+exp={name}", *given, f"arm={arm}", *overrides), tmp_path / f"{arm}")
         assert results["epoch/last"] == [2, 2]

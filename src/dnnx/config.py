@@ -121,7 +121,8 @@ def settle_backbone(cfg: DictConfig, folder: Path) -> DictConfig:
     )  # fmt: skip
     cfg, net = cfg.copy(), load_config(path, "backbone").net
     cfg.backbone = str(path.resolve())
-    cfg.net = {**net, **{name: value for name, value in cfg.net.items() if value is not None}}
+    named = {name: net.get(name) if value is None else value for name, value in cfg.net.items()}
+    cfg.net = {name: value for name, value in named.items() if value is not None or name in net}
     return cfg
 
 

@@ -2,64 +2,70 @@
 
 import math
 import resource
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from statistics import median
 from typing import Any
 
 import torch
-import torchmetrics.functional.classification as tm
 from torch import Tensor
 
+from dnnx import scores
 from dnnx.callbacks.early_stopping import EarlyStopping
 
 NUM_HARDEST = 32
 
 
-def evaluate(logits: Tensor, y: Tensor, survived: list[bool]) -> dict[str, list]:
-    """Metrics of logits [R, N, C] for labels [N] or [R, N]: one value per seed, None for a seed that diverged."""
-    labels = y.expand(len(logits), -1)
-    rows = [_metrics(*of_seed) if ok else None for *of_seed, ok in zip(logits, labels, survived, strict=True)]
+def evaluate(
+    logits: Tensor,
+    y: Tensor,
+    survived: list[bool],
+    metrics: Callable[..., dict[str, Any]] = scores.multiclass,
+    chosen: Sequence[dict[str, Any]] | None = None,
+) -> dict[str, list]:
+    """`metrics` of logits [R, N, C] for labels [N] or [R, N]: one value per seed, None for a seed that diverged.
+
+    `chosen` are further arguments of `metrics`, for each seed.
+    """
+    seeds = zip(logits, y.expand(len(logits), -1), survived, chosen or [{}] * len(logits), strict=True)
+    rows = [metrics(of_seed, labels, **own) if ok else None for of_seed, labels, ok, own in seeds]
     names = next(row for row in rows if row is not None)
     return {name: [row[name] if row else None for row in rows] for name in names}
-
-
-def _metrics(logits: Tensor, y: Tensor) -> dict[str, Any]:
-    """Accuracy, macro precision, recall and F1 (macro over the classes), as torchmetrics defines them."""
-    num_classes = logits.shape[-1]
-    confusion = tm.multiclass_confusion_matrix(logits, y, num_classes)
-    return {
-        "loss": torch.nn.functional.cross_entropy(logits.double(), y).item(),
-        "accuracy": confusion.diagonal().sum().item() / len(y),
-        "precision": tm.multiclass_precision(logits, y, num_classes, average="macro").item(),
-        "recall": tm.multiclass_recall(logits, y, num_classes, average="macro").item(),
-        "f1": tm.multiclass_f1_score(logits, y, num_classes, average="macro").item(),
-        "class_accuracy": (confusion.diagonal() / confusion.sum(1)).tolist(),
-        "confusion": confusion.tolist(),
-    }
 
 
 def measure(
     module: Any, data: Any, seeds: list[int], survived: list[bool]
 ) -> tuple[dict[str, list], dict[str, Tensor]]:
     """The metrics of every split with the module's present weights, and the predictions on the test set."""
+    outputs = {split: module.predict(data.eval_dataloader(split)) for split in ("val", "test", "train")}
+    val_logits, val_y = outputs["val"]
+    of_seeds = zip(val_logits, val_y.expand(len(val_logits), -1), survived, strict=True)
+    chosen = [module.choose(of_seed, labels) if ok else {} for of_seed, labels, ok in of_seeds]
     results: dict[str, list] = {"seeds": seeds}
     for split, wanted in (("test", None), ("train", ("loss", "accuracy")), ("val", ("loss", "accuracy"))):
-        logits, y = module.predict(data.eval_dataloader(split))
-        metrics = evaluate(logits, y, survived)
+        logits, y = outputs[split]
+        metrics = evaluate(logits, y, survived, module.metrics, chosen)
         results |= {f"{split}/{name}": metrics[name] for name in wanted or metrics}
-        if split == "test":
-            alive = logits[torch.tensor(survived, device=logits.device)].double().log_softmax(-1)
-            ensemble = alive.logsumexp(0) - math.log(len(alive))
-            results |= {f"ensemble/{name}": [_metrics(ensemble, y)[name]] for name in ("accuracy", "loss")}
-            predictions = {"labels": y, "probabilities": logits.softmax(-1)} | _hardest(ensemble, y, data)
-    return results, predictions
+    logits, y = outputs["test"]
+    ensemble = average(logits, survived)
+    together = module.choose(average(val_logits, survived), val_y) if val_y.dim() == 1 else {}
+    metrics = module.metrics(ensemble, y, **together)
+    results |= {f"ensemble/{name}": [metrics[name]] for name in ("accuracy", "loss")}
+    predictions = {"labels": y, "probabilities": logits.softmax(-1)} | _hardest(ensemble, y, data)
+    return results, predictions | module.exhibits(data)
+
+
+def average(logits: Tensor, survived: list[bool]) -> Tensor:
+    """Log of the mean probability over the seeds that did not diverge: [R, N, C] -> [N, C]."""
+    alive = logits[torch.tensor(survived, device=logits.device)].double().log_softmax(-1)
+    return alive.logsumexp(0) - math.log(len(alive))
 
 
 def _hardest(log_probabilities: Tensor, y: Tensor, data: Any) -> dict[str, Tensor]:
-    """The test images whose true class the ensemble finds least probable, as uint8 [K, H, W, channels]."""
+    """What of the test set the ensemble finds least probable the true class of."""
     true = log_probabilities.gather(1, y[:, None])[:, 0]
     index = true.topk(min(NUM_HARDEST, len(y)), largest=False).indices
-    return {"hardest_index": index, "hardest_images": data.test_images[index.cpu()].permute(0, 2, 3, 1)}
+    return {"hardest_index": index, "hardest_images": data.test_pictures(index)}
 
 
 def training_facts(stopping: EarlyStopping, elapsed_s: list[float], module: Any) -> dict[str, list]:

@@ -30,7 +30,7 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
 
     from dnnx import lr_search, mc_dropout, provenance, results  # torch from here on
     from dnnx.callbacks.early_stopping import EarlyStopping
-    from dnnx.callbacks.record import Record, log_hparams
+    from dnnx.callbacks.record import Record, log_embedding, log_hparams
     from dnnx.tensors import save_tensors
 
     if "lr_search" in cfg and not config.searched(folder):
@@ -56,6 +56,7 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
     metrics |= results.training_facts(stopping, record.elapsed_s, module)
     save_tensors(module.replicas.stacked_state(), folder / "model.safetensors")
     save_tensors(predictions, folder / "predictions.safetensors")
+    log_embedding(folder, predictions)
     log_hparams(folder, _settings(cfg), _finals(metrics))
     write_json(folder / "results.json", metrics)
     return show(folder)

@@ -5,11 +5,12 @@ import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_runs import write_run, write_study
+from made_up_runs import pair_predictions, write_run, write_study
 from scipy import stats
 
 from dnnx.errors import UserError
@@ -199,6 +200,34 @@ def test_figures_are_svg_and_png_and_follow_the_colour_of_the_page(drawn):
         ET.parse(path)
         assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     assert sum(path.stat().st_size for path in drawn.figures) < 1_000_000
+
+
+def test_pairs_have_samples_a_roc_and_an_embedding_and_need_no_confusion_matrix(tmp_path):
+    arms: dict[str, dict[str, Any]] = {
+        "twin": {"data": {"class_names": ["same", "different"]}},
+        "siamese": {"diverged": [1]},
+    }
+    folder = write_study(tmp_path / "s", arms)
+    for arm in arms:
+        pair_predictions(folder / arm, n=40)
+        results = json.loads((folder / arm / "results.json").read_text())
+        del results["test/confusion"]
+        (folder / arm / "results.json").write_text(json.dumps(results | {"test/auc": [0.99] * 5}))
+    made = build([folder], folder)
+    assert [path.stem for path in made.figures][3:] == ["hardest", "sample", "roc", "embedding"]
+    assert row(made.md, "Arms", "twin")[4].startswith("0.990")
+    runs = read_study([folder]).runs
+    curve = figures.roc(runs).axes[0].lines[0]
+    assert list(curve.get_ydata()) == sorted(curve.get_ydata())  # type: ignore[type-var, arg-type]
+    assert curve.get_ydata()[-1] == 1  # type: ignore[index]
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("n", [10, 40])
+def test_what_cannot_be_embedded_is_left_out(tmp_path, n):
+    pair_predictions(write_run(tmp_path / "a"), n)
+    stems = {path.stem for path in build([tmp_path / "a"], tmp_path / "out").figures}
+    assert ("embedding" in stems) == (n == 40)
 
 
 def test_links_of_the_markdown_lead_to_files(drawn):

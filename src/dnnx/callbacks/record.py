@@ -88,6 +88,13 @@ def keep_epochs(path: Path, last: int) -> None:
     write_text(path, HEADER + "".join(kept))
 
 
+def log_embedding(folder: Path, predictions: dict[str, Tensor]) -> None:
+    """The activations that a run keeps for test images, in TensorBoard's PROJECTOR tab."""
+    if "embedded" in predictions:
+        with SummaryWriter(str(folder)) as writer:
+            writer.add_embedding(predictions["embedded"], predictions["embedded_labels"].tolist())
+
+
 def log_hparams(folder: Path, settings: dict[str, Any], metrics: dict[str, float]) -> None:
     """One entry of TensorBoard's HPARAMS tab, with final values, in the run's own folder."""
     with SummaryWriter(str(folder)) as writer:

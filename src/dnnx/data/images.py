@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
@@ -28,6 +29,7 @@ class ImageData(pl.LightningDataModule):
 
     labels = range(10)
     sources: tuple[str, ...] = ("auto", "mnist", "digits")
+    items = "images"  # what batches are of
 
     def __init__(
         self, seeds: Sequence[int], root: str, source: str = "auto", batch_size: int = 32, standardize: bool = False
@@ -55,7 +57,7 @@ class ImageData(pl.LightningDataModule):
         n = self.sizes["train"]
         require(
             isinstance(self.batch_size, int) and 1 <= self.batch_size <= n, "data.batch_size", self.batch_size,
-            f"a whole number from 1 to the {n} training images, for example data.batch_size=32",
+            f"a whole number from 1 to the {n} training {self.items}, for example data.batch_size=32",
         )  # fmt: skip
         require(isinstance(self.standardize, bool), "data.standardize", self.standardize, "true or false")
         if self.standardize:
@@ -86,14 +88,18 @@ class ImageData(pl.LightningDataModule):
         x, y, rows = self.features.get("train") or (*self.splits["train"], self.rows.get("train"))
         return Chunks(TrainBatches(x, y, self.batch_size, self.seeds, lambda: trainer.current_epoch, rows))
 
-    def val_dataloader(self) -> EvalBatches:
+    def val_dataloader(self) -> Any:
         if "val" in self.features:
             x, y, rows = self.features["val"]
             return EvalBatches(x, y, EVAL_BATCH, rows)
         return self.eval_dataloader("val")
 
-    def eval_dataloader(self, split: str) -> EvalBatches:
+    def eval_dataloader(self, split: str) -> Any:
         return EvalBatches(*self.splits[split], EVAL_BATCH, self.rows.get(split))
+
+    def test_pictures(self, index: Tensor) -> Tensor:
+        """Pixels of the test set as they were, [K, H, W, channels] uint8."""
+        return self.test_images[index.cpu()].permute(0, 2, 3, 1)
 
 
 def standardize(splits: dict[str, Tensor]) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from dnnx import scores
 from dnnx.errors import check_arguments
 from dnnx.nets.dense import DenseNet
 from dnnx.replicas import Replicas
@@ -22,7 +23,7 @@ class Classifier(pl.LightningModule):
     half as much as a step of a small network. To validate, a batch may also be one for all replicas
     (x [B, features], y [B]).
 
-    `net` holds the arguments of DenseNet but its in- and out-features. After every validation `epoch_metrics`
+    `net` holds the arguments of the architecture but its in- and out-features. After every validation `epoch_metrics`
     maps `train/loss`, `train/accuracy`, `val/loss`, `val/accuracy` to tensors [R], and `optimizer/lr` to the rates of
     the epoch's first step.
 
@@ -30,6 +31,7 @@ class Classifier(pl.LightningModule):
     """
 
     automatic_optimization = False
+    architecture: type[nn.Module] = DenseNet
     train_sums: Tensor
     val_sums: Tensor
 
@@ -43,16 +45,19 @@ class Classifier(pl.LightningModule):
         scheduler: partial[Any] | None = None,
     ):
         super().__init__()
-        check_arguments("net", DenseNet, net)
+        check_arguments("net", self.architecture, net)
         self.save_hyperparameters("in_features", "num_classes", "net", "seeds")
         self.optimizer, self.scheduler = optimizer, scheduler
-        self.replicas = Replicas(lambda: DenseNet(in_features, out_features=num_classes, **net), seeds)
+        self.replicas = Replicas(lambda: self.build_net(in_features, num_classes, net), seeds)
         self.start = 0  # the hidden layer that batches enter, above 0 when they are cached features
         self.epoch_metrics: dict[str, Tensor] = {}
         self.rates: dict[str, Tensor] = {}
         self.facts: dict[str, float] = {}  # what else a run measured, for its results
         for split in ("train", "val"):  # sums over an epoch: loss, correct, count
             self.register_buffer(f"{split}_sums", torch.zeros(3, len(seeds)), persistent=False)
+
+    def build_net(self, in_features: int, num_classes: int, net: Mapping[str, Any]) -> nn.Module:
+        return DenseNet(in_features, out_features=num_classes, **net)
 
     def configure_optimizers(self) -> Any:
         optimizer = self.make_optimizer()
@@ -130,6 +135,18 @@ class Classifier(pl.LightningModule):
             logits.append(self(x))
             labels.append(y)
         return torch.cat(logits, dim=1), torch.cat(labels, dim=-1)
+
+    def choose(self, logits: Tensor, y: Tensor) -> dict[str, Any]:
+        """What is settled on validation, logits [N, C] of one seed, as further arguments of `metrics`."""
+        return {}
+
+    def metrics(self, logits: Tensor, y: Tensor) -> dict[str, Any]:
+        """Of logits [N, C] of one seed for labels [N]."""
+        return scores.multiclass(logits, y)
+
+    def exhibits(self, data: Any) -> dict[str, Tensor]:
+        """What else of the test set the figures need, for predictions.safetensors."""
+        return {}
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from dnnx.errors import UserError, require
+from dnnx.errors import UserError, choose, require
 from dnnx.files import read_json
 from dnnx.modules.classifier import Classifier
 from dnnx.nets.dense import DenseNet
@@ -20,7 +20,8 @@ from dnnx.tensors import load_tensors
 class Transfer(Classifier):
     """Replica r starts from the backbone's replica r; from none, everything starts anew.
 
-    The lists hold patterns of parameter names, such as `hidden_layers.[01].*`, each of which must match something:
+    `part`, such as `tower_a`, is all that is taken of the backbone, and names are those within it. The lists hold
+    patterns of parameter names, such as `hidden_layers.[01].*`, each of which must match something:
     `fresh` is what starts anew, `dropped` what the backbone has and this network has not, `frozen` what is not
     trained. A frozen layer stays in evaluation mode: its batch statistics never move, its dropout is off
     (one that starts anew normalizes by mean 0 and variance 1, which is no batch norm but a random layer). `cached`
@@ -34,6 +35,7 @@ class Transfer(Classifier):
         net: Mapping[str, Any],
         seeds: Sequence[int],
         backbone: str | None = None,  # a run folder, read by load_backbone and never again
+        part: str | None = None,
         fresh: Sequence[str] = (),
         dropped: Sequence[str] = (),
         frozen: Sequence[str] = (),
@@ -41,7 +43,7 @@ class Transfer(Classifier):
         **factories: Any,
     ):
         super().__init__(in_features, num_classes, net, seeds, **factories)
-        self.backbone, self.fresh, self.dropped = backbone, fresh, dropped
+        self.backbone, self.part, self.fresh, self.dropped = backbone, part, fresh, dropped
         self.save_hyperparameters("frozen")
         self.frozen_layers = freeze(self.replicas.net, frozen)
         self.num_frozen_blocks = count_frozen_blocks(self.replicas.net)
@@ -61,7 +63,8 @@ class Transfer(Classifier):
     def load_backbone(self) -> None:
         """Starts from the backbone's weights; a trained or tested network has its own."""
         if self.backbone is not None:
-            load_weights(self.replicas, self.hparams["seeds"], Path(self.backbone), self.fresh, self.dropped)
+            weights = self.part, self.fresh, self.dropped
+            load_weights(self.replicas, self.hparams["seeds"], Path(self.backbone), *weights)
 
     def on_fit_start(self) -> None:
         if self.cached:
@@ -107,15 +110,21 @@ def count_frozen_blocks(net: nn.Module) -> int:
 
 @torch.no_grad()
 def load_weights(
-    replicas: Replicas, seeds: Sequence[int], folder: Path, fresh: Sequence[str], dropped: Sequence[str]
+    replicas: Replicas,
+    seeds: Sequence[int],
+    folder: Path,
+    part: str | None,
+    fresh: Sequence[str],
+    dropped: Sequence[str],
 ) -> None:
-    """Copies the best weights of a run; UserError unless every name is loaded, `fresh` or `dropped`.
+    """Copies the best weights of a run, or of a part; UserError unless every name is loaded, `fresh` or `dropped`.
 
     A seed that is there several times, as when its learning rate is searched, gets the same weights each time.
     """
     different = list(dict.fromkeys(seeds))
     places = [different.index(seed) for seed in seeds]
     state, own = load_tensors(folder / "model.safetensors"), replicas.stacked_state()
+    state = state if part is None else _of_part(state, part)
     num, diverged = min(map(len, state.values())), read_json(folder / "results.json")["epoch/diverged"]
     require(
         num >= len(different), "backbone", folder,
@@ -140,6 +149,11 @@ def load_weights(
             f"its {name} is {tuple(value.shape)}, this network's {tuple(own[name].shape)}",
         )  # fmt: skip
         own[name].copy_(value)
+
+
+def _of_part(state: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+    choose("module.part", part, dict.fromkeys(sorted(name.split(".")[0] for name in state)))
+    return {name.removeprefix(f"{part}."): value for name, value in state.items() if name.startswith(f"{part}.")}
 
 
 def _matching(names: Iterable[str], patterns: Iterable[str], key: str) -> set[str]:

@@ -44,7 +44,7 @@ class DenseNet(nn.Module):
         self,
         in_features: int,
         hidden: Sequence[int],
-        out_features: int,
+        out_features: int | None,  # None: no output layer, so that the highest hidden block's output comes out
         activation: str = "elu",
         init: str = "he_normal",
         norm: str | None = None,  # "batch" or "layer", before the activation
@@ -69,8 +69,9 @@ class DenseNet(nn.Module):
         self.hidden_layers = nn.ModuleList(
             DenseBlock(below, above, activation, init, norm) for below, above in pairwise(widths)
         )
-        self.output = nn.Linear(widths[-1], out_features)
-        INITIALIZERS["glorot_uniform"](self.output)
+        self.output = nn.Identity() if out_features is None else nn.Linear(widths[-1], out_features)
+        if isinstance(self.output, nn.Linear):
+            INITIALIZERS["glorot_uniform"](self.output)
         # Dropout draws its keys last, so that the initial weights are those of the same net without it.
         self.input_dropout = kind(input_dropout) if input_dropout else nn.Identity()
         if dropout:

@@ -28,7 +28,7 @@ DASHES = ["", (5, 1.5), (1, 1.2), (6, 1.5, 1, 1.5), (3, 1), (8, 2), (4, 1, 1, 1,
 PANELS = [("train", "loss"), ("val", "loss"), ("train", "accuracy"), ("val", "accuracy")]
 LAYER_STATISTICS = ("activation_mean", "activation_std", "dead_units", "gradient_norm")
 SEARCHES = {"range": "training loss, range test", "grid": "validation loss"}  # stages of lr_search.csv
-HARDEST = 10  # images per arm
+PICTURES = 10  # of an arm in a row; wide ones are fewer
 MOST_ARMS = 1 + len(COLORS)  # in a figure of which the arms must be told apart
 STYLE = {
     "font.size": 10, "font.family": "sans-serif", "svg.fonttype": "none", "svg.hashsalt": "dnnx",
@@ -203,31 +203,81 @@ def confusion(runs: Sequence[Run]) -> Figure:
     return figure
 
 
-def hardest(runs: Sequence[Run]) -> Figure:
-    """One row of test images per arm: those whose true class got the least probability from the ensemble."""
-    figure = Figure(figsize=(9, 1.55 * len(runs)))
+def pictures(runs: Sequence[Run], kind: str, rows: int) -> Figure:
+    """Test images of each arm, a row or more: the `hardest`, or a `sample`."""
+    height, width = runs[0].predictions[f"{kind}_images"].shape[1:3]
+    columns = max(1, PICTURES * height // width)
+    tall = height / width + 0.5 * columns / PICTURES  # of a picture and its text, in widths of a picture
+    figure = Figure(figsize=(9, len(runs) * (0.3 + rows * tall * 9 / columns)))
     for axes, run in zip(figure.subplots(len(runs), 1, squeeze=False).flat, runs, strict=True):
         axes.set_axis_off()
         axes.set_title(run.name, fontsize=10, loc="left")
-        for i, (image, text) in enumerate(hardest_images(run)):
-            axes.imshow(image, extent=(i + 0.04, i + 0.96, 0.96, 0.04), cmap="gray", interpolation="nearest")
-            axes.text(i + 0.5, 1.02, text, ha="center", va="top", fontsize=8)
-        axes.set(xlim=(0, HARDEST), ylim=(1.5, 0), aspect="equal")
+        for i, (image, text) in enumerate(pictures_of(run, kind, rows * columns)):
+            left, top = i % columns, i // columns * tall
+            place = (left + 0.04, left + 0.96, top + 0.92 * height / width + 0.04, top + 0.04)
+            axes.imshow(image, extent=place, cmap="gray", interpolation="nearest")
+            axes.text(left + 0.5, place[2] + 0.06, text, ha="center", va="top", fontsize=8)
+        axes.set(xlim=(0, columns), ylim=(rows * tall, 0), aspect="equal")
     return figure
 
 
-def hardest_images(run: Run) -> list[tuple[np.ndarray, str]]:
+def pictures_of(run: Run, kind: str, most: int) -> list[tuple[np.ndarray, str]]:
     """Images [H, W] or [H, W, 3] uint8, each with 'true -> predicted' and the probability of its true class."""
     p = run.predictions
-    index = p["hardest_index"].astype(int)[:HARDEST]
-    alive = [i for i, seed in enumerate(run.seeds) if seed not in run.diverged]
-    probabilities = p["probabilities"][alive][:, index].mean(axis=0)
-    names = [str(name)[:8] for name in run.data.get("class_names", range(probabilities.shape[1]))]
+    index = p[f"{kind}_index"].astype(int)[:most]
+    probabilities = _alive(run)[:, index].mean(axis=0)
+    names = [str(name)[:9] for name in run.data.get("class_names", range(probabilities.shape[1]))]
     shown = []
-    for image, label, row in zip(p["hardest_images"], p["labels"].astype(int)[index], probabilities, strict=False):
+    for image, label, row in zip(p[f"{kind}_images"], p["labels"].astype(int)[index], probabilities, strict=False):
         text = f"{names[label]} → {names[int(row.argmax())]}\np = {row[label]:.2g}"
         shown.append((image[..., 0] if image.shape[-1] == 1 else image, text))
     return shown
+
+
+def roc(runs: Sequence[Run]) -> Figure:
+    """Of two classes: true against false positive rate, mean over the seeds with a band of its 95 % t interval."""
+    from sklearn.metrics import roc_curve
+
+    figure = Figure(figsize=(9, 5.5))
+    axes = figure.subplots()
+    x = np.geomspace(1e-3, 1, 200)
+    for i, run in enumerate(runs):
+        labels = run.predictions["labels"]
+        curves = [roc_curve(labels, p[:, 1], drop_intermediate=False)[:2] for p in _alive(run)]
+        found = [estimate(at) for at in np.stack([np.interp(x, *curve) for curve in curves], axis=1)]
+        mean, low, high = (np.clip([getattr(e, part) for e in found], 0, 1) for part in ("mean", "low", "high"))
+        axes.plot(x, mean, color=_color(i), dashes=DASHES[i % len(DASHES)], label=run.name, lw=1.6)
+        axes.fill_between(x, low, high, color=_color(i), alpha=0.18, lw=0)
+    names = runs[0].data.get("class_names", ["class 0", "class 1"])
+    axes.set(xscale="log", xlabel=f"share of '{names[0]}' called '{names[1]}'")
+    axes.set(ylabel=f"share of '{names[1]}' called '{names[1]}'")
+    figure.legend(loc="outside upper center", ncols=min(4, len(runs)), handlelength=3.5)
+    return figure
+
+
+def embedding(runs: Sequence[Run]) -> Figure:
+    """A network's activations for test images in two dimensions by t-SNE (van der Maaten & Hinton 2008), by class."""
+    from sklearn.manifold import TSNE
+
+    figure = Figure(figsize=(9, 4.5 * math.ceil(len(runs) / 2)))
+    for axes, run in zip_longest(figure.subplots(math.ceil(len(runs) / 2), 2, squeeze=False).flat, runs):
+        axes.set_axis_off()
+        if run is None:
+            continue
+        labels = run.predictions["embedded_labels"]
+        places = TSNE(init="pca", random_state=0).fit_transform(run.predictions["embedded"])
+        for label in np.unique(labels):
+            x, y = places[labels == label].T
+            color = matplotlib.colormaps["tab10"](int(label) % 10)
+            axes.scatter(x, y, s=7, color=color, lw=0, rasterized=True)
+            axes.text(np.median(x), np.median(y), str(label), ha="center", va="center", fontsize=13, weight="bold")
+        axes.set_title(run.name)
+    return figure
+
+
+def _alive(run: Run) -> np.ndarray:
+    """Test probabilities [seeds, N, C] of those that did not diverge."""
+    return run.predictions["probabilities"][[i for i, seed in enumerate(run.seeds) if seed not in run.diverged]]
 
 
 def _mean_line(axes: Axes, run: Run, arm: int, split: str, metric: str, seconds: bool) -> pd.Series:

@@ -93,7 +93,7 @@ def _blocks(study: Study, verdicts: list[Verdict], notes: list[str], images: lis
 
 UNDRAWN = (
     f"More than {figures.MOST_ARMS} arms cannot be told apart in one figure, so learning curves, layers, confusion "
-    "matrices and hardest images are not drawn; python -m dnnx.compare draws them for the run folders that it is given."
+    "matrices and test images are not drawn; python -m dnnx.compare draws them for the run folders that it is given."
 )
 METHOD = (
     "Answers hold at 95 %: yes or no where the Holm-adjusted p over all verdicts is below 0.05, no meaning that the "
@@ -105,15 +105,19 @@ METHOD = (
 
 
 def _arms(study: Study, stamp: str) -> page.Table:
-    metrics = ["test/accuracy", "test/precision", "test/f1", "test/loss"]
-    head = ["arm", "test accuracy", "macro precision", "macro F1", "test loss", "ensemble accuracy", "diverged"]
+    auc = ["test/auc"] if any("test/auc" in run.results for run in study.runs) else []
+    metrics = ["test/accuracy", "test/precision", "test/f1", *auc, "test/loss"]
+    head = ["arm", *(metric.replace("/", " ") for metric in metrics), "ensemble accuracy", "diverged"]
     rows = []
     for run in study.runs:
         name = f"{run.name} (reference)" if run.name == study.reference else run.name
         ensemble = show("test/accuracy", run.one("ensemble/accuracy"))
         diverged = f"{len(run.diverged)} of {len(run.seeds)}"
         rows.append([name, *(_cell(run, metric) for metric in metrics), ensemble, diverged])
-    caption = "Best weights of every seed on the test set; the ensemble is one value per arm."
+    caption = (
+        "Best weights of every seed on the test set; the ensemble is one value per arm. Precision and F1 are "
+        "macro averages over the classes, or of the second class where AUC, the area under the ROC curve, is shown."
+    )
     return page.Table(f"{caption} {stamp}", head, rows)
 
 
@@ -169,6 +173,8 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
     layered = [run for run in curved if run.hidden_layers]
     started = [run for run in layered if (run.metrics["epoch"] == 0).any()]
     searched = [run for run in runs if run.lr_search is not None]
+    sampled, binary = ([run for run in pictured if has(run)] for has in (_has_sample, _has_two_classes))
+    embedded = [run for run in runs if _has_embedding(run)]
     swept = {axis: lines for axis in study.axes if (lines := study.along(axis))}
     band = "Mean over the seeds with a band of its 95 % t interval, drawn while at least half of the seeds are running."
     sizes = ", ".join(f"{run.name} {len(run.seeds)}" for run in runs)
@@ -185,6 +191,9 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
         "each rate; thin lines are seeds, thick ones their mean, the dashed line the rate that was chosen.",
         "confusion": "Test images by true and predicted class, summed over seeds; errors shaded by share of their row.",
         "hardest": "Hardest test images: true → predicted class, and the ensemble's probability of the true one.",
+        "sample": "The first test images: true → predicted class, and the ensemble's probability of the true one.",
+        "roc": "ROC on the test set: mean over the seeds with a band of its 95 % t interval.",
+        "embedding": "Activations of one network for test images, in two dimensions by t-SNE, coloured by class.",
     }
     captions |= {
         f"by_{axis}": f"Test accuracy by {axis}: mean over the seeds, band of its 95 % t interval." for axis in swept
@@ -200,7 +209,10 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
         "depth": (started, lambda: figures.depth(started)),
         "lr_search": (searched, lambda: figures.lr_search(searched)),
         "confusion": (counted, lambda: figures.confusion(counted)),
-        "hardest": (pictured, lambda: figures.hardest(pictured)),
+        "hardest": (pictured, lambda: figures.pictures(pictured, "hardest", rows=1)),
+        "sample": (sampled, lambda: figures.pictures(sampled, "sample", rows=3)),
+        "roc": (binary, lambda: figures.roc(binary)),
+        "embedding": (embedded, lambda: figures.embedding(embedded)),
     }
     return [
         page.Image(figures.save(draw, folder, name), captions[name])
@@ -223,6 +235,21 @@ def _has_confusion(run: Run) -> bool:
 
 def _has_images(run: Run) -> bool:
     return {"labels", "probabilities", "hardest_index", "hardest_images"} <= set(run.predictions) and _has_scores(run)
+
+
+def _has_sample(run: Run) -> bool:
+    return {"sample_index", "sample_images"} <= set(run.predictions)
+
+
+def _has_two_classes(run: Run) -> bool:
+    return run.predictions["probabilities"].shape[-1] == 2 and len(np.unique(run.predictions["labels"])) == 2
+
+
+def _has_embedding(run: Run) -> bool:
+    """Of enough images for t-SNE's default perplexity, by a network that did not diverge."""
+    p = run.predictions
+    held = {"embedded", "embedded_labels"} <= set(p)
+    return held and len(p["embedded"]) > 30 and bool(np.isfinite(p["embedded"]).all())
 
 
 def _config_diff(study: Study, stamp: str) -> page.Block:

@@ -7,8 +7,9 @@ from rich.table import Table
 
 from dnnx.studies.statistics import estimate
 
-SHARES = ("accuracy", "precision", "recall", "f1")
-ROWS = (*(f"test/{name}" for name in (*SHARES, "loss")), "train/accuracy", "val/accuracy", "val/loss", "epoch/best")
+SHARES = ("accuracy", "precision", "recall", "f1", "accuracy_at_half")
+TESTED = (*SHARES, "auc", "threshold", "loss")
+ROWS = (*(f"test/{name}" for name in TESTED), "train/accuracy", "val/accuracy", "val/loss", "epoch/best")
 
 
 def results_table(title: str, results: Mapping[str, list[Any]]) -> Table:

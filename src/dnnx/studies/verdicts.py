@@ -25,7 +25,7 @@ NAMES = {
     "test/ece": "calibration error",
 }
 BETTER = {
-    "accuracy": 1, "precision": 1, "recall": 1, "f1": 1, "loss": -1, "epochs": -1, "seconds": -1,
+    "accuracy": 1, "precision": 1, "recall": 1, "f1": 1, "auc": 1, "loss": -1, "epochs": -1, "seconds": -1,
     "nll": -1, "brier": -1, "ece": -1,
 }  # fmt: skip
 NO_BREAK = "\u00a0"

@@ -1,0 +1,89 @@
+"""Pairs of images and whether they show the same class, for towers that split #2 and the test images are new to."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from dnnx.data.images import EVAL_BATCH, ImageData, Images
+from dnnx.data.loaders import Chunks
+from dnnx.data.mnist_split2 import split1
+from dnnx.data.pair_sampler import PairBatches, PairSampler
+from dnnx.data.sources import Source
+from dnnx.errors import require
+from dnnx.seeding import generator
+
+
+class MNISTPairs(ImageData):
+    """Label 0: two images of one class, 1: of two. `splits` hold images and their digits, `pairs` rows and labels.
+
+    Split #2 of MNIST's official training images, 500 of each digit, is in no pair. Of the 55,000 others, split #1,
+    the first 5,000 of the official file are for validation pairs, as everywhere, and 50,000 for training pairs,
+    which each seed draws anew in every epoch. Pairs for validation (two for each image) and for the test (one for
+    each image) are drawn once, the same for all seeds and arms; so are those that train/accuracy is measured on.
+    """
+
+    items = "pairs"
+    pairs: dict[str, tuple[Tensor, Tensor]]
+
+    def __init__(
+        self,
+        seeds: Sequence[int],
+        root: str,
+        source: str = "auto",
+        batch_size: int = 128,
+        pairs_per_epoch: int | None = None,  # one for each training image
+    ):
+        super().__init__(seeds, root, source, batch_size)
+        self.pairs_per_epoch = pairs_per_epoch
+
+    def setup(self, stage: str | None = None) -> None:
+        if self.splits:
+            return
+        super().setup(stage)
+        self.num_classes, self.class_names = 2, ["same", "different"]
+        self.samplers = {split: PairSampler(y) for split, (_, y) in self.splits.items()}
+        images = " / ".join(f"{len(y):,}" for _, y in self.splits.values())
+        self.provenance["note"] += f", pairs of {images} images, none of split #2"
+        sizes = self.sizes | {"train": self.sizes["test"]}
+        self.pairs = {split: self.samplers[split].draw(sizes[split], generator(0, "pairs", split)) for split in sizes}
+
+    def _training_splits(self, source: Source) -> dict[str, Images]:
+        splits = super()._training_splits(source)
+        x, y = splits["train"]
+        rows = split1(y)
+        if self.pairs_per_epoch is None:
+            self.pairs_per_epoch = len(rows) // 2 * 2
+        for key in ("pairs_per_epoch", "batch_size"):
+            value = getattr(self, key)
+            valid = isinstance(value, int) and value > 0 and value % 2 == 0
+            require(valid, f"data.{key}", value, f"an even number, half same and half different: data.{key}=128")
+        return {"train": (x[rows], y[rows]), "val": splits["val"]}
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Pairs of each split, for one seed; for training those of an epoch."""
+        val, test = len(self.splits["val"][1]), len(self.splits["test"][1])
+        assert self.pairs_per_epoch is not None
+        return {"train": self.pairs_per_epoch, "val": 2 * val, "test": test // 2 * 2}
+
+    def train_dataloader(self) -> Chunks:
+        trainer = self.trainer
+        assert trainer is not None, "the trainer knows the epoch"
+        num = self.sizes["train"] // self.batch_size * self.batch_size
+
+        def draw() -> tuple[Tensor, Tensor]:
+            streams = [generator(seed, "pairs", trainer.current_epoch) for seed in self.seeds]
+            rows, labels = zip(*(self.samplers["train"].draw(num, g) for g in streams), strict=True)
+            return torch.stack(rows), torch.stack(labels)
+
+        return Chunks(PairBatches(self.splits["train"][0], num, self.batch_size, draw))
+
+    def eval_dataloader(self, split: str) -> PairBatches:
+        rows, labels = self.pairs[split]
+        return PairBatches(self.splits[split][0], len(labels), EVAL_BATCH, lambda: (rows, labels))
+
+    def test_pictures(self, index: Tensor) -> Tensor:
+        """The two images of each pair side by side."""
+        a, b = (super(MNISTPairs, self).test_pictures(rows) for rows in self.pairs["test"][0][index.cpu()].unbind(1))
+        return torch.cat([a, b], 2)

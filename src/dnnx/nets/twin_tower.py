@@ -1,0 +1,49 @@
+"""TwinTower: two towers look at one image each, and a small head says whether the images are of two classes."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from dnnx.errors import require
+from dnnx.nets.dense import DenseNet
+
+
+class TwinTower(nn.Module):
+    """`tower_a` and `tower_b` are DenseNets without an output layer, `head` one of a single hidden layer above both.
+
+    `shared=true` uses tower_a for both images (siamese, Bromley et al. 1993).
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden: Sequence[int],
+        activation: str = "elu",
+        init: str = "he_normal",
+        norm: str | None = None,  # of the towers
+        dropout: float = 0.0,  # of the towers, as
+        input_dropout: float = 0.0,  # in DenseNet
+        shared: bool = False,
+        head_width: int = 10,
+    ):
+        super().__init__()
+        require(isinstance(shared, bool), "net.shared", shared, "true for one tower used twice, else false")
+        self.shared = shared
+        settings = (in_features, hidden, None, activation, init, norm, dropout, input_dropout)
+        self.tower_a = DenseNet(*settings)
+        if not shared:
+            self.tower_b = DenseNet(*settings)
+        self.head = DenseNet(2 * hidden[-1], [head_width], 1, activation, init)
+
+    def forward(self, x: Tensor, return_activations: bool = False) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
+        """Pairs [B, 2, in_features] -> logits [B], above 0 where the images are more likely of two classes; on
+        request also the output of every hidden block of the towers by name.
+        """
+        a, of_a = self.tower_a(x[..., 0, :], return_activations=True)
+        b, of_b = (self.tower_a if self.shared else self.tower_b)(x[..., 1, :], return_activations=True)
+        logits = self.head(torch.cat([a, b], -1))[..., 0]
+        if not return_activations:
+            return logits
+        of_tower = {"tower_a": of_a} | ({} if self.shared else {"tower_b": of_b})
+        return logits, {f"{tower}.{name}": value for tower, of in of_tower.items() for name, value in of.items()}

@@ -1,0 +1,54 @@
+"""How good predictions are: the metrics of one network on one split, as torchmetrics defines them."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+import torchmetrics.functional.classification as tm
+from torch import Tensor
+
+
+def multiclass(logits: Tensor, y: Tensor) -> dict[str, Any]:
+    """Of logits [N, C] for labels [N]; precision, recall and F1 are macro averages over the classes."""
+    num_classes = logits.shape[-1]
+    confusion = tm.multiclass_confusion_matrix(logits, y, num_classes)
+    return {
+        "loss": F.cross_entropy(logits.double(), y).item(),
+        "accuracy": confusion.diagonal().sum().item() / len(y),
+        "precision": tm.multiclass_precision(logits, y, num_classes, average="macro").item(),
+        "recall": tm.multiclass_recall(logits, y, num_classes, average="macro").item(),
+        "f1": tm.multiclass_f1_score(logits, y, num_classes, average="macro").item(),
+        "class_accuracy": (confusion.diagonal() / confusion.sum(1)).tolist(),
+        "confusion": confusion.tolist(),
+    }
+
+
+def binary(logits: Tensor, y: Tensor, threshold: float = 0.5) -> dict[str, Any]:
+    """Of logits [N, 2] for labels [N]; class 1 is said where its probability is above `threshold`.
+
+    Precision, recall and F1 are of class 1, `auc` is the area under the ROC curve.
+    """
+    p = logits.double().softmax(-1)[:, 1]
+    said = (p > threshold).long()
+    return {
+        "loss": F.cross_entropy(logits.double(), y).item(),
+        "accuracy": (said == y).sum().item() / len(y),
+        "accuracy_at_half": ((p > 0.5) == (y == 1)).double().mean().item(),
+        "precision": tm.binary_precision(said, y).item(),
+        "recall": tm.binary_recall(said, y).item(),
+        "f1": tm.binary_f1_score(said, y).item(),
+        "auc": tm.binary_auroc(p, y).item(),
+        "threshold": threshold,
+        "confusion": tm.binary_confusion_matrix(said, y).tolist(),
+    }
+
+
+def best_threshold(logits: Tensor, y: Tensor) -> float:
+    """The probability of class 1 above which saying so is most often right; of equally good ones the nearest to 0.5."""
+    p, order = logits.double().softmax(-1)[:, 1].sort()
+    p = torch.cat([p.new_zeros(1), p, p.new_ones(1)])
+    gained = (1 - 2 * y[order]).cumsum(0)  # right answers when all up to here are class 0 instead of class 1
+    gained = torch.cat([gained.new_zeros(1), gained])
+    between, apart = (p[:-1] + p[1:]) / 2, p[:-1] < p[1:]
+    best = apart & (gained == gained[apart].max())
+    return between[best][(between[best] - 0.5).abs().argmin()].item()
