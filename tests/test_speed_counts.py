@@ -1,4 +1,4 @@
-"""Speed, guarded by counts that no busy machine changes: operators per step, files per epoch, imports, copies of data."""
+"""Speed, guarded by counts that no busy machine changes: operators per step, memory, files per epoch, imports."""
 
 import gc
 import sys
