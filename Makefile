@@ -26,6 +26,10 @@ lint: setup ## check style and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+.PHONY: bench
+bench: setup ## measure speed beside the bare PyTorch loop and others; rounds=, steps= and rows= choose
+	$(BIN)/python -m benchmarks.bench $(foreach key,rounds steps rows,$(if $($(key)),'$(key)=$($(key))'))
+
 .PHONY: tensorboard
 tensorboard: setup ## look at the curves of every run in outputs/
 	$(BIN)/tensorboard --logdir outputs --host localhost

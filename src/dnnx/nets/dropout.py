@@ -7,21 +7,24 @@ from torch import Tensor, nn
 
 
 def random_bits(key: Tensor, call: Tensor, shape: torch.Size, rows: Tensor | None = None) -> Tensor:
-    """Uniform integers in [0, 2**31) of `shape`: a counter-based stream, equal on CPU and CUDA.
+    """Uniform int32 numbers [*key.shape, *shape]: a counter-based stream, equal on CPU and CUDA.
 
     `rows` [B] are the rows of the stream to take, else the first ones.
 
     SplitMix64 (Steele et al. 2014): position and call number step by odd 64-bit constants from the key, and
-    two rounds of its finalizer mix them; the high bits of the last product are the random ones.
+    its finalizer mixes them (with shifts that keep the sign, which takes two of 64 bits of state). Each result
+    makes two neighbours of a row; the last shift is unsigned, else every second number were positive.
     """
+    words = -(-shape[-1] // 2)
     if rows is None:
-        position = torch.arange(shape.numel(), device=key.device).view(shape)
+        position = torch.arange(shape[:-1].numel() * words, device=key.device).view(*shape[:-1], words)
     else:
-        position = rows[:, None] * shape[-1] + torch.arange(shape[-1], device=key.device)
-    x = position * (0x9E3779B97F4A7C15 - 2**64) + (key + call * (0xD1B54A32D192ED03 - 2**64))
+        position = rows[:, None] * words + torch.arange(words, device=key.device)
+    start = (key + call * (0xD1B54A32D192ED03 - 2**64))[(..., *[None] * len(shape))]
+    x = position * (0x9E3779B97F4A7C15 - 2**64) + start
     x = (x ^ x >> 30) * (0xBF58476D1CE4E5B9 - 2**64)
     x = (x ^ x >> 27) * (0x94D049BB133111EB - 2**64)
-    return (x >> 33) + 2**30
+    return (x ^ (x >> 31 & 2**33 - 1)).view(torch.int32)[..., : shape[-1]]
 
 
 class Dropout(nn.Module):
@@ -52,12 +55,11 @@ class Dropout(nn.Module):
             call, rows = torch.zeros_like(self.call), self.rows  # no training step is call 0
         else:
             return x
-        key, call = self.key[..., None, None], call[..., None, None]  # [R, 1, 1] where nets are stacked
-        kept = random_bits(key, call, x.shape[-2:], rows) >= int(self.p * 2**31)
+        kept = random_bits(self.key, call, x.shape[-2:], rows) >= int(self.p * 2**32) - 2**31
         return self._drop(x, kept.to(x.dtype))
 
     def _drop(self, x: Tensor, kept: Tensor) -> Tensor:
-        return x * (kept / (1 - self.p))
+        return x * (kept * (1 / (1 - self.p)))
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

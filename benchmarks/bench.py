@@ -1,0 +1,165 @@
+"""make bench: dnnx beside the bare PyTorch loop and what others use, measured together in one run."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from datetime import datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from rich.progress import track
+
+from dnnx.console import console
+from dnnx.errors import UserError, require
+from dnnx.files import write_json, write_text
+
+ROOT = Path(__file__).parents[1]
+BN, DROPOUT = "net.norm=batch", "net.dropout=0.2"
+
+
+def recipes(device: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """(row, module, arguments) of everything that can be measured here."""
+    rows: list[tuple[str, str, dict[str, Any]]] = []
+    for batch in (32, 128):
+        rows += [("bare PyTorch loop", "bare", {}), ("usual template", "template", {})]
+        if device == "cpu":
+            rows += [("scikit-learn", "sklearn", {})]
+            rows += [("Keras", "keras", {})] if find_spec("keras") else []
+        rows += [(f"dnnx, {n} seeds", "dnnx", {"seeds": n, "overrides": []}) for n in (1, 5, 10)]
+        for name, override in (("batch norm", BN), ("dropout 0.2", DROPOUT)) if batch == 32 else ():
+            rows += [(f"dnnx, {n} seeds, {name}", "dnnx", {"seeds": n, "overrides": [override]}) for n in (1, 5, 10)]
+        rows = [(name, module, {"batch_size": batch, "device": device} | given) for name, module, given in rows]
+    return rows
+
+
+class Recipe:
+    """A running recipe: waits between epochs, so that only one of all computes."""
+
+    def __init__(self, name: str, module: str, arguments: dict[str, Any]):
+        self.name, self.arguments = name, arguments
+        self.rounds: list[dict[str, float]] = []
+        command = [sys.executable, "-m", f"benchmarks.recipes.{module}", json.dumps(arguments)]
+        path = os.pathsep.join([str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
+        started = time.perf_counter()
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=None if "BENCH_LOG" in os.environ else subprocess.DEVNULL, text=True,
+            env={**os.environ, "PYTHONPATH": path},
+        )  # fmt: skip
+        self._answer()
+        self.startup_s = time.perf_counter() - started
+
+    def _answer(self) -> dict[str, float]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise UserError(f"{self.name}: it died; run with BENCH_LOG=1 to see why")
+        return json.loads(line)
+
+    def epoch(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        self.rounds.append(self._answer())
+
+    def finish(self) -> dict[str, Any]:
+        """Ends it; its medians, the first epoch left out."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        memory = self._answer()["memory_mb"]
+        self.process.wait()
+        seconds, images = [r["seconds"] for r in self.rounds[1:]], self.rounds[0]["images"]
+        median, seeds, batch = statistics.median(seconds), self.arguments.get("seeds", 1), self.arguments["batch_size"]
+        return {
+            "row": self.name, "batch_size": batch, "device": self.arguments["device"], "seeds": seeds,
+            "images_per_s": images / median, "ms_per_step": 1000 * median / (images / seeds / batch),
+            "cpu_s": statistics.median(r["cpu_s"] for r in self.rounds[1:]),
+            "images": images, "memory_mb": memory, "startup_s": self.startup_s, "epoch_s": seconds,
+        }  # fmt: skip
+
+
+def measure(rounds: int, steps: int | None, rows: str) -> list[dict[str, Any]]:
+    """One epoch of every recipe in turn, `rounds` times after the first; only those whose title has `rows` in it."""
+    import torch
+
+    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    running = [
+        Recipe(name, module, {"steps": steps} | arguments)
+        for name, module, arguments in track([r for d in devices for r in recipes(d)], "starting", console=console)
+        if rows in f"{name}, batch {arguments['batch_size']}, {arguments['device']}" or module == "bare"
+    ]
+    for _ in track(range(rounds + 1), "rounds", console=console):
+        for recipe in running:
+            recipe.epoch()
+    return [recipe.finish() for recipe in running]
+
+
+def add_ratios(rows: list[dict[str, Any]]) -> None:
+    """Images against the bare loop's with the same batch size on the same device: per second, per second of CPU.
+
+    The latter hardly depends on what else the machine does.
+    """
+    bare = {(r["batch_size"], r["device"]): r for r in rows if r["row"] == "bare PyTorch loop"}
+    for row in rows:
+        base = bare[row["batch_size"], row["device"]]
+        row["ratio"] = row["images_per_s"] / base["images_per_s"]
+        row["cpu_ratio"] = row["images"] / row["cpu_s"] / (base["images"] / base["cpu_s"])
+
+
+def page(rows: list[dict[str, Any]], facts: dict[str, Any]) -> str:
+    """The table as Markdown, with where and how it was measured."""
+    lines = [
+        "| | batch | device | images/s | x bare | x bare, CPU time | ms/step | peak memory, MB | start-up, s |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {r['row']} | {r['batch_size']} | {r['device']} | {r['images_per_s']:,.0f} | {r['ratio']:.2f} "
+        f"| {r['cpu_ratio']:.2f} | {r['ms_per_step']:.2f} | {r['memory_mb']:,.0f} | {r['startup_s']:.1f} |"
+        for r in rows
+    ]
+    return "\n".join([*lines, "", *(f"- {name}: {value}" for name, value in facts.items())]) + "\n"
+
+
+def arguments(typed: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {"rounds": 3, "steps": None, "rows": ""}
+    for word in typed:
+        name, _, value = word.partition("=")
+        require(name in values, name, value, f"choose one of {', '.join(values)}")
+        require(name == "rows" or (value.isdigit() and int(value) > 0), name, value, "a whole number of at least 1")
+        values[name] = value if name == "rows" else int(value)
+    return values
+
+
+def main() -> None:
+    given, before = arguments(sys.argv[1:]), os.getloadavg()[0]
+    rows = measure(**given)
+    add_ratios(rows)
+
+    from benchmarks.rounds import source
+    from dnnx.provenance import environment
+
+    data = source()
+    facts = environment() | {
+        "command": " ".join(["python -m benchmarks.bench", *sys.argv[1:]]),
+        "data": data.warning or f"{data.note}, digits 0-4",
+        "measured": f"medians of {given['rounds']} epochs, one of each row in turn; dnnx sums the images of its seeds",
+        "load average": f"{before:.1f} before, {os.getloadavg()[0]:.1f} after; 1 is this benchmark's own",
+    }
+    folder = Path("outputs/bench")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    write_json(path.with_suffix(".json"), {"environment": facts, "rows": rows})
+    write_text(path.with_suffix(".md"), text := page(rows, facts))
+    console.print(text, markup=False, soft_wrap=True)
+    console.print(f"written to {path}.json and .md")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,40 @@
+"""dnnx as in a study: metrics, early stopping, checkpoints, metrics.csv, TensorBoard and progress, all on."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import hydra
+import lightning.pytorch as pl
+
+from benchmarks.rounds import Rounds, cut, options
+from dnnx.cli import CONF
+from dnnx.train import assemble, fit
+
+
+class Timer(pl.Callback):
+    def __init__(self, rounds: Rounds, images: int, device: str):
+        self.rounds, self.images, self.device = rounds, images, device
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        self.rounds.next(self.images, self.device)
+
+
+def main(batch_size: int, steps: int | None, device: str, seeds: int, overrides: list[str]) -> None:
+    rounds = Rounds()
+    with tempfile.TemporaryDirectory() as folder, hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        typed = [
+            "+exp=dense5", f"data.batch_size={batch_size}", f"trainer.accelerator={device}",
+            "trainer.max_epochs=100000",
+            "callbacks.early_stopping.patience=100000", f"paths.data={os.environ.get('DNNX_DATA_DIR', 'data')}",
+        ]  # fmt: skip
+        data, module, trainer = assemble(hydra.compose("train", [*typed, *overrides]), list(range(seeds)), Path(folder))
+        data.splits = cut(data.splits, steps, batch_size)
+        images = data.sizes["train"] // batch_size * batch_size * seeds
+        trainer.callbacks.insert(0, Timer(rounds, images, device))
+        fit(trainer, module, data, Path(folder))
+
+
+if __name__ == "__main__":
+    main(**options())

@@ -1,0 +1,140 @@
+"""Speed, guarded by counts that no busy machine changes: operators per step, memory, files per epoch, imports."""
+
+import gc
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from commands import SMOKE, compose, python
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from dnnx.data.loaders import TrainBatches
+from dnnx.modules.classifier import cross_entropy
+from dnnx.nets.dense import DenseNet
+from dnnx.replicas import Replicas
+from dnnx.train import assemble, fit, train
+
+FEATURES, CLASSES, BATCH = 784, 5, 32
+
+
+class Operators(TorchDispatchMode):
+    """Counts what reaches torch's kernels, backward and optimizer too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Counter[str] = Counter()
+        self.copied_bytes = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name, out = func.overloadpacket.__name__, func(*args, **(kwargs or {}))
+        self.calls[name] += not func.is_view
+        if name in ("copy_", "clone"):
+            self.copied_bytes += out.nbytes
+        return out
+
+
+def count_step(num_seeds: int, **net: Any) -> tuple[Operators, int]:
+    """The operators of a later step, batch and all, and the bytes of the parameters."""
+    seeds = list(range(num_seeds))
+    replicas = Replicas(lambda: DenseNet(FEATURES, [100] * 5, CLASSES, **net), seeds)
+    optimizer = torch.optim.Adam(replicas.parameters(), fused=True)
+    x, y = torch.rand(8 * BATCH, FEATURES), torch.zeros(8 * BATCH, dtype=torch.int64)
+    batches = iter(TrainBatches(x, y, BATCH, seeds, lambda: 0))
+
+    def step() -> None:
+        x, y = next(batches)
+        loss = cross_entropy(replicas(x), y).mean(-1).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    step()
+    step()
+    with Operators() as operators:
+        step()
+    return operators, sum(p.nbytes for p in replicas.parameters())
+
+
+@pytest.mark.parametrize("num_seeds", [1, 5])
+@pytest.mark.parametrize(
+    ("net", "most"),
+    [({}, 56), ({"norm": "batch"}, 77), ({"dropout": 0.2}, 160)],
+    ids=["plain", "batch norm", "dropout"],
+)  # with 5 seeds 53, 73 and 153 when this was written
+def test_a_step_takes_few_operators(num_seeds: int, net: dict[str, Any], most: int) -> None:
+    operators, _ = count_step(num_seeds, **net)
+    assert operators.calls.total() <= most, operators.calls
+
+
+def test_more_seeds_take_no_more_operators() -> None:
+    assert count_step(5)[0].calls.total() == count_step(20)[0].calls.total()
+
+
+@pytest.mark.parametrize("num_seeds", [1, 5])
+def test_no_step_copies_its_gradients(num_seeds: int) -> None:
+    operators, parameter_bytes = count_step(num_seeds)
+    assert operators.copied_bytes < parameter_bytes / 10
+
+
+# --- a run
+
+
+def held_bytes(module: torch.nn.Module, without: Iterable[Tensor]) -> int:
+    """The memory of every tensor that there is, and of the module's gradients, but for those `without`."""
+    gradients = [p.grad for p in module.parameters() if p.grad is not None]
+    tensors = [t for t in gc.get_objects() if type(t) in (Tensor, torch.nn.Parameter)] + gradients
+    storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
+    return sum(storages.values()) - sum(storages.get(t.untyped_storage().data_ptr(), 0) for t in without)
+
+
+class Watch(pl.Callback):
+    def __init__(self, data: Any):
+        self.data = data
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.bytes = held_bytes(pl_module, [tensor for split in self.data.splits.values() for tensor in split])
+
+
+def test_training_holds_the_data_once_and_little_beside_what_is_trained(tmp_path: Path) -> None:
+    cfg = compose(*SMOKE, "trainer.accelerator=cpu", "net.hidden=[200,200]")
+    gc.collect()
+    before = held_bytes(torch.nn.Identity(), [])  # what other tests left
+    data, module, trainer = assemble(cfg, list(range(10)), tmp_path)
+    trainer.callbacks.append(watch := Watch(data))
+    fit(trainer, module, data, tmp_path)
+    trained = sum(p.nbytes for p in module.parameters())
+    assert watch.bytes - before <= 1.3 * 4 * trained  # parameters, gradients and Adam's two averages
+
+
+WRITTEN: list[str] = []  # paths opened to write or renamed; an audit hook stays for good
+
+
+def _audit(event: str, arguments: tuple) -> None:
+    if event == "os.rename" or (event == "open" and isinstance(arguments[1], str) and set("wax+") & set(arguments[1])):
+        WRITTEN.append(str(arguments[0]))
+
+
+def test_an_epoch_writes_to_one_file(tmp_path: Path) -> None:
+    sys.addaudithook(_audit)
+
+    def written(epochs: int) -> int:
+        folder = tmp_path / str(epochs)
+        train(compose(*SMOKE, f"trainer.max_epochs={epochs}", "callbacks.checkpoint.every_s=1000"), folder)
+        return sum(path.startswith(str(folder)) for path in WRITTEN)
+
+    assert written(5) - written(2) <= 3
+
+
+def test_training_imports_nothing_that_only_reports_need(tmp_path: Path) -> None:
+    code = """
+import sys
+import dnnx.train, dnnx.build, dnnx.callbacks.record, dnnx.data.mnist04, dnnx.modules.classifier
+print(sorted({"sklearn", "pandas", "tensorflow", "jax"} & set(sys.modules)))
+"""
+    assert python(code, tmp_path).stdout == "[]\n"
