@@ -39,10 +39,10 @@ def test_a_misspelt_key_names_near_misses(tmp_path: Path) -> None:
     ("argument", "says"),
     [
         ("+exp=dens5", "did you mean dense5?"),
-        ("net=dense", "net=dense: choose one of backbone, dense5"),
+        ("net=dense", "net=dense: choose one of backbone, dense20"),
         ("resume=nowhere", "resume=nowhere: there is no such folder"),
         ("seeds", "missing EQUAL"),
-        ("optimizer=null", "optimizer=null: choose one of adam"),
+        ("optimizer=null", "optimizer=null: choose one of adagrad, adam"),
         ("-m optimizer.lr=1e-3 optimizer.lr=1,2", "optimizer.lr=...: it is given 2 times, once as a sweep"),
     ],
 )

@@ -203,10 +203,8 @@ def test_figures_are_svg_and_png_and_follow_the_colour_of_the_page(drawn):
 
 
 def test_pairs_have_samples_a_roc_and_an_embedding_and_need_no_confusion_matrix(tmp_path):
-    arms: dict[str, dict[str, Any]] = {
-        "twin": {"data": {"class_names": ["same", "different"]}},
-        "siamese": {"diverged": [1]},
-    }
+    pairs: dict[str, Any] = {"data": {"class_names": ["same", "different"]}}
+    arms = {"twin": pairs, "siamese": pairs | {"diverged": [1]}}
     folder = write_study(tmp_path / "s", arms)
     for arm in arms:
         pair_predictions(folder / arm, n=40)
