@@ -72,7 +72,7 @@ def search_dnnx(minutes: float, source: str) -> tuple:
         finished = sum(trial.state.is_finished() for trial in study.trials)
         tune(compose(["n_trials=1"]), Path(folder), compose)  # has no trial left to run, only the best one to train
         test = load_results(Path(folder) / f"trial_{study.best_trial.number}")["test/accuracy"][0]
-    return "dnnx.tune: TPE, halving, folds as one network", finished, study.best_value, test, took, load
+        return "dnnx.tune: TPE, halving, folds as one network", finished, study.best_value, test, took, load
 
 
 def search_sklearn(minutes: float, data: Any) -> tuple:

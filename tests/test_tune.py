@@ -119,7 +119,7 @@ def validate(tmp_path: Path, *overrides: str) -> CrossValidation:
 
 @pytest.mark.parametrize("net", ["net.dropout=0.2", "net.norm=batch"])
 def test_a_fold_among_others_equals_that_fold_alone(net: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    among = Sure({"optimizer.lr": 3e-3})
+    among: Any = Sure({"optimizer.lr": 3e-3})
     validate(tmp_path, net).score(among)
 
     def second_alone(data: Any, folds: int, seed: int) -> Any:
@@ -128,7 +128,7 @@ def test_a_fold_among_others_equals_that_fold_alone(net: str, tmp_path: Path, mo
         return folded
 
     monkeypatch.setattr(cross_validation, "make_folds", second_alone)
-    alone = Sure({"optimizer.lr": 3e-3})
+    alone: Any = Sure({"optimizer.lr": 3e-3})
     validation = validate(tmp_path, net)
     validation.score(alone)
     assert alone.user_attrs["loss"] == pytest.approx(among.user_attrs["loss"][1:2], rel=5e-3)

@@ -37,8 +37,10 @@ def test_no_more_places_than_there_are_and_interrupted_trials_leave_theirs() -> 
     trials = [book.claim(study, SPACE, 3) for _ in range(5)]  # type: ignore[arg-type]
     assert [trial is not None for trial in trials] == [True, True, True, False, False]
     first, second, third = trials[:3]
-    study.tell(first, state=TrialState.FAIL)  # interrupted: no reason
+    assert first is not None
     assert second is not None
+    assert third is not None
+    study.tell(first, state=TrialState.FAIL)  # interrupted: no reason
     second.set_user_attr("reason", "diverged")
     study.tell(second, state=TrialState.FAIL)
     study.tell(third, 0.5)
