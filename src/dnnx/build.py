@@ -26,7 +26,7 @@ warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")
 # Lightning sets it, and torch's optimizers then search for an NVIDIA driver in every step: 0.4 ms.
 os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
 
-ALLOWED = ("dnnx.", "torch.", "lightning.", "torchmetrics.")
+ALLOWED = ("dnnx.", "torch.", "lightning.", "torchmetrics.", "optuna.")
 
 
 def build(key: str, config: DictConfig, **arguments: Any) -> Any:

@@ -138,7 +138,7 @@ def _explain(error: Exception, config_name: str, arguments: Sequence[str]) -> st
         return match[1]
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} has no value; type {error.full_key}=..., for example run=outputs/dense5/latest"
-    if match := re.search(r"Could not override '(exp|debug)'", text):
+    if match := re.search(r"Could not override '(exp|debug|sweep)'", text):
         return f"{match[1]}: it is added to the config: type +{match[1]}=..."
     if match := re.search(r"Could not override '([^']+)'", text):
         return unknown_key(match[1], _valid_keys(config_name, match[1], arguments))
@@ -162,6 +162,7 @@ RESOLVERS: dict[str, Callable] = {
     "folder": _folder,
     "mode": lambda arms: "MULTIRUN" if arms else None,  # a study is a multirun without -m
     "sweep": lambda arms, axes: {"arm": ",".join(arms), **axes} if arms else {},
+    "repeat": lambda value, times: [value] * times,
     "run_name": lambda arm, swept: "_".join(filter(None, [arm, swept.replace("/", "-")])),
 }
 

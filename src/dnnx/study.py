@@ -24,18 +24,23 @@ from dnnx.cli import CONF, FAILURES, RESOLVERS, fail
 from dnnx.console import console
 from dnnx.errors import UserError, choose, require
 from dnnx.files import write_json
+from dnnx.params import read_params
 
 
-def with_arm(cfg: DictConfig) -> DictConfig:
-    """The config of the job's arm: composed anew, with the arm's overrides after those typed."""
-    if cfg.arm is None:
-        return cfg
-    arm = choose("arm", cfg.arm, cfg.study.arms or {})
-    job = HydraConfig.get()
-    own = [f"file://{folder}" for folder in _config_dirs(job)]
+def recomposed(cfg: DictConfig) -> DictConfig:
+    """The job's config, composed anew where it names `params` or an arm: what is typed wins over params, arms win."""
+    typed = HydraConfig.get().overrides.task
+    params = read_params(cfg.params, typed) if cfg.params is not None else []
+    arm = choose("arm", cfg.arm, cfg.study.arms or {}) if cfg.arm is not None else []
+    return compose("train", [*params, *typed, *arm]) if params or arm else cfg
+
+
+def compose(name: str, overrides: Sequence[str]) -> DictConfig:
+    """The config `name` within a Hydra job, which sees the folders that the user gave with --config-dir."""
+    own = [f"file://{folder}" for folder in _config_dirs(HydraConfig.get())]
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        return hydra.compose("train", [*job.overrides.task, *arm, f"hydra.searchpath=[{','.join(own)}]"])
+        return hydra.compose(name, [*overrides, f"hydra.searchpath=[{','.join(own)}]"])
 
 
 run_name = RESOLVERS["run_name"]  # the folder of a job: its arm, then what else was swept

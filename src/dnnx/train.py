@@ -14,7 +14,7 @@ from dnnx.cli import command, flatten, run_folder, study_folder
 from dnnx.console import console
 from dnnx.errors import require
 from dnnx.files import link_latest, read_json, write_json
-from dnnx.study import with_arm
+from dnnx.study import recomposed
 
 
 def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str, list]:
@@ -62,15 +62,18 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
     return show(folder)
 
 
-def assemble(cfg: DictConfig, seeds: list[int], folder: Path) -> tuple[Any, Any, Any]:
-    """The data module, the LightningModule and the trainer, with everything that a user can get wrong tried."""
+def assemble(cfg: DictConfig, seeds: list[int], folder: Path, data: Any = None) -> tuple[Any, Any, Any]:
+    """The data module, the LightningModule and the trainer, with everything that a user can get wrong tried.
+
+    `data` is taken as it is, where it is already there.
+    """
     import torch
 
     from dnnx.build import build, build_data, build_module, build_scheduler, naming
     from dnnx.mc_dropout import require_dropout
     from dnnx.nets.self_normalizing import check_input
 
-    data = build_data(cfg, seeds)
+    data = data or build_data(cfg, seeds)
     callbacks = [build(f"callbacks.{name}", callback) for name, callback in cfg.callbacks.items()]
     trainer = build("trainer", cfg.trainer, callbacks=callbacks, default_root_dir=str(folder))
     data.trainer = trainer  # it knows the epoch, and without it there are no batches to count
@@ -158,7 +161,7 @@ def _relative(folder: Path) -> str:
 def main(cfg: DictConfig) -> None:
     folder = run_folder()
     try:
-        cfg = with_arm(cfg)
+        cfg = recomposed(cfg)
         if cfg.resume is not None and (cfg.arm is None or (folder / "config.yaml").exists()):
             cfg = config.resumed_config(cfg, folder, HydraConfig.get().overrides.task)
         train(cfg, folder, study=study_folder())

@@ -1,0 +1,57 @@
+"""Folds for cross-validation as replicas: every fold has its own rows of the training and validation images."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dnnx.errors import require
+from dnnx.seeding import generator
+
+
+def make_folds(data: Any, folds: int, seed: int) -> Any:
+    """A data module like `data`, with one replica per fold and no test images.
+
+    The training and validation images of `data` (of its first seed, where each has its own) are dealt into folds;
+    replica r trains on all folds but the r-th and is validated on that.
+    """
+    require(data.items == "images", "data", type(data).__name__, f"folds are of images, not of {data.items}")
+    parts = [_of_first_seed(data, split) for split in ("train", "val")]
+    x, y = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+    most = len(y) // 2
+    valid = type(folds) is int and 2 <= folds <= most
+    require(valid, "folds", folds, f"a whole number from 2 to {most}, half of the images")
+    folded = copy.copy(data)
+    folded.seeds = list(range(folds))
+    folded.splits = {"train": (x, y), "val": (x, y)}
+    folded.rows = dict(zip(("train", "val"), fold_rows(y, folds, seed), strict=True))
+    return folded
+
+
+def for_trial(folded: Any, batch_size: int) -> Any:
+    """The same folds with another batch size, and no features that a trial before may have cached."""
+    n = folded.sizes["train"]
+    valid = isinstance(batch_size, int) and 1 <= batch_size <= n
+    require(valid, "data.batch_size", batch_size, f"a whole number from 1 to the {n} training images of a fold")
+    own = copy.copy(folded)
+    own.batch_size, own.features = batch_size, {}
+    return own
+
+
+def fold_rows(y: Tensor, folds: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Rows for training [folds, n] and validation [folds, m] of the images with labels y.
+
+    Each class is shuffled and all are dealt one by one, so that folds are equally large and hold as many of each
+    class, give or take one; what is left, fewer images than folds, is in none.
+    """
+    shuffled = torch.randperm(len(y), generator=generator(seed, "folds"))
+    by_class = shuffled[y[shuffled].argsort(stable=True)]
+    val = by_class[: len(y) // folds * folds].view(-1, folds).T.contiguous()
+    train = torch.stack([val[torch.arange(folds) != r].flatten() for r in range(folds)])
+    return train, val
+
+
+def _of_first_seed(data: Any, split: str) -> tuple[Tensor, Tensor]:
+    x, y = data.splits[split]
+    return (x[data.rows[split][0]], y[data.rows[split][0]]) if split in data.rows else (x, y)

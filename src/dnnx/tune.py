@@ -1,0 +1,282 @@
+"""python -m dnnx.tune: cross-validated trials of a space until there are enough, then the best, trained and tested."""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from dnnx import config
+from dnnx.cli import command, flatten, study_folder
+from dnnx.console import console
+from dnnx.errors import UserError, choose, require
+from dnnx.files import write_text
+from dnnx.params import read_params
+from dnnx.study import compose
+from dnnx.train import train
+
+if TYPE_CHECKING:  # Optuna and torch are heavy: --help shall answer at once
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+    from dnnx.tuning.cross_validation import CrossValidation
+    from dnnx.tuning.space import Space
+
+WAIT_S = 1.0  # between two looks at the trials of other workers
+Compose = Callable[[Sequence[str]], DictConfig]
+# What may differ when a study goes on; of the training config: where things are, on what, and what no trial reads.
+FREE = ("seeds", "params", "arm", "study", "paths", "data.root", "trainer.accelerator", "callbacks.progress",
+        "callbacks.record", "callbacks.checkpoint")  # fmt: skip
+
+
+class TooManyFailed(Exception):
+    """The sweep ends: its failed trials say something about all."""
+
+
+def tune(cfg: DictConfig, folder: Path, compose: Compose) -> None:
+    """Works on the study in `folder` until `n_trials` are finished, by this process and others.
+
+    `compose` makes the config of a run from overrides.
+    """
+    check(cfg)
+
+    from dnnx.tuning.cross_validation import CrossValidation  # torch from here on
+    from dnnx.tuning.space import Space
+
+    plain: Any = OmegaConf.to_container(cfg)
+    space = Space(plain["space"], plain["derived"])
+    validation = CrossValidation(cfg, space, compose, folder)
+    for point in space.corners():
+        validation.build(point)  # a wrong key or value ends it here, before there is a study
+    study = open_study(cfg, folder, space, validation)
+    announce(cfg, study, validation)
+    try:
+        last = work(cfg, study, space, validation)
+    except (KeyboardInterrupt, TooManyFailed) as error:
+        close(study, folder, space)
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt("stopped; to go on, type the same again") from None
+        raise
+    if not last:
+        console.print("the worker that ends the last trial writes the report and trains the best setting")
+        return
+    close(study, folder, space)
+    if cfg.retrain:
+        best = study.best_trial
+        console.rule(f"trial {best.number}, trained on the seeds and tested", align="left")
+        train(retrain_config(cfg, validation, best, folder), folder / f"trial_{best.number}")
+
+
+def check(cfg: DictConfig) -> None:
+    """UserError for what no sweep can do; the config of its runs is checked apart."""
+    for key, least in (("n_trials", 1), ("stale_after_s", 1)):
+        require(type(cfg[key]) is int and cfg[key] >= least, key, cfg[key], f"a whole number of at least {least}")
+    valid = cfg.timeout is None or (isinstance(cfg.timeout, int | float) and cfg.timeout > 0)
+    require(valid, "timeout", cfg.timeout, "null, or seconds")
+    choose("direction", cfg.direction, {"maximize": None, "minimize": None})
+    require((cfg.objective == "loss") == (cfg.direction == "minimize"), "direction", cfg.direction,
+            f"not with objective={cfg.objective}: losses are minimized, all else is maximized")  # fmt: skip
+    require(cfg.resume is None, "resume", cfg.resume, "a study goes on by itself: type the same again")
+    arms = list(cfg.study.arms or {})
+    require(cfg.arm is not None or not arms, "arm", None, f"a tuning is of one arm; type arm={' or arm='.join(arms)}")
+
+
+def open_study(cfg: DictConfig, folder: Path, space: "Space", validation: "CrossValidation") -> "Study":
+    """The study named cfg.name in its storage, new or to go on with as it was begun."""
+    import optuna
+
+    from dnnx.build import build
+    from dnnx.tuning import book
+    from dnnx.tuning.cross_validation import of_runs
+    from dnnx.tuning.sampler import PerTrial
+
+    whole = validation.compose([*cfg.trial])  # with what trials override, such as trainer.max_epochs
+    sampler = PerTrial(lambda seed: build("sampler", whole.sampler, seed=seed), cfg.fold_seed, space)
+    build("sampler", whole.sampler)
+    pruner = build("pruner", whole.pruner)
+    run = validation.run_config(space.corners()[0])
+    data = validation.fold_data(run).provenance
+    folder.mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(
+        storage=book.open_storage(cfg.storage, folder), sampler=sampler, pruner=pruner, study_name=cfg.name,
+        direction=cfg.direction, load_if_exists=True,
+    )  # fmt: skip
+    book.agree(study, "data", {name: data[name] for name in ("source", "files")})
+    plain: Any = OmegaConf.to_container(cfg)
+    search = flatten({key: plain[key] for key in SEARCH})
+    book.agree(study, "search", {key: value for key, value in search.items() if not isinstance(value, dict)})
+    book.agree(study, "config", fixed(of_runs(validation.compose([]))))
+    return study
+
+
+SEARCH = ("space", "derived", "trial", "objective", "direction", "folds", "fold_seed")
+
+
+def fixed(cfg: DictConfig) -> dict[str, Any]:
+    """What all trials of a study have in common, by key."""
+    flat = flatten(OmegaConf.to_container(cfg, resolve=True))
+    return {key: value for key, value in flat.items() if not isinstance(value, dict) and not key.startswith(FREE)}
+
+
+def announce(cfg: DictConfig, study: "Study", validation: "CrossValidation") -> None:
+    data = next(iter(validation.data.values()))
+    sizes = f"{data.sizes['train']:,} training and {data.sizes['val']:,} validation images"
+    console.print(f"{cfg.name}: {cfg.n_trials} trials of {cfg.folds} folds", soft_wrap=True)
+    console.print(f"data: {data.provenance['note']}: {sizes} in each fold", soft_wrap=True)
+    if data.provenance["warning"]:
+        console.print(f"[bold red]WARNING: {data.provenance['warning']}", soft_wrap=True)
+    if len(study.trials):
+        console.print(f"goes on after {len(study.trials)} trials")
+
+
+def work(cfg: DictConfig, study: "Study", space: "Space", validation: "CrossValidation") -> bool:
+    """Runs trials while there are any to take, then waits for those of others, whose places may become free again.
+
+    Returns whether this is the worker to end the study: it ended the last trial, or found nothing to do.
+    """
+    from optuna.trial import TrialState
+
+    from dnnx.tuning import book
+
+    started, waits, took_part = time.monotonic(), False, False
+    total = int(min(cfg.n_trials, space.size()))
+    while True:
+        for number in book.fail_dead(study, cfg.stale_after_s):
+            console.print(f"trial {number}: its worker was killed; another trial takes its place")
+        late = cfg.timeout is not None and time.monotonic() - started > cfg.timeout
+        if not late and (trial := book.claim(study, space.distributions, total)):
+            run(cfg, study, trial, validation)
+            took_part, waits = True, False
+            continue
+        done = book.counting(study)
+        running = any(trial.state == TrialState.RUNNING for trial in done)
+        if late or not running:
+            break
+        if not waits:
+            console.print("waits for the trials of other workers")
+            took_part = waits = True
+        time.sleep(WAIT_S)
+    if total < cfg.n_trials:
+        console.print(f"the space has no more than {total} points")
+    return not running and (not took_part or book.ended_last(done))
+
+
+def run(cfg: DictConfig, study: "Study", trial: Any, validation: "CrossValidation") -> None:
+    """One trial, from its claim to its line in the book."""
+    from optuna import TrialPruned
+    from optuna.exceptions import UpdateFinishedTrialError
+    from optuna.trial import TrialState
+
+    from dnnx.callbacks.prune import TrialFailed
+    from dnnx.tuning.book import Heartbeat, counting, was_interrupted
+
+    heart, failed = Heartbeat(trial), None
+    with console.status(f"trial {trial.number}") as status:
+
+        def on_epoch(epoch: int, mean: float) -> None:
+            heart.beat()
+            status.update(f"trial {trial.number}: epoch {epoch}, {cfg.objective} {mean:.4%}")
+
+        try:
+            value, state = validation.score(trial, on_epoch), TrialState.COMPLETE
+        except TrialPruned:
+            value, state = None, TrialState.PRUNED
+        except TrialFailed as error:
+            value, state, failed = None, TrialState.FAIL, error
+            trial.set_user_attr("reason", str(error))
+        except UpdateFinishedTrialError:  # another worker took this one for dead
+            return
+        except BaseException:
+            study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+            raise
+        study.tell(trial, value, state, skip_if_finished=True)
+    finished = [t for t in counting(study) if t.state.is_finished()]
+    this = next((t for t in finished if t.number == trial.number), None)
+    if this is not None and not was_interrupted(this):
+        console.print(line(this, study, len(finished), cfg.n_trials), soft_wrap=True, markup=False)
+    failures = sum(t.state == TrialState.FAIL for t in finished)
+    if failed and cfg.fail_fast:
+        raise TooManyFailed(f"trial {trial.number} failed ({failed}), and fail_fast=true")
+    if failures >= LEAST_FAILURES and failures > len(finished) / 2:
+        raise TooManyFailed(f"{failures} of {len(finished)} trials failed; the report lists why")
+
+
+LEAST_FAILURES = 5  # that end a sweep when they are more than half of its trials
+
+
+def line(trial: "FrozenTrial", study: "Study", done: int, total: int) -> str:
+    """What became of a trial, and how far the study is."""
+    from dnnx.studies.tuning import show_score, state_of
+
+    epochs, seconds = len(trial.intermediate_values), trial.user_attrs.get("seconds", 0)
+    about = f"{done}/{total}  trial {trial.number}: {state_of(trial)}, {epochs} epochs, {seconds:.0f} s"
+    complete = [t for t in study.get_trials(deepcopy=False) if t.state.name == "COMPLETE"]
+    best = f"  best {show_score(study, study.best_trial)}, trial {study.best_trial.number}" if complete else ""
+    return about + best
+
+
+def close(study: "Study", folder: Path, space: "Space") -> None:
+    """Finishes the books: best.yaml, the report, TensorBoard; says what was found."""
+    from dnnx.callbacks.record import log_hparams
+    from dnnx.studies import tuning
+
+    made = tuning.build(study, folder)
+    for trial in study.get_trials(deepcopy=False):
+        events = folder / "tensorboard" / f"trial_{trial.number}"
+        if trial.values and not events.exists():
+            log_hparams(events, trial.params, tuning.finals(study, trial))
+    console.rule(f"{study.study_name}: what was found", align="left")
+    for sentence in made.sentences:
+        console.print(sentence, soft_wrap=True, markup=False)
+    if not made.has_best:
+        raise UserError("no trial was completed, so there is no best setting; n_trials=... asks for more")
+    best = study.best_trial
+    settings = space.settings(best.params)
+    text = f"# trial {best.number} of {study.study_name}: {tuning.show_score(study, best)}\n"
+    write_text(folder / "best.yaml", text + OmegaConf.to_yaml(OmegaConf.create(settings)))
+    for key, value in settings.items():
+        console.print(f"  {key}: {value}", soft_wrap=True, markup=False)
+    here = os.path.relpath(folder)
+    console.print(f"settings: {here}/best.yaml\nreport: {here}/report.html", soft_wrap=True)
+
+
+def retrain_config(cfg: DictConfig, validation: "CrossValidation", best: "FrozenTrial", folder: Path) -> DictConfig:
+    """The config of the run that the best setting is for; UserError where a run of another config is in its place."""
+    run = validation.run_config(best.params, trial=False)
+    there = folder / f"trial_{best.number}"
+    if (there / "config.yaml").exists():
+        run.resume = str(there)
+        run = config.resumed_config(run, there, ["+"])
+    return run
+
+
+def composer(cfg: DictConfig) -> Compose:
+    """Composes what was typed, the arm that was picked, and more overrides."""
+    typed = HydraConfig.get().overrides.task
+    params = read_params(cfg.params, typed) if cfg.params is not None else []
+    arm = choose("arm", cfg.arm, cfg.study.arms or {}) if cfg.arm is not None else []
+    return lambda overrides: compose("tune", [*params, *typed, *arm, *overrides])
+
+
+@command("tune")
+def main(cfg: DictConfig) -> None:
+    folder = study_folder()
+    try:
+        tune(cfg, folder, composer(cfg))
+    except TooManyFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    finally:
+        with contextlib.suppress(OSError):
+            os.removedirs(folder)  # only where nothing was written
+
+
+if __name__ == "__main__":
+    from dnnx.tune import main  # the importable one: launchers send it to other processes
+
+    main()

@@ -1,0 +1,134 @@
+"""The book of a study's trials, shared by all workers: who runs what, what counts, and who was killed.
+
+A trial that failed by its own fault holds the `reason`; one that failed without was interrupted and counts as if it
+had never been: another takes its place.
+"""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna import Study, Trial
+from optuna.distributions import BaseDistribution
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from dnnx.errors import UserError
+
+HEARTBEAT_S = 60  # at most one sign of life in so many seconds: each is a line in the journal
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def open_storage(storage: str | None, folder: Path) -> BaseStorage:
+    """The journal in `folder`, another journal by its path, or a database by its URL."""
+    try:
+        if storage is not None and "://" in storage:
+            return RDBStorage(storage)
+        return JournalStorage(JournalFileBackend(str(storage or folder / "journal.log")))
+    except (ImportError, ValueError, OSError, optuna.exceptions.OptunaError) as error:
+        raise UserError(f"storage={storage}: {' '.join(str(error).split())[:300]}") from None
+    except Exception as error:  # SQLAlchemy's own, of which there are many
+        if not type(error).__module__.startswith("sqlalchemy"):
+            raise
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"storage={storage}: {reason}; for example storage=sqlite:///tune.db") from None
+
+
+def agree(study: Study, name: str, facts: Mapping[str, Any]) -> None:
+    """Writes down what all trials of a study have in common; UserError where it was begun with something else."""
+    facts = json.loads(json.dumps(facts))
+    there = study.user_attrs.get(name)
+    if there is None:
+        study.set_user_attr(name, facts)
+        return
+    differing = [
+        f"{key} ({there.get(key, 'absent')} there, {facts.get(key, 'absent')} here)"
+        for key in sorted(there.keys() | facts.keys())
+        if there.get(key) != facts.get(key)
+    ]
+    if differing:
+        raise UserError(
+            f"name={study.study_name}: that study was begun with another {name}: {', '.join(differing)}; "
+            f"type name=... to begin one of your own"
+        )
+
+
+def was_interrupted(trial: FrozenTrial) -> bool:
+    return trial.state == TrialState.FAIL and "reason" not in trial.user_attrs
+
+
+def counting(study: Study) -> list[FrozenTrial]:
+    """The trials that count, by number: finished, failed by their own fault, or running."""
+    return [trial for trial in study.get_trials(deepcopy=False) if not was_interrupted(trial)]
+
+
+def claim(study: Study, distributions: dict[str, BaseDistribution], total: int) -> Trial | None:
+    """A trial for this worker, or None when `total` are finished or taken.
+
+    Two workers may both find the last place free: the one whose trial has the higher number gives it back.
+    """
+    if len(counting(study)) >= total:
+        return None
+    trial = study.ask(distributions)
+    trial.set_user_attr("worker", _me())
+    if sum(other.number < trial.number for other in counting(study)) >= total:
+        study.tell(trial, state=TrialState.FAIL)
+        return None
+    return trial
+
+
+class Heartbeat:
+    """A running trial's signs of life."""
+
+    def __init__(self, trial: Trial):
+        self.trial, self.last = trial, time.monotonic()
+
+    def beat(self) -> None:
+        if time.monotonic() - self.last > HEARTBEAT_S:
+            self.last = time.monotonic()
+            self.trial.set_user_attr("heartbeat", time.time())
+
+
+def fail_dead(study: Study, stale_after_s: float) -> list[int]:
+    """Fails the running trials whose worker was killed; returns their numbers."""
+    running = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+    dead = [trial.number for trial in running if _is_dead(trial, stale_after_s)]
+    for number in dead:
+        study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+    return dead
+
+
+def _is_dead(trial: FrozenTrial, stale_after_s: float) -> bool:
+    """Its process is gone from this machine, or it has been silent for too long."""
+    pid, _, host = trial.user_attrs.get("worker", "").partition(" ")
+    if host == platform.node() and not _is_alive(int(pid)):
+        return True
+    started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
+    return time.time() - trial.user_attrs.get("heartbeat", started) > stale_after_s
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def ended_last(trials: list[FrozenTrial]) -> bool:
+    """Whether this process ran the last of these finished trials to end."""
+    last = max(trials, key=lambda trial: trial.datetime_complete)  # type: ignore[arg-type,return-value]
+    return last.user_attrs.get("worker") == _me()
+
+
+def _me() -> str:
+    return f"{os.getpid()} {platform.node()}"

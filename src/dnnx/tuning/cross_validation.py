@@ -1,0 +1,114 @@
+"""One trial: its folds as replicas of one network, trained as a run is, and scored with each fold's best weights."""
+
+import gc
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from dnnx import config
+from dnnx.build import build_data
+from dnnx.callbacks.early_stopping import EarlyStopping
+from dnnx.callbacks.prune import Prune, TrialFailed
+from dnnx.cli import CONF
+from dnnx.data.folds import for_trial, make_folds
+from dnnx.errors import choose
+from dnnx.params import as_overrides
+from dnnx.results import evaluate
+from dnnx.train import assemble
+from dnnx.tuning.space import Params, Space
+
+METRICS = ("accuracy", "precision", "recall", "f1", "loss")
+FOR_RUNS = ("checkpoint", "record", "progress", "layer_statistics")  # callbacks whose files no trial needs
+
+
+class CrossValidation:
+    """Trains and scores the points of a space.
+
+    `compose` makes the config of a
+    tuning from more overrides, of which that of a run is a part."""
+
+    def __init__(self, cfg: DictConfig, space: Space, compose: Callable[[Sequence[str]], DictConfig], folder: Path):
+        self.space, self.compose, self.folder = space, compose, folder
+        self.trial, self.folds, self.fold_seed = list(cfg.trial), cfg.folds, cfg.fold_seed
+        self.objective = cfg.objective
+        choose("objective", cfg.objective, dict.fromkeys(METRICS))
+        self.data: dict[str, Any] = {}
+
+    def score(self, trial: optuna.Trial, on_epoch: Callable[[int, float], None] = lambda epoch, mean: None) -> float:
+        """The mean over folds of the objective; every metric of each fold, and the seconds, go into the book.
+
+        TrialPruned, or TrialFailed when a fold diverged or the memory did not suffice.
+        """
+        started = time.perf_counter()
+        try:
+            module, trainer = self.build(trial.params, Prune(trial, self._measure, on_epoch))
+            trainer.fit(module, datamodule=trainer.fold_data)
+            stopping = EarlyStopping.of(trainer)
+            module.replicas.load_stacked(stopping.best_state)
+            logits, y = module.predict(trainer.fold_data.eval_dataloader("val"))
+            scores = evaluate(logits, y, [True] * len(logits))
+            for name in METRICS:
+                trial.set_user_attr(name, scores[name])
+            trial.set_user_attr("best_epoch", stopping.best_epoch.tolist())
+            return sum(scores[self.objective]) / len(logits)
+        except SystemExit:  # how Lightning ends after Ctrl-C
+            raise KeyboardInterrupt from None
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            raise TrialFailed(f"out of memory: {' '.join(str(error).split())[:200]}") from None
+        finally:
+            trial.set_user_attr("seconds", time.perf_counter() - started)
+            module = trainer = None  # type: ignore[assignment]
+            gc.collect()  # trainer and module hold each other, and with them the networks
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+    def run_config(self, params: Params, trial: bool = True) -> DictConfig:
+        """The checked config of a point: as a trial, or as the run that it is for."""
+        cfg = of_runs(self.compose([*(self.trial if trial else []), *as_overrides(self.space.settings(params))]))
+        config.check(cfg)
+        return config.settle_backbone(cfg, self.folder)
+
+    def build(self, params: Params, *callbacks: Any) -> tuple[Any, Any]:
+        """Module and trainer of a trial; UserError for what no run could be made of."""
+        cfg = self.run_config(params)
+        data = for_trial(self.fold_data(cfg), cfg.data.batch_size)
+        cfg.callbacks = {name: value for name, value in cfg.callbacks.items() if name not in FOR_RUNS}
+        data, module, trainer = assemble(cfg, list(data.seeds), self.folder, data)
+        trainer.callbacks += callbacks
+        trainer.fold_data = data
+        return module, trainer
+
+    def fold_data(self, cfg: DictConfig) -> Any:
+        """The folds of the data that `cfg` names; the last ones asked for stay in memory."""
+        key = OmegaConf.to_yaml(OmegaConf.masked_copy(cfg.data, [str(k) for k in cfg.data if k != "batch_size"]))
+        if key not in self.data:
+            self.data = {key: make_folds(build_data(cfg, [self.fold_seed]), self.folds, self.fold_seed)}
+        return self.data[key]
+
+    def _measure(self, module: Any, metrics: dict[str, torch.Tensor]) -> torch.Tensor:
+        if f"val/{self.objective}" in metrics:
+            return metrics[f"val/{self.objective}"]
+        start, data = module.start, module.trainer.datamodule
+        logits, y = module.predict(data.eval_dataloader("val"))
+        module.start = start
+        module.train()
+        return torch.tensor(evaluate(logits, y, [True] * len(logits))[self.objective])
+
+
+def of_runs(cfg: DictConfig) -> DictConfig:
+    """The part of a tuning's config that is the config of a run."""
+    own: Any = OmegaConf.to_container(OmegaConf.load(CONF / "tune.yaml"))
+    groups = [name for default in own.pop("defaults") if isinstance(default, dict) for name in default]
+    return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in {*groups, *own}])
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    text = str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in text or "bad_alloc" in text

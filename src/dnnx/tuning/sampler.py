@@ -1,0 +1,65 @@
+"""A sampler that repeats nothing: each trial draws from its own stream, and never a point that is in the book."""
+
+from collections.abc import Callable
+from typing import Any
+
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from dnnx.seeding import derive
+from dnnx.tuning.book import was_interrupted
+from dnnx.tuning.space import Params, Space
+
+MOST_REDRAWS = 10
+MOST_POINTS = 100_000  # of a space of which the untried points are listed; in a larger one they are found by drawing
+
+
+class PerTrial(BaseSampler):
+    """Proposes with a sampler built anew for each trial, from the study's seed and the trial's number.
+
+    Hence trial k is the same in one go and after a resume, and no two workers draw the same stream. A point that
+    another trial has is drawn again, and in the end taken from those not yet tried.
+    """
+
+    def __init__(self, build: Callable[[int], BaseSampler], seed: int, space: Space):
+        self.build, self.seed, self.space = build, seed, space
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self.space.distributions
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number and not was_interrupted(t)]
+        tried = {_key(other.params) for other in others}
+        for attempt in range(MOST_REDRAWS):
+            params = self._draw(study, trial, attempt)
+            if _key(params) not in tried:
+                return params
+        if self.space.size() <= MOST_POINTS:
+            untried = [point for point in self.space.points() if _key(point) not in tried]
+            return untried[derive(self.seed, "untried", trial.number) % len(untried)] if untried else params
+        return params
+
+    def _draw(self, study: Study, trial: FrozenTrial, attempt: int) -> Params:
+        self.sampler = self.build(derive(self.seed, "sampler", trial.number, attempt) % 2**32)
+        self.sampler.before_trial(study, trial)
+        known = self.sampler.infer_relative_search_space(study, trial)
+        drawn = self.sampler.sample_relative(study, trial, known)
+        for name, distribution in self.space.distributions.items():
+            if name not in drawn:
+                drawn[name] = self.sampler.sample_independent(study, trial, name, distribution)
+        return {name: drawn[name] for name in self.space.distributions}
+
+    def sample_independent(self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution) -> Any:
+        raise AssertionError(f"{name} is in the space, which is drawn as a whole")
+
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Any) -> None:
+        if hasattr(self, "sampler"):
+            self.sampler.after_trial(study, trial, state, values)
+
+
+def _key(params: Params) -> tuple:
+    return tuple(sorted(params.items()))

@@ -1,0 +1,110 @@
+"""The space that a sweep states in Hydra's override grammar, as Optuna's distributions, and its points as settings."""
+
+from collections.abc import Mapping
+from itertools import product
+from math import prod
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from dnnx.cli import CONF
+from dnnx.errors import UserError, require
+
+GRAMMAR = "choice(elu,relu), range(3,7), interval(0,0.5), int(interval(50,200)), tag(log,interval(1e-4,1e-2))"
+Params = dict[str, Any]  # a point of the space; a choice is the text that stands in the sweep
+
+
+class Space:
+    """Distributions by key, and the settings of a run that follow from a point: its own and the derived ones.
+
+    A key that is none of a run's config, such as `width`, is there for `derived` to use.
+    """
+
+    def __init__(self, space: Mapping[str, Any], derived: Mapping[str, Any]):
+        require(bool(space), "space", dict(space), "there is nothing to tune; type +sweep=dense5")
+        self.distributions = {str(key): _distribution(str(key), str(text)) for key, text in space.items()}
+        self.derived = dict(derived)
+        known = OmegaConf.to_container(OmegaConf.load(CONF / "train.yaml"))
+        assert isinstance(known, dict)
+        groups = [name for default in known["defaults"] if isinstance(default, dict) for name in default]
+        self.variables = [key for key in self.distributions if "." not in key and key not in groups]
+        for name in self.variables:
+            used = any("${%s}" % name in str(value) for value in self.derived.values())  # noqa: UP031
+            require(used, f"space.{name}", space[name], "no key of a run, and nothing in derived uses ${%s}" % name)  # noqa: UP031
+
+    def settings(self, params: Params) -> dict[str, Any]:
+        """What a run is given, by key."""
+        values = {key: _value(value) for key, value in params.items()}
+        try:
+            resolved = OmegaConf.to_container(OmegaConf.create({**values, **self.derived}), resolve=True)
+        except OmegaConfBaseException as error:
+            raise UserError(f"derived: {' '.join(str(error).split())}") from None
+        assert isinstance(resolved, dict)
+        return {str(key): value for key, value in resolved.items() if key not in self.variables}
+
+    def corners(self) -> list[Params]:
+        """Few points in which every choice occurs, and both ends of every interval."""
+        choices = [d.choices for d in self.distributions.values() if isinstance(d, CategoricalDistribution)]
+        num = max(2, *map(len, choices), 2)
+        return [{key: _corner(d, i) for key, d in self.distributions.items()} for i in range(num)]
+
+    def size(self) -> float:
+        """How many points there are; infinite with an interval of floats."""
+        return prod(_size(distribution) for distribution in self.distributions.values())
+
+    def points(self) -> list[Params]:
+        """All points of a finite space."""
+        axes = (_points(distribution) for distribution in self.distributions.values())
+        return [dict(zip(self.distributions, point, strict=True)) for point in product(*axes)]
+
+
+def _distribution(key: str, text: str) -> BaseDistribution:
+    try:
+        override = OverridesParser.create().parse_override(f"{key}={text}")
+    except HydraException as error:
+        raise UserError(f"space.{key}={text}: {' '.join(str(error).split())}; for example {GRAMMAR}") from None
+    require(override.is_sweep_override(), f"space.{key}", text, f"one value alone is no space; for example {GRAMMAR}")
+    sweep: Any = override.value()
+    try:
+        if override.is_interval_sweep():
+            whole = isinstance(sweep.start, int) and isinstance(sweep.end, int)
+            kind = IntDistribution if whole else FloatDistribution
+            return kind(sweep.start, sweep.end, log="log" in sweep.tags)
+        if override.is_range_sweep() and isinstance(sweep.start, int) and isinstance(sweep.step, int):
+            values = [int(value) for value in override.sweep_string_iterator()]
+            return IntDistribution(min(values), max(values), step=abs(sweep.step))
+        return CategoricalDistribution(_choices(override))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"space.{key}={text}: {' '.join(str(error).split())}") from None
+
+
+def _choices(override: Override) -> list[str]:
+    return list(dict.fromkeys(override.sweep_string_iterator()))
+
+
+def _value(value: Any) -> Any:
+    """The value that stands behind the text of a choice."""
+    return OverridesParser.create().parse_override(f"x={value}").value() if isinstance(value, str) else value
+
+
+def _corner(distribution: BaseDistribution, i: int) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[i % len(distribution.choices)]
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    return (distribution.low, distribution.high)[i % 2]
+
+
+def _size(distribution: BaseDistribution) -> float:
+    return float("inf") if isinstance(distribution, FloatDistribution) else len(_points(distribution))
+
+
+def _points(distribution: BaseDistribution) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices
+    assert isinstance(distribution, IntDistribution)
+    return range(distribution.low, distribution.high + 1, distribution.step)

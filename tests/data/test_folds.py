@@ -1,0 +1,87 @@
+"""Folds: disjoint, covering, stratified, fixed by their seed, and never of test images."""
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dnnx.data.folds import fold_rows, for_trial, make_folds
+from dnnx.data.mnist04 import MNIST04
+from dnnx.data.mnist59 import MNIST59
+from dnnx.errors import UserError
+
+
+class Untouchable(dict):
+    """Splits of which the one for the test cannot even be looked at."""
+
+    def __getitem__(self, split: str) -> Any:
+        assert split != "test", "the test images were touched"
+        return super().__getitem__(split)
+
+    def items(self) -> Any:
+        raise AssertionError("all splits were touched, that for the test among them")
+
+    values = items
+
+
+@given(st.lists(st.integers(4, 30), min_size=2, max_size=5), st.integers(2, 4), st.integers(0, 2**40))
+def test_folds_are_disjoint_covering_equal_and_stratified(counts: list[int], folds: int, seed: int) -> None:
+    y = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    y = y[torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))]
+    train, val = fold_rows(y, folds, seed)
+    assert val.shape == (folds, len(y) // folds)
+    assert len(val.unique()) == val.numel() > len(y) - folds, "an image is in two folds, or too many are in none"
+    for r in range(folds):
+        assert sorted([*train[r].tolist(), *val[r].tolist()]) == sorted(val.flatten().tolist())
+    per_class = torch.stack([y[rows].bincount(minlength=len(counts)) for rows in val])
+    assert ((per_class.max(0).values - per_class.min(0).values) <= 1).all()
+
+
+def test_the_folds_depend_on_their_seed_alone() -> None:
+    y = torch.arange(60) % 3
+    first, again, other = (fold_rows(y, 3, seed)[1] for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_the_images_are_those_for_training_and_validation_and_no_test_image(tmp_path: Any) -> None:
+    data = MNIST04([0], str(tmp_path), "digits")
+    data.setup()
+    (train, _), (val, _), (test, _) = (data.splits[split] for split in ("train", "val", "test"))
+    data.splits = Untouchable(data.splits)
+    folded = make_folds(data, 3, seed=0)
+    assert set(folded.splits) == {"train", "val"}
+    assert folded.sizes == {"train": 480, "val": 240}
+    used = {tuple(image) for image in folded.splits["train"][0].tolist()}
+    assert used == {tuple(image) for image in torch.cat([train, val]).tolist()}
+    assert not used & {tuple(image) for image in test.tolist()}
+
+
+def test_where_each_seed_has_its_own_images_the_folds_are_of_the_first_seeds(tmp_path: Any) -> None:
+    data = MNIST59([7, 8], str(tmp_path), "digits", train_per_class=10, val_per_class=5)
+    data.setup()
+    x, y = make_folds(data, 3, seed=0).splits["train"]
+    rows = torch.cat([data.rows["train"][0], data.rows["val"][0]])
+    assert torch.equal(x, data.splits["train"][0][rows])
+    assert y.bincount().tolist() == [15] * 5
+
+
+@pytest.mark.parametrize("folds", [1, 0, 2.5, None, 10_000])
+def test_a_number_of_folds_that_cannot_be_is_one_line(folds: Any, tmp_path: Any) -> None:
+    data = MNIST04([0], str(tmp_path), "digits")
+    data.setup()
+    with pytest.raises(UserError, match=rf"folds={folds}: a whole number from 2 to 360"):
+        make_folds(data, folds, seed=0)
+
+
+def test_a_trial_has_its_own_batch_size_and_no_features_of_another(tmp_path: Any) -> None:
+    data = MNIST04([0], str(tmp_path), "digits")
+    data.setup()
+    folded = make_folds(data, 3, seed=0)
+    first = for_trial(folded, 16)
+    first.features["train"] = folded.splits["train"]
+    assert (for_trial(folded, 32).batch_size, for_trial(folded, 32).features) == (32, {})
+    with pytest.raises(UserError, match=r"data\.batch_size=481: a whole number from 1 to the 480"):
+        for_trial(folded, 481)

@@ -1,0 +1,57 @@
+"""Settings of a tuning as overrides of a run: typed ones win, bad files are one line."""
+
+from pathlib import Path
+
+import pytest
+from commands import command, compose
+
+from dnnx.config import load_config
+from dnnx.errors import UserError
+from dnnx.params import as_overrides, read_params
+
+BEST = "net.hidden: [7, 7]\nnet.norm: null\nnet.activation: relu\noptimizer.betas: [0.8, 0.9]\noptimizer.lr: 1.0e-05\n"
+
+
+def test_every_kind_of_value_arrives() -> None:
+    settings = {
+        "net.hidden": [7, 7], "net.norm": None, "optimizer.betas": [0.8, 0.9], "optimizer.lr": 1e-5,
+        "optimizer": "adamw", "net.activation": "it's, a=b", "optimizer.amsgrad": True,
+    }  # fmt: skip
+    cfg = compose("+exp=dense5", *as_overrides(settings))
+    assert (cfg.net.hidden, cfg.net.norm, cfg.optimizer.betas) == ([7, 7], None, [0.8, 0.9])
+    assert (cfg.optimizer.lr, cfg.optimizer.amsgrad, cfg.net.activation) == (1e-5, True, "it's, a=b")
+    assert cfg.optimizer._target_ == "torch.optim.AdamW"
+
+
+def test_what_is_typed_wins(tmp_path: Path) -> None:
+    (tmp_path / "best.yaml").write_text(BEST)
+    overrides = read_params(tmp_path / "best.yaml", ["+exp=dense5", "optimizer.lr=0.5", "++net.norm=batch"])
+    assert overrides == ["++net.hidden=[7, 7]", '++net.activation="relu"', "++optimizer.betas=[0.8, 0.9]"]
+
+
+def test_a_run_and_an_arm_take_them(tmp_path: Path) -> None:
+    (tmp_path / "best.yaml").write_text(BEST)
+    done = command(
+        "train", "+exp=dropout", "+debug=smoke", "params=best.yaml", "arm=dropout", "net.activation=elu", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    cfg = load_config(tmp_path / "outputs" / "dropout" / "latest" / "dropout", "run")
+    assert (cfg.net.hidden, cfg.net.activation, cfg.net.dropout, cfg.optimizer.lr) == ([7, 7], "elu", 0.1, 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "params=.*: there is no such file"),
+        ("a: [", "params=.*: not readable YAML"),
+        ("- 1", "it must map keys"),
+        ("", "it must map keys"),
+        ("net: {hidden: [7]}", "it must map keys"),
+    ],
+)
+def test_a_bad_file_is_one_line(text: str | None, says: str, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "best.yaml").write_text(text)
+    with pytest.raises(UserError, match=says) as error:
+        read_params(tmp_path / "best.yaml", [])
+    assert "\n" not in str(error.value)

@@ -1,0 +1,91 @@
+"""The book that workers share: places are taken once, the dead are failed, and what was begun is not mixed."""
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState
+
+from dnnx.errors import UserError
+from dnnx.tuning import book
+
+SPACE = {"x": FloatDistribution(0, 1)}
+
+
+def running(study: optuna.Study, worker: str, heartbeat: float | None = None) -> int:
+    trial = study.ask(SPACE)  # type: ignore[arg-type]
+    trial.set_user_attr("worker", worker)
+    if heartbeat is not None:
+        trial.set_user_attr("heartbeat", heartbeat)
+    return trial.number
+
+
+def gone() -> int:
+    """The number of a process that is no more."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_no_more_places_than_there_are_and_interrupted_trials_leave_theirs() -> None:
+    study = optuna.create_study()
+    trials = [book.claim(study, SPACE, 3) for _ in range(5)]  # type: ignore[arg-type]
+    assert [trial is not None for trial in trials] == [True, True, True, False, False]
+    first, second, third = trials[:3]
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    study.tell(first, state=TrialState.FAIL)  # interrupted: no reason
+    second.set_user_attr("reason", "diverged")
+    study.tell(second, state=TrialState.FAIL)
+    study.tell(third, 0.5)
+    assert book.claim(study, SPACE, 3) is not None  # type: ignore[arg-type]
+    assert book.claim(study, SPACE, 3) is None  # type: ignore[arg-type]
+
+
+def test_of_two_workers_at_the_last_place_the_later_gives_its_trial_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = optuna.create_study()
+    plain, looked = book.counting, []
+
+    def blind_at_first(study: optuna.Study) -> list:
+        looked.append(1)
+        return [] if len(looked) == 1 else plain(study)
+
+    running(study, f"{os.getpid()} elsewhere")
+    monkeypatch.setattr(book, "counting", blind_at_first)
+    assert book.claim(study, SPACE, 1) is None  # type: ignore[arg-type]
+    assert [book.was_interrupted(trial) for trial in study.get_trials()] == [False, True]
+
+
+def test_trials_of_killed_workers_are_failed_and_no_others() -> None:
+    study, here = optuna.create_study(), platform.node()
+    dead = [running(study, f"{gone()} {here}"), running(study, "1 elsewhere", heartbeat=0.0)]
+    running(study, f"{os.getpid()} {here}")
+    running(study, "1 elsewhere")
+    assert book.fail_dead(study, stale_after_s=60) == dead
+    assert book.fail_dead(study, stale_after_s=60) == []
+    assert [trial.state == TrialState.FAIL for trial in study.get_trials()] == [True, True, False, False]
+
+
+def test_a_study_goes_on_only_with_what_it_was_begun_with(tmp_path: Path) -> None:
+    study = optuna.create_study(study_name="s", storage=book.open_storage(None, tmp_path))
+    book.agree(study, "search", {"folds": 3, "space.a": "x"})
+    study = optuna.load_study(study_name="s", storage=book.open_storage(None, tmp_path))
+    book.agree(study, "search", {"folds": 3, "space.a": "x"})
+    with pytest.raises(UserError, match=r"name=s: .*folds \(3 there, 5 here\), space.b \(absent there, y here\)"):
+        book.agree(study, "search", {"folds": 5, "space.a": "x", "space.b": "y"})
+
+
+def test_any_database_and_any_journal_will_do_and_none_else(tmp_path: Path) -> None:
+    for storage in (f"sqlite:///{tmp_path}/tune.db", str(tmp_path / "other.log")):
+        optuna.create_study(study_name="s", storage=book.open_storage(storage, tmp_path))
+        assert optuna.load_study(study_name="s", storage=book.open_storage(storage, tmp_path)).trials == []
+    for wrong in ("nosql://x", "postgresql://nobody@localhost:1/none", str(tmp_path / "no" / "folder.log")):
+        with pytest.raises(UserError, match="storage=") as error:
+            book.open_storage(wrong, tmp_path)
+        assert "\n" not in str(error.value)

@@ -1,0 +1,32 @@
+"""How the tests tune: the sweep of tests/conf in this process, and the book that it leaves."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import optuna
+from commands import compose
+from omegaconf import DictConfig
+
+from dnnx.tune import tune
+from dnnx.tuning.book import open_storage
+
+OWN = Path(__file__).parent / "conf"
+TINY = ["+exp=dense5", "+sweep=tiny"]
+
+
+def compose_tuning(*overrides: str) -> DictConfig:
+    return compose(*TINY, f"hydra.searchpath=[file://{OWN}]", *overrides, name="tune")
+
+
+def run_tuning(folder: Path, *overrides: str) -> optuna.Study:
+    """Tunes in `folder` and returns the study."""
+
+    def again(more: Sequence[str]) -> DictConfig:
+        return compose_tuning(*overrides, *more)
+
+    tune(again([]), folder, again)
+    return load(folder)
+
+
+def load(folder: Path) -> optuna.Study:
+    return optuna.load_study(study_name="dense5", storage=open_storage(None, folder))
