@@ -122,7 +122,6 @@ class Classifier(pl.LightningModule):
             self.epoch_metrics |= {f"{split}/loss": loss / count, f"{split}/accuracy": correct / count}
             sums.zero_()
         self.epoch_metrics |= {f"optimizer/{name}": values for name, values in self.rates.items()}
-        self.log_dict({name: values.mean() for name, values in self.epoch_metrics.items()})
 
     @torch.no_grad()
     def predict(self, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
