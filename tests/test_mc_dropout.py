@@ -158,5 +158,5 @@ def test_what_cannot_be_is_one_line(passes: Any, net: dict[str, Any], says: str)
 
 
 def test_pairs_are_refused_in_one_line() -> None:
-    with pytest.raises(UserError, match="^mc_dropout=5: only for .*not for a TwinTower; type"):
+    with pytest.raises(UserError, match=r"^mc_dropout=5: only for .*not for a TwinTower; type"):
         mc_dropout.require_dropout(Pairs(FEATURES, 2, {"hidden": [8], "dropout": 0.2}, [3, 7]), 5)
