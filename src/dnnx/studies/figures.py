@@ -202,8 +202,9 @@ def lr_search(runs: Sequence[Run]) -> Figure:
 
 def confusion(runs: Sequence[Run]) -> Figure:
     """Counts summed over the seeds, row: true class; errors are shaded by their share of the row."""
-    rows, columns = math.ceil(len(runs) / 3), 3
-    figure = Figure(figsize=(9, 3 * rows))
+    columns = 3 if all(len(_counts(run)) <= 5 for run in runs) else 2
+    rows = math.ceil(len(runs) / columns)
+    figure = Figure(figsize=(9, 9 / columns * rows))
     for axes, run in zip_longest(figure.subplots(rows, columns, squeeze=False).flat, runs):
         axes.set_axis_off() if run is None else _matrix(axes, run)
     return figure
@@ -311,8 +312,12 @@ def _layer_line(axes: Axes, label: str, arm: int, table: pd.DataFrame) -> None:
     axes.fill_between(x, low, high, color=_color(arm), alpha=0.18, lw=0)
 
 
+def _counts(run: Run) -> np.ndarray:
+    return np.sum([m for m in run.results["test/confusion"] if m is not None], axis=0)
+
+
 def _matrix(axes: Axes, run: Run) -> None:
-    counts = np.sum([m for m in run.results["test/confusion"] if m is not None], axis=0)
+    counts = _counts(run)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     np.fill_diagonal(share, 0)
     shade = np.zeros((*share.shape, 4))
