@@ -223,7 +223,7 @@ def test_pairs_have_samples_a_roc_and_an_embedding_and_need_no_confusion_matrix(
     assert row(made.md, "Arms", "twin")[4].startswith("99.00 %")
     assert row(made.md, "Arms", "twin")[5].startswith("0.400")
     assert report.THRESHOLD in text(made.md)
-    assert text(made.md).count("At the threshold 0.5.") == 2  # hardest, sample
+    assert text(made.md).count("the true one. At the threshold 0.5.") == 4  # alternative text and caption of two
     runs = read_study([folder]).runs
     curve = figures.roc(runs).axes[0].lines[0]
     assert list(curve.get_ydata()) == sorted(curve.get_ydata())  # type: ignore[type-var, arg-type]
