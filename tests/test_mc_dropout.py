@@ -12,6 +12,7 @@ from dnnx import calibration, mc_dropout
 from dnnx.errors import UserError
 from dnnx.mc_dropout import measure, predict
 from dnnx.modules.classifier import Classifier
+from dnnx.modules.pairs import Pairs
 from dnnx.modules.transfer import Transfer
 from dnnx.nets.dropout import Dropout
 
@@ -154,3 +155,8 @@ def test_what_cannot_be_is_one_line(passes: Any, net: dict[str, Any], says: str)
     with pytest.raises(UserError, match=says) as told:
         mc_dropout.require_dropout(make(**net), passes)
     assert "\n" not in str(told.value)
+
+
+def test_pairs_are_refused_in_one_line() -> None:
+    with pytest.raises(UserError, match=r"^mc_dropout=5: only for .*not for a TwinTower; type"):
+        mc_dropout.require_dropout(Pairs(FEATURES, 2, {"hidden": [8], "dropout": 0.2}, [3, 7]), 5)

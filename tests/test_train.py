@@ -242,6 +242,17 @@ def test_an_extended_run_that_is_interrupted_is_not_taken_for_finished(tmp_path:
     assert max(json.loads((folder / "results.json").read_text())["epoch/last"]) == 6
 
 
+def test_weights_and_predictions_outlive_a_failure_of_what_is_measured_besides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dnnx.mc_dropout.predict", None)
+    with pytest.raises(TypeError):
+        train(compose(*SMOKE, "trainer.max_epochs=1", "net.dropout=0.2", "mc_dropout=2"), tmp_path)
+    assert load_file(tmp_path / "model.safetensors")
+    assert load_file(tmp_path / "predictions.safetensors")
+    assert not (tmp_path / "results.json").exists()
+
+
 def test_a_foreign_checkpoint_is_one_line(run: Run) -> None:
     _, folder = run()
     torch.save({"a": 1}, folder / "checkpoints" / "last.ckpt")

@@ -42,7 +42,7 @@ def evaluate(cfg: DictConfig) -> dict[str, list]:
     survived = [epoch is None for epoch in saved["epoch/diverged"]]
     metrics, _ = results.measure(module, data, saved["seeds"], survived)
     console.print(results_table(f"{len(saved['seeds'])} seeds on {data.provenance['note']}", metrics))
-    changed = [name for name in metrics if not _same(metrics[name], saved[name])]
+    changed = [name for name in metrics if name in saved and not _same(metrics[name], saved[name])]
     if changed:
         raise UserError(f"run={cfg.run}: not the numbers of its results.json: {', '.join(changed)}")
     console.print(f"the same numbers as in {folder / 'results.json'}", soft_wrap=True)

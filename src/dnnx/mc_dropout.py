@@ -22,6 +22,10 @@ def require_dropout(module: Any, passes: Any) -> None:
         "a number of passes, for example mc_dropout=100; 0 for none",
     )  # fmt: skip
     require(
+        isinstance(module.replicas.net, DenseNet), "mc_dropout", passes,
+        "only for a network that sees one image at a time, not for a TwinTower; type mc_dropout=0",
+    )  # fmt: skip
+    require(
         bool(_layers(module)), "mc_dropout", passes,
         "the network has no dropout, so all passes would be the same; train with net.dropout=0.1, or type mc_dropout=0",
     )  # fmt: skip

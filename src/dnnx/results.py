@@ -50,7 +50,7 @@ def measure(
     ensemble = average(logits, survived)
     together = module.choose(average(val_logits, survived), val_y) if val_y.dim() == 1 else {}
     metrics = module.metrics(ensemble, y, **together)
-    results |= {f"ensemble/{name}": [metrics[name]] for name in ("accuracy", "loss")}
+    results |= {f"ensemble/{name}": [metrics[name]] for name in ("accuracy", "loss", *together)}
     predictions = {"labels": y, "probabilities": logits.softmax(-1)} | _hardest(ensemble, y, data)
     return results, predictions | module.exhibits(data)
 

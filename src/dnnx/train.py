@@ -49,13 +49,13 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
 
     stopping = EarlyStopping.of(trainer)
     module.replicas.load_stacked(stopping.best_state)
+    save_tensors(module.replicas.stacked_state(), folder / "model.safetensors")
     metrics, predictions = results.measure(module, data, seeds, stopping.survived(seeds))
+    save_tensors(predictions, folder / "predictions.safetensors")
     if cfg.get("mc_dropout"):
         metrics |= mc_dropout.measure(module, data, stopping.survived(seeds), cfg.mc_dropout)[0]
     record = next(callback for callback in trainer.callbacks if isinstance(callback, Record))
     metrics |= results.training_facts(stopping, record.elapsed_s, module)
-    save_tensors(module.replicas.stacked_state(), folder / "model.safetensors")
-    save_tensors(predictions, folder / "predictions.safetensors")
     log_embedding(folder, predictions)
     log_hparams(folder, _settings(cfg), _finals(metrics))
     write_json(folder / "results.json", metrics)

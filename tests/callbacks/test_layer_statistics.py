@@ -47,7 +47,7 @@ def test_epoch_0_is_the_initial_network_in_training_mode(folder: Path) -> None:
     module = Classifier(64, 5, dict(cfg.net), [0, 1]).train()
     x = data.splits["val"][0][:1024]
     expected = activation_statistics(module(x, return_activations=True)[1]["hidden_layers.1"])
-    table = read_run(folder, "run").through_depth("activation_std", pd.Series({0: 0, 1: 0}))
+    table = read_run(folder, "run").through_depth(["hidden_layers.1"], "activation_std", pd.Series({0: 0, 1: 0}))
     assert table.loc["hidden_layers.1"].tolist() == pytest.approx(expected["activation_std"].tolist(), rel=1e-5)
 
 

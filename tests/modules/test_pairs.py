@@ -19,6 +19,7 @@ from dnnx.modules.classifier import cross_entropy
 from dnnx.modules.pairs import Pairs
 from dnnx.nets.twin_tower import TwinTower
 from dnnx.replicas import Replicas
+from dnnx.results import average
 from dnnx.scores import best_threshold
 from dnnx.train import train
 
@@ -98,6 +99,8 @@ def test_the_threshold_is_each_seeds_own_of_validation(folder: Path) -> None:
     results = evaluate(compose(f"run={folder}", name="evaluate"))
     logits, y = module.predict(data.eval_dataloader("val"))
     assert results["test/threshold"] == pytest.approx([best_threshold(of_seed, y) for of_seed in logits])
+    together = average(logits, [True] * 3)
+    assert results["ensemble/threshold"] == pytest.approx([best_threshold(together, y)])
     logits, y = module.predict(data.eval_dataloader("test"))
     p = logits.double().softmax(-1)[..., 1]
     for r, threshold in enumerate(results["test/threshold"]):

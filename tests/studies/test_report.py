@@ -3,20 +3,25 @@
 import json
 import re
 import xml.etree.ElementTree as ET
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 from made_up_runs import pair_predictions, write_run, write_study
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from scipy import stats
 
 from dnnx.errors import UserError
 from dnnx.studies import figures, report
 from dnnx.studies.report import Report, build
-from dnnx.studies.runs import read_study
+from dnnx.studies.runs import read_run, read_study
 from dnnx.studies.statistics import estimate
 
 VERDICTS = [
@@ -210,10 +215,15 @@ def test_pairs_have_samples_a_roc_and_an_embedding_and_need_no_confusion_matrix(
         pair_predictions(folder / arm, n=40)
         results = json.loads((folder / arm / "results.json").read_text())
         del results["test/confusion"]
-        (folder / arm / "results.json").write_text(json.dumps(results | {"test/auc": [0.99] * 5}))
+        (folder / arm / "results.json").write_text(
+            json.dumps(results | {"test/auc": [0.99] * 5, "test/threshold": [0.4] * 5})
+        )
     made = build([folder], folder)
     assert [path.stem for path in made.figures][3:] == ["hardest", "sample", "roc", "embedding"]
-    assert row(made.md, "Arms", "twin")[4].startswith("0.990")
+    assert row(made.md, "Arms", "twin")[4].startswith("99.00 %")
+    assert row(made.md, "Arms", "twin")[5].startswith("0.400")
+    assert report.THRESHOLD in text(made.md)
+    assert text(made.md).count("the true one. At the threshold 0.5.") == 4  # alternative text and caption of two
     runs = read_study([folder]).runs
     curve = figures.roc(runs).axes[0].lines[0]
     assert list(curve.get_ydata()) == sorted(curve.get_ydata())  # type: ignore[type-var, arg-type]
@@ -328,15 +338,15 @@ def test_what_more_arms_would_make_unreadable_is_left_out_and_said_so(tmp_path):
     assert row(many.md, "What differs", "arm4")[1:] == ['"arm4"', "10"]  # a row per arm
 
 
-def add_layers(run: Path, epochs: list[int], depth: int = 3) -> None:
+def add_layers(run: Path, epochs: list[int], depth: int = 3, tower: str = "") -> None:
     """Statistics that tell layer, seed and epoch: the mean is layer + seed / 10 + epoch / 100, the deviation 1 more."""
     with (run / "metrics.csv").open("a") as file:
         for epoch in epochs:
             for layer in range(depth):
                 for seed in range(5):
                     value = layer + seed / 10 + epoch / 100
-                    file.write(f"{epoch},hidden_layers.{layer},activation_mean,{seed},{value}\n")
-                    file.write(f"{epoch},hidden_layers.{layer},activation_std,{seed},{value + 1}\n")
+                    file.write(f"{epoch},{tower}hidden_layers.{layer},activation_mean,{seed},{value}\n")
+                    file.write(f"{epoch},{tower}hidden_layers.{layer},activation_std,{seed},{value + 1}\n")
 
 
 def test_activations_through_depth_are_at_initialization_and_at_each_seeds_best_epoch(tmp_path):
@@ -355,6 +365,35 @@ def test_activations_through_depth_are_at_initialization_and_at_each_seeds_best_
         expected = (seeds / 10 + epochs / 100).mean() + (statistic == "std") + np.arange(3)
         assert list(arms[1].get_ydata()) == pytest.approx(list(expected))  # type: ignore[arg-type]
         assert list(arms[1].get_xdata()) == [1, 2, 3]  # type: ignore[arg-type]
+
+
+def test_each_tower_has_a_line_through_depth_and_a_column_of_layers_of_its_own(tmp_path):
+    folder = write_study(tmp_path / "s", {"plain": {}, "twin": {}})
+    add_layers(folder / "plain", [0, 1])
+    for tower in "ab":
+        add_layers(folder / "twin", [0, 1], tower=f"tower_{tower}.")
+    runs = read_study([folder]).runs
+    labels = ["plain", "twin tower a", "twin tower b"]
+    assert figures.depth(runs).axes[0].get_legend_handles_labels()[1] == labels
+    columns = figures.layers(runs).axes[:3]
+    assert [axes.get_title() for axes in columns] == labels
+    assert [len(axes.get_lines()) for axes in columns] == [3, 3, 3]
+
+
+def texts(figure: Figure) -> list[Text]:
+    """Of the first axes of a figure that is laid out."""
+    FigureCanvasAgg(figure).draw()
+    axes = figure.axes[0]
+    return [*axes.texts, *axes.get_xticklabels()]
+
+
+@pytest.mark.parametrize("draw", [figures.confusion, partial(figures.pictures, kind="hardest", rows=1)])
+def test_long_class_names_do_not_overlap(tmp_path, draw):
+    names = ["airplane", "automobile", "bird", "automobile", "different things"]
+    with matplotlib.rc_context(figures.STYLE):
+        figure = draw([read_run(write_run(tmp_path / "a", data={"class_names": names}), "a")])
+        boxes = [text.get_window_extent() for text in texts(figure) if text.get_text()]
+    assert not [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a.overlaps(b)]
 
 
 @pytest.mark.usefixtures("undrawn")

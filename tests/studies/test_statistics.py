@@ -40,6 +40,12 @@ def test_interval_is_scipys_t_interval():
     assert (e.low, e.high) == pytest.approx(stats.ttest_1samp(x, 0).confidence_interval(0.95))
 
 
+def test_an_interval_ends_where_a_share_does():
+    high, low = estimate([0.7, 0.99], "test/accuracy"), estimate([0.01, 0.2], "mc/ece")
+    assert (high.high, low.low) == (1, 0)
+    assert estimate([0.7, 0.99], "test/loss").high > 1
+
+
 @pytest.mark.parametrize(("x", "n"), [([], 0), ([0.5], 1), ([np.nan, 0.5], 1)])
 def test_fewer_than_two_values_have_no_interval(x, n):
     e = estimate(x)

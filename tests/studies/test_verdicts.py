@@ -163,11 +163,23 @@ def test_a_metric_that_is_no_number_per_seed_is_refused():
         answer(runs, spec("test/class_accuracy"))
 
 
+@pytest.mark.parametrize("score", ["accuracy_at_half", "auc"])
+def test_scores_of_pairs_are_shares_and_a_diverged_seed_has_the_worst(score):
+    a, b = (made(x, {1: [], 2: [], 3: []}, d, **{f"test__{score}": v}) for x, d, v in (
+        ("a", (), [0.9, 0.9, 0.9]), ("b", (3,), [0.95, 0.95, None]),
+    ))  # fmt: skip
+    (verdict,) = answer([a, b], spec(f"test/{score}"))
+    assert "95.00 % (b)" in verdict.sentence
+    assert "higher in 2, lower in 1" in verdict.sentence
+
+
 def test_a_mean_is_shown_with_interval_and_n():
     assert (
         show_estimate("test/accuracy", estimate([0.98, 0.99])).replace("\u00a0", " ")
         == "98.50 % (92.15 to 104.85, n = 2)"
     )
+    share = show_estimate("test/auc", estimate([0.98, 0.99], "test/auc")).replace("\u00a0", " ")
+    assert share == "98.50 % (92.15 to 100.00, n = 2)"
     assert show_estimate("test/loss", estimate([0.5])) == "0.500 (n = 1)"
     assert show_estimate("test/loss", estimate([])) == "not measured"
 

@@ -29,6 +29,7 @@ PANELS = [("train", "loss"), ("val", "loss"), ("train", "accuracy"), ("val", "ac
 LAYER_STATISTICS = ("activation_mean", "activation_std", "dead_units", "gradient_norm")
 SEARCHES = {"range": "training loss, range test", "grid": "validation loss"}  # stages of lr_search.csv
 PICTURES = 10  # of an arm in a row; wide ones are fewer
+MOST_LETTERS = 20  # of class names side by side under a confusion matrix
 MOST_ARMS = 1 + len(COLORS)  # in a figure of which the arms must be told apart
 STYLE = {
     "font.size": 10, "font.family": "sans-serif", "svg.fonttype": "none", "svg.hashsalt": "dnnx",
@@ -77,12 +78,12 @@ def test_accuracy(runs: Sequence[Run]) -> Figure:
     axes = figure.subplots()
     for i, run in enumerate(runs):
         accuracy = 100 * run.values("test/accuracy").dropna()
-        e = estimate(accuracy)
+        e = estimate(accuracy / 100, "test/accuracy")
         above_and_below = i + 0.2 * np.cos(np.pi * np.arange(len(accuracy)))
         axes.plot(accuracy, above_and_below, "o", color=_color(i), alpha=0.7, ms=4.5, mew=0)
         if e.n:
-            half = [[e.mean - e.low], [e.high - e.mean]] if e.n > 1 else None
-            axes.errorbar(e.mean, i, xerr=half, fmt="D", color=_color(i), ms=7, capsize=5, lw=2)
+            half = [[100 * (e.mean - e.low)], [100 * (e.high - e.mean)]] if e.n > 1 else None
+            axes.errorbar(100 * e.mean, i, xerr=half, fmt="D", color=_color(i), ms=7, capsize=5, lw=2)
     axes.set(yticks=range(len(runs)), yticklabels=[run.name for run in runs], xlabel="test accuracy, %")
     axes.set_ylim(len(runs) - 0.5, -0.5)
     return figure
@@ -95,8 +96,8 @@ def test_accuracy_along(axis: str, lines: Mapping[str, Mapping[float, Run]]) -> 
     values = sorted({value for line in lines.values() for value in line})
     for i, (name, line) in enumerate(lines.items()):
         x = sorted(line)
-        estimates = [estimate(100 * line[value].values("test/accuracy")) for value in x]
-        mean, low, high = ([getattr(e, part) for e in estimates] for part in ("mean", "low", "high"))
+        estimates = [estimate(line[value].values("test/accuracy"), "test/accuracy") for value in x]
+        mean, low, high = ([100 * getattr(e, part) for e in estimates] for part in ("mean", "low", "high"))
         axes.plot(x, mean, "o", color=_color(i), ls=(0, DASHES[i % len(DASHES)]) if i else "-", label=name, lw=1.6)
         axes.fill_between(x, low, high, color=_color(i), alpha=0.12, lw=0)
     if values[0] > 0 and values[-1] >= 10 * values[0]:
@@ -109,35 +110,40 @@ def test_accuracy_along(axis: str, lines: Mapping[str, Mapping[float, Run]]) -> 
 
 
 def layers(runs: Sequence[Run]) -> Figure:
-    """What callbacks.layer_statistics saw: a row per statistic, a column per arm, a line per hidden layer."""
-    figure = Figure(figsize=(max(9, 3 * len(runs)), 9))
-    panels = figure.subplots(len(LAYER_STATISTICS), len(runs), squeeze=False, sharey="row", sharex=True)
+    """What callbacks.layer_statistics saw: a row per statistic, a column per arm or tower, a line per hidden layer."""
+    columns = [(run, *stack) for run in runs for stack in run.hidden_layers.items()]
+    figure = Figure(figsize=(max(9, 3 * len(columns)), 9))
+    panels = figure.subplots(len(LAYER_STATISTICS), len(columns), squeeze=False, sharey="row", sharex=True)
     for row, statistic in zip(panels, LAYER_STATISTICS, strict=True):
         row[0].set_ylabel(statistic.replace("_", " "))
-        for axes, run in zip(row, runs, strict=True):
-            depth = len(run.hidden_layers)
-            for i, layer in enumerate(run.hidden_layers):
+        for axes, (run, _, names) in zip(row, columns, strict=True):
+            depth = len(names)
+            for i, layer in enumerate(names):
                 mean = run.curve(layer, statistic).mean(axis=1)
                 axes.plot(mean.index, mean, color=matplotlib.colormaps["viridis"](0.9 * i / max(depth - 1, 1)), lw=1.4)
-    for axes, run in zip(panels[0], runs, strict=True):
-        axes.set_title(run.name)
+    for axes, (_, label, _) in zip(panels[0], columns, strict=True):
+        axes.set_title(label)
     for axes in panels[-1]:
         axes.set(xlabel="epoch", yscale="log")
     return figure
 
 
 def depth(runs: Sequence[Run]) -> Figure:
-    """Mean and standard deviation of each hidden layer's activations, before and after training; a line per arm."""
+    """Mean and standard deviation of each hidden layer's activations, before and after training.
+
+    A line per arm, or per tower of an arm.
+    """
     figure = Figure(figsize=(9, 6.4))
     panels = figure.subplots(2, 2, sharex=True, sharey="row")
+    lines = [(run, *stack) for run in runs for stack in run.hidden_layers.items()]
     for row, (statistic, ideal) in zip(panels, (("activation_mean", 0), ("activation_std", 1)), strict=True):
         row[0].set_ylabel(statistic.replace("_", " "))
         for axes in row:
             axes.axhline(ideal, color=INK, lw=0.8, alpha=0.5)
-        for i, run in enumerate(runs):
+        for i, (run, label, names) in enumerate(lines):
             start = pd.Series(0, index=run.seeds)
-            _layer_line(row[0], run, i, run.through_depth(statistic, start))
-            _layer_line(row[1], run, i, run.through_depth(statistic, run.values("epoch/best")))
+            _layer_line(row[0], label, i, run.through_depth(names, statistic, start))
+            _layer_line(row[1], label, i, run.through_depth(names, statistic, run.values("epoch/best")))
     panels[0, 0].set_title("at initialization")
     panels[0, 1].set_title("at the best epoch")
     for axes in panels[-1]:
@@ -196,8 +202,9 @@ def lr_search(runs: Sequence[Run]) -> Figure:
 
 def confusion(runs: Sequence[Run]) -> Figure:
     """Counts summed over the seeds, row: true class; errors are shaded by their share of the row."""
-    rows, columns = math.ceil(len(runs) / 3), 3
-    figure = Figure(figsize=(9, 3 * rows))
+    columns = 3 if all(len(_counts(run)) <= 5 for run in runs) else 2
+    rows = math.ceil(len(runs) / columns)
+    figure = Figure(figsize=(9, 9 / columns * rows))
     for axes, run in zip_longest(figure.subplots(rows, columns, squeeze=False).flat, runs):
         axes.set_axis_off() if run is None else _matrix(axes, run)
     return figure
@@ -207,7 +214,7 @@ def pictures(runs: Sequence[Run], kind: str, rows: int) -> Figure:
     """Test images of each arm, a row or more: the `hardest`, or a `sample`."""
     height, width = runs[0].predictions[f"{kind}_images"].shape[1:3]
     columns = max(1, PICTURES * height // width)
-    tall = height / width + 0.5 * columns / PICTURES  # of a picture and its text, in widths of a picture
+    tall = height / width + 0.66 * columns / PICTURES  # of a picture and its text, in widths of a picture
     figure = Figure(figsize=(9, len(runs) * (0.3 + rows * tall * 9 / columns)))
     for axes, run in zip(figure.subplots(len(runs), 1, squeeze=False).flat, runs, strict=True):
         axes.set_axis_off()
@@ -222,14 +229,14 @@ def pictures(runs: Sequence[Run], kind: str, rows: int) -> Figure:
 
 
 def pictures_of(run: Run, kind: str, most: int) -> list[tuple[np.ndarray, str]]:
-    """Images [H, W] or [H, W, 3] uint8, each with 'true -> predicted' and the probability of its true class."""
+    """Images [H, W] or [H, W, 3] uint8, each with its true class, the predicted one and the true one's probability."""
     p = run.predictions
     index = p[f"{kind}_index"].astype(int)[:most]
     probabilities = _alive(run)[:, index].mean(axis=0)
-    names = [str(name)[:9] for name in run.data.get("class_names", range(probabilities.shape[1]))]
+    names = [_short(name) for name in run.data.get("class_names", range(probabilities.shape[1]))]
     shown = []
     for image, label, row in zip(p[f"{kind}_images"], p["labels"].astype(int)[index], probabilities, strict=False):
-        text = f"{names[label]} → {names[int(row.argmax())]}\np = {row[label]:.2g}"
+        text = f"{names[label]}\n→ {names[int(row.argmax())]}\np = {row[label]:.2g}"
         shown.append((image[..., 0] if image.shape[-1] == 1 else image, text))
     return shown
 
@@ -275,6 +282,11 @@ def embedding(runs: Sequence[Run]) -> Figure:
     return figure
 
 
+def _short(name: Any) -> str:
+    """Of a class, so that it fits under its picture."""
+    return str(name) if len(str(name)) <= 10 else f"{str(name)[:9]}…"
+
+
 def _alive(run: Run) -> np.ndarray:
     """Test probabilities [seeds, N, C] of those that did not diverge."""
     return run.predictions["probabilities"][[i for i, seed in enumerate(run.seeds) if seed not in run.diverged]]
@@ -292,16 +304,20 @@ def _mean_line(axes: Axes, run: Run, arm: int, split: str, metric: str, seconds:
     return mean
 
 
-def _layer_line(axes: Axes, run: Run, arm: int, table: pd.DataFrame) -> None:
+def _layer_line(axes: Axes, label: str, arm: int, table: pd.DataFrame) -> None:
     x = [1 + int(layer.split(".")[-1]) for layer in table.index]
     estimates = [estimate(values) for values in table.to_numpy()]
     mean, low, high = ([getattr(e, part) for e in estimates] for part in ("mean", "low", "high"))
-    axes.plot(x, mean, color=_color(arm), dashes=DASHES[arm % len(DASHES)], label=run.name, lw=1.6)
+    axes.plot(x, mean, color=_color(arm), dashes=DASHES[arm % len(DASHES)], label=label, lw=1.6)
     axes.fill_between(x, low, high, color=_color(arm), alpha=0.18, lw=0)
 
 
+def _counts(run: Run) -> np.ndarray:
+    return np.sum([m for m in run.results["test/confusion"] if m is not None], axis=0)
+
+
 def _matrix(axes: Axes, run: Run) -> None:
-    counts = np.sum([m for m in run.results["test/confusion"] if m is not None], axis=0)
+    counts = _counts(run)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     np.fill_diagonal(share, 0)
     shade = np.zeros((*share.shape, 4))
@@ -313,6 +329,8 @@ def _matrix(axes: Axes, run: Run) -> None:
         for (i, j), count in np.ndenumerate(counts):
             axes.text(j, i, str(int(count)), ha="center", va="center", fontsize=7, alpha=1 if count else 0.4)
         axes.set(xticks=range(len(counts)), yticks=range(len(counts)), xticklabels=names, yticklabels=names)
+        if len(counts) * max(len(str(name)) for name in names) > MOST_LETTERS:
+            axes.tick_params("x", rotation=90)
     axes.set(title=run.name, xlabel="predicted", ylabel="true")
     axes.grid(False)
 

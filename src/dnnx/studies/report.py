@@ -105,8 +105,8 @@ METHOD = (
 
 
 def _arms(study: Study, stamp: str) -> page.Table:
-    auc = ["test/auc"] if any("test/auc" in run.results for run in study.runs) else []
-    metrics = ["test/accuracy", "test/precision", "test/f1", *auc, "test/loss"]
+    of_pairs = ["test/auc", "test/threshold"] if _with_threshold(study) else []
+    metrics = ["test/accuracy", "test/precision", "test/f1", *of_pairs, "test/loss"]
     head = ["arm", *(metric.replace("/", " ") for metric in metrics), "ensemble accuracy", "diverged"]
     rows = []
     for run in study.runs:
@@ -117,8 +117,18 @@ def _arms(study: Study, stamp: str) -> page.Table:
     caption = (
         "Best weights of every seed on the test set; the ensemble is one value per arm. Precision and F1 are "
         "macro averages over the classes, or of the second class where AUC, the area under the ROC curve, is shown."
-    )
+    ) + (THRESHOLD if of_pairs else "")
     return page.Table(f"{caption} {stamp}", head, rows)
+
+
+def _with_threshold(study: Study) -> bool:
+    return any("test/threshold" in run.results for run in study.runs)
+
+
+THRESHOLD = (
+    " Accuracy, precision, F1 and confusion matrices call a pair different above the seed's own threshold, chosen on "
+    "validation; learning curves and predictions under test images do so above 0.5."
+)
 
 
 def _convergence(study: Study, stamp: str) -> page.Table:
@@ -178,10 +188,11 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
     swept = {axis: lines for axis in study.axes if (lines := study.along(axis))}
     band = "Mean over the seeds with a band of its 95 % t interval, drawn while at least half of the seeds are running."
     sizes = ", ".join(f"{run.name} {len(run.seeds)}" for run in runs)
+    chosen, at_half = (" At each seed's threshold.", " At the threshold 0.5.") if _with_threshold(study) else ("", "")
     captions = {
-        "accuracy": "Test accuracy: single seeds as dots, mean and 95 % t interval.",
-        "curves_epochs": f"By epoch. {band} Seeds: {sizes}.",
-        "curves_seconds": f"By wall seconds. {band} Seeds: {sizes}.",
+        "accuracy": "Test accuracy: single seeds as dots, mean and 95 % t interval." + chosen,
+        "curves_epochs": f"By epoch. {band} Seeds: {sizes}.{at_half and ' Accuracy at the threshold 0.5.'}",
+        "curves_seconds": f"By wall seconds. {band} Seeds: {sizes}.{at_half and ' Accuracy at the threshold 0.5.'}",
         "layers": "Hidden layers by epoch, from the bottom (dark) to the top (light), mean over the seeds: mean and "
         "standard deviation of the activations, share of dead units, norm of the gradient.",
         "depth": "Activations through depth, mean over the seeds with a band of its 95 % t interval: of the initial "
@@ -189,9 +200,12 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
         "keeps to the thin lines, mean 0 and standard deviation 1.",
         "lr_search": "Learning-rate search: training loss while the rate grew with each step, least validation loss at "
         "each rate; thin lines are seeds, thick ones their mean, the dashed line the rate that was chosen.",
-        "confusion": "Test images by true and predicted class, summed over seeds; errors shaded by share of their row.",
-        "hardest": "Hardest test images: true → predicted class, and the ensemble's probability of the true one.",
-        "sample": "The first test images: true → predicted class, and the ensemble's probability of the true one.",
+        "confusion": "Test images by true and predicted class, summed over seeds; errors shaded by share of their row."
+        + chosen,
+        "hardest": "Hardest test images: true → predicted class, and the ensemble's probability of the true one."
+        + at_half,
+        "sample": "The first test images: true → predicted class, and the ensemble's probability of the true one."
+        + at_half,
         "roc": "ROC on the test set: mean over the seeds with a band of its 95 % t interval.",
         "embedding": "Activations of one network for test images, in two dimensions by t-SNE, coloured by class.",
     }
@@ -343,4 +357,4 @@ def _source(run: Run) -> str:
 
 
 def _cell(run: Run, metric: str) -> str:
-    return show_estimate(metric, estimate(run.values(metric)))
+    return show_estimate(metric, estimate(run.values(metric), metric))

@@ -63,18 +63,26 @@ class Run:
         return value
 
     @property
-    def hidden_layers(self) -> list[str]:
-        """Names of the layers that callbacks.layer_statistics saw, from the bottom."""
-        return [name for name in self.metrics["split"].unique() if str(name).startswith("hidden_layers.")]
+    def hidden_layers(self) -> dict[str, list[str]]:
+        """Names of the layers that callbacks.layer_statistics saw, from the bottom, under the run's name; those of each
+        tower by themselves, under the run's name and the tower's.
+        """
+        found: dict[str, list[str]] = {}
+        for name in map(str, self.metrics["split"].unique()):
+            tower, is_layer, _ = name.rpartition("hidden_layers.")
+            if is_layer:
+                label = " ".join([self.name, *tower.replace("_", " ").split(".")]).strip()
+                found.setdefault(label, []).append(name)
+        return found
 
-    def through_depth(self, statistic: str, epochs: pd.Series) -> pd.DataFrame:
-        """A statistic of the hidden layers (rows, from the bottom) by seed, each seed's at its own epoch; or nan."""
-        rows = self.metrics[(self.metrics["metric"] == statistic) & self.metrics["split"].isin(self.hidden_layers)]
+    def through_depth(self, layers: list[str], statistic: str, epochs: pd.Series) -> pd.DataFrame:
+        """A statistic of some layers (rows) by seed, each seed's at its own epoch; or nan."""
+        rows = self.metrics[(self.metrics["metric"] == statistic) & self.metrics["split"].isin(layers)]
         rows = rows[rows["epoch"] == rows["seed"].map(epochs)]
         table = rows.drop_duplicates(["split", "seed"], keep="last").pivot(
             index="split", columns="seed", values="value"
         )
-        return table.reindex(index=self.hidden_layers, columns=self.seeds).replace([np.inf, -np.inf], np.nan)
+        return table.reindex(index=layers, columns=self.seeds).replace([np.inf, -np.inf], np.nan)
 
     def curve(self, split: str, metric: str) -> pd.DataFrame:
         """One row per epoch, one column per seed; nan where a seed was not running or not finite."""

@@ -8,6 +8,7 @@ import pandas as pd
 from scipy import stats
 
 LEVEL = 0.95
+SHARES = ("accuracy", "accuracy_at_half", "precision", "recall", "f1", "auc", "ece")  # between 0 and 1
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,17 @@ class Difference:
     lower: int = 0
 
 
-def estimate(values: Iterable[float], level: float = LEVEL) -> Estimate:
-    """Mean and t interval of the finite values."""
+def estimate(values: Iterable[float], metric: str = "", level: float = LEVEL) -> Estimate:
+    """Mean and t interval of the finite values; the interval ends at 0 and 1 where the `metric` cannot go beyond."""
     x = np.asarray(list(values), dtype=float)
     x = x[np.isfinite(x)]
     if x.size < 2:
         return Estimate(x.size, float(x[0]) if x.size else np.nan, np.nan, np.nan)
     mean, half = float(x.mean()), float(stats.t.ppf((1 + level) / 2, x.size - 1) * stats.sem(x))
-    return Estimate(x.size, mean, mean - half, mean + half)
+    low, high = mean - half, mean + half
+    if metric.split("/")[-1] in SHARES:
+        low, high = max(low, 0.0), min(high, 1.0)
+    return Estimate(x.size, mean, low, high)
 
 
 def difference(arm: pd.Series, than: pd.Series, level: float = LEVEL) -> Difference:

@@ -7,8 +7,8 @@ from rich.table import Table
 
 from dnnx.studies.statistics import estimate
 
-SHARES = ("accuracy", "precision", "recall", "f1", "accuracy_at_half")
-TESTED = (*SHARES, "auc", "threshold", "loss")
+PERCENT = ("accuracy", "precision", "recall", "f1", "accuracy_at_half", "auc")
+TESTED = (*PERCENT, "threshold", "loss")
 ROWS = (*(f"test/{name}" for name in TESTED), "train/accuracy", "val/accuracy", "val/loss", "epoch/best")
 
 
@@ -19,7 +19,7 @@ def results_table(title: str, results: Mapping[str, list[Any]]) -> Table:
         table.add_column(column, no_wrap=True)
     for name in (row for row in ROWS if row in results):
         values = [value for value in results[name] if value is not None]
-        fact = estimate(values)
+        fact = estimate(values, name)
         interval = f"{_show(name, fact.low)} to {_show(name, fact.high)}" if fact.n > 1 else "needs 2 seeds"
         low, high = (_show(name, extreme(values)) for extreme in (min, max))
         ends = f"{high} to {low}" if name.endswith("loss") else f"{low} to {high}"
@@ -53,6 +53,6 @@ def _numbers(results: Mapping[str, list[Any]], name: str) -> list[float]:
 
 
 def _show(name: str, value: float) -> str:
-    if name.endswith(SHARES):
+    if name.endswith(PERCENT):
         return f"{value:.2%}"
     return f"{value:.1f}" if name.startswith("epoch") else f"{value:.4f}"

@@ -25,8 +25,8 @@ NAMES = {
     "test/ece": "calibration error",
 }
 BETTER = {
-    "accuracy": 1, "precision": 1, "recall": 1, "f1": 1, "auc": 1, "loss": -1, "epochs": -1, "seconds": -1,
-    "nll": -1, "brier": -1, "ece": -1,
+    "accuracy": 1, "accuracy_at_half": 1, "precision": 1, "recall": 1, "f1": 1, "auc": 1, "loss": -1, "epochs": -1,
+    "seconds": -1, "nll": -1, "brier": -1, "ece": -1,
 }  # fmt: skip
 NO_BREAK = "\u00a0"
 ONCE_PER_RUN = ("time/", "memory/", "ensemble/")
@@ -246,4 +246,4 @@ def _caveats(metric: str, arm: Run, than: Run) -> list[str]:
 
 
 def _is_share(metric: str) -> bool:
-    return metric.split("/")[-1] in ("accuracy", "precision", "recall", "f1", "gap")
+    return metric.split("/")[-1] in ("accuracy", "accuracy_at_half", "precision", "recall", "f1", "auc", "gap")
