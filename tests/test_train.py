@@ -215,6 +215,17 @@ def test_a_schedule_that_spans_all_epochs_is_not_resumed_for_more(tmp_path: Path
         resumed_config(compose(*longer), tmp_path, longer)
 
 
+def test_a_key_that_is_newer_than_the_saved_config_may_only_leave_the_run_as_it_was(tmp_path: Path) -> None:
+    saved = compose(*SMOKE)
+    OmegaConf.set_struct(saved, False)
+    del saved.data.standardize, saved.study.axes, saved.net.dropout_kind
+    save_config(saved, tmp_path / "config.yaml")
+    assert resumed_config(compose(*SMOKE), tmp_path, SMOKE) == compose(*SMOKE)
+    changed = [*SMOKE, "data.standardize=true"]
+    with pytest.raises(UserError, match=r"config: data.standardize \(absent there, True here\); to"):
+        resumed_config(compose(*changed), tmp_path, changed)
+
+
 def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
     stopped = command("train", *LONGER, cwd=tmp_path, before=DIE.format(epoch=2, signal="SIGINT"))
     assert stopped.returncode == 130
