@@ -43,6 +43,7 @@ def check(cfg: DictConfig) -> None:
     for name in ("early_stopping", "record", "checkpoint"):
         require(name in cfg.callbacks, f"callbacks.{name}", None, "every run needs it; patience=1000 never stops")
     cycle, patience = cfg.scheduler.get("epochs"), cfg.callbacks.early_stopping.get("patience")
+    require(cycle in (None, epochs), "scheduler.epochs", cycle, f"the run's own {epochs}; set trainer.max_epochs alone")
     require(
         not (type(cycle) is int and type(patience) is int and patience < cycle),
         "callbacks.early_stopping.patience", patience,
