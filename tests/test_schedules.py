@@ -72,9 +72,9 @@ def test_one_cycle_climbs_to_lr_and_ends_near_zero_with_the_momentum_the_other_w
     ("overrides", "says"),
     [
         ("scheduler=exponential scheduler.gamma=-0.5", "scheduler=gamma=-0.5: it takes the learning rate to -0.05"),
-        ("scheduler=exponential scheduler.gamma=.inf", "scheduler=gamma=inf: it takes the learning rate to inf"),
+        ("scheduler=exponential scheduler.gamma=inf", "scheduler=gamma=inf: it takes the learning rate to inf"),
         ("scheduler=exponential scheduler.gamma=fast", "scheduler=gamma=fast: can't multiply"),
-        ("scheduler=cosine scheduler.T_max=0", "scheduler=T_max=0: .*division by zero"),
+        ("scheduler=cosine scheduler.T_max=0", "scheduler=T_max=0: .*by zero"),
         ("scheduler=one_cycle optimizer=adam scheduler.max_lr=-1", "scheduler=max_lr=-1, .* rate to -0.04"),
         ("scheduler=one_cycle optimizer=adam scheduler.epochs=1", "scheduler=max_lr=.*Tried to step 8 times"),
         ("scheduler=one_cycle optimizer=sgd", "one_cycle: .*this SGD has none; type .scheduler.cycle_momentum=false"),

@@ -316,7 +316,7 @@ def test_a_run_in_which_all_seeds_diverge_fails_and_says_when(run: Run, tmp_path
         ("data.batch_size=true", "data.batch_size=True"),
         ("net.self_normalizing=maybe", "net.self_normalizing=maybe: true or false"),
         ("+scheduler.epochs=7", "scheduler.epochs=7: the run's own 3"),
-        ("scheduler.factor=-1", "scheduler=factor=-1: "),
+        ("scheduler.gamma=-1", "scheduler=gamma=-1: it takes the learning rate to -"),
         ("data.source=mnits", "data.source=mnits: choose one of auto, mnist, digits; did you mean mnist"),
         ("optimizer.lr=-1", "optimizer: Invalid learning rate: -1"),
         (
