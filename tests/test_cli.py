@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from commands import command, python
 
+from dnnx.cli import _choose_groups
+
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["optmizer.lr=1"]], ids=" ".join)
 def test_help_config_and_misspelt_keys_need_no_torch(arguments: list[str], tmp_path: Path) -> None:
@@ -42,6 +44,9 @@ def test_a_misspelt_key_names_near_misses(tmp_path: Path) -> None:
         ("net=dense", "net=dense: choose one of backbone, dense20"),
         ("resume=nowhere", "resume=nowhere: there is no such folder"),
         ("seeds", "missing EQUAL"),
+        ("lr_search=3", "lr_search=3: choose one of grid, range"),
+        ("scheduler=true", "scheduler=True: choose one of constant, cosine"),
+        ("-m net=dense5,null", "net=null: choose one of backbone, dense20"),
         ("optimizer=null", "optimizer=null: choose one of adagrad, adam"),
         ("-m optimizer.lr=1e-3 optimizer.lr=1,2", "optimizer.lr=...: it is given 2 times, once as a sweep"),
     ],
@@ -52,6 +57,16 @@ def test_what_hydra_cannot_compose_is_one_line(argument: str, says: str, tmp_pat
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("typed", "means"),
+    [("True", ["lr_search=grid"]), ("TRUE", ["lr_search=grid"]), ("grid", ["lr_search=grid"])]
+    + [(word, []) for word in ("false", "False", "null")],
+)
+def test_lr_search_is_on_or_off_in_any_spelling(typed: str, means: list[str]) -> None:
+    around = ["-m", "name='lr_search=true'", "seeds=2"]
+    assert _choose_groups([*around, f"lr_search={typed}"]) == [*around, *means]
 
 
 def test_a_wheel_carries_conf_and_runs_from_another_folder(tmp_path: Path) -> None:

@@ -84,6 +84,15 @@ def test_a_range_test_of_a_seed_among_others_is_that_of_the_seed_alone(tmp_path:
     assert len({round(b / a, 9) for a, b in pairwise(rates)}) == 1
 
 
+def test_the_figure_of_an_arm_is_titled_with_the_arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    titles: list[str] = []
+    monkeypatch.setattr(lr_search, "draw", lambda folder, name: titles.append(name))
+    monkeypatch.setattr(lr_search, "range_test", lambda *_: ([1e-3, 1e-2], torch.tensor([[2.0], [1.0]])))
+    for arm in ("null", "bn"):
+        lr_search.search(compose("+exp=bn_vs_plain", "lr_search=range", f"arm={arm}"), [0], tmp_path)
+    assert titles == ["bn_vs_plain", "bn"]
+
+
 def no_test_set(self: ImageData, split: str) -> Any:
     raise AssertionError(f"the {split} set was touched")
 
@@ -128,6 +137,7 @@ def test_a_grid_sets_the_rate_without_a_look_at_the_test_set(tmp_path: Path, mon
         ("lr_search.epochs=0", "lr_search.epochs=0"),
         ("lr_search.rates=0.1", "lr_search.rates=0.1: a list of numbers above 0"),
         ("lr_search.factors=[0,1]", r"lr_search.factors=\[0, 1\]"),
+        ("+scheduler.max_lr=1e-3", "scheduler.max_lr=0.001: the rate that lr_search finds goes there"),
         ("+lr_search.step=30", "lr_search.step: there is no such key; did you mean lr_search.steps"),
     ],
 )

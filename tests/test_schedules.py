@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from dnnx.build import build, build_scheduler
+from dnnx.build import build, build_scheduler, check_schedule
 from dnnx.cli import CONF
 from dnnx.errors import UserError
 from dnnx.schedules import Performance, rates, scale_rates
@@ -68,9 +68,45 @@ def test_one_cycle_climbs_to_lr_and_ends_near_zero_with_the_momentum_the_other_w
     assert all(up == down for up, down in climbs)
 
 
-def test_one_cycle_needs_a_momentum() -> None:
-    with pytest.raises(ValueError, match="momentum"):
-        schedule("scheduler=one_cycle", optimizer="adagrad")
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        ("scheduler=exponential scheduler.gamma=-0.5", "scheduler=gamma=-0.5: it takes the learning rate to -0.05"),
+        ("scheduler=exponential scheduler.gamma=inf", "scheduler=gamma=inf: it takes the learning rate to inf"),
+        ("scheduler=exponential scheduler.gamma=fast", "scheduler=gamma=fast: can't multiply"),
+        ("scheduler=cosine scheduler.T_max=0", "scheduler=T_max=0: .*by zero"),
+        ("scheduler=one_cycle optimizer=adam scheduler.max_lr=-1", "scheduler=max_lr=-1, .* rate to -0.04"),
+        ("scheduler=one_cycle optimizer=adam scheduler.epochs=1", "scheduler=max_lr=.*Tried to step 8 times"),
+        ("scheduler=one_cycle optimizer=sgd", "one_cycle: .*this SGD has none; type .scheduler.cycle_momentum=false"),
+        ("scheduler=one_cycle optimizer=rmsprop", "this RMSprop has none"),
+        ("scheduler=one_cycle optimizer=adagrad", "this Adagrad has none"),
+        ("scheduler=piecewise scheduler.milestones=10", "scheduler.milestones=10: a list of whole numbers"),
+        ("scheduler=piecewise scheduler.milestones=[1.5]", r"scheduler.milestones=\[1.5\]"),
+        ("scheduler=power scheduler.r=far", "scheduler.r=far"),
+        ("scheduler=power scheduler.c=fast", "scheduler.c=fast"),
+        ("scheduler=performance scheduler.patience=0.5", "scheduler.patience=0.5"),
+        ("scheduler=performance scheduler.threshold=-1", "scheduler.threshold=-1"),
+        ("scheduler=performance scheduler.factor=half", "scheduler.factor=half"),
+    ],
+)
+def test_a_schedule_that_no_run_can_follow_is_one_line(overrides: str, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        check(*overrides.split())
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "scheduler").glob("*.yaml")))
+def test_every_schedule_there_is_can_be_followed(name: str) -> None:
+    check(f"scheduler={name}", "optimizer=nesterov")
+
+
+def test_one_cycle_of_the_rate_alone_needs_no_momentum() -> None:
+    check("scheduler=one_cycle", "optimizer=adagrad", "+scheduler.cycle_momentum=false")
+
+
+def check(*overrides: str) -> None:
+    cfg = compose("optimizer.lr=0.1", f"trainer.max_epochs={EPOCHS}", *overrides)
+    trial = build("optimizer", cfg.optimizer)([nn.Parameter(torch.zeros(1))])
+    check_schedule(build_scheduler(cfg.scheduler, steps_per_epoch=STEPS, num_replicas=1), trial, EPOCHS)
 
 
 def test_one_plateau_for_all_seeds_is_refused() -> None:

@@ -14,11 +14,12 @@ from commands import SMOKE, compose, python
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from dnnx.build import assemble
 from dnnx.data.loaders import TrainBatches
 from dnnx.modules.classifier import cross_entropy
 from dnnx.nets.dense import DenseNet
 from dnnx.replicas import Replicas
-from dnnx.train import assemble, fit, train
+from dnnx.train import fit, train
 
 FEATURES, CLASSES, BATCH = 784, 5, 32
 

@@ -147,6 +147,22 @@ def test_a_study_that_could_not_be_reported_on_is_refused_before_training(
     assert "parameters each" not in done.stdout
 
 
+def test_a_study_is_not_written_into_the_folder_of_one_arm(tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "config.yaml").write_text("name: made")
+    done = command("train", "+exp=bn_vs_plain", "arm=bn", "resume=made", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "error: resume=made: it is one run, not a study; to go on with it, type nothing else\n"
+    assert [path.name for path in tmp_path.rglob("*")] == ["made", "config.yaml"]
+
+
+def test_a_rate_is_swept_or_searched(tmp_path: Path) -> None:
+    done = command("train", "-m", "+exp=dense5", "optimizer.lr=1e-4,1e-3", "lr_search=grid", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "error: optimizer.lr=...: it is swept, and lr_search would search it; type one of the two\n"
+    assert not list(tmp_path.iterdir())
+
+
 def test_one_arm_of_a_study_can_be_run_alone(tmp_path: Path) -> None:
     done = command("train", "+exp=bn_vs_plain", *SMALL, "arm=bn", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

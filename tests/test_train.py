@@ -215,6 +215,17 @@ def test_a_schedule_that_spans_all_epochs_is_not_resumed_for_more(tmp_path: Path
         resumed_config(compose(*longer), tmp_path, longer)
 
 
+def test_a_key_that_is_newer_than_the_saved_config_may_only_leave_the_run_as_it_was(tmp_path: Path) -> None:
+    saved = compose(*SMOKE)
+    OmegaConf.set_struct(saved, False)
+    del saved.data.standardize, saved.study.axes, saved.net.dropout_kind
+    save_config(saved, tmp_path / "config.yaml")
+    assert resumed_config(compose(*SMOKE), tmp_path, SMOKE) == compose(*SMOKE)
+    changed = [*SMOKE, "data.standardize=true"]
+    with pytest.raises(UserError, match=r"config: data.standardize \(absent there, True here\); to"):
+        resumed_config(compose(*changed), tmp_path, changed)
+
+
 def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
     stopped = command("train", *LONGER, cwd=tmp_path, before=DIE.format(epoch=2, signal="SIGINT"))
     assert stopped.returncode == 130
@@ -313,6 +324,10 @@ def test_a_run_in_which_all_seeds_diverge_fails_and_says_when(run: Run, tmp_path
         ("data.batch_size=0", "data.batch_size=0: a whole number from 1 to the 633 training images"),
         ("data.batch_size=634", "data.batch_size=634"),
         ("data.batch_size=1.5", "data.batch_size=1.5"),
+        ("data.batch_size=true", "data.batch_size=True"),
+        ("net.self_normalizing=maybe", "net.self_normalizing=maybe: true or false"),
+        ("+scheduler.epochs=7", "scheduler.epochs=7: the run's own 3"),
+        ("scheduler.gamma=-1", "scheduler=gamma=-1: it takes the learning rate to -"),
         ("data.source=mnits", "data.source=mnits: choose one of auto, mnist, digits; did you mean mnist"),
         ("optimizer.lr=-1", "optimizer: Invalid learning rate: -1"),
         (

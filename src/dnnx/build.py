@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -15,9 +16,13 @@ import torch
 from hydra.errors import InstantiationException
 from lightning.pytorch import Trainer
 from omegaconf import DictConfig, OmegaConf
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
 from dnnx.errors import UserError, check_arguments, require
+from dnnx.mc_dropout import require_dropout
+from dnnx.nets.self_normalizing import check_input
+from dnnx.schedules import Performance
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no tips, no list of absent devices
 warnings.filterwarnings("ignore", message=".*LeafSpec")  # Lightning 2.6 on torch 2.15
@@ -53,8 +58,35 @@ def build_scheduler(config: DictConfig, **known: Any) -> partial[Any]:
         factory.func is not ReduceLROnPlateau, "scheduler._target_", config._target_,
         "one rate for all seeds would tie them together; type scheduler=performance",
     )  # fmt: skip
+    milestones = factory.keywords.get("milestones", [])
+    require(
+        isinstance(milestones, list) and all(type(epoch) is int for epoch in milestones), "scheduler.milestones",
+        milestones, "a list of whole numbers of epochs, for example scheduler.milestones=[10,20]",
+    )  # fmt: skip
     asked = inspect.signature(factory.func).parameters
-    return partial(factory, **{name: value for name, value in known.items() if name in asked})
+    told = {name: value for name, value in known.items() if name in asked}
+    return partial(factory.func, **factory.keywords | told)
+
+
+def check_schedule(factory: partial[Any], optimizer: Optimizer, epochs: int) -> None:
+    """UserError unless the schedule gives `optimizer` a finite rate of at least 0 in all its epochs, or steps."""
+    given = ", ".join(f"{name}={value}" for name, value in factory.keywords.items())
+    if factory.func is OneCycleLR and factory.keywords.get("cycle_momentum", True):
+        momentum = optimizer.defaults.get("betas", [optimizer.defaults.get("momentum")])[0]
+        require(
+            bool(momentum), "scheduler", "one_cycle", f"it moves the momentum, and this {type(optimizer).__name__} has "
+            "none; type +scheduler.cycle_momentum=false, or for example optimizer=nesterov",
+        )  # fmt: skip
+    try:
+        schedule = factory(optimizer)
+        optimizer.step()  # torch warns of a schedule that is stepped first
+        for _ in range(epochs * factory.keywords.get("steps_per_epoch", 1)):
+            rate = optimizer.param_groups[0]["lr"]
+            require(0 <= rate < math.inf, "scheduler", given, f"it takes the learning rate to {rate:g}")
+            if not isinstance(schedule, Performance):  # it follows the validation loss
+                schedule.step()
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise UserError(f"scheduler={given}: {' '.join(str(error).split())}") from None
 
 
 @contextmanager
@@ -83,6 +115,36 @@ def build_module(cfg: DictConfig, data: Any, seeds: list[int], **factories: Any)
     net = OmegaConf.to_container(cfg.net, resolve=True)
     sizes = {"in_features": math.prod(data.in_shape), "num_classes": data.num_classes}
     return build("module", cfg.module, net=net, seeds=seeds, **sizes, **factories)
+
+
+def assemble(cfg: DictConfig, seeds: list[int], folder: Path, data: Any = None) -> tuple[Any, Any, Any]:
+    """The data module, the LightningModule and the trainer, with everything that a user can get wrong tried.
+
+    `data` is taken as it is, where it is already there.
+    """
+    data = data or build_data(cfg, seeds)
+    callbacks = [build(f"callbacks.{name}", callback) for name, callback in cfg.callbacks.items()]
+    trainer = build("trainer", cfg.trainer, callbacks=callbacks, default_root_dir=str(folder))
+    data.trainer = trainer  # it knows the epoch, and without it there are no batches to count
+    steps = len(data.train_dataloader().batches)
+    optimizer = build("optimizer", cfg.optimizer)
+    scheduler = build_scheduler(cfg.scheduler, steps_per_epoch=steps, num_replicas=len(seeds))
+    with naming("optimizer"):
+        trial = optimizer([torch.nn.Parameter(torch.zeros(1))])
+    check_schedule(scheduler, trial, cfg.trainer.max_epochs)
+    module = build_module(cfg, data, seeds, optimizer=optimizer, scheduler=scheduler)
+    if cfg.backbone is not None:
+        module.load_backbone()
+    require(
+        cfg.data.batch_size > 1 or cfg.net.norm != "batch", "data.batch_size", cfg.data.batch_size,
+        "batch normalization needs at least 2 images; type data.batch_size=32",
+    )  # fmt: skip
+    data.to(trainer.strategy.root_device)
+    if cfg.net.get("self_normalizing"):
+        check_input(data.eval_dataloader("train"))
+    if cfg.get("mc_dropout"):
+        require_dropout(module, cfg.mc_dropout)
+    return data, module, trainer
 
 
 def choose_device(accelerator: str) -> torch.device:

@@ -10,6 +10,7 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -42,9 +43,8 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
         def main() -> None:
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing, and we print
             try:
-                sys.argv[1:] = [word.replace("lr_search=true", "lr_search=grid") for word in sys.argv[1:]]
                 sys.argv[1:] = sorted(sys.argv[1:], key=lambda argument: argument not in ("-m", "--multirun"))
-                sys.argv[1:] = _name_jobs_by_swept_keys(_retype_study(sys.argv[1:]))
+                sys.argv[1:] = _name_jobs_by_swept_keys(_choose_groups(_retype_study(sys.argv[1:])))
                 run()
             except (UserError, HydraException, OmegaConfBaseException, YAMLError) as error:
                 fail(_explain(error, config_name, sys.argv[1:]))
@@ -99,26 +99,48 @@ def _retype_study(arguments: list[str]) -> list[str]:
     return ["-m", *own, *study.get("overrides", []), *arguments]
 
 
-def _name_jobs_by_swept_keys(arguments: list[str]) -> list[str]:
-    """The arguments, and the override that keeps what all jobs of a sweep share out of their folders' names."""
+def _parse(arguments: list[str]) -> dict[int, Override]:
+    """The overrides among the arguments, by place."""
     places = [i for i, argument in enumerate(arguments) if not argument.startswith("-") and "=" in argument]
     try:
         overrides = OverridesParser.create().parse_overrides([arguments[i] for i in places])
     except HydraException:
-        return arguments  # Hydra will say what is wrong with it
-    for override in overrides:
-        group = CONF / override.key_or_group
-        if group.is_dir() and not override.is_delete() and override.value() is None:  # Hydra would raise its own
-            options = sorted(path.stem for path in group.glob("*.yaml"))
-            raise UserError(f"{override.key_or_group}=null: choose one of {', '.join(options)}")
+        return {}  # Hydra will say what is wrong with it
+    return dict(zip(places, overrides, strict=True))
+
+
+def _choose_groups(arguments: list[str]) -> list[str]:
+    """The arguments with true and false for lr_search replaced by what they mean; UserError for what names no option.
+
+    Hydra would raise its own errors.
+    """
+    chosen: list[str | None] = [*arguments]
+    for place, override in _parse(arguments).items():
+        group, value = override.key_or_group, override.value()
+        if override.is_delete() or not (CONF / group).is_dir():
+            continue
+        if group == "lr_search" and (value is None or isinstance(value, bool)):
+            chosen[place] = "lr_search=grid" if value else None
+            continue
+        for option in value.list if isinstance(value, ChoiceSweep) else [value]:
+            options = ", ".join(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
+            valid = option is not None and not isinstance(option, bool | int | float)
+            require(valid, group, "null" if option is None else option, f"choose one of {options}")
+    return [argument for argument in chosen if argument is not None]
+
+
+def _name_jobs_by_swept_keys(arguments: list[str]) -> list[str]:
+    """The arguments, and the override that keeps what all jobs of a sweep share out of their folders' names."""
+    parsed = _parse(arguments)
+    overrides = list(parsed.values())
     swept = {override.key_or_group for override in overrides if override.is_sweep_override()}
     keys = [override.key_or_group for override in overrides]
     for key in swept:  # Hydra would let the last one win, and jobs share a folder
         require(keys.count(key) == 1, key, "...", f"it is given {keys.count(key)} times, once as a sweep; type it once")
     fixed = ["arm", *(key for key in keys if key not in swept)]
-    if not places:
+    if not parsed:
         return arguments
-    after = places[-1] + 1
+    after = max(parsed) + 1
     names = f"hydra.job.config.override_dirname.exclude_keys=[{','.join(fixed)}]"
     return [*arguments[:after], names, *arguments[after:]]
 

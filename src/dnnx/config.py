@@ -15,6 +15,9 @@ from dnnx.files import read_json, write_text
 # What may differ when a run goes on: where things are, how long, on what, and how it is shown.
 FREE_ON_RESUME = ("resume", "paths", "data.root", "trainer.max_epochs", "trainer.accelerator", "callbacks.progress")
 
+# What a key is set to that leaves a run as it was before there was such a key.
+OFF: tuple[object, ...] = (None, False, "plain", {}, [])
+
 # Lightning's options that would tie seeds together or cut an epoch in pieces.
 REFUSED_TRAINER_KEYS = (
     "gradient_clip_val", "accumulate_grad_batches", "val_check_interval", "check_val_every_n_epoch",
@@ -40,6 +43,7 @@ def check(cfg: DictConfig) -> None:
     for name in ("early_stopping", "record", "checkpoint"):
         require(name in cfg.callbacks, f"callbacks.{name}", None, "every run needs it; patience=1000 never stops")
     cycle, patience = cfg.scheduler.get("epochs"), cfg.callbacks.early_stopping.get("patience")
+    require(cycle in (None, epochs), "scheduler.epochs", cycle, f"the run's own {epochs}; set trainer.max_epochs alone")
     require(
         not (type(cycle) is int and type(patience) is int and patience < cycle),
         "callbacks.early_stopping.patience", patience,
@@ -93,9 +97,10 @@ def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> D
     if all(override.startswith("resume=") for override in overrides):
         return saved
     old, new = (flatten(OmegaConf.to_container(config, resolve=True)) for config in (saved, cfg))
+    absent = {key for key in new.keys() - old.keys() if new[key] in OFF}
     differing = [
         f"{key} ({old.get(key, 'absent')} there, {new.get(key, 'absent')} here)"
-        for key in sorted(old.keys() | new.keys())
+        for key in sorted((old.keys() | new.keys()) - absent)
         if old.get(key) != new.get(key) and not isinstance(old.get(key), dict) and not key.startswith(FREE_ON_RESUME)
     ]
     if differing:

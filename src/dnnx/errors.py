@@ -16,6 +16,10 @@ def require(valid: bool, key: str, value: object, expected: str) -> None:
         raise UserError(f"{key}={value}: {expected}")
 
 
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def choose(key: str, value: object, choices: Mapping[str, Any]) -> Any:
     """The entry of `choices` named `value`; UserError with the names there are when it is missing."""
     names = f"choose one of {', '.join(choices)}{near_misses(str(value), choices)}"

@@ -13,15 +13,16 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from dnnx.build import assemble
 from dnnx.callbacks.early_stopping import EarlyStopping
 from dnnx.config import save_config
 from dnnx.console import console
-from dnnx.errors import UserError, check_arguments, require
+from dnnx.errors import UserError, check_arguments, is_number, require
 from dnnx.files import write_text
 from dnnx.schedules import scale_rates
-from dnnx.train import assemble
 
 Curve = tuple[list[float], Tensor]  # rates [K] and a loss for each of them and each seed, [K, R]
+RATE = "${optimizer.lr}"
 SMOOTH = 0.05  # share of a range test's steps over which a loss is averaged
 BELOW = 10  # how far below the rate of least loss a range test suggests
 
@@ -59,6 +60,9 @@ def search(cfg: DictConfig, seeds: list[int], folder: Path) -> DictConfig:
     given: Any = OmegaConf.to_container(cfg.lr_search, resolve=True)
     check_arguments("lr_search", Settings, given)
     wanted, curves = Settings(**given), {}
+    schedule: Any = OmegaConf.to_container(cfg, resolve=False)
+    most = schedule["scheduler"].get("max_lr", RATE)
+    require(most == RATE, "scheduler.max_lr", most, "the rate that lr_search finds goes there; leave it out")
     rates = wanted.rates
     if rates is None:
         console.print(f"learning rate: {wanted.steps} steps from {wanted.min:g} to {wanted.max:g}")
@@ -76,7 +80,7 @@ def search(cfg: DictConfig, seeds: list[int], folder: Path) -> DictConfig:
     write_text(folder / "lr_search.csv", _table(seeds, curves))
     save_config(cfg, folder / "config.yaml")  # both files together say that the search is over
     gc.collect()  # trainer, module and data hold one another, and the run needs the memory
-    draw(folder, cfg.name)
+    draw(folder, cfg.arm or cfg.name)
     console.print(f"optimizer.lr={rate:g}: {why}", soft_wrap=True)
     return cfg
 
@@ -176,7 +180,7 @@ def draw(folder: Path, name: str) -> None:
 
 
 def _positive(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+    return is_number(value) and 0 < value < math.inf
 
 
 def _table(seeds: list[int], curves: dict[str, Curve]) -> str:

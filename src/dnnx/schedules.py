@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.optim import SGD, Adagrad, Adam, NAdam, Optimizer, RMSprop
 from torch.optim.lr_scheduler import LambdaLR
 
-from dnnx.errors import require
+from dnnx.errors import is_number, require
 
 # Each element moves by the rate times something that depends neither on the rate nor on another element.
 PROPORTIONAL = (SGD, Adam, NAdam, RMSprop, Adagrad)
@@ -15,7 +15,8 @@ PROPORTIONAL = (SGD, Adam, NAdam, RMSprop, Adagrad)
 
 def power(optimizer: Optimizer, r: float, c: float) -> LambdaLR:
     """lr (1 + t / r)^(-c) after t epochs."""
-    require(r > 0, "scheduler.r", r, "a number of epochs above 0, for example scheduler.r=10")
+    require(is_number(r) and r > 0, "scheduler.r", r, "a number of epochs above 0, for example scheduler.r=10")
+    require(is_number(c), "scheduler.c", c, "a number, for example scheduler.c=0.5")
     return LambdaLR(optimizer, lambda t: (1 + t / r) ** -c)
 
 
@@ -25,7 +26,12 @@ class Performance:
     def __init__(
         self, optimizer: Optimizer, num_replicas: int, factor: float = 0.5, patience: int = 5, threshold: float = 1e-4
     ):
-        require(0 < factor < 1, "scheduler.factor", factor, "a share between 0 and 1, for example scheduler.factor=0.5")
+        share = is_number(factor) and 0 < factor < 1
+        require(share, "scheduler.factor", factor, "a share between 0 and 1, for example scheduler.factor=0.5")
+        whole = type(patience) is int and patience >= 0
+        require(whole, "scheduler.patience", patience, "a whole number of epochs, for example scheduler.patience=5")
+        valid = is_number(threshold) and 0 <= threshold < 1
+        require(valid, "scheduler.threshold", threshold, "a share in [0, 1), for example scheduler.threshold=1e-4")
         self.optimizer, self.factor, self.patience, self.threshold = optimizer, factor, patience, threshold
         self.best = torch.full((num_replicas,), torch.inf)
         self.bad_epochs = torch.zeros(num_replicas, dtype=torch.int64)

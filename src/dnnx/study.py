@@ -52,6 +52,7 @@ class StudyCallback(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         try:
             check_study(config)
+            check_sweep(config)
             run_first(config)
         except UserError as error:  # Hydra would make a warning of it
             fail(str(error))
@@ -117,6 +118,15 @@ def check_study(config: DictConfig) -> None:
     if backbone is not None and not str(backbone).startswith("arm:") and default not in Path(str(backbone)).parents:
         found = Path(str(backbone), "results.json").is_file()
         require(found, "backbone", backbone, "it is no finished run; try backbone=outputs/bn_vs_plain/latest/bn")
+
+
+def check_sweep(config: DictConfig) -> None:
+    """UserError, before anything is written, for a multirun whose jobs would be in each other's way."""
+    found = Path(config.hydra.sweep.dir, "config.yaml").exists()
+    require(not found, "resume", config.resume, "it is one run, not a study; to go on with it, type nothing else")
+    axes = _axes(config)
+    both = "optimizer.lr" in axes and ("lr_search" in config or "lr_search" in axes)
+    require(not both, "optimizer.lr", "...", "it is swept, and lr_search would search it; type one of the two")
 
 
 def run_first(config: DictConfig) -> None:

@@ -12,7 +12,6 @@ from rich.markup import escape
 from dnnx import config
 from dnnx.cli import command, flatten, run_folder, study_folder
 from dnnx.console import console
-from dnnx.errors import require
 from dnnx.files import link_latest, read_json, write_json
 from dnnx.study import recomposed
 
@@ -29,6 +28,7 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
         return show(folder)
 
     from dnnx import lr_search, mc_dropout, provenance, results  # torch from here on
+    from dnnx.build import assemble
     from dnnx.callbacks.early_stopping import EarlyStopping
     from dnnx.callbacks.record import Record, log_embedding, log_hparams
     from dnnx.tensors import save_tensors
@@ -60,43 +60,6 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
     log_hparams(folder, _settings(cfg), _finals(metrics))
     write_json(folder / "results.json", metrics)
     return show(folder)
-
-
-def assemble(cfg: DictConfig, seeds: list[int], folder: Path, data: Any = None) -> tuple[Any, Any, Any]:
-    """The data module, the LightningModule and the trainer, with everything that a user can get wrong tried.
-
-    `data` is taken as it is, where it is already there.
-    """
-    import torch
-
-    from dnnx.build import build, build_data, build_module, build_scheduler, naming
-    from dnnx.mc_dropout import require_dropout
-    from dnnx.nets.self_normalizing import check_input
-
-    data = data or build_data(cfg, seeds)
-    callbacks = [build(f"callbacks.{name}", callback) for name, callback in cfg.callbacks.items()]
-    trainer = build("trainer", cfg.trainer, callbacks=callbacks, default_root_dir=str(folder))
-    data.trainer = trainer  # it knows the epoch, and without it there are no batches to count
-    steps = len(data.train_dataloader().batches)
-    optimizer = build("optimizer", cfg.optimizer)
-    scheduler = build_scheduler(cfg.scheduler, steps_per_epoch=steps, num_replicas=len(seeds))
-    with naming("optimizer"):
-        trial = optimizer([torch.nn.Parameter(torch.zeros(1))])
-    with naming("scheduler"):
-        scheduler(trial)
-    module = build_module(cfg, data, seeds, optimizer=optimizer, scheduler=scheduler)
-    if cfg.backbone is not None:
-        module.load_backbone()
-    require(
-        cfg.data.batch_size > 1 or cfg.net.norm != "batch", "data.batch_size", cfg.data.batch_size,
-        "batch normalization needs at least 2 images; type data.batch_size=32",
-    )  # fmt: skip
-    data.to(trainer.strategy.root_device)
-    if cfg.net.get("self_normalizing"):
-        check_input(data.eval_dataloader("train"))
-    if cfg.get("mc_dropout"):
-        require_dropout(module, cfg.mc_dropout)
-    return data, module, trainer
 
 
 def announce(cfg: DictConfig, facts: dict[str, Any], module: Any, trainer: Any) -> None:

@@ -56,7 +56,7 @@ class ImageData(pl.LightningDataModule):
         require(complete, "data.source", self.source, f"train, val and test must each hold all of the classes {names}")
         n = self.sizes["train"]
         require(
-            isinstance(self.batch_size, int) and 1 <= self.batch_size <= n, "data.batch_size", self.batch_size,
+            type(self.batch_size) is int and 1 <= self.batch_size <= n, "data.batch_size", self.batch_size,
             f"a whole number from 1 to the {n} training {self.items}, for example data.batch_size=32",
         )  # fmt: skip
         require(isinstance(self.standardize, bool), "data.standardize", self.standardize, "true or false")

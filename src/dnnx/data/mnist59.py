@@ -38,7 +38,7 @@ class MNIST59(ImageData):
             ("data.val_per_class", self.val_per_class, available - 1),
             ("data.train_per_class", self.train_per_class, available - self.val_per_class),
         ):
-            valid = isinstance(n, int) and 1 <= n <= most
+            valid = type(n) is int and 1 <= n <= most
             require(valid, key, n, f"a whole number from 1 to the {most} that there are of each digit")
         draws = [draw(y, seed) for seed in self.seeds]
         end = self.val_per_class + self.train_per_class

@@ -56,7 +56,7 @@ class MNISTPairs(ImageData):
             self.pairs_per_epoch = len(rows) // 2 * 2
         for key in ("pairs_per_epoch", "batch_size"):
             value = getattr(self, key)
-            valid = isinstance(value, int) and value > 0 and value % 2 == 0
+            valid = type(value) is int and value > 0 and value % 2 == 0
             require(valid, f"data.{key}", value, f"an even number, half same and half different: data.{key}=128")
         return {"train": (x[rows], y[rows]), "val": splits["val"]}
 

@@ -77,6 +77,7 @@ class DenseNet(nn.Module):
         if dropout:
             for block in self.hidden_layers[-num:]:
                 block.add_module("dropout", kind(dropout))
+        require(isinstance(self_normalizing, bool), "net.self_normalizing", self_normalizing, "true or false")
         if self_normalizing:
             check_net(activation, init, norm, dropout_kind if dropout or input_dropout else "alpha")
 

@@ -11,7 +11,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from dnnx import config
-from dnnx.build import build_data
+from dnnx.build import assemble, build_data
 from dnnx.callbacks.early_stopping import EarlyStopping
 from dnnx.callbacks.prune import Prune, TrialFailed
 from dnnx.cli import CONF
@@ -19,7 +19,6 @@ from dnnx.data.folds import for_trial, make_folds
 from dnnx.errors import choose
 from dnnx.params import as_overrides
 from dnnx.results import evaluate
-from dnnx.train import assemble
 from dnnx.tuning.space import Params, Space
 
 METRICS = ("accuracy", "precision", "recall", "f1", "loss")
