@@ -390,7 +390,7 @@ def texts(figure: Figure) -> list[Text]:
 @pytest.mark.parametrize("draw", [figures.confusion, partial(figures.pictures, kind="hardest", rows=1)])
 def test_long_class_names_do_not_overlap(tmp_path, draw):
     names = ["airplane", "automobile", "bird", "automobile", "different things"]
-    with matplotlib.rc_context(figures.STYLE):
+    with matplotlib.rc_context(figures.STYLE):  # type: ignore[arg-type]
         figure = draw([read_run(write_run(tmp_path / "a", data={"class_names": names}), "a")])
         boxes = [text.get_window_extent() for text in texts(figure) if text.get_text()]
     assert not [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a.overlaps(b)]
