@@ -48,7 +48,7 @@ def test_epoch_0_is_the_initial_network_in_training_mode(folder: Path) -> None:
     x = data.splits["val"][0][:1024]
     expected = activation_statistics(module(x, return_activations=True)[1]["hidden_layers.1"])
     table = read_run(folder, "run").through_depth(["hidden_layers.1"], "activation_std", pd.Series({0: 0, 1: 0}))
-    assert table.loc["hidden_layers.1"].tolist() == pytest.approx(expected["activation_std"].tolist(), rel=1e-5)
+    assert table.loc["hidden_layers.1"].tolist() == pytest.approx(expected["activation_std"].tolist(), rel=1e-5)  # type: ignore
 
 
 def test_looking_changes_no_result(folder: Path, tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_run_that_goes_on_keeps_epoch_0_once(folder: Path, tmp_path: Path) -> 
     longer = run(tmp_path / "run", "callbacks=layer_statistics", "trainer.max_epochs=2")
     whole = pd.read_csv(folder / "metrics.csv")
     timeless = [table[table.split != "time"].reset_index(drop=True) for table in (longer, whole)]
-    pd.testing.assert_frame_equal(*timeless)
+    pd.testing.assert_frame_equal(*timeless)  # type: ignore
 
 
 def test_statistics_are_of_each_seed() -> None:
