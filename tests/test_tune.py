@@ -31,7 +31,7 @@ from dnnx.data.images import ImageData
 plain = ImageData.setup
 def setup(self, stage=None):
     plain(self, stage)
-    for x in self.splits["test"]:
+    for x in self.splits.get("test", ()):  # folds have none
         x.zero_()
 ImageData.setup = setup
 """

@@ -130,7 +130,7 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path, data: Any = None) 
     optimizer = build("optimizer", cfg.optimizer)
     scheduler = build_scheduler(cfg.scheduler, steps_per_epoch=steps, num_replicas=len(seeds))
     with naming("optimizer"):
-        trial = optimizer([torch.nn.Parameter(torch.zeros(1))])
+        trial = optimizer([torch.nn.Parameter(torch.zeros(len(seeds)))])
     check_schedule(scheduler, trial, cfg.trainer.max_epochs)
     module = build_module(cfg, data, seeds, optimizer=optimizer, scheduler=scheduler)
     if cfg.backbone is not None:

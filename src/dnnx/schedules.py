@@ -33,13 +33,13 @@ class Performance:
         valid = is_number(threshold) and 0 <= threshold < 1
         require(valid, "scheduler.threshold", threshold, "a share in [0, 1), for example scheduler.threshold=1e-4")
         self.optimizer, self.factor, self.patience, self.threshold = optimizer, factor, patience, threshold
-        self.best = torch.full((num_replicas,), torch.inf)
+        self.best = torch.full((num_replicas,), torch.inf, dtype=torch.float64)
         self.bad_epochs = torch.zeros(num_replicas, dtype=torch.int64)
         scale_rates(optimizer, torch.ones(num_replicas))
 
     def step(self, val_loss: Tensor) -> None:
         """At the end of an epoch, with its validation losses [R]."""
-        loss = val_loss.cpu()
+        loss = val_loss.double().cpu()  # as torch compares them
         better = loss < self.best * (1 - self.threshold)
         self.best = torch.where(better, loss, self.best)
         self.bad_epochs = torch.where(better, 0, self.bad_epochs + 1)
