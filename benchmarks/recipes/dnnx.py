@@ -9,8 +9,9 @@ import hydra
 import lightning.pytorch as pl
 
 from benchmarks.rounds import Rounds, cut, options
+from dnnx.build import assemble
 from dnnx.cli import CONF
-from dnnx.train import assemble, fit
+from dnnx.train import fit
 
 
 class Timer(pl.Callback):
