@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from dnnx.cli import CONF, flatten
-from dnnx.errors import UserError, require, unknown_key
-from dnnx.files import read_json, write_text
+from dnnx.errors import UserError, differences, require, unknown_key
+from dnnx.files import read_json, read_yaml, write_text
 
 # What may differ when a run goes on: where things are, how long, on what, and how it is shown.
 FREE_ON_RESUME = ("resume", "paths", "data.root", "trainer.max_epochs", "trainer.accelerator", "callbacks.progress")
@@ -80,10 +78,7 @@ def load_config(folder: Path, key: str) -> DictConfig:
     if (folder / "study.json").is_file():
         raise UserError(f"{key}={folder}: it is a study; give one of its arms, or resume={folder} with nothing else")
     require(path.is_file(), key, folder, "it holds no config.yaml; give a run folder such as outputs/dense5/latest")
-    try:
-        cfg = OmegaConf.load(path)
-    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not readable YAML ({' '.join(str(error).split())})") from None
+    cfg = read_yaml(path, str(path))
     needed = {"seeds", "data", "net", "module", "trainer", "callbacks"}
     whole = isinstance(cfg, DictConfig) and needed <= set(cfg) and isinstance(cfg.data, DictConfig)
     require(whole, key, folder, "its config.yaml is not that of a run")
@@ -98,12 +93,9 @@ def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> D
         return saved
     old, new = (flatten(OmegaConf.to_container(config, resolve=True)) for config in (saved, cfg))
     absent = {key for key in new.keys() - old.keys() if new[key] in OFF}
-    differing = [
-        f"{key} ({old.get(key, 'absent')} there, {new.get(key, 'absent')} here)"
-        for key in sorted((old.keys() | new.keys()) - absent)
-        if old.get(key) != new.get(key) and not isinstance(old.get(key), dict) and not key.startswith(FREE_ON_RESUME)
-    ]
-    if differing:
+    keys = (old.keys() | new.keys()) - absent
+    fixed = {key for key in keys if not isinstance(old.get(key), dict) and not key.startswith(FREE_ON_RESUME)}
+    if differing := differences(old, new, fixed):
         raise UserError(
             f"resume={cfg.resume}: that run has another config: {', '.join(differing)}; "
             f"to go on with it as it is, type only resume={cfg.resume}"

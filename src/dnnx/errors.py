@@ -2,7 +2,8 @@
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -41,6 +42,24 @@ def check_arguments(key: str, function: Callable, given: Iterable[str]) -> None:
 def unknown_key(key: str, valid: Iterable[str]) -> str:
     """The message for a key that nothing reads."""
     return f"{key}: there is no such key{near_misses(key, valid)}; see all keys with --cfg job"
+
+
+def differences(there: Mapping[str, Any], here: Mapping[str, Any], keys: Iterable[str]) -> list[str]:
+    """Those of `keys` that differ, with both values, for a message."""
+    return [
+        f"{key} ({there.get(key, 'absent')} there, {here.get(key, 'absent')} here)"
+        for key in sorted(keys)
+        if there.get(key) != here.get(key)
+    ]
+
+
+@contextmanager
+def ctrl_c(says: str = "") -> Iterator[None]:
+    """Around Lightning's fit, which makes a SystemExit of Ctrl-C: a KeyboardInterrupt that `says` how to go on."""
+    try:
+        yield
+    except SystemExit:
+        raise KeyboardInterrupt(says) from None
 
 
 def near_misses(name: str, names: Iterable[str]) -> str:

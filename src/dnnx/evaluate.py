@@ -47,11 +47,13 @@ def evaluate(cfg: DictConfig) -> dict[str, list]:
         raise UserError(f"run={cfg.run}: not the numbers of its results.json: {', '.join(changed)}")
     console.print(f"the same numbers as in {folder / 'results.json'}", soft_wrap=True)
     if cfg.mc_dropout:
-        mc_dropout(cfg.mc_dropout, module, data, folder, saved, str(run.get("arm") or run.get("name")))
+        mc_dropout(cfg.mc_dropout, module, data, folder, saved, survived, str(run.get("arm") or run.get("name")))
     return metrics
 
 
-def mc_dropout(passes: int, module: Any, data: Any, folder: Path, saved: dict[str, list], name: str) -> None:
+def mc_dropout(
+    passes: int, module: Any, data: Any, folder: Path, saved: dict[str, list], survived: list[bool], name: str
+) -> None:
     """Leaves what MC dropout measured in `folder`/mc_dropout.json, with a figure, and says whether it helps."""
     from dnnx.mc_dropout import measure
     from dnnx.studies import figures
@@ -60,7 +62,7 @@ def mc_dropout(passes: int, module: Any, data: Any, folder: Path, saved: dict[st
     from dnnx.studies.verdicts import decide
 
     console.print(f"MC dropout: {passes} passes over {data.sizes['test']:,} test images")
-    metrics, curves = measure(module, data, [epoch is None for epoch in saved["epoch/diverged"]], passes)
+    metrics, curves = measure(module, data, survived, passes)
     run = Run(name, folder, results=saved | metrics)
     verdicts, _ = decide(Study("", "", name, [run], [_ask(name, *question) for question in QUESTIONS], []))
     sentences = [verdict.sentence for verdict in verdicts]

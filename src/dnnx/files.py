@@ -6,6 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
 from dnnx.errors import UserError
 
 
@@ -33,6 +37,14 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not readable JSON ({error})") from None
+
+
+def read_yaml(path: Path, told: str) -> Any:
+    """The config in a file; UserError, which begins as `told`, when it is no YAML."""
+    try:
+        return OmegaConf.load(path)
+    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise UserError(f"{told}: not readable YAML ({' '.join(str(error).split())})") from None
 
 
 def link_latest(folder: Path) -> None:

@@ -17,7 +17,7 @@ from dnnx.build import assemble
 from dnnx.callbacks.early_stopping import EarlyStopping
 from dnnx.config import save_config
 from dnnx.console import console
-from dnnx.errors import UserError, check_arguments, is_number, require
+from dnnx.errors import UserError, check_arguments, ctrl_c, is_number, require
 from dnnx.files import write_text
 from dnnx.schedules import scale_rates
 
@@ -136,10 +136,8 @@ def grid(cfg: DictConfig, seeds: list[int], folder: Path, rates: list[float], ep
     data, module, trainer = assemble(cfg, seeds * len(rates), folder)
     scale = torch.tensor(rates, dtype=torch.float64).repeat_interleave(len(seeds)) / max(rates)
     module.optimizer = scaled(module.optimizer, scale)
-    try:
+    with ctrl_c("stopped while searching the learning rate, of which nothing is kept"):
         trainer.fit(module, datamodule=data)
-    except SystemExit:  # how Lightning ends after Ctrl-C
-        raise KeyboardInterrupt("stopped while searching the learning rate, of which nothing is kept") from None
     stopping = EarlyStopping.of(trainer)
     losses = torch.where(stopping.diverged_epoch > 0, torch.inf, stopping.best_loss)
     return rates, losses.view(len(rates), len(seeds))

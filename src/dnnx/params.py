@@ -7,10 +7,9 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
-from dnnx.errors import UserError, require
+from dnnx.errors import require
+from dnnx.files import read_yaml
 
 
 def as_overrides(settings: Mapping[str, Any]) -> list[str]:
@@ -22,10 +21,7 @@ def read_params(path: str | Path, typed: Iterable[str]) -> list[str]:
     """The settings in a best.yaml as overrides, but those whose key is among the overrides `typed`."""
     advice = "give a best.yaml that dnnx.tune wrote, such as params=outputs/tune/dense5/best.yaml"
     require(Path(path).is_file(), "params", path, f"there is no such file; {advice}")
-    try:
-        settings = OmegaConf.to_container(OmegaConf.load(path))
-    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
-        raise UserError(f"params={path}: not readable YAML ({' '.join(str(error).split())})") from None
+    settings = OmegaConf.to_container(read_yaml(Path(path), f"params={path}"))
     valid = isinstance(settings, dict) and settings and not any(isinstance(v, dict) for v in settings.values())
     require(bool(valid), "params", path, f"it must map keys such as optimizer.lr to values; {advice}")
     assert isinstance(settings, dict)

@@ -28,11 +28,17 @@ from dnnx.params import read_params
 
 
 def recomposed(cfg: DictConfig) -> DictConfig:
-    """The job's config, composed anew where it names `params` or an arm: what is typed wins over params, arms win."""
+    """The job's config, composed anew where it names `params` or an arm."""
+    chosen = chosen_overrides(cfg)
+    return compose("train", chosen) if len(chosen) > len(HydraConfig.get().overrides.task) else cfg
+
+
+def chosen_overrides(cfg: DictConfig) -> list[str]:
+    """What was typed, after the settings in `params`, over which it wins, and before those of the arm, which win."""
     typed = HydraConfig.get().overrides.task
     params = read_params(cfg.params, typed) if cfg.params is not None else []
     arm = choose("arm", cfg.arm, cfg.study.arms or {}) if cfg.arm is not None else []
-    return compose("train", [*params, *typed, *arm]) if params or arm else cfg
+    return [*params, *typed, *arm]
 
 
 def compose(name: str, overrides: Sequence[str]) -> DictConfig:

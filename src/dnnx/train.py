@@ -7,11 +7,11 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from rich.markup import escape
 
 from dnnx import config
 from dnnx.cli import command, flatten, run_folder, study_folder
-from dnnx.console import console
+from dnnx.console import console, warn
+from dnnx.errors import ctrl_c
 from dnnx.files import link_latest, read_json, write_json
 from dnnx.study import recomposed
 
@@ -69,16 +69,13 @@ def announce(cfg: DictConfig, facts: dict[str, Any], module: Any, trainer: Any) 
     sizes = ", ".join(f"{n:,} {split}" for split, n in facts["sizes"].items())
     console.print(f"{cfg.name}: {num} networks of {params:,} parameters each, on {trainer.strategy.root_device}")
     console.print(f"data: {facts['note']}: {sizes}", soft_wrap=True)
-    if facts["warning"]:
-        console.print(f"[bold red]WARNING: {escape(facts['warning'])}", soft_wrap=True)
+    warn(facts["warning"])
 
 
 def fit(trainer: Any, module: Any, data: Any, folder: Path) -> None:
     """Trains until every seed is out of patience; Ctrl-C says which run or study `folder` to go on with."""
-    try:
+    with ctrl_c(f"stopped; go on with: python -m dnnx.train resume={_relative(folder)}"):
         trainer.fit(module, datamodule=data)
-    except SystemExit:  # how Lightning ends after Ctrl-C
-        raise KeyboardInterrupt(f"stopped; go on with: python -m dnnx.train resume={_relative(folder)}") from None
 
 
 def show(folder: Path) -> dict[str, list]:

@@ -8,16 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from dnnx import config
 from dnnx.cli import command, flatten, study_folder
-from dnnx.console import console
+from dnnx.console import console, warn
 from dnnx.errors import UserError, choose, require
 from dnnx.files import write_text
-from dnnx.params import read_params
-from dnnx.study import compose
+from dnnx.study import chosen_overrides, compose
 from dnnx.train import train
 
 if TYPE_CHECKING:  # Optuna and torch are heavy: --help shall answer at once
@@ -128,8 +126,7 @@ def announce(cfg: DictConfig, study: "Study", validation: "CrossValidation") -> 
     sizes = f"{data.sizes['train']:,} training and {data.sizes['val']:,} validation images"
     console.print(f"{cfg.name}: {cfg.n_trials} trials of {cfg.folds} folds", soft_wrap=True)
     console.print(f"data: {data.provenance['note']}: {sizes} in each fold", soft_wrap=True)
-    if data.provenance["warning"]:
-        console.print(f"[bold red]WARNING: {data.provenance['warning']}", soft_wrap=True)
+    warn(data.provenance["warning"])
     if len(study.trials):
         console.print(f"goes on after {len(study.trials)} trials")
 
@@ -257,10 +254,8 @@ def retrain_config(cfg: DictConfig, validation: "CrossValidation", best: "Frozen
 
 def composer(cfg: DictConfig) -> Compose:
     """Composes what was typed, the arm that was picked, and more overrides."""
-    typed = HydraConfig.get().overrides.task
-    params = read_params(cfg.params, typed) if cfg.params is not None else []
-    arm = choose("arm", cfg.arm, cfg.study.arms or {}) if cfg.arm is not None else []
-    return lambda overrides: compose("tune", [*params, *typed, *arm, *overrides])
+    chosen = chosen_overrides(cfg)
+    return lambda overrides: compose("tune", [*chosen, *overrides])
 
 
 @command("tune")

@@ -8,7 +8,8 @@ import pandas as pd
 from scipy import stats
 
 LEVEL = 0.95
-SHARES = ("accuracy", "accuracy_at_half", "precision", "recall", "f1", "auc", "ece")  # between 0 and 1
+PERCENT = ("accuracy", "precision", "recall", "f1", "accuracy_at_half", "auc")  # metrics that are shown in %
+SHARES = (*PERCENT, "ece")  # between 0 and 1
 
 
 @dataclass(frozen=True)

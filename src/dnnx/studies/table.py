@@ -5,9 +5,8 @@ from typing import Any
 
 from rich.table import Table
 
-from dnnx.studies.statistics import estimate
+from dnnx.studies.statistics import PERCENT, estimate
 
-PERCENT = ("accuracy", "precision", "recall", "f1", "accuracy_at_half", "auc")
 TESTED = (*PERCENT, "threshold", "loss")
 ROWS = (*(f"test/{name}" for name in TESTED), "train/accuracy", "val/accuracy", "val/loss", "epoch/best")
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from dnnx.errors import UserError
 from dnnx.studies.runs import Run, Study
-from dnnx.studies.statistics import Difference, Estimate, difference, first_at_most, holm, matching_level
+from dnnx.studies.statistics import PERCENT, Difference, Estimate, difference, first_at_most, holm, matching_level
 
 NAMES = {
     "convergence/epochs": "epochs to the validation loss that both reach",
@@ -246,4 +246,4 @@ def _caveats(metric: str, arm: Run, than: Run) -> list[str]:
 
 
 def _is_share(metric: str) -> bool:
-    return metric.split("/")[-1] in ("accuracy", "accuracy_at_half", "precision", "recall", "f1", "auc", "gap")
+    return metric.split("/")[-1] in (*PERCENT, "gap")

@@ -19,7 +19,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from dnnx.errors import UserError
+from dnnx.errors import UserError, differences
 
 HEARTBEAT_S = 60  # at most one sign of life in so many seconds: each is a line in the journal
 
@@ -48,12 +48,7 @@ def agree(study: Study, name: str, facts: Mapping[str, Any]) -> None:
     if there is None:
         study.set_user_attr(name, facts)
         return
-    differing = [
-        f"{key} ({there.get(key, 'absent')} there, {facts.get(key, 'absent')} here)"
-        for key in sorted(there.keys() | facts.keys())
-        if there.get(key) != facts.get(key)
-    ]
-    if differing:
+    if differing := differences(there, facts, there.keys() | facts.keys()):
         raise UserError(
             f"name={study.study_name}: that study was begun with another {name}: {', '.join(differing)}; "
             f"type name=... to begin one of your own"

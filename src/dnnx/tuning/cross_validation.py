@@ -16,7 +16,7 @@ from dnnx.callbacks.early_stopping import EarlyStopping
 from dnnx.callbacks.prune import Prune, TrialFailed
 from dnnx.cli import CONF
 from dnnx.data.folds import for_trial, make_folds
-from dnnx.errors import choose
+from dnnx.errors import choose, ctrl_c
 from dnnx.params import as_overrides
 from dnnx.results import evaluate
 from dnnx.tuning.space import Params, Space
@@ -46,7 +46,8 @@ class CrossValidation:
         started = time.perf_counter()
         try:
             module, trainer = self.build(trial.params, Prune(trial, self._measure, on_epoch))
-            trainer.fit(module, datamodule=trainer.fold_data)
+            with ctrl_c():
+                trainer.fit(module, datamodule=trainer.fold_data)
             stopping = EarlyStopping.of(trainer)
             module.replicas.load_stacked(stopping.best_state)
             logits, y = module.predict(trainer.fold_data.eval_dataloader("val"))
@@ -55,8 +56,6 @@ class CrossValidation:
                 trial.set_user_attr(name, scores[name])
             trial.set_user_attr("best_epoch", stopping.best_epoch.tolist())
             return sum(scores[self.objective]) / len(logits)
-        except SystemExit:  # how Lightning ends after Ctrl-C
-            raise KeyboardInterrupt from None
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
