@@ -30,6 +30,10 @@ lint: setup ## check style and types
 bench: setup ## measure speed beside the bare PyTorch loop and others; rounds=, steps= and rows= choose
 	$(BIN)/python -m benchmarks.bench $(foreach key,rounds steps rows,$(if $($(key)),'$(key)=$($(key))'))
 
+.PHONY: scaling
+scaling: setup ## measure what seeds, depth, width, batch and data size cost, with a figure; rounds= chooses
+	$(BIN)/python -m benchmarks.scaling $(if $(rounds),rounds=$(rounds))
+
 .PHONY: tensorboard
 tensorboard: setup ## look at the curves of every run in outputs/
 	$(BIN)/tensorboard --logdir outputs --host localhost

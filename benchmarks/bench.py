@@ -110,52 +110,63 @@ def add_ratios(rows: list[dict[str, Any]]) -> None:
         row["cpu_ratio"] = row["images"] / row["cpu_s"] / (base["images"] / base["cpu_s"])
 
 
-def page(rows: list[dict[str, Any]], facts: dict[str, Any]) -> str:
-    """The table as Markdown, with where and how it was measured."""
+def table(rows: list[dict[str, Any]]) -> list[str]:
+    """Lines of Markdown."""
     lines = [
         "| | batch | device | images/s | x bare | x bare, CPU time | ms/step | peak memory, MB | start-up, s |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    lines += [
+    return lines + [
         f"| {r['row']} | {r['batch_size']} | {r['device']} | {r['images_per_s']:,.0f} | {r['ratio']:.2f} "
         f"| {r['cpu_ratio']:.2f} | {r['ms_per_step']:.2f} | {r['memory_mb']:,.0f} | {r['startup_s']:.1f} |"
         for r in rows
     ]
-    return "\n".join([*lines, "", *(f"- {name}: {value}" for name, value in facts.items())]) + "\n"
 
 
-def arguments(typed: list[str]) -> dict[str, Any]:
-    values: dict[str, Any] = {"rounds": 3, "steps": None, "rows": ""}
+def typed_arguments(typed: list[str], defaults: dict[str, Any]) -> dict[str, Any]:
+    """`key=value` words as a mapping; a number where the default is one or None."""
+    values = dict(defaults)
     for word in typed:
         name, _, value = word.partition("=")
         require(name in values, name, value, f"choose one of {', '.join(values)}")
-        require(name == "rows" or (value.isdigit() and int(value) > 0), name, value, "a whole number of at least 1")
-        values[name] = value if name == "rows" else int(value)
+        text = isinstance(defaults[name], str)
+        require(text or (value.isdigit() and int(value) > 0), name, value, "a whole number of at least 1")
+        values[name] = value if text else int(value)
     return values
 
 
-def main() -> None:
-    given, before = arguments(sys.argv[1:]), os.getloadavg()[0]
-    rows = measure(**given)
-    add_ratios(rows)
-
+def facts(module: str, measured: str) -> dict[str, str]:
+    """Where, on what and how a benchmark was measured."""
     from benchmarks.rounds import source
     from dnnx.provenance import environment
 
     data = source()
-    facts = environment() | {
-        "command": " ".join(["python -m benchmarks.bench", *sys.argv[1:]]),
+    return environment() | {
+        "command": " ".join([f"python -m {module}", *sys.argv[1:]]),
         "data": data.warning or f"{data.note}, digits 0-4",
-        "measured": f"medians of {given['rounds']} epochs, one of each row in turn; dnnx sums the images of its seeds",
-        "load average": f"{before:.1f} before, {os.getloadavg()[0]:.1f} after; 1 is this benchmark's own",
+        "measured": measured,
+        "load average": f"{os.getloadavg()[0]:.1f} after; 1 or 2 is this benchmark's own",
     }
-    folder = Path("outputs/bench")
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+
+
+def publish(name: str, rows: list[dict[str, Any]], lines: list[str], facts: dict[str, Any]) -> Path:
+    """Prints the table and its facts, writes them to outputs/bench as JSON and Markdown; the path without suffix."""
+    path = Path("outputs/bench") / f"{name}{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "\n".join([*lines, "", *(f"- {key}: {value}" for key, value in facts.items())]) + "\n"
     write_json(path.with_suffix(".json"), {"environment": facts, "rows": rows})
-    write_text(path.with_suffix(".md"), text := page(rows, facts))
+    write_text(path.with_suffix(".md"), text)
     console.print(text, markup=False, soft_wrap=True)
     console.print(f"written to {path}.json and .md")
+    return path
+
+
+def main() -> None:
+    given = typed_arguments(sys.argv[1:], {"rounds": 3, "steps": None, "rows": ""})
+    rows = measure(**given)
+    add_ratios(rows)
+    how = f"medians of {given['rounds']} epochs, one of each row in turn; dnnx sums the images of its seeds"
+    publish("", rows, table(rows), facts("benchmarks.bench", how))
 
 
 if __name__ == "__main__":

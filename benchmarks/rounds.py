@@ -27,6 +27,7 @@ class Rounds:
         self.channel = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)
         self.started: float | None = None
+        self.cpu = 0.0
 
     def next(self, images: int = 0, device: str = "cpu") -> None:
         """Ends the epoch that was running, of so many images, and returns when the next one is wanted."""

@@ -100,7 +100,7 @@ def repeat(validation: CrossValidation, points: list[dict]) -> tuple[float, int]
     validation.build(points[0])
     started, epochs = time.perf_counter(), 0
     for i, point in enumerate(points):
-        trial = Unpruned(point)
+        trial: Any = Unpruned(point)
         validation.score(trial)
         epochs += trial.epochs
         print(f"\rtrial {i + 1} of {len(points)}, {time.perf_counter() - started:.0f} s", end="", flush=True)
