@@ -33,7 +33,8 @@ class Replicas(nn.Module):
     def forward(self, x: Tensor, shared: bool = False, **kwargs: Any) -> Any:
         """Inputs [R, B, ...], or one batch [B, ...] for all when `shared`; outputs [R, B, ...]."""
         if self.num_replicas == 1:
-            return tree_map(lambda out: out[None], self.net(x if shared else x[0], **kwargs))
+            out = self.net(x if shared else x[0], **kwargs)
+            return out[None] if isinstance(out, Tensor) else tree_map(lambda one: one[None], out)
         if self.batched:
             return self.net(x, **kwargs)
 
