@@ -1,5 +1,7 @@
 """FusedAdam is torch's Adam and AdamW, bit for bit, also after its state was saved and loaded."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -11,7 +13,7 @@ def test_it_takes_the_steps_of_torch(decoupled: bool) -> None:
     start = [torch.randn(3, 4), torch.randn(5)]
     ours = [torch.nn.Parameter(p.clone()) for p in start]
     theirs = [torch.nn.Parameter(p.clone()) for p in start]
-    options = {"lr": 0.1, "betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.2}
+    options: dict[str, Any] = {"lr": 0.1, "betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.2}
     a = FusedAdam(ours, **options, decoupled_weight_decay=decoupled)
     b = (torch.optim.AdamW if decoupled else torch.optim.Adam)(theirs, **options, fused=True)
     for step in range(6):
