@@ -22,14 +22,13 @@ class FusedAdam(torch.optim.Adam):
         )
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> Any:
         """One step of every parameter that has a gradient."""
-        for group in self.param_groups:
-            params = [p for p in group["params"] if p.grad is not None]
+        stepping = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
+        if not all(params and all(self.state[p] for p in params) for params in stepping):
+            return super().step()  # it makes the states
+        for group, params in zip(self.param_groups, stepping, strict=True):
             states = [self.state[p] for p in params]
-            if not params or not all(states):
-                super().step()  # it makes the states
-                return
             steps = [state["step"] for state in states]
             torch._foreach_add_(steps, 1)
             kernel = torch._fused_adamw_ if group["decoupled_weight_decay"] else torch._fused_adam_
@@ -39,3 +38,4 @@ class FusedAdam(torch.optim.Adam):
                 beta2=group["betas"][1], weight_decay=group["weight_decay"], eps=group["eps"], amsgrad=False,
                 maximize=False,
             )  # fmt: skip
+        return None
