@@ -86,3 +86,12 @@ dnnx.train.main()
 """
     done = python(code, elsewhere, PYTHONPATH=str(tmp_path / "installed"))
     assert "name: dense5" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(("word", "code"), [("seeds=3", 0), ("data.batchsize=3", 2)])
+def test_a_program_that_ends_at_once_has_said_everything(tmp_path: Path, word: str, code: int) -> None:
+    typed = [sys.executable, "-m", "dnnx.train", "+exp=dense5", word, "--cfg", "job"]
+    done = subprocess.run(typed, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == code
+    assert ("patience: 15" in done.stdout) == (code == 0)
+    assert done.stderr.startswith("error: data.batchsize") == (code == 2)

@@ -1,6 +1,8 @@
 """What every Hydra command shares: where conf/ is, one-line errors, exit codes. Imports no torch."""
 
+import atexit
 import functools
+import logging
 import os
 import re
 import sys
@@ -41,6 +43,9 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
         run = hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(guarded)
 
         def main() -> None:
+            ended: list[int] = []  # with which exit code
+            if getattr(sys.modules["__main__"].__spec__, "name", "").startswith("dnnx."):  # python -m dnnx.<command>
+                atexit.register(_leave, ended)
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing, and we print
             try:
                 sys.argv[1:] = sorted(sys.argv[1:], key=lambda argument: argument not in ("-m", "--multirun"))
@@ -54,13 +59,22 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
                 fail(f"{error.filename}: {error.strerror}")
             except KeyboardInterrupt as error:
                 print(str(error) or "interrupted", file=sys.stderr)
-                sys.exit(130)
-            if FAILURES:
-                sys.exit(2)
+                ended.append(130)
+            ended.append(2 if FAILURES else 0)
+            sys.exit(ended[0])
 
         return main
 
     return decorate
+
+
+def _leave(ended: list[int]) -> None:
+    """Ends the process, where a command came to its end: Python would take torch apart first, for 2 s."""
+    if ended:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(ended[0])
 
 
 def run_folder() -> Path:
