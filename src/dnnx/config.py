@@ -14,7 +14,7 @@ from dnnx.files import read_json, read_yaml, write_text
 FREE_ON_RESUME = ("resume", "paths", "data.root", "trainer.max_epochs", "trainer.accelerator", "callbacks.progress")
 
 # What a key is set to that leaves a run as it was before there was such a key.
-OFF: tuple[object, ...] = (None, False, "plain", {}, [])
+OFF: tuple[object, ...] = (None, False, "plain", "zeros", "before", {}, [])
 
 # Lightning's options that would tie seeds together or cut an epoch in pieces.
 REFUSED_TRAINER_KEYS = (
