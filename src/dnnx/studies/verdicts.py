@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from dnnx.errors import UserError
+from dnnx.studies.layers import LAYER_METRICS
 from dnnx.studies.runs import Run, Study
 from dnnx.studies.statistics import PERCENT, Difference, Estimate, difference, first_at_most, holm, matching_level
 
@@ -16,6 +17,10 @@ NAMES = {
     "overfitting/rise": "rise of the validation loss after its best",
     "epoch/best": "best epoch",
     "time/epoch_s": "seconds per epoch",
+    "time/test_s": "seconds for the test set",
+    "dead/share": "share of dead hidden units",
+    "equal/share": "share of hidden units equal to another of their layer",
+    "gradient/start": "log10 of the gradient norm of the lowest hidden layer at the start",
     "mc/accuracy": "test accuracy by MC dropout",
     "mc/nll": "test NLL by MC dropout",
     "mc/brier": "Brier score by MC dropout",
@@ -169,7 +174,7 @@ def _values(metric: str, run: Run) -> pd.Series:
         raise UserError(
             f"verdict metric {metric}: it is not one number per seed; ask for another, such as test/accuracy"
         )
-    derived = {"overfitting/gap": gap, "overfitting/rise": rise}
+    derived = {"overfitting/gap": gap, "overfitting/rise": rise, **LAYER_METRICS}
     found = derived[metric](run) if metric in derived else run.values(metric)
     if better := BETTER.get(metric.split("/")[-1]):
         found[run.diverged] = -better * np.inf
