@@ -11,6 +11,12 @@ class CIFAR10(ImageData):
     sources = ("cifar10", "synthetic")
 
     def __init__(
-        self, seeds: Sequence[int], root: str, source: str = "cifar10", batch_size: int = 32, standardize: bool = True
+        self,
+        seeds: Sequence[int],
+        root: str,
+        source: str = "cifar10",
+        batch_size: int = 32,
+        standardize: bool = True,
+        train_size: int | None = None,
     ):
-        super().__init__(seeds, root, source, batch_size, standardize)
+        super().__init__(seeds, root, source, batch_size, standardize, train_size)

@@ -12,6 +12,7 @@ from torch import Tensor
 from dnnx.data.loaders import Chunks, EvalBatches, TrainBatches
 from dnnx.data.sources import Source, load
 from dnnx.errors import require
+from dnnx.seeding import generator
 
 EVAL_BATCH = 1024  # images per forward pass of an evaluation; no result depends on it
 CHUNK = 64  # images that are float64 at a time, which a processor's cache holds
@@ -21,7 +22,8 @@ Images = tuple[Tensor, Tensor]  # float32 [N, features], int64 [N]
 class ImageData(pl.LightningDataModule):
     """Those classes of a source that `labels` lists, numbered from 0; validation is the first training images.
 
-    Pixels are in [0, 1], or with `standardize` of mean 0 and standard deviation 1 over the training images.
+    Pixels are in [0, 1], or with `standardize` of mean 0 and standard deviation 1 over the training images. Of these
+    each seed draws its own `train_size` to learn from, where that is given; fewer are among the more.
     `splits` maps train, val and test to images and labels; where each seed has its own part of a split, `rows`
     maps it to their places, [R, n]. `features` stand in for images when a module computed them once. `test_images`
     are the pixels of the test split as they were, uint8 [N, channels, H, W].
@@ -32,11 +34,17 @@ class ImageData(pl.LightningDataModule):
     items = "images"  # what batches are of
 
     def __init__(
-        self, seeds: Sequence[int], root: str, source: str = "auto", batch_size: int = 32, standardize: bool = False
+        self,
+        seeds: Sequence[int],
+        root: str,
+        source: str = "auto",
+        batch_size: int = 32,
+        standardize: bool = False,
+        train_size: int | None = None,
     ):
         super().__init__()
         self.seeds, self.root, self.source, self.batch_size = seeds, Path(root), source, batch_size
-        self.standardize = standardize
+        self.standardize, self.train_size = standardize, train_size
         self.splits: dict[str, Images] = {}
         self.rows: dict[str, Tensor] = {}
         self.features: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
@@ -54,6 +62,8 @@ class ImageData(pl.LightningDataModule):
         complete = all(len(y.unique()) == self.num_classes for _, y in self.splits.values())
         names = ", ".join(self.class_names)
         require(complete, "data.source", self.source, f"train, val and test must each hold all of the classes {names}")
+        if self.train_size is not None:
+            self.rows["train"] = draw(len(self.splits["train"][1]), self.train_size, self.seeds)
         n = self.sizes["train"]
         require(
             type(self.batch_size) is int and 1 <= self.batch_size <= n, "data.batch_size", self.batch_size,
@@ -100,6 +110,13 @@ class ImageData(pl.LightningDataModule):
     def test_pictures(self, index: Tensor) -> Tensor:
         """Pixels of the test set as they were, [K, H, W, channels] uint8."""
         return self.test_images[index.cpu()].permute(0, 2, 3, 1)
+
+
+def draw(available: int, n: int, seeds: Sequence[int]) -> Tensor:
+    """Each seed's own `n` of the available training images, [R, n]; UserError unless there are so many."""
+    valid = type(n) is int and 1 <= n <= available
+    require(valid, "data.train_size", n, f"null for all {available} training images, or so many of them")
+    return torch.stack([torch.randperm(available, generator=generator(seed, "draw"))[:n] for seed in seeds])
 
 
 def standardize(splits: dict[str, Tensor]) -> None:
