@@ -94,7 +94,8 @@ def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> D
     old, new = (flatten(OmegaConf.to_container(config, resolve=True)) for config in (saved, cfg))
     absent = {key for key in new.keys() - old.keys() if new[key] in OFF}
     keys = (old.keys() | new.keys()) - absent
-    fixed = {key for key in keys if not isinstance(old.get(key), dict) and not key.startswith(FREE_ON_RESUME)}
+    leaves = {key for key in keys if not isinstance(old.get(key, new.get(key)), dict)}
+    fixed = {key for key in leaves if not key.startswith(FREE_ON_RESUME)}
     if differing := differences(old, new, fixed):
         raise UserError(
             f"resume={cfg.resume}: that run has another config: {', '.join(differing)}; "

@@ -8,6 +8,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
+from dnnx.clipping import gradient_norm
 from dnnx.modules.classifier import cross_entropy
 
 SAME = 1e-5  # a unit whose output varies less than this over the images tells nothing about them
@@ -92,9 +93,3 @@ def equal_units(activations: Tensor) -> Tensor:
     largest = activations.abs().amax((1, 2))[:, None]
     alike = torch.nn.functional.pad(in_order.diff(dim=2).abs().amax(1) < EQUAL * largest, (1, 1))
     return torch.zeros_like(order, dtype=torch.bool).scatter(1, order, alike[:, 1:] | alike[:, :-1])
-
-
-def gradient_norm(gradients: list[Tensor], num_replicas: int) -> Tensor:
-    """Euclidean norm per replica, [R], of gradients that carry a leading replica axis (or none for one replica)."""
-    squares = [gradient.square().view(num_replicas, -1).sum(1) for gradient in gradients]
-    return torch.stack(squares).sum(0).sqrt()

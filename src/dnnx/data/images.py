@@ -1,6 +1,6 @@
 """Images in memory, split for training, validation and test: what the data modules share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dnnx.data.augment import Augmentation, Augmented
 from dnnx.data.loaders import Chunks, EvalBatches, TrainBatches
 from dnnx.data.sources import Source, load
-from dnnx.errors import require
+from dnnx.errors import check_arguments, require
 from dnnx.seeding import generator
 
 EVAL_BATCH = 1024  # images per forward pass of an evaluation; no result depends on it
@@ -41,13 +42,17 @@ class ImageData(pl.LightningDataModule):
         batch_size: int = 32,
         standardize: bool = False,
         train_size: int | None = None,
+        augment: Mapping[str, Any] | None = None,
     ):
         super().__init__()
+        check_arguments("data.augment", Augmentation, augment or {})
+        self.augmentation = Augmentation(**augment or {})
         self.seeds, self.root, self.source, self.batch_size = seeds, Path(root), source, batch_size
         self.standardize, self.train_size = standardize, train_size
         self.splits: dict[str, Images] = {}
         self.rows: dict[str, Tensor] = {}
         self.features: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
+        self.scaling: tuple[Tensor, Tensor] | None = None
 
     def setup(self, stage: str | None = None) -> None:
         if self.splits:
@@ -71,7 +76,7 @@ class ImageData(pl.LightningDataModule):
         )  # fmt: skip
         require(isinstance(self.standardize, bool), "data.standardize", self.standardize, "true or false")
         if self.standardize:
-            standardize({name: x for name, (x, _) in self.splits.items()})
+            self.scaling = standardize({name: x for name, (x, _) in self.splits.items()})
 
     def _training_splits(self, source: Source) -> dict[str, Images]:
         images, labels, n = source.train_images, source.train_labels, source.num_val
@@ -96,7 +101,10 @@ class ImageData(pl.LightningDataModule):
         trainer = self.trainer
         assert trainer is not None, "the trainer knows the epoch"
         x, y, rows = self.features.get("train") or (*self.splits["train"], self.rows.get("train"))
-        return Chunks(TrainBatches(x, y, self.batch_size, self.seeds, lambda: trainer.current_epoch, rows))
+        batches = TrainBatches(x, y, self.batch_size, self.seeds, lambda: trainer.current_epoch, rows)
+        return Chunks(
+            Augmented(batches, self.augmentation, self.in_shape, self.scaling) if self.augmentation else batches
+        )
 
     def val_dataloader(self) -> Any:
         if "val" in self.features:
@@ -119,12 +127,13 @@ def draw(available: int, n: int, seeds: Sequence[int]) -> Tensor:
     return torch.stack([torch.randperm(available, generator=generator(seed, "draw"))[:n] for seed in seeds])
 
 
-def standardize(splits: dict[str, Tensor]) -> None:
+def standardize(splits: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Shifts and scales each feature of every split [N, features], in place, by its mean and standard deviation
-    over the training images; a feature that is constant there is only shifted."""
+    over the training images, which it returns; a feature that is constant there is only shifted."""
     train = splits["train"]
     mean = sum(x.double().sum(0) for x in train.split(CHUNK)) / len(train)
     variance = sum((x - mean).square_().sum(0) for x in train.split(CHUNK)) / len(train)
-    scale = torch.where(variance > 0, variance.sqrt(), 1)
+    scaling = mean.float(), torch.where(variance > 0, variance.sqrt(), 1).float()
     for x in splits.values():
-        x.sub_(mean.float()).div_(scale.float())
+        x.sub_(scaling[0]).div_(scaling[1])
+    return scaling
