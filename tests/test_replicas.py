@@ -51,6 +51,11 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "layer_norm": partial(dense, norm="layer"),
     "dropout": partial(dense, dropout=0.3, input_dropout=0.2),
     "selu_all": partial(dense, activation="selu", init="lecun_normal", norm="batch", dropout=0.5),
+    "prelu": partial(dense, activation="prelu", activation_alpha=0.1),
+    "norm_everywhere": partial(dense, norm="batch", norm_at=["input", "after", "logits"], norm_momentum=0.3),
+    "layer_norm_everywhere": partial(dense, norm="layer", norm_at=["input", "after", "logits"]),
+    "random_biases": partial(dense, init="glorot_uniform", bias_init="normal", activation="leaky_relu"),
+    "constant": partial(dense, init="constant", activation="tanh"),
     "alpha": partial(dense, activation="selu", dropout=0.3, dropout_kind="alpha", dropout_layers=2, input_dropout=0.1),
     "vmapped": Vmapped,
 }

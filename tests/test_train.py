@@ -154,6 +154,7 @@ def test_a_run_killed_in_mid_epoch_and_resumed_ends_as_if_left_alone(tmp_path: P
             "scheduler.patience=1",
             "scheduler.threshold=0.9",
         ],  # the cut is between two bad epochs
+        ["optimizer=ftrl", "optimizer.lr=0.1", "scheduler=cosine"],
     ],
 )
 def test_a_resumed_run_goes_on_with_the_same_rates(run: Run, tmp_path: Path, overrides: list[str]) -> None:
@@ -166,6 +167,23 @@ def test_a_resumed_run_goes_on_with_the_same_rates(run: Run, tmp_path: Path, ove
     assert measured(train(compose(*SMOKE, *overrides), cut)) == measured(results)
     assert rates(cut) == rates(whole)
     assert len(set(rates(whole).values())) > 2
+
+
+def test_a_resumed_run_goes_on_with_every_technique_as_if_left_alone(run: Run, tmp_path: Path) -> None:
+    overrides = [
+        "module.l1=1e-4", "module.l2=1e-4", "module.max_norm=2", "module.clip_norm=0.5", "module.clip_value=0.1",
+        "module.label_smoothing=0.1", "data.augment.shift=1", "data.augment.rotation=10", "data.augment.flip=true",
+        "data.train_size=300", "trainer.max_epochs=4",
+    ]  # fmt: skip
+    results, whole = run(*overrides, "callbacks.checkpoint.every_n_epochs=2")
+    cut = tmp_path / "cut"
+    (cut / "checkpoints").mkdir(parents=True)
+    (whole / "checkpoints" / "epoch_2.ckpt").rename(cut / "checkpoints" / "last.ckpt")
+    (cut / "metrics.csv").write_text((whole / "metrics.csv").read_text())
+    assert measured(train(compose(*SMOKE, *overrides), cut)) == measured(results)
+    values = [[row for row in rows(folder) if row["split"] != "time"] for folder in (whole, cut)]
+    assert values[0] == values[1]
+    assert {"penalty", "clipped"} < {row["metric"] for row in values[0]}
 
 
 def rates(folder: Path) -> dict[tuple[str, str, str], float]:
@@ -218,7 +236,7 @@ def test_a_schedule_that_spans_all_epochs_is_not_resumed_for_more(tmp_path: Path
 def test_a_key_that_is_newer_than_the_saved_config_may_only_leave_the_run_as_it_was(tmp_path: Path) -> None:
     saved = compose(*SMOKE)
     OmegaConf.set_struct(saved, False)
-    del saved.data.standardize, saved.study.axes, saved.net.dropout_kind
+    del saved.data.standardize, saved.study.axes, saved.net.dropout_kind, saved.data.augment, saved.module.clip_norm
     save_config(saved, tmp_path / "config.yaml")
     assert resumed_config(compose(*SMOKE), tmp_path, SMOKE) == compose(*SMOKE)
     changed = [*SMOKE, "data.standardize=true"]

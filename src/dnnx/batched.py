@@ -29,6 +29,7 @@ class BatchedBatchNorm1d(nn.BatchNorm1d):
         assert self.num_batches_tracked is not None
         if self.training:
             self.num_batches_tracked += 1
+        x = x.expand(len(self.running_mean), *x.shape[-2:])  # one batch may be for all
         channels = x.transpose(1, 2).flatten(0, 1)[None]  # [1, R * features, B], after a linear layer without a copy
         mean, var, weight, bias = (v.flatten() for v in (self.running_mean, self.running_var, self.weight, self.bias))
         out = F.batch_norm(channels, mean, var, weight, bias, self.training, self.momentum or 0.0, self.eps)
@@ -40,10 +41,16 @@ class BatchedLayerNorm(nn.LayerNorm):
         return F.layer_norm(x, self.normalized_shape, eps=self.eps) * self.weight[:, None] + self.bias[:, None]
 
 
+class BatchedPReLU(nn.PReLU):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.where(x > 0, x, self.weight[:, :, None] * x)
+
+
 BATCHED: dict[type[nn.Module], type[nn.Module]] = {
     nn.Linear: BatchedLinear,
     nn.BatchNorm1d: BatchedBatchNorm1d,
     nn.LayerNorm: BatchedLayerNorm,
+    nn.PReLU: BatchedPReLU,
 }
 AS_THEY_ARE = (
     nn.Identity, Dropout, nn.ELU, nn.ReLU, nn.LeakyReLU, nn.SELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid,

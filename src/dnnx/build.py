@@ -139,6 +139,10 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path, data: Any = None) 
         cfg.data.batch_size > 1 or cfg.net.norm != "batch", "data.batch_size", cfg.data.batch_size,
         "batch normalization needs at least 2 images; type data.batch_size=32",
     )  # fmt: skip
+    require(
+        not (cfg.module.get("cached") and data.augmentation), "data.augment", cfg.data.get("augment"),
+        "features of images that change cannot be cached; type module.cached=false",
+    )  # fmt: skip
     data.to(trainer.strategy.root_device)
     if cfg.net.get("self_normalizing"):
         check_input(data.eval_dataloader("train"))

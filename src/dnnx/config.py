@@ -14,7 +14,7 @@ from dnnx.files import read_json, read_yaml, write_text
 FREE_ON_RESUME = ("resume", "paths", "data.root", "trainer.max_epochs", "trainer.accelerator", "callbacks.progress")
 
 # What a key is set to that leaves a run as it was before there was such a key.
-OFF: tuple[object, ...] = (None, False, "plain", {}, [])
+OFF: tuple[object, ...] = (None, False, "plain", "zeros", "before", {}, [])
 
 # Lightning's options that would tie seeds together or cut an epoch in pieces.
 REFUSED_TRAINER_KEYS = (
@@ -94,7 +94,8 @@ def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> D
     old, new = (flatten(OmegaConf.to_container(config, resolve=True)) for config in (saved, cfg))
     absent = {key for key in new.keys() - old.keys() if new[key] in OFF}
     keys = (old.keys() | new.keys()) - absent
-    fixed = {key for key in keys if not isinstance(old.get(key), dict) and not key.startswith(FREE_ON_RESUME)}
+    leaves = {key for key in keys if not isinstance(old.get(key, new.get(key)), dict)}
+    fixed = {key for key in leaves if not key.startswith(FREE_ON_RESUME)}
     if differing := differences(old, new, fixed):
         raise UserError(
             f"resume={cfg.resume}: that run has another config: {', '.join(differing)}; "

@@ -1,5 +1,6 @@
 """MC dropout (Gal & Ghahramani 2016): many passes with dropout left on, and what their mean is worth."""
 
+import time
 from typing import Any
 
 import torch
@@ -64,7 +65,7 @@ def predict(module: Any, batches: Any, num_images: int, passes: int) -> tuple[Te
 
 def measure(module: Any, data: Any, survived: list[bool], passes: int) -> tuple[dict[str, list], dict[str, dict]]:
     """Scores on the test set, and reliability, of each seed by one deterministic pass (`test`) and by the mean of
-    `passes` stochastic ones (`mc`), and of the `ensemble` of the deterministic seeds.
+    `passes` stochastic ones (`mc`), and of the `ensemble` of the deterministic seeds; `time/mc_s` of those passes.
 
     A seed that diverged has None. `mutual_information` (BALD, Houlsby et al. 2011), in nats, is the entropy of the
     mean minus the mean entropy of what was averaged: how much passes, or seeds, disagree.
@@ -72,10 +73,13 @@ def measure(module: Any, data: Any, survived: list[bool], passes: int) -> tuple[
     require_dropout(module, passes)
     logits, y = module.predict(data.eval_dataloader("test"))
     once = logits.double().softmax(-1)
+    started = time.perf_counter()
     mc, mc_entropy = predict(module, data.eval_dataloader("test"), len(y), passes)
+    mc.sum().item()  # which waits for a GPU
+    seconds = time.perf_counter() - started
     alive = once[torch.tensor(survived, device=once.device)]
     ensemble, ensemble_entropy = alive.mean(0, keepdim=True), calibration.entropy(alive).mean(0, keepdim=True)
-    results: dict[str, list] = {}
+    results: dict[str, list] = {"time/mc_s": [seconds if ok else None for ok in survived]}
     curves = {}
     for name, p, single in (("test", once, None), ("mc", mc, mc_entropy), ("ensemble", ensemble, ensemble_entropy)):
         scores = calibration.scores(p, y)

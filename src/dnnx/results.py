@@ -2,6 +2,7 @@
 
 import math
 import resource
+import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from statistics import median
@@ -14,6 +15,7 @@ from dnnx import scores
 from dnnx.callbacks.early_stopping import EarlyStopping
 
 NUM_HARDEST = 32
+TIMED_PASSES = 5
 
 
 def evaluate(
@@ -68,7 +70,7 @@ def _hardest(log_probabilities: Tensor, y: Tensor, data: Any) -> dict[str, Tenso
     return {"hardest_index": index, "hardest_images": data.test_pictures(index)}
 
 
-def training_facts(stopping: EarlyStopping, elapsed_s: list[float], module: Any) -> dict[str, list]:
+def training_facts(stopping: EarlyStopping, elapsed_s: list[float], module: Any, data: Any) -> dict[str, list]:
     """What early stopping and the clock say of each seed; `elapsed_s` are seconds at the end of every epoch."""
     num, last = len(stopping.last_epoch), stopping.last_epoch.tolist()
     sizes = [(p.numel() // num, p.requires_grad) for p in module.parameters()]
@@ -78,11 +80,23 @@ def training_facts(stopping: EarlyStopping, elapsed_s: list[float], module: Any)
         "epoch/diverged": [epoch or None for epoch in stopping.diverged_epoch.tolist()],
         "time/fit_s": [elapsed_s[epoch - 1] for epoch in last],
         "time/epoch_s": [median(b - a for a, b in pairwise([0.0, *elapsed_s[:epoch]])) for epoch in last],
+        "time/test_s": [prediction_s(module, data)] * num,
         "memory/peak_mb": [peak_memory_mb()] * num,
         **{name: [value] * num for name, value in module.facts.items()},
         "params/total": [sum(size for size, _ in sizes)] * num,
         "params/trainable": [sum(size for size, trainable in sizes if trainable)] * num,
     }
+
+
+def prediction_s(module: Any, data: Any) -> float:
+    """Wall seconds of predicting the whole test set, all seeds together: the fastest of several passes."""
+
+    def once() -> float:
+        started = time.perf_counter()
+        module.predict(data.eval_dataloader("test"))[0].sum().item()  # which waits for a GPU
+        return time.perf_counter() - started
+
+    return min(once() for _ in range(TIMED_PASSES))
 
 
 def peak_memory_mb() -> float:

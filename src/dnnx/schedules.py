@@ -8,6 +8,7 @@ from torch.optim import SGD, Adagrad, Adam, NAdam, Optimizer, RMSprop
 from torch.optim.lr_scheduler import LambdaLR
 
 from dnnx.errors import is_number, require
+from dnnx.ftrl import FTRL
 
 # Each element moves by the rate times something that depends neither on the rate nor on another element.
 PROPORTIONAL = (SGD, Adam, NAdam, RMSprop, Adagrad)
@@ -57,13 +58,14 @@ class Performance:
 def scale_rates(optimizer: Optimizer, scale: Tensor) -> None:
     """Multiplies the rate of replica r by scale[r], at most 1, of all steps to come.
 
-    The step is taken at the optimizer's own rate, and a share 1 - scale of it is taken back.
+    The step is taken at the optimizer's own rate, and a share 1 - scale of it is taken back; FTRL scales its own.
     """
+    known = *PROPORTIONAL, FTRL
     require(
-        isinstance(optimizer, PROPORTIONAL), "optimizer._target_", type(optimizer).__name__,
-        "it cannot have a rate for each seed; choose one of " + ", ".join(known.__name__ for known in PROPORTIONAL),
+        isinstance(optimizer, known), "optimizer._target_", type(optimizer).__name__,
+        "it cannot have a rate for each seed; choose one of " + ", ".join(kind.__name__ for kind in known),
     )  # fmt: skip
-    if "replica_scale" not in optimizer.param_groups[0]:
+    if "replica_scale" not in optimizer.param_groups[0] and not isinstance(optimizer, FTRL):
         before: list[Tensor] = []
         optimizer.register_step_pre_hook(lambda *_: before.extend(p.detach().clone() for p in _parameters(optimizer)))
         optimizer.register_step_post_hook(lambda *_: _take_back(optimizer, before))

@@ -55,7 +55,7 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
     if cfg.get("mc_dropout"):
         metrics |= mc_dropout.measure(module, data, stopping.survived(seeds), cfg.mc_dropout)[0]
     record = next(callback for callback in trainer.callbacks if isinstance(callback, Record))
-    metrics |= results.training_facts(stopping, record.elapsed_s, module)
+    metrics |= results.training_facts(stopping, record.elapsed_s, module, data)
     log_embedding(folder, predictions)
     log_hparams(folder, _settings(cfg), _finals(metrics))
     write_json(folder / "results.json", metrics)

@@ -119,3 +119,29 @@ def test_batches_are_cut_from_the_one_copy_of_a_split(tiny_mnist: Make) -> None:
     assert data.train_dataloader().batches.x is data.splits["train"][0]
     storage = data.splits["test"][0].untyped_storage().data_ptr()
     assert {x.untyped_storage().data_ptr() for x, _ in data.eval_dataloader("test")} == {storage}
+
+
+# --- few training images
+
+
+def few(root: Path, n: int, *seeds: int) -> MNIST04:
+    data = MNIST04(seeds, str(root), "mnist", 4, train_size=n)
+    data.setup()
+    return data
+
+
+def test_each_seed_draws_its_own_training_images_and_fewer_are_among_the_more(tiny_mnist: Make) -> None:
+    root = tiny_mnist()
+    rows = few(root, 20, 3, 7).rows["train"]
+    assert rows.shape == (2, 20)
+    assert all(len(own.unique()) == 20 for own in rows)
+    assert set(rows[0].tolist()) != set(rows[1].tolist())
+    assert torch.equal(few(root, 20, 7).rows["train"][0], rows[1]), "whatever other seeds there are"
+    assert torch.equal(few(root, 8, 3, 7).rows["train"], rows[:, :8])
+    assert few(root, 20, 3).sizes == {**set_up(root).sizes, "train": 20}
+
+
+@pytest.mark.parametrize("n", [0, 101, 1.5, "all"])
+def test_more_training_images_than_there_are_is_one_line(tiny_mnist: Make, n: int) -> None:
+    with pytest.raises(UserError, match=rf"data\.train_size={n}: null for all 100 training images"):
+        few(tiny_mnist(), n, 0)

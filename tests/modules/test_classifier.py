@@ -17,9 +17,10 @@ from torch import Tensor
 from dnnx import results
 from dnnx.callbacks.checkpoint import Checkpoint, load_checkpoint
 from dnnx.callbacks.early_stopping import EarlyStopping
+from dnnx.clipping import gradient_norm
 from dnnx.data.loaders import Chunks, EvalBatches, TrainBatches
 from dnnx.errors import UserError
-from dnnx.modules.classifier import Classifier
+from dnnx.modules.classifier import Classifier, cross_entropy
 
 SEEDS = [3, 7, 11]
 FEATURES, CLASSES = 6, 4
@@ -138,6 +139,111 @@ def test_the_optimizer_gets_what_can_be_trained_and_the_scheduler_the_optimizer(
 def test_a_misspelt_argument_of_the_net_is_named() -> None:
     with pytest.raises(UserError, match=r"net\.hiden.*did you mean net\.hidden"):
         Classifier(FEATURES, CLASSES, {"hiden": [3]}, SEEDS)
+
+
+# --- techniques
+
+TECHNIQUES: dict[str, dict[str, Any]] = {
+    "l1": {"l1": 0.01},
+    "l2": {"l2": 0.01},
+    "max_norm": {"max_norm": 0.8},
+    "clip_norm": {"clip_norm": 0.3},
+    "clip_value": {"clip_value": 0.01},
+    "label_smoothing": {"label_smoothing": 0.2},
+    "all": {
+        "l1": 1e-3, "l2": 1e-3, "max_norm": 1.0, "clip_norm": 0.5, "clip_value": 0.05, "label_smoothing": 0.1,
+        "net": {"hidden": [9, 8], "norm": "batch", "dropout": 0.2},
+    },
+}  # fmt: skip
+
+
+def learned(seeds: list[int], net: dict[str, Any] | None = None, **technique: Any) -> dict[str, Tensor]:
+    """The stacked state after an epoch."""
+    module = Classifier(FEATURES, CLASSES, net or {"hidden": [9, 8]}, seeds, optimizer=adam, **technique)
+    optimizer = module.make_optimizer()
+    for batch in train_batches(seeds, n=200):
+        module.learn(batch, optimizer)
+    return {name: value.detach().clone() for name, value in module.replicas.stacked_state().items()}
+
+
+@pytest.mark.parametrize("name", TECHNIQUES)
+def test_a_seed_among_others_equals_it_alone_under_every_technique(name: str) -> None:
+    among = learned(SEEDS, **TECHNIQUES[name])
+    for r, seed in enumerate(SEEDS):
+        for key, value in learned([seed], **TECHNIQUES[name]).items():
+            torch.testing.assert_close(among[key][r], value[0], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", TECHNIQUES)
+def test_every_technique_makes_another_network(name: str) -> None:
+    technique = TECHNIQUES[name]
+    plain, arm = learned(SEEDS, technique.get("net")), learned(SEEDS, **technique)
+    weights = [key for key in plain if key.endswith("linear.weight")]
+    assert weights
+    for key in weights:
+        assert ((plain[key] - arm[key]).abs().amax((1, 2)) > 1e-4).all(), key
+
+
+def test_penalties_shrink_weights_and_leave_biases_and_norms_to_the_data() -> None:
+    def gradients(**technique: Any) -> dict[str, Tensor]:
+        net = {"hidden": [9, 8], "norm": "layer"}
+        module = Classifier(FEATURES, CLASSES, net, SEEDS, optimizer=adam, **technique)
+        step(module, next(iter(train_batches(SEEDS))))
+        return {name: p.grad for name, p in module.replicas.net.named_parameters() if p.grad is not None}
+
+    plain, penalized = gradients(), gradients(l1=0.02, l2=0.3)
+    start = Classifier(FEATURES, CLASSES, {"hidden": [9, 8], "norm": "layer"}, SEEDS).replicas.stacked_state()
+    for name, gradient in plain.items():
+        w = (
+            start[name]
+            if name in ("hidden_layers.0.linear.weight", "hidden_layers.1.linear.weight", "output.weight")
+            else None
+        )
+        expected = gradient if w is None else gradient + 0.02 * w.sign() + 0.6 * w
+        torch.testing.assert_close(penalized[name], expected)
+
+
+def test_the_losses_that_are_compared_are_those_of_the_data_alone() -> None:
+    module = Classifier(
+        FEATURES, CLASSES, {"hidden": [9, 8]}, SEEDS, l1=0.1, l2=0.2, label_smoothing=0.3, clip_norm=1e-3
+    )
+    plain, batch = classifier(SEEDS), next(iter(train_batches(SEEDS)))
+    for each in (module, plain):
+        step(each, batch)
+        each.validation_step(images(17), 0)
+        each.on_validation_epoch_end()
+    for name, value in plain.epoch_metrics.items():
+        assert torch.equal(module.epoch_metrics[name], value), name
+    weights = [w for name, w in module.replicas.stacked_state().items() if name.endswith("weight")]
+    by_hand = sum(0.1 * w.abs().sum((1, 2)) + 0.2 * w.square().sum((1, 2)) for w in weights)
+    torch.testing.assert_close(module.epoch_metrics["train/penalty"], by_hand)
+    assert module.epoch_metrics["train/clipped"].tolist() == [1, 1, 1]
+
+
+def test_smoothed_labels_are_their_share_of_every_class() -> None:
+    logits, y = random_logits(20)
+    p = logits.log_softmax(-1)
+    true = p.gather(2, y.expand(3, -1)[..., None])[..., 0]
+    expected = -(0.9 * true + 0.1 * p.mean(-1))
+    torch.testing.assert_close(cross_entropy(logits, y.expand(3, -1), 0.1), expected)
+
+
+def test_the_last_gradients_and_all_units_are_within_their_bounds() -> None:
+    module = Classifier(FEATURES, CLASSES, {"hidden": [9, 8]}, SEEDS, max_norm=0.7, clip_norm=0.05)
+    step(module, *train_batches(SEEDS), lr=5.0)
+    gradients = [p.grad for p in module.parameters() if p.grad is not None]
+    assert (gradient_norm(gradients, 3) <= 0.05 * 1.0001).all()
+    for w in module.weights:
+        assert w.norm(dim=-1).max() <= 0.7 * 1.0001
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("l1", -1), ("l2", "much"), ("max_norm", 0), ("clip_norm", -1), ("clip_value", False), ("label_smoothing", 1)],
+)
+def test_a_bad_technique_is_one_line(key: str, value: Any) -> None:
+    with pytest.raises(UserError, match=rf"module\.{key}={value}: "):
+        Classifier(FEATURES, CLASSES, {"hidden": [3]}, SEEDS, **{key: value})
 
 
 # --- evaluation

@@ -197,6 +197,10 @@ OTHER_HEAD = "module.fresh=['output.*']"
         (["seeds=4"], r"backbone=.*: it has 3 seeds and this run 4; type seeds=3"),
         (["module.cached=true"], r"module\.cached=True: the lowest hidden layer is trained.*type module\.cached=false"),
         (["module.cached=true", "module.frozen=['*.1.*']"], r"module\.cached=True: the lowest hidden layer is trained"),
+        (
+            ["module.cached=true", FROZEN5, "data.augment.shift=1"],
+            r"data\.augment=.*images that change cannot be cached; type module\.cached=false",
+        ),
         (["data.train_per_class=0"], r"data\.train_per_class=0: a whole number from 1 to"),
     ],
 )

@@ -31,7 +31,8 @@ def seeded(seed: int = 0, **net: Any) -> DenseNet:
 def test_any_depth_width_and_options_train(
     hidden: list[int], activation: str, init: str, norm: str | None, dropout: float, input_dropout: float
 ) -> None:
-    net = DenseNet(6, hidden, 3, activation, init, norm, dropout, input_dropout)
+    rates = {"dropout": dropout, "input_dropout": input_dropout}
+    net = DenseNet(6, hidden, 3, activation=activation, init=init, norm=norm, **rates)
     logits, activations = net(torch.randn(10, 6), return_activations=True)
     assert logits.shape == (10, 3)
     assert [value.shape for value in activations.values()] == [(10, width) for width in hidden]
@@ -74,9 +75,72 @@ def test_before_batch_norm_there_is_no_bias_and_else_there_is() -> None:
         assert len(names) == (0 if norm == "batch" else 3)
 
 
+ALL = ["input", "after", "logits"]
+
+
+def norms(net: DenseNet) -> list[str]:
+    return [name for name, module in net.named_modules() if isinstance(module, nn.BatchNorm1d | nn.LayerNorm)]
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+def test_a_norm_is_where_it_is_asked_for_and_nowhere_else(norm: str) -> None:
+    hidden = [f"hidden_layers.{i}.norm" for i in range(3)]
+    places = {"input": ["input_norm"], "before": hidden, "after": hidden, "logits": ["logits_norm"]}
+    for place, expected in places.items():
+        assert norms(seeded(norm=norm, norm_at=place)) == expected
+    assert norms(seeded(norm=norm, norm_at=ALL)) == ["input_norm", *hidden, "logits_norm"]
+    assert not norms(seeded())
+
+
+def test_after_the_activation_the_block_ends_with_the_norm_and_dropout() -> None:
+    block = seeded(norm="batch", norm_at="after", dropout=0.5).hidden_layers[0]
+    assert [name for name, _ in block.named_children()] == ["linear", "activation", "norm", "dropout"]
+
+
+@pytest.mark.parametrize(("place", "without"), [("input", []), ("before", [0, 1, 2]), ("after", []), ("logits", [3])])
+def test_only_a_linear_layer_right_before_batch_norm_has_no_bias(place: str, without: list[int]) -> None:
+    for norm, lacking in (("batch", without), ("layer", [])):
+        net = seeded(norm=norm, norm_at=place)
+        layers = [*(block.linear for block in net.hidden_layers), net.output]
+        assert [i for i, layer in enumerate(layers) if layer.bias is None] == lacking
+
+
+def test_normalized_inputs_hidden_outputs_and_logits_have_mean_0_and_variance_1() -> None:
+    net, x = seeded(norm="batch", norm_at=ALL), 5 + 3 * torch.randn(200, 6)
+    seen: list[torch.Tensor] = []
+    net.hidden_layers[0].register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    logits, activations = net(x, return_activations=True)
+    for values in (seen[0], activations["hidden_layers.1"], logits):
+        torch.testing.assert_close(values.mean(0), torch.zeros(values.shape[1]), atol=1e-4, rtol=0)
+        torch.testing.assert_close(values.var(0, correction=0), torch.ones(values.shape[1]), atol=0.02, rtol=0)
+    torch.testing.assert_close(seen[0], (x - x.mean(0)) / x.std(0, correction=0), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("momentum", [None, 0.01, 1.0])
+def test_the_momentum_is_what_a_batch_weighs_in_the_running_mean(momentum: float | None) -> None:
+    net, x = seeded(norm="batch", norm_at="input", norm_momentum=momentum), torch.randn(50, 6)
+    net(x)
+    expected = (0.1 if momentum is None else momentum) * x.mean(0)
+    torch.testing.assert_close(net.input_norm.running_mean, expected)
+
+
+def test_constant_weights_make_the_units_of_every_layer_equal_and_random_biases_tell_them_apart() -> None:
+    x = torch.randn(50, 6)
+    for bias_init, equal in (("zeros", True), ("normal", False)):
+        _, activations = seeded(init="constant", bias_init=bias_init)(x, return_activations=True)
+        for values in activations.values():
+            assert (values.std(1).max() < 1e-6) == equal
+            assert values.std() > 1e-3
+    assert len(seeded(init="constant").output.weight.unique()) == 1
+
+
 @pytest.mark.parametrize(
-    "other", [{"dropout": 0.3}, {"input_dropout": 0.3}, {"norm": "batch"}, {"norm": "layer"}, {"activation": "selu"}]
-)
+    "other",
+    [
+        {"dropout": 0.3}, {"input_dropout": 0.3}, {"norm": "batch"}, {"norm": "layer"}, {"activation": "selu"},
+        {"activation": "prelu"}, {"bias_init": "normal"}, {"norm": "batch", "norm_at": ALL},
+    ],
+)  # fmt: skip
 def test_arms_that_differ_in_this_start_from_the_same_weights(other: dict[str, Any]) -> None:
     plain, arm = dict(seeded().named_parameters()), dict(seeded(**other).named_parameters())
     shared = [name for name in plain if name in arm and name.endswith("weight")]
@@ -122,6 +186,22 @@ def test_every_layer_drops_by_its_own_key() -> None:
         ({"activation": "rellu"}, r"net\.activation=rellu: choose one of elu, relu.*did you mean .*relu"),
         ({"activation": None}, r"net\.activation=None"),
         ({"init": "he"}, r"net\.init=he: choose one of he_normal, he_uniform, lecun_normal"),
+        (
+            {"activation_alpha": 0.5, "activation": "relu"},
+            r"net\.activation_alpha=0\.5: relu has none, only elu, leaky",
+        ),
+        ({"activation_alpha": -1}, r"net\.activation_alpha=-1: a number of at least 0"),
+        ({"activation_alpha": "big"}, r"net\.activation_alpha=big: a number of at least 0"),
+        ({"bias_init": "zero"}, r"net\.bias_init=zero: choose one of zeros, normal; did you mean zeros"),
+        ({"norm_at": "after"}, r"net\.norm_at=after: nothing is normalized; type net\.norm=batch"),
+        ({"norm": "batch", "norm_at": "befor"}, r"net\.norm_at=befor: choose one of input, before, after, logits"),
+        ({"norm": "batch", "norm_at": []}, r"net\.norm_at=None: choose one of input, before, after, logits"),
+        ({"norm": "batch", "norm_at": ["before", "after"]}, r"net\.norm_at=.*: a hidden layer is normalized once"),
+        (
+            {"norm": "batch", "norm_momentum": 0},
+            r"net\.norm_momentum=0: null, or with net\.norm=batch a number above 0",
+        ),
+        ({"norm": "layer", "norm_momentum": 0.5}, r"net\.norm_momentum=0\.5: null, or with net\.norm=batch"),
         ({"norm": "bach"}, r"net\.norm=bach: choose one of batch, layer; did you mean batch"),
         ({"dropout": 1}, r"net\.dropout=1: a share in \[0, 1\)"),
         ({"dropout": -0.1}, r"net\.dropout=-0\.1"),

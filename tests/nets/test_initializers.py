@@ -4,21 +4,24 @@ import math
 
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 from dnnx.nets.dense import DenseNet
-from dnnx.nets.initializers import INITIALIZERS
+from dnnx.nets.initializers import BIASES, INITIALIZERS
 
 FAN_IN, FAN_OUT = 400, 250  # 100,000 weights: the standard error of their deviation is 0.2 %
 STD = {
     "he": math.sqrt(2 / FAN_IN),
     "lecun": math.sqrt(1 / FAN_IN),
     "glorot": math.sqrt(2 / (FAN_IN + FAN_OUT)),
+    "unit": 1.0,
 }
 BOUND = {
     "he": math.sqrt(6 / FAN_IN),
     "lecun": math.sqrt(3 / FAN_IN),
     "glorot": math.sqrt(6 / (FAN_IN + FAN_OUT)),
+    "unit": math.sqrt(3),
 }
 
 
@@ -32,7 +35,38 @@ def initialized(name: str) -> torch.Tensor:
 
 
 def test_there_are_all_of_them() -> None:
-    assert set(INITIALIZERS) == {f"{scheme}_{kind}" for scheme in STD for kind in ("normal", "uniform")}
+    drawn = {f"{scheme}_{kind}" for scheme in STD for kind in ("normal", "uniform")}
+    assert set(INITIALIZERS) == drawn | {"constant"}
+
+
+@pytest.mark.parametrize("mode", ["normal", "uniform"])
+def test_he_is_what_torch_calls_kaiming_and_glorot_xavier(mode: str) -> None:
+    layer, other = nn.Linear(FAN_IN, FAN_OUT), torch.empty(FAN_OUT, FAN_IN)
+    torchs = {"he": nn.init.__dict__[f"kaiming_{mode}_"], "glorot": nn.init.__dict__[f"xavier_{mode}_"]}
+    for scheme, theirs in torchs.items():
+        torch.manual_seed(1)
+        INITIALIZERS[f"{scheme}_{mode}"](layer)
+        torch.manual_seed(1)
+        theirs(other, **({"nonlinearity": "relu"} if scheme == "he" else {}))
+        torch.testing.assert_close(layer.weight, other)
+
+
+def test_a_constant_is_one_value_for_a_layer_another_for_the_next_and_keeps_hes_variance() -> None:
+    torch.manual_seed(0)
+    layer, values = nn.Linear(FAN_IN, 3), []
+    for _ in range(4000):
+        INITIALIZERS["constant"](layer)
+        assert len(layer.weight.unique()) == 1
+        values.append(layer.weight[0, 0].item())
+    assert len(set(values)) == len(values)
+    variance_of_sum = (FAN_IN * torch.tensor(values)).var().item()  # of fan-in equal inputs of 1
+    assert variance_of_sum == pytest.approx(2, rel=0.1)
+
+
+def test_random_biases_are_normal_and_others_zero() -> None:
+    biases = BIASES["normal"](torch.empty(100_000))
+    assert stats.kstest(biases.numpy(), "norm", args=(0, 0.05)).pvalue > 0.01
+    assert (BIASES["zeros"](torch.ones(9)) == 0).all()
 
 
 @pytest.mark.parametrize("scheme", STD)

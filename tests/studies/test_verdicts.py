@@ -163,6 +163,15 @@ def test_a_metric_that_is_no_number_per_seed_is_refused():
         answer(runs, spec("test/class_accuracy"))
 
 
+def test_the_share_of_diverged_seeds_is_compared_and_shown_in_percent():
+    losses = {seed: [0.5, 0.4] for seed in range(12)}
+    a, b = made("a", losses, diverged=tuple(range(9))), made("b", losses)
+    [verdict] = answer([a, b], spec("diverged/share", "lower"))
+    assert verdict.answer == "yes"
+    assert "share of seeds that diverged 0.00 % (b) against 75.00 % (a)" in verdict.sentence
+    assert "left out" not in verdict.sentence
+
+
 @pytest.mark.parametrize("score", ["accuracy_at_half", "auc"])
 def test_scores_of_pairs_are_shares_and_a_diverged_seed_has_the_worst(score):
     a, b = (made(x, {1: [], 2: [], 3: []}, d, **{f"test__{score}": v}) for x, d, v in (

@@ -1,6 +1,7 @@
 """The ten classes of CIFAR-10."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from dnnx.data.images import ImageData
 
@@ -11,6 +12,13 @@ class CIFAR10(ImageData):
     sources = ("cifar10", "synthetic")
 
     def __init__(
-        self, seeds: Sequence[int], root: str, source: str = "cifar10", batch_size: int = 32, standardize: bool = True
+        self,
+        seeds: Sequence[int],
+        root: str,
+        source: str = "cifar10",
+        batch_size: int = 32,
+        standardize: bool = True,
+        train_size: int | None = None,
+        augment: Mapping[str, Any] | None = None,
     ):
-        super().__init__(seeds, root, source, batch_size, standardize)
+        super().__init__(seeds, root, source, batch_size, standardize, train_size, augment)

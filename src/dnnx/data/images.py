@@ -1,6 +1,6 @@
 """Images in memory, split for training, validation and test: what the data modules share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dnnx.data.augment import Augmentation, Augmented
 from dnnx.data.loaders import Chunks, EvalBatches, TrainBatches
 from dnnx.data.sources import Source, load
-from dnnx.errors import require
+from dnnx.errors import check_arguments, require
+from dnnx.seeding import generator
 
 EVAL_BATCH = 1024  # images per forward pass of an evaluation; no result depends on it
 CHUNK = 64  # images that are float64 at a time, which a processor's cache holds
@@ -21,7 +23,8 @@ Images = tuple[Tensor, Tensor]  # float32 [N, features], int64 [N]
 class ImageData(pl.LightningDataModule):
     """Those classes of a source that `labels` lists, numbered from 0; validation is the first training images.
 
-    Pixels are in [0, 1], or with `standardize` of mean 0 and standard deviation 1 over the training images.
+    Pixels are in [0, 1], or with `standardize` of mean 0 and standard deviation 1 over the training images. Of these
+    each seed draws its own `train_size` to learn from, where that is given; fewer are among the more.
     `splits` maps train, val and test to images and labels; where each seed has its own part of a split, `rows`
     maps it to their places, [R, n]. `features` stand in for images when a module computed them once. `test_images`
     are the pixels of the test split as they were, uint8 [N, channels, H, W].
@@ -32,14 +35,24 @@ class ImageData(pl.LightningDataModule):
     items = "images"  # what batches are of
 
     def __init__(
-        self, seeds: Sequence[int], root: str, source: str = "auto", batch_size: int = 32, standardize: bool = False
+        self,
+        seeds: Sequence[int],
+        root: str,
+        source: str = "auto",
+        batch_size: int = 32,
+        standardize: bool = False,
+        train_size: int | None = None,
+        augment: Mapping[str, Any] | None = None,
     ):
         super().__init__()
+        check_arguments("data.augment", Augmentation, augment or {})
+        self.augmentation = Augmentation(**augment or {})
         self.seeds, self.root, self.source, self.batch_size = seeds, Path(root), source, batch_size
-        self.standardize = standardize
+        self.standardize, self.train_size = standardize, train_size
         self.splits: dict[str, Images] = {}
         self.rows: dict[str, Tensor] = {}
         self.features: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
+        self.scaling: tuple[Tensor, Tensor] | None = None
 
     def setup(self, stage: str | None = None) -> None:
         if self.splits:
@@ -54,6 +67,8 @@ class ImageData(pl.LightningDataModule):
         complete = all(len(y.unique()) == self.num_classes for _, y in self.splits.values())
         names = ", ".join(self.class_names)
         require(complete, "data.source", self.source, f"train, val and test must each hold all of the classes {names}")
+        if self.train_size is not None:
+            self.rows["train"] = draw(len(self.splits["train"][1]), self.train_size, self.seeds)
         n = self.sizes["train"]
         require(
             type(self.batch_size) is int and 1 <= self.batch_size <= n, "data.batch_size", self.batch_size,
@@ -61,7 +76,7 @@ class ImageData(pl.LightningDataModule):
         )  # fmt: skip
         require(isinstance(self.standardize, bool), "data.standardize", self.standardize, "true or false")
         if self.standardize:
-            standardize({name: x for name, (x, _) in self.splits.items()})
+            self.scaling = standardize({name: x for name, (x, _) in self.splits.items()})
 
     def _training_splits(self, source: Source) -> dict[str, Images]:
         images, labels, n = source.train_images, source.train_labels, source.num_val
@@ -86,7 +101,10 @@ class ImageData(pl.LightningDataModule):
         trainer = self.trainer
         assert trainer is not None, "the trainer knows the epoch"
         x, y, rows = self.features.get("train") or (*self.splits["train"], self.rows.get("train"))
-        return Chunks(TrainBatches(x, y, self.batch_size, self.seeds, lambda: trainer.current_epoch, rows))
+        batches = TrainBatches(x, y, self.batch_size, self.seeds, lambda: trainer.current_epoch, rows)
+        return Chunks(
+            Augmented(batches, self.augmentation, self.in_shape, self.scaling) if self.augmentation else batches
+        )
 
     def val_dataloader(self) -> Any:
         if "val" in self.features:
@@ -102,12 +120,20 @@ class ImageData(pl.LightningDataModule):
         return self.test_images[index.cpu()].permute(0, 2, 3, 1)
 
 
-def standardize(splits: dict[str, Tensor]) -> None:
+def draw(available: int, n: int, seeds: Sequence[int]) -> Tensor:
+    """Each seed's own `n` of the available training images, [R, n]; UserError unless there are so many."""
+    valid = type(n) is int and 1 <= n <= available
+    require(valid, "data.train_size", n, f"null for all {available} training images, or so many of them")
+    return torch.stack([torch.randperm(available, generator=generator(seed, "draw"))[:n] for seed in seeds])
+
+
+def standardize(splits: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Shifts and scales each feature of every split [N, features], in place, by its mean and standard deviation
-    over the training images; a feature that is constant there is only shifted."""
+    over the training images, which it returns; a feature that is constant there is only shifted."""
     train = splits["train"]
     mean = sum(x.double().sum(0) for x in train.split(CHUNK)) / len(train)
     variance = sum((x - mean).square_().sum(0) for x in train.split(CHUNK)) / len(train)
-    scale = torch.where(variance > 0, variance.sqrt(), 1)
+    scaling = mean.float(), torch.where(variance > 0, variance.sqrt(), 1).float()
     for x in splits.values():
-        x.sub_(mean.float()).div_(scale.float())
+        x.sub_(scaling[0]).div_(scaling[1])
+    return scaling

@@ -1,6 +1,7 @@
 """The digits 5-9 with few images of each: every seed draws its own for training and validation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,8 +28,9 @@ class MNIST59(ImageData):
         batch_size: int = 32,
         train_per_class: int = 100,
         val_per_class: int = 30,
+        augment: Mapping[str, Any] | None = None,
     ):
-        super().__init__(seeds, root, source, batch_size)
+        super().__init__(seeds, root, source, batch_size, augment=augment)
         self.train_per_class, self.val_per_class = train_per_class, val_per_class
 
     def _training_splits(self, source: Source) -> dict[str, Images]:

@@ -1,7 +1,8 @@
 """Classifier: R softmax networks trained as one, with loss and metrics per replica."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import lightning.pytorch as pl
@@ -10,8 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dnnx import scores
-from dnnx.errors import check_arguments
+from dnnx.clipping import Clipping
+from dnnx.errors import check_arguments, is_number, require
 from dnnx.nets.dense import DenseNet
+from dnnx.regularizers import bound_norms, linear_weights, penalty
 from dnnx.replicas import Replicas
 from dnnx.schedules import Performance, rates
 
@@ -25,7 +28,8 @@ class Classifier(pl.LightningModule):
 
     `net` holds the arguments of the architecture but its in- and out-features. After every validation `epoch_metrics`
     maps `train/loss`, `train/accuracy`, `val/loss`, `val/accuracy` to tensors [R], and `optimizer/lr` to the rates of
-    the epoch's first step.
+    the epoch's first step; where they are on, also `train/penalty`, of the epoch's last weights, which is no part of
+    any loss but what is differentiated, and `train/clipped`, the share of steps whose gradient was clipped.
 
     A schedule that was given `steps_per_epoch` is stepped after every batch, any other at the end of an epoch.
     """
@@ -43,9 +47,25 @@ class Classifier(pl.LightningModule):
         seeds: Sequence[int],
         optimizer: Callable[..., torch.optim.Optimizer] | None = None,
         scheduler: partial[Any] | None = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        max_norm: float | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        label_smoothing: float = 0.0,
     ):
         super().__init__()
         check_arguments("net", self.architecture, net)
+        for name, value in (("l1", l1), ("l2", l2)):
+            valid = is_number(value) and 0 <= value < math.inf
+            require(valid, f"module.{name}", value, f"a number of at least 0, for example module.{name}=1e-4")
+        for name, most in (("max_norm", max_norm), ("clip_norm", clip_norm), ("clip_value", clip_value)):
+            valid = most is None or (is_number(most) and 0 < most < math.inf)
+            require(valid, f"module.{name}", most, f"null, or a number above 0, for example module.{name}=1")
+        share = is_number(label_smoothing) and 0 <= label_smoothing < 1
+        require(share, "module.label_smoothing", label_smoothing, "a share in [0, 1), for example 0.1")
+        self.l1, self.l2, self.max_norm, self.label_smoothing = l1, l2, max_norm, label_smoothing
+        self.clipping = Clipping(len(seeds), clip_norm, clip_value) if clip_norm or clip_value else None
         self.save_hyperparameters("in_features", "num_classes", "net", "seeds")
         self.optimizer, self.scheduler = optimizer, scheduler
         self.replicas = Replicas(lambda: self.build_net(in_features, num_classes, net), seeds)
@@ -98,9 +118,27 @@ class Classifier(pl.LightningModule):
         logits = self(x)
         loss = cross_entropy(logits, y)
         optimizer.zero_grad()
-        loss.mean(-1).sum().backward()  # a sum over replicas, so that no gradient depends on their number
+        self.objective(logits, y, loss).sum().backward()  # a sum: no gradient depends on the number of replicas
+        if self.clipping:
+            self.clipping([p for group in optimizer.param_groups for p in group["params"]])
         optimizer.step()
+        if self.max_norm is not None:
+            bound_norms(self.weights, self.max_norm)
         return logits.detach(), y, loss.detach()
+
+    def objective(self, logits: Tensor, y: Tensor, loss: Tensor) -> Tensor:
+        """What is differentiated, [R]: the mean of `loss` [R, B], or of that of smoothed labels, and the penalty."""
+        if self.label_smoothing:
+            loss = cross_entropy(logits, y, self.label_smoothing)
+        return loss.mean(-1) + self.penalty() if self.l1 or self.l2 else loss.mean(-1)
+
+    def penalty(self) -> Tensor:
+        return penalty(self.weights, self.replicas.num_replicas, self.l1, self.l2)
+
+    @cached_property
+    def weights(self) -> list[Tensor]:
+        """What is regularized; settled when training begins."""
+        return linear_weights(self.replicas.net)
 
     def on_train_epoch_end(self) -> None:
         for config in self.trainer.lr_scheduler_configs:
@@ -121,6 +159,10 @@ class Classifier(pl.LightningModule):
             loss, correct, count = sums.clone()
             self.epoch_metrics |= {f"{split}/loss": loss / count, f"{split}/accuracy": correct / count}
             sums.zero_()
+        if self.l1 or self.l2:
+            self.epoch_metrics["train/penalty"] = self.penalty()
+        if self.clipping:
+            self.epoch_metrics["train/clipped"] = self.clipping.share()
         self.epoch_metrics |= {f"optimizer/{name}": values for name, values in self.rates.items()}
 
     @torch.no_grad()
@@ -148,9 +190,10 @@ class Classifier(pl.LightningModule):
         return {}
 
 
-def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
-    """Per replica and image: [R, B, C], [R, B] -> [R, B]."""
-    return F.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none").view(y.shape)
+def cross_entropy(logits: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Per replica and image: [R, B, C], [R, B] -> [R, B]; label smoothing is that of Szegedy et al. 2016."""
+    logits, labels = logits.flatten(0, 1), y.flatten()
+    return F.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing).view(y.shape)
 
 
 def add_batch(sums: Tensor, logits: Tensor, y: Tensor, loss: Tensor) -> None:

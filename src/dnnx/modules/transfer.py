@@ -102,8 +102,10 @@ def freeze(net: nn.Module, patterns: Iterable[str]) -> list[nn.Module]:
 
 
 def count_frozen_blocks(net: nn.Module) -> int:
-    """How many hidden layers of a DenseNet, from the bottom, are frozen."""
+    """How many hidden layers of a DenseNet, from the bottom, are frozen; none where its input's norm is trained."""
     assert isinstance(net, DenseNet)
+    if any(p.requires_grad for p in net.input_norm.parameters()):
+        return 0
     trained = [i for i, block in enumerate(net.hidden_layers) if not _is_frozen(block)]
     return min(trained, default=len(net.hidden_layers))
 

@@ -6,38 +6,35 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from dnnx.errors import choose, require
-from dnnx.nets.activations import ACTIVATIONS
+from dnnx.nets.activations import make_activation
 from dnnx.nets.dropout import DROPOUTS
-from dnnx.nets.initializers import INITIALIZERS
+from dnnx.nets.initializers import BIASES, INITIALIZERS
+from dnnx.nets.normalization import Normalization
 from dnnx.nets.self_normalizing import check_net
-
-NORMS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 
 
 class DenseBlock(nn.Sequential):
-    """linear, [norm], activation: [B, in_features] -> [B, out_features].
+    """linear, [norm], activation, or with the norm last: [B, in_features] -> [B, out_features]."""
 
-    Before batch norm the linear layer has no bias: the norm would take it out again, so that its gradient were
-    rounding errors, which Adam and RMSprop blow up into steps of full size.
-    """
-
-    def __init__(self, in_features: int, out_features: int, activation: str, init: str, norm: str | None):
+    def __init__(self, in_features: int, out_features: int, activation: nn.Module, init: str, norms: Normalization):
         linear = nn.Linear(in_features, out_features)
         choose("net.init", init, INITIALIZERS)(linear)
-        if norm == "batch":
+        if norms.takes_bias("before"):
             linear.register_parameter("bias", None)
         super().__init__()
         self.linear = linear
-        if norm is not None:
-            self.norm = choose("net.norm", norm, NORMS)(out_features)
-        self.activation = choose("net.activation", activation, ACTIVATIONS)()
+        if norms.has("before"):
+            self.norm = norms.make(out_features)
+        self.activation = activation
+        if norms.has("after"):
+            self.norm = norms.make(out_features)
 
 
 class DenseNet(nn.Module):
     """A multilayer perceptron; DenseNet5 is `hidden=[100] * 5`.
 
     `hidden_layers[i]` is the i-th block from the bottom. The output layer is Glorot uniform, which suits a
-    softmax, whatever `init` the hidden layers have.
+    softmax, whatever `init` the hidden layers have, but for constant weights, whose equality it would break.
     """
 
     def __init__(
@@ -45,9 +42,14 @@ class DenseNet(nn.Module):
         in_features: int,
         hidden: Sequence[int],
         out_features: int | None,  # None: no output layer, so that the highest hidden block's output comes out
+        *,
         activation: str = "elu",
+        activation_alpha: float | None = None,  # of elu, leaky_relu, prelu; None: torch's
         init: str = "he_normal",
-        norm: str | None = None,  # "batch" or "layer", before the activation
+        bias_init: str = "zeros",  # or "normal"
+        norm: str | None = None,  # "batch" or "layer"
+        norm_at: str | Sequence[str] = "before",  # of "input", "before" or "after" the activation, "logits"
+        norm_momentum: float | None = None,  # of batch norm; None: 0.1
         dropout: float = 0.0,  # after hidden blocks
         input_dropout: float = 0.0,
         dropout_kind: str = "plain",  # or "alpha"
@@ -57,29 +59,46 @@ class DenseNet(nn.Module):
         super().__init__()
         valid = isinstance(hidden, Sequence) and hidden and all(type(width) is int and width > 0 for width in hidden)
         require(bool(valid), "net.hidden", hidden, "a list of widths of at least 1, for example net.hidden=[100,100]")
-        _require_rate("net.dropout", dropout)
-        _require_rate("net.input_dropout", input_dropout)
-        num = len(hidden) if dropout_layers is None else dropout_layers
-        require(
-            type(num) is int and 1 <= num <= len(hidden), "net.dropout_layers", dropout_layers,
-            f"null for all hidden layers, or how many from the top, 1 to {len(hidden)}",
-        )  # fmt: skip
-        kind = choose("net.dropout_kind", dropout_kind, DROPOUTS)
+        norms = Normalization(norm, norm_at, norm_momentum)
         widths = [in_features, *hidden]
+        self.input_norm = norms.make(in_features) if norms.has("input") else nn.Identity()
         self.hidden_layers = nn.ModuleList(
-            DenseBlock(below, above, activation, init, norm) for below, above in pairwise(widths)
+            DenseBlock(below, above, make_activation(activation, activation_alpha), init, norms)
+            for below, above in pairwise(widths)
         )
         self.output = nn.Identity() if out_features is None else nn.Linear(widths[-1], out_features)
+        self.logits_norm = nn.Identity()
         if isinstance(self.output, nn.Linear):
-            INITIALIZERS["glorot_uniform"](self.output)
+            INITIALIZERS[init if init == "constant" else "glorot_uniform"](self.output)
+            if norms.has("logits"):
+                self.logits_norm = norms.make(self.output.out_features)
+            if norms.takes_bias("logits"):
+                self.output.register_parameter("bias", None)
+        # Biases draw after all weights, which are so those of the same net with other biases.
+        initialize = choose("net.bias_init", bias_init, BIASES)
+        for layer in (*(block.linear for block in self.hidden_layers), self.output):
+            if getattr(layer, "bias", None) is not None:
+                initialize(layer.bias)
         # Dropout draws its keys last, so that the initial weights are those of the same net without it.
-        self.input_dropout = kind(input_dropout) if input_dropout else nn.Identity()
-        if dropout:
-            for block in self.hidden_layers[-num:]:
-                block.add_module("dropout", kind(dropout))
+        self._add_dropout(dropout, input_dropout, dropout_kind, dropout_layers)
         require(isinstance(self_normalizing, bool), "net.self_normalizing", self_normalizing, "true or false")
         if self_normalizing:
             check_net(activation, init, norm, dropout_kind if dropout or input_dropout else "alpha")
+
+    def _add_dropout(self, rate: float, input_rate: float, kind: str, layers: int | None) -> None:
+        _require_rate("net.dropout", rate)
+        _require_rate("net.input_dropout", input_rate)
+        depth = len(self.hidden_layers)
+        num = depth if layers is None else layers
+        require(
+            type(num) is int and 1 <= num <= depth, "net.dropout_layers", layers,
+            f"null for all hidden layers, or how many from the top, 1 to {depth}",
+        )  # fmt: skip
+        make = choose("net.dropout_kind", kind, DROPOUTS)
+        self.input_dropout = make(input_rate) if input_rate else nn.Identity()
+        if rate:
+            for block in self.hidden_layers[-num:]:
+                block.add_module("dropout", make(rate))
 
     def forward(
         self, x: Tensor, start: int = 0, stop: int | None = None, return_activations: bool = False
@@ -88,14 +107,14 @@ class DenseNet(nn.Module):
 
         `stop=k` gives the output of the k lowest hidden blocks instead, and `start=k` goes on from there.
         """
-        x = self.input_dropout(x) if start == 0 else x
+        x = self.input_dropout(self.input_norm(x)) if start == 0 else x
         activations = {}
         for i in range(start, len(self.hidden_layers) if stop is None else stop):
             x = self.hidden_layers[i](x)
             activations[f"hidden_layers.{i}"] = x
         if stop is not None:
             return x
-        logits = self.output(x)
+        logits = self.logits_norm(self.output(x))
         return (logits, activations) if return_activations else logits
 
 

@@ -1,4 +1,4 @@
-"""Weight initializers by name: `<scheme>_<distribution>`, zero biases."""
+"""Weight and bias initializers by name: weights are `<scheme>_<distribution>`, or constant."""
 
 import math
 from collections.abc import Callable
@@ -11,6 +11,7 @@ VARIANCE: dict[str, Callable[[int, int], float]] = {
     "he": lambda fan_in, fan_out: 2 / fan_in,  # He et al. 2015: ReLU and its family
     "lecun": lambda fan_in, fan_out: 1 / fan_in,  # LeCun et al. 1998; SELU needs the normal one, gain 1
     "glorot": lambda fan_in, fan_out: 2 / (fan_in + fan_out),  # Glorot & Bengio 2010: tanh, logistic, softmax
+    "unit": lambda fan_in, fan_out: 1.0,  # what was usual before them, for comparison
 }
 
 
@@ -31,8 +32,23 @@ def _initializer(variance: Callable[[int, int], float], fill: Callable[[torch.Te
     return initialize
 
 
+def constant(layer: nn.Linear) -> None:
+    """One random value for all weights of the layer, which then has equal units, for comparison.
+
+    It is normal of deviation sqrt(2) / fan-in: equal terms add up in step, so that this keeps the variance that He's
+    sqrt(2 / fan-in) keeps when each weight is drawn.
+    """
+    nn.init.constant_(layer.weight, torch.randn(()).item() * math.sqrt(2) / layer.in_features)
+    nn.init.zeros_(layer.bias)
+
+
 INITIALIZERS: dict[str, Callable[[nn.Linear], None]] = {
     f"{scheme}_{fill.__name__.strip('_')}": _initializer(variance, fill)
     for scheme, variance in VARIANCE.items()
     for fill in (_normal, _uniform)
+} | {"constant": constant}
+
+BIASES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "zeros": nn.init.zeros_,
+    "normal": lambda bias: nn.init.normal_(bias, std=0.05),  # as Keras' RandomNormal
 }

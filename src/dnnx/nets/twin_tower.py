@@ -1,6 +1,7 @@
 """TwinTower: two towers look at one image each, and a small head says whether the images are of two classes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,11 +31,12 @@ class TwinTower(nn.Module):
         super().__init__()
         require(isinstance(shared, bool), "net.shared", shared, "true for one tower used twice, else false")
         self.shared = shared
-        settings = (in_features, hidden, None, activation, init, norm, dropout, input_dropout)
-        self.tower_a = DenseNet(*settings)
+        layers: dict[str, Any] = {"activation": activation, "init": init}
+        towers = layers | {"norm": norm, "dropout": dropout, "input_dropout": input_dropout}
+        self.tower_a = DenseNet(in_features, hidden, None, **towers)
         if not shared:
-            self.tower_b = DenseNet(*settings)
-        self.head = DenseNet(2 * hidden[-1], [head_width], 1, activation, init)
+            self.tower_b = DenseNet(in_features, hidden, None, **towers)
+        self.head = DenseNet(2 * hidden[-1], [head_width], 1, **layers)
 
     def forward(self, x: Tensor, return_activations: bool = False) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
         """Pairs [B, 2, in_features] -> logits [B], above 0 where the images are more likely of two classes; on

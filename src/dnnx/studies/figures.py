@@ -129,16 +129,19 @@ def layers(runs: Sequence[Run]) -> Figure:
 
 
 def depth(runs: Sequence[Run]) -> Figure:
-    """Mean and standard deviation of each hidden layer's activations, before and after training.
+    """Mean and standard deviation of each hidden layer's activations, and its gradient, before and after training.
 
     A line per arm, or per tower of an arm.
     """
-    figure = Figure(figsize=(9, 6.4))
-    panels = figure.subplots(2, 2, sharex=True, sharey="row")
+    figure = Figure(figsize=(9, 9))
+    panels = figure.subplots(3, 2, sharex=True, sharey="row")
     lines = [(run, *stack) for run in runs for stack in run.hidden_layers.items()]
-    for row, (statistic, ideal) in zip(panels, (("activation_mean", 0), ("activation_std", 1)), strict=True):
+    ideals = {"activation_mean": 0, "activation_std": 1, "gradient_norm": None}
+    for row, (statistic, ideal) in zip(panels, ideals.items(), strict=True):
         row[0].set_ylabel(statistic.replace("_", " "))
-        for axes in row:
+        if ideal is None:
+            row[0].set_yscale("log")
+        for axes in row if ideal is not None else ():
             axes.axhline(ideal, color=INK, lw=0.8, alpha=0.5)
         for i, (run, label, names) in enumerate(lines):
             start = pd.Series(0, index=run.seeds)

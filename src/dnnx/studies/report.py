@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from dnnx.errors import UserError
 from dnnx.files import write_text
 from dnnx.studies import figures, page
+from dnnx.studies.layers import LAYER_METRICS
 from dnnx.studies.runs import Run, Study, read_study
 from dnnx.studies.statistics import estimate
 from dnnx.studies.verdicts import Verdict, decide, gap, number, reach, reference_targets, rise, show, show_estimate
@@ -73,6 +74,7 @@ def _blocks(study: Study, verdicts: list[Verdict], notes: list[str], images: lis
         _convergence(study, stamp),
         page.Heading("Overfitting"),
         _overfitting(study, stamp),
+        *([page.Heading("Hidden layers"), _layers(study, stamp)] if any(r.hidden_layers for r in study.runs) else []),
         page.Heading("Cost"),
         _cost(study, stamp),
         *([page.Heading("Figures")] if images else []),
@@ -163,15 +165,40 @@ def _overfitting(study: Study, stamp: str) -> page.Table:
     return page.Table(f"{caption} {stamp}", head, rows)
 
 
+def _layers(study: Study, stamp: str) -> page.Table:
+    rows = []
+    for run in study.runs:
+        found = {metric: estimate(values(run), metric) for metric, values in LAYER_METRICS.items()}
+        rows.append([run.name, *(show_estimate(metric, e) for metric, e in found.items())])
+    head = ["arm", "dead units", "equal units", "log10 of the lowest layer's gradient norm at the start"]
+    caption = (
+        "Units are dead that have one output for all validation images, equal that do what another unit of their "
+        "layer does; shares of all hidden units, at the best epoch."
+    )
+    return page.Table(f"{caption} {stamp}", head, rows)
+
+
 def _cost(study: Study, stamp: str) -> page.Table:
-    head = ["arm", "parameters", "trainable", "seconds per epoch", "seconds in all", "peak memory, MB"]
+    head = [
+        "arm",
+        "parameters",
+        "trainable",
+        "seconds per epoch",
+        "seconds in all",
+        "seconds to predict",
+        "peak memory, MB",
+    ]
     rows = []
     for run in study.runs:
         total = run.values("time/fit_s").max()
         cells = [f"{run.one(f'params/{kind}'):,.0f}" for kind in ("total", "trainable")]
-        cells += [number(x) for x in (run.one("time/epoch_s"), total, run.one("memory/peak_mb"))]
+        once = run.one("time/epoch_s"), total, run.one("time/test_s"), run.one("memory/peak_mb")
+        cells += [number(x) for x in once]
         rows.append([run.name, *("not measured" if cell == "nan" else cell for cell in cells)])
-    caption = "Parameters are of one network; seconds and memory of all seeds of an arm together, once per run (n = 1)."
+    caption = (
+        "Parameters are of one network; seconds and memory of all seeds of an arm together, once per run (n = 1); "
+        "those to predict are for the test set, the fastest of several passes."
+    )
     return page.Table(f"{caption} {stamp}", head, rows)
 
 
@@ -195,9 +222,9 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
         "curves_seconds": f"By wall seconds. {band} Seeds: {sizes}.{at_half and ' Accuracy at the threshold 0.5.'}",
         "layers": "Hidden layers by epoch, from the bottom (dark) to the top (light), mean over the seeds: mean and "
         "standard deviation of the activations, share of dead units, norm of the gradient.",
-        "depth": "Activations through depth, mean over the seeds with a band of its 95 % t interval: of the initial "
-        "weights in training mode, and at each seed's best epoch in evaluation mode. A network that normalizes itself "
-        "keeps to the thin lines, mean 0 and standard deviation 1.",
+        "depth": "Activations and gradients through depth, mean over the seeds with a band of its 95 % t interval: of "
+        "the initial weights in training mode, and at each seed's best epoch, activations in evaluation mode, gradients "
+        "of its last batch. A network that normalizes itself keeps to the thin lines, mean 0 and standard deviation 1.",
         "lr_search": "Learning-rate search: training loss while the rate grew with each step, least validation loss at "
         "each rate; thin lines are seeds, thick ones their mean, the dashed line the rate that was chosen.",
         "confusion": "Test images by true and predicted class, summed over seeds; errors shaded by share of their row."

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import stats
 
 LEVEL = 0.95
-PERCENT = ("accuracy", "precision", "recall", "f1", "accuracy_at_half", "auc")  # metrics that are shown in %
+PERCENT = ("accuracy", "precision", "recall", "f1", "accuracy_at_half", "auc", "share")  # metrics that are shown in %
 SHARES = (*PERCENT, "ece")  # between 0 and 1
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from dnnx.errors import UserError
+from dnnx.studies.layers import LAYER_METRICS
 from dnnx.studies.runs import Run, Study
 from dnnx.studies.statistics import PERCENT, Difference, Estimate, difference, first_at_most, holm, matching_level
 
@@ -14,8 +15,14 @@ NAMES = {
     "convergence/seconds": "seconds to the validation loss that both reach",
     "overfitting/gap": "train minus test accuracy",
     "overfitting/rise": "rise of the validation loss after its best",
+    "diverged/share": "share of seeds that diverged",
     "epoch/best": "best epoch",
     "time/epoch_s": "seconds per epoch",
+    "time/test_s": "seconds for the test set",
+    "time/mc_s": "seconds for the test set by MC dropout",
+    "dead/share": "share of dead hidden units",
+    "equal/share": "share of hidden units equal to another of their layer",
+    "gradient/start": "log10 of the gradient norm of the lowest hidden layer at the start",
     "mc/accuracy": "test accuracy by MC dropout",
     "mc/nll": "test NLL by MC dropout",
     "mc/brier": "Brier score by MC dropout",
@@ -97,6 +104,11 @@ def rise(run: Run) -> pd.Series:
     return (last - curve.min()).reindex(run.seeds)
 
 
+def diverged(run: Run) -> pd.Series:
+    """1 for a seed that diverged, else 0: the mean is their share."""
+    return pd.Series([float(seed in run.diverged) for seed in run.seeds], index=run.seeds)
+
+
 def reach(run: Run, targets: pd.Series, metric: str) -> pd.Series:
     """Epoch or wall seconds at which each seed first has its target loss; inf: never; nan: not measured."""
     losses, clock = run.curve("val", "loss"), run.curve("time", "elapsed_s")
@@ -169,7 +181,7 @@ def _values(metric: str, run: Run) -> pd.Series:
         raise UserError(
             f"verdict metric {metric}: it is not one number per seed; ask for another, such as test/accuracy"
         )
-    derived = {"overfitting/gap": gap, "overfitting/rise": rise}
+    derived = {"overfitting/gap": gap, "overfitting/rise": rise, "diverged/share": diverged, **LAYER_METRICS}
     found = derived[metric](run) if metric in derived else run.values(metric)
     if better := BETTER.get(metric.split("/")[-1]):
         found[run.diverged] = -better * np.inf
@@ -232,9 +244,8 @@ def _caveats(metric: str, arm: Run, than: Run) -> list[str]:
     if set(arm.seeds) != set(than.seeds):
         told.append("the arms have unequal seeds, so the comparison is unpaired")
     worst = "count as worst" if metric.split("/")[-1] in BETTER else "are left out"
-    told += [
-        f"{len(r.diverged)} of {len(r.seeds)} seeds of {r.name} diverged and {worst}" for r in (arm, than) if r.diverged
-    ]
+    lost = [] if metric == "diverged/share" else [run for run in (arm, than) if run.diverged]
+    told += [f"{len(r.diverged)} of {len(r.seeds)} seeds of {r.name} diverged and {worst}" for r in lost]
     if metric.startswith("convergence/"):
         reached = reach(arm, reference_targets(arm, than), metric)
         told.append(

@@ -1,0 +1,85 @@
+"""Augmentation: training images shifted, rotated and flipped, on the device, anew in every epoch."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dnnx.data.loaders import TrainBatches
+from dnnx.errors import is_number, require
+from dnnx.seeding import generator
+
+NUM_DRAWS = 4  # uniform numbers for an image: angle, shift across and down, flip
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What data.augment in conf/ holds; true where it does anything."""
+
+    shift: float = 0
+    rotation: float = 0
+    flip: bool = False
+
+    def __post_init__(self) -> None:
+        for name, most in (("shift", math.inf), ("rotation", 180)):
+            value = getattr(self, name)
+            valid = is_number(value) and 0 <= value <= most and value < math.inf
+            told = f"a number of {'pixels' if name == 'shift' else 'degrees, at most 180'}, at least 0"
+            require(valid, f"data.augment.{name}", value, f"{told}, for example data.augment.{name}=2")
+        require(isinstance(self.flip, bool), "data.augment.flip", self.flip, "true or false")
+
+    def __bool__(self) -> bool:
+        return self.shift > 0 or self.rotation > 0 or self.flip
+
+    def sources(self, u: Tensor, height: int, width: int) -> Tensor:
+        """Where each pixel is taken from, as `affine_grid` wants it, [N, 2, 3], by uniform numbers [N, 4].
+
+        A shift that is given as a whole number is by whole pixels, any other by parts of them too.
+        """
+        angle = torch.deg2rad(self.rotation * (2 * u[:, 0] - 1))
+        whole, s = isinstance(self.shift, int), self.shift
+        across, down = (((2 * s + 1) * u[:, 1:3]).floor() - s if whole else (2 * u[:, 1:3] - 1) * s).unbind(1)
+        mirror = torch.where(u[:, 3] < 0.5, -1.0, 1.0) if self.flip else torch.ones_like(angle)
+        cos, sin = angle.cos(), angle.sin()
+        x = torch.stack([mirror * cos, -sin * height / width, 2 * across / width], 1)
+        y = torch.stack([mirror * sin * width / height, cos, 2 * down / height], 1)
+        return torch.stack([x, y], 1)
+
+    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
+        """Images [N, channels, H, W] moved by uniform numbers [N, 4]; beyond its border an image goes on as there."""
+        grid = F.affine_grid(self.sources(u, *x.shape[-2:]), list(x.shape), align_corners=False)
+        return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+
+
+class Augmented:
+    """The batches of an epoch, [R, B, features], with every image moved.
+
+    The draws depend on seed and epoch alone, as the order does. `scaling` is what standardized the features
+    (mean and scale): pixels are moved, not features.
+    """
+
+    def __init__(
+        self,
+        batches: TrainBatches,
+        augmentation: Augmentation,
+        in_shape: Sequence[int],
+        scaling: tuple[Tensor, Tensor] | None = None,
+    ):
+        self.batches, self.augmentation, self.in_shape, self.scaling = batches, augmentation, in_shape, scaling
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        epoch, device = self.batches.epoch(), self.batches.x.device
+        shape = len(self), self.batches.batch_size, NUM_DRAWS
+        streams = [generator(seed, "augment", epoch) for seed in self.batches.seeds]
+        draws = torch.stack([torch.rand(shape, generator=g) for g in streams], 1).to(device)
+        mean, scale = (v.to(device) for v in self.scaling) if self.scaling else (0.0, 1.0)
+        for (x, y), u in zip(self.batches, draws, strict=True):
+            pixels = x * scale + mean if self.scaling else x
+            moved = self.augmentation(pixels.view(-1, *self.in_shape), u.flatten(0, 1)).view_as(x)
+            yield (moved - mean) / scale if self.scaling else moved, y
