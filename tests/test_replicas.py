@@ -52,10 +52,10 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "dropout": partial(dense, dropout=0.3, input_dropout=0.2),
     "selu_all": partial(dense, activation="selu", init="lecun_normal", norm="batch", dropout=0.5),
     "prelu": partial(dense, activation="prelu", activation_alpha=0.1),
-    "norm_everywhere": partial(dense, norm="batch", norm_at=["input", "after", "logits"], norm_momentum=0.3),
-    "layer_norm_everywhere": partial(dense, norm="layer", norm_at=["input", "after", "logits"]),
+    "norm_after": partial(dense, norm="batch", norm_at=["input", "after"], norm_momentum=0.3),
+    "norm_of_logits": partial(dense, norm="batch", norm_at=["before", "logits"]),
+    "layer_norm_after": partial(dense, norm="layer", norm_at=["input", "after"]),
     "random_biases": partial(dense, init="glorot_uniform", bias_init="normal", activation="leaky_relu"),
-    "constant": partial(dense, init="constant", activation="tanh"),
     "alpha": partial(dense, activation="selu", dropout=0.3, dropout_kind="alpha", dropout_layers=2, input_dropout=0.1),
     "vmapped": Vmapped,
 }
@@ -111,6 +111,15 @@ def test_seeds_start_and_stay_apart(steps: int) -> None:
     state = train(dense, SEEDS, steps=steps)
     for name in ("hidden_layers.0.linear.weight", "output.weight"):
         assert all(relative_difference(state[name][r], state[name][r - 1]) > 0.01 for r in range(3))
+
+
+def test_a_constant_of_a_seed_is_its_own_and_does_not_depend_on_its_neighbours() -> None:
+    constant = partial(dense, init="constant", bias_init="normal")
+    among = Replicas(constant, SEEDS).stacked_state()
+    for r, seed in enumerate(SEEDS):
+        alone = Replicas(constant, [seed]).stacked_state()
+        assert all(torch.equal(among[name][r], value[0]) for name, value in alone.items())
+    assert len(among["hidden_layers.1.linear.weight"].unique()) == len(SEEDS)
 
 
 @pytest.mark.parametrize("net", NETS)

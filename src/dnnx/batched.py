@@ -31,14 +31,16 @@ class BatchedBatchNorm1d(nn.BatchNorm1d):
             self.num_batches_tracked += 1
         x = x.expand(len(self.running_mean), *x.shape[-2:])  # one batch may be for all
         channels = x.transpose(1, 2).flatten(0, 1)[None]  # [1, R * features, B], after a linear layer without a copy
-        mean, var, weight, bias = (v.flatten() for v in (self.running_mean, self.running_var, self.weight, self.bias))
+        state = (self.running_mean, self.running_var, self.weight, self.bias)
+        mean, var, weight, bias = (None if v is None else v.flatten() for v in state)
         out = F.batch_norm(channels, mean, var, weight, bias, self.training, self.momentum or 0.0, self.eps)
         return out.view(len(x), -1, x.shape[1]).transpose(1, 2)
 
 
 class BatchedLayerNorm(nn.LayerNorm):
     def forward(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, self.normalized_shape, eps=self.eps) * self.weight[:, None] + self.bias[:, None]
+        out = F.layer_norm(x, self.normalized_shape, eps=self.eps)
+        return out if self.weight is None else out * self.weight[:, None] + self.bias[:, None]
 
 
 class BatchedPReLU(nn.PReLU):

@@ -87,7 +87,7 @@ class Transfer(Classifier):
 def freeze(net: nn.Module, patterns: Iterable[str]) -> list[nn.Module]:
     """Takes the gradient from every parameter that a pattern names; returns the modules that are frozen whole.
 
-    Beneath a frozen lowest block the input's dropout is frozen too.
+    Beneath a frozen lowest block the input's norm and dropout are frozen too.
     """
     parameters = dict(net.named_parameters())
     for name in _matching(parameters, patterns, "module.frozen"):
@@ -97,15 +97,13 @@ def freeze(net: nn.Module, patterns: Iterable[str]) -> list[nn.Module]:
     )
     frozen = [module for module in net.modules() if _is_frozen(module)]
     if isinstance(net, DenseNet) and _is_frozen(net.hidden_layers[0]):
-        frozen.append(net.input_dropout)
+        frozen += [net.input_norm, net.input_dropout]
     return frozen
 
 
 def count_frozen_blocks(net: nn.Module) -> int:
-    """How many hidden layers of a DenseNet, from the bottom, are frozen; none where its input's norm is trained."""
+    """How many hidden layers of a DenseNet, from the bottom, are frozen."""
     assert isinstance(net, DenseNet)
-    if any(p.requires_grad for p in net.input_norm.parameters()):
-        return 0
     trained = [i for i, block in enumerate(net.hidden_layers) if not _is_frozen(block)]
     return min(trained, default=len(net.hidden_layers))
 

@@ -61,7 +61,7 @@ class DenseNet(nn.Module):
         require(bool(valid), "net.hidden", hidden, "a list of widths of at least 1, for example net.hidden=[100,100]")
         norms = Normalization(norm, norm_at, norm_momentum)
         widths = [in_features, *hidden]
-        self.input_norm = norms.make(in_features) if norms.has("input") else nn.Identity()
+        self.input_norm = norms.make_input(in_features) if norms.has("input") else nn.Identity()
         self.hidden_layers = nn.ModuleList(
             DenseBlock(below, above, make_activation(activation, activation_alpha), init, norms)
             for below, above in pairwise(widths)

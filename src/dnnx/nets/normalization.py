@@ -25,6 +25,10 @@ class Normalization:
             not {"before", "after"} <= {*places}, "net.norm_at", places,
             "a hidden layer is normalized once, before or after its activation",
         )  # fmt: skip
+        require(
+            kind != "batch" or not {"after", "logits"} <= {*places}, "net.norm_at", places,
+            "the norm of the logits takes out what that right below learns to add; type net.norm_at=[before,logits]",
+        )  # fmt: skip
         if kind is None:
             require(places == ["before"], "net.norm_at", at, "nothing is normalized; type net.norm=batch or layer")
         else:
@@ -45,3 +49,10 @@ class Normalization:
 
     def make(self, features: int) -> nn.Module:
         return NORMS[str(self.kind)](features, **self.settings)
+
+    def make_input(self, features: int) -> nn.Module:
+        """It learns neither scale nor shift: the linear layer above does, unless the next norm takes them out again."""
+        norm = self.make(features)
+        for name in ("weight", "bias"):
+            norm.register_parameter(name, None)
+        return norm
