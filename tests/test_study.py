@@ -45,7 +45,8 @@ def test_every_arm_of_every_experiment_trains(name: str, tmp_path: Path, backbon
     study = cfg.study
     start = [f"backbone={backbones(study.needs, Path(cfg.backbone).name)}"] if study.needs else []
     source = "synthetic" if cfg.data.source == "cifar10" else "digits"
-    given = [*SMALL, *start, f"data.source={source}", "data.batch_size=32"]
+    whole = ["data.train_size=null"] if "train_size" in cfg.data else []
+    given = [*SMALL, *start, *whole, f"data.source={source}", "data.batch_size=32"]
     for arm, overrides in (study.arms or {"null": []}).items():
         results = train(compose(f"+exp={name}", *given, f"arm={arm}", *overrides), tmp_path / f"{arm}")
         assert results["epoch/last"] == [2, 2]

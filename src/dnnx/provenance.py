@@ -11,11 +11,11 @@ from typing import Any
 import torch
 
 
-def environment() -> dict[str, Any]:
-    """What ran where. A value that cannot be known here is absent."""
+def environment(command: str = "train") -> dict[str, Any]:
+    """What ran where, by which of dnnx's commands. A value that cannot be known here is absent."""
     typed = [argument for argument in sys.argv[1:] if not argument.startswith("hydra.job.config.override_dirname")]
     facts = {
-        "command": shlex.join(["python", "-m", "dnnx.train", *typed]),
+        "command": shlex.join(["python", "-m", f"dnnx.{command}", *typed]),
         **{name: version(name) for name in ("dnnx", "torch", "lightning", "hydra-core", "torchmetrics", "numpy")},
         "python": platform.python_version(),
         "platform": platform.platform(),

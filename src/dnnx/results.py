@@ -72,20 +72,29 @@ def _hardest(log_probabilities: Tensor, y: Tensor, data: Any) -> dict[str, Tenso
 
 def training_facts(stopping: EarlyStopping, elapsed_s: list[float], module: Any, data: Any) -> dict[str, list]:
     """What early stopping and the clock say of each seed; `elapsed_s` are seconds at the end of every epoch."""
-    num, last = len(stopping.last_epoch), stopping.last_epoch.tolist()
-    sizes = [(p.numel() // num, p.requires_grad) for p in module.parameters()]
+    last = stopping.last_epoch.tolist()
     return {
         "epoch/best": [epoch or None for epoch in stopping.best_epoch.tolist()],
         "epoch/last": last,
         "epoch/diverged": [epoch or None for epoch in stopping.diverged_epoch.tolist()],
         "time/fit_s": [elapsed_s[epoch - 1] for epoch in last],
         "time/epoch_s": [median(b - a for a, b in pairwise([0.0, *elapsed_s[:epoch]])) for epoch in last],
-        "time/test_s": [prediction_s(module, data)] * num,
-        "memory/peak_mb": [peak_memory_mb()] * num,
-        **{name: [value] * num for name, value in module.facts.items()},
-        "params/total": [sum(size for size, _ in sizes)] * num,
-        "params/trainable": [sum(size for size, trainable in sizes if trainable)] * num,
+        **costs(module, data),
     }
+
+
+def costs(module: Any, data: Any) -> dict[str, list]:
+    """What a network costs, however it was trained, and what else was measured of all seeds at once."""
+    num = module.replicas.num_replicas
+    sizes = [(p.numel() // num, p.requires_grad) for p in module.parameters()]
+    once = {
+        "time/test_s": prediction_s(module, data),
+        "memory/peak_mb": peak_memory_mb(),
+        **module.facts,
+        "params/total": sum(size for size, _ in sizes),
+        "params/trainable": sum(size for size, trainable in sizes if trainable),
+    }
+    return {name: [value] * num for name, value in once.items()}
 
 
 def prediction_s(module: Any, data: Any) -> float:

@@ -8,8 +8,8 @@ import pytest
 import torch
 from commands import compose, measured
 
-from dnnx.callbacks.layer_statistics import activation_statistics
-from dnnx.modules.classifier import Classifier
+from dnnx.callbacks.layer_statistics import activation_statistics, equal_units, layer_statistics
+from dnnx.modules.classifier import Classifier, cross_entropy
 from dnnx.studies.runs import read_run
 from dnnx.train import train
 
@@ -29,12 +29,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_epoch_0_has_the_activations_of_every_layer_and_seed_and_nothing_else(folder: Path) -> None:
+def test_epoch_0_has_the_statistics_of_every_layer_and_seed_and_nothing_else(folder: Path) -> None:
     table = pd.read_csv(folder / "metrics.csv")
     assert not table.duplicated(["epoch", "split", "metric", "seed"]).any()
     start = table[table.epoch == 0]
     found = {(row.split, row.metric, row.seed) for row in start.itertuples()}
-    names = ("activation_mean", "activation_std", "dead_units")
+    names = ("activation_mean", "activation_std", "dead_units", "equal_units", "gradient_norm")
     assert found == {(f"hidden_layers.{i}", name, seed) for i in range(2) for name in names for seed in range(2)}
     assert set(table[table.epoch > 0].epoch) == {1, 2}
 
@@ -45,10 +45,43 @@ def test_epoch_0_is_the_initial_network_in_training_mode(folder: Path) -> None:
 
     data = build_data(cfg, [0, 1])
     module = Classifier(64, 5, dict(cfg.net), [0, 1]).train()
-    x = data.splits["val"][0][:1024]
-    expected = activation_statistics(module(x, return_activations=True)[1]["hidden_layers.1"])
-    table = read_run(folder, "run").through_depth(["hidden_layers.1"], "activation_std", pd.Series({0: 0, 1: 0}))
-    assert table.loc["hidden_layers.1"].tolist() == pytest.approx(expected["activation_std"].tolist(), rel=1e-5)  # type: ignore
+    x, y = (values[:1024] for values in data.splits["val"])
+    logits, activations = module(x, return_activations=True)
+    cross_entropy(logits, y.expand(2, -1)).mean(1).sum().backward()
+    layer = module.replicas.net.get_submodule("hidden_layers.1")
+    squares = [p.grad.square().flatten(1).sum(1) for p in layer.parameters() if p.grad is not None]
+    expected = activation_statistics(activations["hidden_layers.1"])
+    expected |= {"gradient_norm": sum(squares).sqrt()}  # type: ignore[union-attr]
+    assert len(squares) == 3
+    for name in ("activation_std", "gradient_norm"):
+        table = read_run(folder, "run").through_depth(["hidden_layers.1"], name, pd.Series({0: 0, 1: 0}))
+        assert table.loc["hidden_layers.1"].tolist() == pytest.approx(expected[name].tolist(), rel=1e-4)  # type: ignore
+
+
+def test_a_unit_is_dead_where_no_image_of_any_batch_moves_it() -> None:
+    first, second = torch.rand(2, 50, 8), torch.rand(2, 30, 8)
+    first[:, :, :3] = second[:, :, :2] = 0
+    found = layer_statistics({"a": first}, [{"a": first}, {"a": second}], {})
+    assert found["a/dead_units"].tolist() == [0.25, 0.25]  # the third unit is moved by the second batch
+    assert "a/gradient_norm" not in found
+
+
+def test_units_are_equal_that_do_the_same_for_every_image() -> None:
+    x = torch.rand(2, 100, 6)
+    x[0, :, 4] = x[0, :, 1] * 1.0001
+    x[1, :, 5] = 1 - x[1, :, 0]  # of equal spread, but not equal
+    assert equal_units(x).tolist() == [[False, True, False, False, True, False], [False] * 6]
+    assert equal_units(torch.ones(1, 5, 3)).all()
+    dead = layer_statistics({"a": torch.ones(1, 5, 3)}, [{"a": torch.ones(1, 5, 3)}], {})
+    assert (dead["a/equal_units"], dead["a/dead_units"]) == (0, 1)
+
+
+def test_one_value_for_all_weights_leaves_all_units_equal_after_training(tmp_path: Path) -> None:
+    tanh = ["net.activation=tanh", "net.norm=null", "net.dropout=0", "callbacks=layer_statistics"]
+    table = run(tmp_path / "run", *tanh, "net.init=constant")
+    assert (table[table.metric == "equal_units"].value == 1).all()
+    table = run(tmp_path / "other", *tanh)
+    assert (table[table.metric == "equal_units"].value == 0).all()
 
 
 def test_looking_changes_no_result(folder: Path, tmp_path: Path) -> None:
@@ -70,6 +103,5 @@ def test_statistics_are_of_each_seed() -> None:
     activations = torch.randn(2, 500, 8) * torch.tensor([1.0, 3.0])[:, None, None]
     activations[1, :, :2] = 5
     found = activation_statistics(activations)
-    assert found["dead_units"].tolist() == [0, 0.25]
     assert found["activation_mean"].tolist() == pytest.approx([0, 1.25], abs=0.2)
     assert found["activation_std"][0].item() == pytest.approx(1, rel=0.05)

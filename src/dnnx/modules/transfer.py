@@ -90,7 +90,7 @@ def freeze(net: nn.Module, patterns: Iterable[str]) -> list[nn.Module]:
     Beneath a frozen lowest block the input's norm and dropout are frozen too.
     """
     parameters = dict(net.named_parameters())
-    for name in _matching(parameters, patterns, "module.frozen"):
+    for name in matching(parameters, patterns, "module.frozen"):
         parameters[name].requires_grad_(False)
     require(
         any(p.requires_grad for p in parameters.values()), "module.frozen", list(patterns), "nothing is left to train"
@@ -134,7 +134,7 @@ def load_weights(
         not any(diverged[: len(different)]), "backbone", folder,
         "a seed of it that this run starts from has diverged; train it again with a lower optimizer.lr",
     )  # fmt: skip
-    anew, left = _matching(own, fresh, "module.fresh"), _matching(state, dropped, "module.dropped")
+    anew, left = matching(own, fresh, "module.fresh"), matching(state, dropped, "module.dropped")
     missing = [name for name in own if name not in anew and name not in state.keys() - left]
     unexpected = [name for name in state if name not in own and name not in left]
     if missing or unexpected:
@@ -156,7 +156,7 @@ def _of_part(state: dict[str, Tensor], part: str) -> dict[str, Tensor]:
     return {name.removeprefix(f"{part}."): value for name, value in state.items() if name.startswith(f"{part}.")}
 
 
-def _matching(names: Iterable[str], patterns: Iterable[str], key: str) -> set[str]:
+def matching(names: Iterable[str], patterns: Iterable[str], key: str) -> set[str]:
     found: set[str] = set()
     for pattern in patterns:
         matches = {name for name in names if fnmatchcase(name, pattern)}

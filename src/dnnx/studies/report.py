@@ -223,8 +223,8 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
         "layers": "Hidden layers by epoch, from the bottom (dark) to the top (light), mean over the seeds: mean and "
         "standard deviation of the activations, share of dead units, norm of the gradient.",
         "depth": "Activations and gradients through depth, mean over the seeds with a band of its 95 % t interval: of "
-        "the initial weights in training mode, and at each seed's best epoch, activations in evaluation mode, gradients "
-        "of its last batch. A network that normalizes itself keeps to the thin lines, mean 0 and deviation 1.",
+        "the initial weights in training mode, and at each seed's best epoch: activations in evaluation mode, the "
+        "gradient of its last batch. A network that normalizes itself keeps to the thin lines, mean 0 and deviation 1.",
         "lr_search": "Learning-rate search: training loss while the rate grew with each step, least validation loss at "
         "each rate; thin lines are seeds, thick ones their mean, the dashed line the rate that was chosen.",
         "confusion": "Test images by true and predicted class, summed over seeds; errors shaded by share of their row."

@@ -1,0 +1,73 @@
+"""python -m dnnx.import_weights: networks that were trained elsewhere, as a run folder."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from dnnx import config
+from dnnx.cli import command, run_folder
+from dnnx.console import console
+from dnnx.errors import require
+from dnnx.files import link_latest, write_json, write_text
+
+OWN = ("weights", "map", "fresh", "dropped")  # keys of this command, which no run has
+UNTRAINED = ("epoch/best", "epoch/last", "epoch/diverged", "time/fit_s", "time/epoch_s")
+
+
+def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
+    """Leaves the run folder of the network in `cfg.weights`, tested on the data; returns its results."""
+    files = [str(path) for path in (cfg.weights if OmegaConf.is_list(cfg.weights) else [cfg.weights])]
+    require(bool(files), "weights", cfg.weights, "an .npz or .safetensors file, or a list of them")
+    run = cfg.copy()
+    OmegaConf.set_struct(run, False)
+    for key in OWN:
+        del run[key]
+    run.seeds = seeds = list(range(len(files)))
+    config.check(run)
+
+    from dnnx import provenance, results  # torch from here on
+    from dnnx.build import build_data, build_module, choose_device
+    from dnnx.callbacks.record import HEADER
+    from dnnx.foreign import fill, read_arrays
+    from dnnx.studies.table import results_table
+    from dnnx.tensors import save_tensors
+
+    data = build_data(run, seeds)
+    module = build_module(run, data, seeds)
+    state = module.replicas.stacked_state()
+    for seed, path in enumerate(files):
+        own = {name: value[seed] for name, value in state.items()}
+        for line in fill(own, read_arrays(Path(path)), path, cfg.map, cfg.fresh, cfg.dropped):
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
+    data.to(choose_device(run.trainer.accelerator))
+    metrics, predictions = results.measure(module, data, seeds, [True for _ in seeds])
+    metrics |= {name: [None] * len(seeds) for name in UNTRAINED} | results.costs(module, data)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    config.save_config(run, folder / "config.yaml")
+    write_json(folder / "environment.json", provenance.environment("import_weights"))
+    write_json(folder / "data.json", provenance.data_facts(data))
+    write_text(folder / "metrics.csv", HEADER)  # it has no epochs
+    save_tensors(module.replicas.stacked_state(), folder / "model.safetensors")
+    save_tensors(predictions, folder / "predictions.safetensors")
+    write_json(folder / "results.json", metrics)
+    console.print(results_table(f"{len(seeds)} imported networks on {data.provenance['note']}", metrics))
+    console.print(f"run folder: {folder}", soft_wrap=True)
+    return metrics
+
+
+@command("import_weights")
+def main(cfg: DictConfig) -> None:
+    folder = run_folder()
+    try:
+        import_weights(cfg, folder)
+        link_latest(folder)
+    finally:
+        with contextlib.suppress(OSError):
+            os.removedirs(folder)  # only where nothing was written
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""Weights from elsewhere: numbers by hand, Keras' names and layout, torch's, and what does not fit said in one line."""
+
+import pickle
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from dnnx.errors import UserError
+from dnnx.foreign import fill, read_arrays
+from dnnx.nets.dense import DenseNet
+
+W, B = np.array([[1, 2, 3], [4, 5, 6]]), np.array([7, 8, 9])
+
+
+def keras_like(norm: bool = True, layers: int = 11) -> dict[str, np.ndarray]:
+    """`layers` of width 4 on 6 inputs and 3 outputs above, as Keras names and orders them."""
+    rng = np.random.default_rng(0)
+    arrays: dict[str, np.ndarray] = {}
+    widths = [6, *[4] * layers, 3]
+    for i, (below, above) in enumerate(pairwise(widths)):
+        number = f"_{i}" if i else ""
+        arrays[f"net/dense{number}/kernel:0"] = rng.normal(size=(below, above))
+        if i == layers or not norm:
+            arrays[f"net/dense{number}/bias:0"] = rng.normal(size=above)
+        else:
+            for part in ("gamma", "beta", "moving_mean", "moving_variance"):
+                arrays[f"net/batch_normalization{number}/{part}:0"] = rng.uniform(0.5, 2, size=above)
+    return arrays
+
+
+def saved(path: Path, arrays: dict[str, Any]) -> Path:
+    if path.suffix == ".npz":
+        np.savez(path, **arrays)
+    else:
+        save_file({name: torch.tensor(value) for name, value in arrays.items()}, path)
+    return path
+
+
+@pytest.mark.parametrize("file", ["a.npz", "a.safetensors"])
+def test_a_kernel_is_in_by_out(file: str, tmp_path: Path) -> None:
+    net = DenseNet(2, [3], None, activation="relu")
+    path = saved(tmp_path / file, {"hidden/kernel": W, "hidden/bias": B})
+    told = fill(net.state_dict(), read_arrays(path), path)
+    assert told == [
+        "hidden_layers.0.linear.weight (3, 2) <- hidden/kernel (2, 3)",
+        "hidden_layers.0.linear.bias (3,) <- hidden/bias (3,)",
+    ]
+    assert net(torch.tensor([[10.0, 11.0]])).tolist() == [[61, 83, 105]]
+
+
+@pytest.mark.parametrize("file", ["a.npz", "a.safetensors"])
+def test_a_keras_net_of_many_layers_with_batch_norm_computes_what_keras_does(file: str, tmp_path: Path) -> None:
+    arrays, x = keras_like(), np.random.default_rng(1).normal(size=(20, 6))
+    net = DenseNet(6, [4] * 11, 3, activation="tanh", norm="batch").eval()
+    fill(net.state_dict(), read_arrays(saved(tmp_path / file, arrays)), file)
+    out = x
+    for i in range(12):
+        number = f"_{i}" if i else ""
+        out = out @ arrays[f"net/dense{number}/kernel:0"]
+        if i == 11:
+            out = out + arrays["net/dense_11/bias:0"]
+        else:
+            g, b, m, v = (
+                arrays[f"net/batch_normalization{number}/{part}:0"]
+                for part in ("gamma", "beta", "moving_mean", "moving_variance")
+            )
+            out = np.tanh(g * (out - m) / np.sqrt(v + 1e-5) + b)
+    torch.testing.assert_close(net(torch.tensor(x, dtype=torch.float32)).detach().numpy(), out.astype(np.float32))
+
+
+def test_a_torch_net_is_taken_as_it_is(tmp_path: Path) -> None:
+    theirs = nn.Sequential(
+        nn.Linear(6, 5), nn.BatchNorm1d(5), nn.PReLU(), nn.Linear(5, 4), nn.BatchNorm1d(4), nn.PReLU(), nn.Linear(4, 3)
+    )
+    theirs[0].bias.data.zero_()
+    theirs[3].bias.data.zero_()
+    net = DenseNet(6, [5, 4], 3, activation="prelu", norm="batch")
+    x = torch.randn(50, 6)
+    theirs(x)  # moves the running statistics
+    save_file(theirs.state_dict(), tmp_path / "a.safetensors")
+    fill(net.state_dict(), read_arrays(tmp_path / "a.safetensors"), "a", dropped=["0.bias", "3.bias"])
+    torch.testing.assert_close(net.eval()(x), theirs.eval()(x))
+
+
+def test_our_own_names_need_no_order_and_map_wins_over_places() -> None:
+    net, other = DenseNet(6, [4, 4], 3), DenseNet(6, [4, 4], 3)
+    shuffled = dict(reversed(other.state_dict().items()))
+    fill(net.state_dict(), shuffled, "a")
+    assert all(torch.equal(value, shuffled[name]) for name, value in net.state_dict().items())
+    arrays = {"b.weight": torch.ones(4, 4), "a.weight": torch.zeros(4, 6), "top.weight": torch.ones(3, 4)}
+    renamed = {"hidden_layers.0.linear": "a", "hidden_layers.1.linear": "b"}
+    fill(net.state_dict(), arrays, "a", renamed, fresh=["*.bias"])
+    assert (net.hidden_layers[0].linear.weight == 0).all()
+    assert (net.hidden_layers[1].linear.weight == 1).all()
+    assert torch.equal(net.output.bias, other.output.bias)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"map": {"outptu": "top"}}, r"map=outptu: choose one of .*output; did you mean output"),
+        ({"map": {"output": "tip"}}, r"map\.output=tip: choose one of low, top; did you mean top"),
+        ({"fresh": ["head.*"]}, r"fresh=head\.\*: it matches none of"),
+        ({"dropped": ["opt*"]}, r"dropped=opt\*: it matches none of low/kernel"),
+        ({"top/bias": None}, r"weights=a: it lacks output\.bias, and has no place for nothing; name these in fresh"),
+        ({"more/kernel": np.ones((3, 3))}, r"it lacks nothing, and has no place for more/kernel"),
+        ({"low/scale": np.ones(4)}, r"has no place for low/scale"),
+        ({"top/kernel": np.ones((4, 2))}, r"its top/kernel is \(4, 2\), but output\.weight \(3, 4\)$"),
+        (
+            {"top/kernel": np.ones((3, 4))},
+            r"its top/kernel is \(3, 4\), but output\.weight \(3, 4\); a kernel is \(in, out\)",
+        ),
+        (
+            {"top/kernel": None, "top/weight": np.ones((4, 3))},
+            r"\(4, 3\), but .*; a kernel is \(in, out\), a weight",
+        ),
+        ({"top/bias": np.array([1, np.nan, 2])}, r"its top/bias holds values that are not finite"),
+    ],
+)
+def test_what_does_not_fit_is_one_line_and_changes_nothing(change: dict[str, Any], told: str) -> None:
+    arrays = {
+        "low/kernel": np.ones((6, 4)),
+        "low/bias": np.ones(4),
+        "top/kernel": np.ones((4, 3)),
+        "top/bias": np.ones(3),
+    }
+    own = DenseNet(6, [4], 3).state_dict()
+    before = {name: value.clone() for name, value in own.items()}
+    settings = {key: change.pop(key) for key in ("map", "fresh", "dropped") if key in change}
+    settings = {"renamed" if key == "map" else key: value for key, value in settings.items()}
+    given = {name: torch.tensor(value) for name, value in (arrays | change).items() if value is not None}
+    with pytest.raises(UserError, match=told) as error:
+        fill(own, given, "a", **settings)
+    assert "\n" not in str(error.value)
+    assert all(torch.equal(value, before[name]) for name, value in own.items())
+
+
+class Bomb:
+    def __reduce__(self) -> tuple:
+        return Path.touch, (Path("exploded"),)
+
+
+@pytest.mark.parametrize("how", ["object array", "pickle", "npy", "cut", "text", "other suffix", "absent"])
+def test_what_is_no_file_of_numbers_is_refused_and_no_pickle_is_loaded(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "a.npz"
+    np.savez(path, w=np.array([Bomb()]) if how == "object array" else np.array(["x"] if how == "text" else [1.0] * 999))
+    if how == "pickle":
+        path.write_bytes(pickle.dumps(Bomb()))
+    if how == "npy":
+        np.save(tmp_path / "b.npy", W)
+        (tmp_path / "b.npy").rename(path)
+    if how == "cut":
+        path.write_bytes(path.read_bytes()[:500])
+    if how == "other suffix":
+        path = path.rename(tmp_path / "a.h5")
+    if how == "absent":
+        path.unlink()
+    with pytest.raises(UserError, match=rf"^weights={path}: (not an npz of numbers|an \.npz or)") as error:
+        read_arrays(path)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "exploded").exists()
