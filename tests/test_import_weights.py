@@ -9,6 +9,7 @@ import torch
 from commands import SMOKE, command, compose
 from tiny_backbone import transfer
 
+from dnnx.errors import UserError
 from dnnx.evaluate import evaluate
 from dnnx.import_weights import import_weights
 from dnnx.tensors import load_tensors
@@ -40,7 +41,7 @@ def imported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 arrays[f"{layer.replace('.', '_')}/{of_norm.get(part, part)}"] = own.T if own.ndim == 2 else own
         np.savez(folder / f"{seed}.npz", **arrays)
     files = ",".join(str(folder / f"{seed}.npz") for seed in (0, 1))
-    cfg = compose(*NET, "data.source=digits", f"weights=[{files}]", name="import_weights")
+    cfg = compose(*NET, "data.source=digits", f"weights=[{files}]", "epsilon=1e-5", name="import_weights")
     import_weights(cfg, folder / "run")
     return folder / "run"
 
@@ -85,3 +86,22 @@ def test_the_command_says_where_each_array_went_and_a_mistake_leaves_nothing(imp
     assert done.stderr.count("\n") == 1
     assert "it lacks nothing, and has no place for hidden_layers_1_linear/kernel" in done.stderr
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("weights=[]", "weights=[]: an .npz or .safetensors file"),
+        ("map=a", "map=a: layers, for example"),
+        ("fresh=output.*", "fresh=output.*: a list of patterns"),
+        ("epsilon=0", "epsilon=0: a small number above 0"),
+        ("module=pairs", "only networks of module=classifier are imported"),
+        ("optimizer.lrr=1", "optimizer.lrr: there is no such key"),
+    ],
+)
+def test_what_cannot_be_imported_is_one_line(override: str, says: str, tmp_path: Path) -> None:
+    overrides = [override] if override.startswith("weights") else ["weights=a.npz", override]
+    with pytest.raises(UserError) as error:
+        import_weights(compose(*[f"+{o}" if "lrr" in o else o for o in overrides], name="import_weights"), tmp_path)
+    assert says in str(error.value)
+    assert not list(tmp_path.iterdir())

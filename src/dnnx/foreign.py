@@ -20,6 +20,7 @@ PARTS = {
     KERNEL: "weight", "gamma": "weight", "alpha": "weight", "beta": "bias", "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }  # fmt: skip
+EPSILON = 1e-5  # what batch norm here adds to the variance
 COUNTERS = {"num_batches_tracked", "key", "call"}  # of batch norm and dropout, which start anew
 
 
@@ -46,11 +47,13 @@ def fill(
     renamed: Mapping[str, str] | None = None,
     fresh: Iterable[str] = (),
     dropped: Iterable[str] = (),
+    epsilon: float = 1e-3,
 ) -> list[str]:
     """Copies `arrays`, read from `source`, into the state `own` of a network; a line for each says what went where.
 
     A layer takes what is called as `renamed` says, or as it is called itself, else the next layer of its kind that is
-    left. UserError unless every weight is filled or `fresh`, and every array used or `dropped`.
+    left. UserError unless every weight is filled or `fresh`, and every array used or `dropped`. `epsilon` is what Keras
+    adds to a moving_variance; what that is more than is added here goes into it.
     """
     wanted = _layers(name for name in own if name not in matching(own, fresh, "fresh"))
     offered = _layers(name for name in arrays if name not in matching(arrays, dropped, "dropped"))
@@ -68,7 +71,7 @@ def fill(
             f"weights={source}: it lacks {', '.join(missing) or 'nothing'}, and has no place for "
             f"{', '.join(left) or 'nothing'}; name these in fresh and dropped, pair layers in map, or change net"
         )
-    fitting = {name: _fit(own[name], name, arrays[other], other, source) for name, other in pairs.items()}
+    fitting = {name: _fit(own[name], name, arrays[other], other, source, epsilon) for name, other in pairs.items()}
     for name, value in fitting.items():
         own[name].copy_(value)
     return [f"{name} {tuple(own[name].shape)} <- {other} {tuple(arrays[other].shape)}" for name, other in pairs.items()]
@@ -110,7 +113,7 @@ def _kind(parts: Mapping[str, str], arrays: Mapping[str, Tensor]) -> str | None:
     return "norm" if parts.keys() & {"bias", "running_mean"} else "slope" if "weight" in parts else None
 
 
-def _fit(own: Tensor, name: str, value: Tensor, other: str, source: object) -> Tensor:
+def _fit(own: Tensor, name: str, value: Tensor, other: str, source: object, epsilon: float) -> Tensor:
     is_kernel = value.dim() == 2 and _split(other)[1] == KERNEL
     fitting = value.T if is_kernel else value
     turned = value.shape == (own.shape if is_kernel else own.shape[::-1])
@@ -120,7 +123,7 @@ def _fit(own: Tensor, name: str, value: Tensor, other: str, source: object) -> T
         f"its {other} is {tuple(value.shape)}, but {name} {tuple(own.shape)}{hint}",
     )  # fmt: skip
     require(bool(fitting.isfinite().all()), "weights", source, f"its {other} holds values that are not finite")
-    return fitting
+    return fitting + (epsilon - EPSILON) if _split(other)[1] == "moving_variance" else fitting
 
 
 def _natural(name: str) -> list[tuple[str, int]]:

@@ -9,17 +9,17 @@ from omegaconf import DictConfig, OmegaConf
 from dnnx import config
 from dnnx.cli import command, run_folder
 from dnnx.console import console
-from dnnx.errors import require
+from dnnx.errors import is_number, require
 from dnnx.files import link_latest, write_json, write_text
 
-OWN = ("weights", "map", "fresh", "dropped")  # keys of this command, which no run has
+OWN = ("weights", "map", "fresh", "dropped", "epsilon")  # keys of this command, which no run has
 UNTRAINED = ("epoch/best", "epoch/last", "epoch/diverged", "time/fit_s", "time/epoch_s")
 
 
 def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
     """Leaves the run folder of the network in `cfg.weights`, tested on the data; returns its results."""
     files = [str(path) for path in (cfg.weights if OmegaConf.is_list(cfg.weights) else [cfg.weights])]
-    require(bool(files), "weights", cfg.weights, "an .npz or .safetensors file, or a list of them")
+    check(cfg, files)
     run = cfg.copy()
     OmegaConf.set_struct(run, False)
     for key in OWN:
@@ -39,7 +39,7 @@ def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
     state = module.replicas.stacked_state()
     for seed, path in enumerate(files):
         own = {name: value[seed] for name, value in state.items()}
-        for line in fill(own, read_arrays(Path(path)), path, cfg.map, cfg.fresh, cfg.dropped):
+        for line in fill(own, read_arrays(Path(path)), path, cfg.map, cfg.fresh, cfg.dropped, cfg.epsilon):
             console.print(line, soft_wrap=True, markup=False, highlight=False)
     data.to(choose_device(run.trainer.accelerator))
     metrics, predictions = results.measure(module, data, seeds, [True for _ in seeds])
@@ -56,6 +56,17 @@ def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
     console.print(results_table(f"{len(seeds)} imported networks on {data.provenance['note']}", metrics))
     console.print(f"run folder: {folder}", soft_wrap=True)
     return metrics
+
+
+def check(cfg: DictConfig, files: list[str]) -> None:
+    require(bool(files), "weights", cfg.weights, "an .npz or .safetensors file, or a list of them")
+    require(OmegaConf.is_dict(cfg.map), "map", cfg.map, "layers, for example map={output: dense_5}")
+    for key in ("fresh", "dropped"):
+        require(OmegaConf.is_list(cfg[key]), key, cfg[key], f"a list of patterns, for example {key}=[output.*]")
+    valid = is_number(cfg.epsilon) and cfg.epsilon > 0
+    require(valid, "epsilon", cfg.epsilon, "a small number above 0, such as epsilon=1e-3")
+    require(cfg.backbone is None and cfg.module._target_.endswith(".Classifier"), "module", cfg.module._target_,
+            "only networks of module=classifier are imported")  # fmt: skip
 
 
 @command("import_weights")

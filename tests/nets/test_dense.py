@@ -31,7 +31,7 @@ def seeded(seed: int = 0, **net: Any) -> DenseNet:
 def test_any_depth_width_and_options_train(
     hidden: list[int], activation: str, init: str, norm: str | None, dropout: float, input_dropout: float
 ) -> None:
-    rates = {"dropout": dropout, "input_dropout": input_dropout}
+    rates: dict[str, Any] = {"dropout": dropout, "input_dropout": input_dropout}
     net = DenseNet(6, hidden, 3, activation=activation, init=init, norm=norm, **rates)
     logits, activations = net(torch.randn(10, 6), return_activations=True)
     assert logits.shape == (10, 3)
@@ -101,7 +101,7 @@ def test_after_the_activation_the_block_ends_with_the_norm_and_dropout() -> None
 def test_only_a_linear_layer_right_before_batch_norm_has_no_bias(place: str, without: list[int]) -> None:
     for norm, lacking in (("batch", without), ("layer", [])):
         net = seeded(norm=norm, norm_at=place)
-        layers = [*(block.linear for block in net.hidden_layers), net.output]
+        layers = [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
         assert [i for i, layer in enumerate(layers) if layer.bias is None] == lacking
 
 
@@ -196,7 +196,7 @@ def test_every_layer_drops_by_its_own_key() -> None:
         ({"bias_init": "zero"}, r"net\.bias_init=zero: choose one of zeros, normal; did you mean zeros"),
         ({"norm_at": "after"}, r"net\.norm_at=after: nothing is normalized; type net\.norm=batch"),
         ({"norm": "batch", "norm_at": "befor"}, r"net\.norm_at=befor: choose one of input, before, after, logits"),
-        ({"norm": "batch", "norm_at": []}, r"net\.norm_at=None: choose one of input, before, after, logits"),
+        ({"norm": "batch", "norm_at": []}, r"net\.norm_at=nothing: choose one of input, before, after, logits"),
         ({"norm": "batch", "norm_at": ["before", "after"]}, r"net\.norm_at=.*: a hidden layer is normalized once"),
         (
             {"norm": "batch", "norm_momentum": 0},

@@ -67,7 +67,7 @@ class DenseNet(nn.Module):
             for below, above in pairwise(widths)
         )
         self.output = nn.Identity() if out_features is None else nn.Linear(widths[-1], out_features)
-        self.logits_norm = nn.Identity()
+        self.logits_norm: nn.Module = nn.Identity()
         if isinstance(self.output, nn.Linear):
             INITIALIZERS[init if init == "constant" else "glorot_uniform"](self.output)
             if norms.has("logits"):
@@ -76,8 +76,8 @@ class DenseNet(nn.Module):
                 self.output.register_parameter("bias", None)
         # Biases draw after all weights, which are so those of the same net with other biases.
         initialize = choose("net.bias_init", bias_init, BIASES)
-        for layer in (*(block.linear for block in self.hidden_layers), self.output):
-            if getattr(layer, "bias", None) is not None:
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear) and layer.bias is not None:
                 initialize(layer.bias)
         # Dropout draws its keys last, so that the initial weights are those of the same net without it.
         self._add_dropout(dropout, input_dropout, dropout_kind, dropout_layers)

@@ -18,8 +18,8 @@ class Normalization:
     """
 
     def __init__(self, kind: str | None, at: str | Sequence[str] = "before", momentum: float | None = None):
-        places = [at] if isinstance(at, str) else list(at)
-        for place in places or [None]:
+        places = [*at] if isinstance(at, list | tuple) else [at]
+        for place in places or ["nothing"]:
             choose("net.norm_at", place, dict.fromkeys(PLACES))
         require(
             not {"before", "after"} <= {*places}, "net.norm_at", places,

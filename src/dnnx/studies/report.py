@@ -74,7 +74,7 @@ def _blocks(study: Study, verdicts: list[Verdict], notes: list[str], images: lis
         _convergence(study, stamp),
         page.Heading("Overfitting"),
         _overfitting(study, stamp),
-        *([page.Heading("Hidden layers"), _layers(study, stamp)] if any(r.hidden_layers for r in study.runs) else []),
+        *_layers(study, stamp),
         page.Heading("Cost"),
         _cost(study, stamp),
         *([page.Heading("Figures")] if images else []),
@@ -165,9 +165,9 @@ def _overfitting(study: Study, stamp: str) -> page.Table:
     return page.Table(f"{caption} {stamp}", head, rows)
 
 
-def _layers(study: Study, stamp: str) -> page.Table:
+def _layers(study: Study, stamp: str) -> list[page.Block]:
     rows = []
-    for run in study.runs:
+    for run in (run for run in study.runs if run.hidden_layers):
         found = {metric: estimate(values(run), metric) for metric, values in LAYER_METRICS.items()}
         rows.append([run.name, *(show_estimate(metric, e) for metric, e in found.items())])
     head = ["arm", "dead units", "equal units", "log10 of the lowest layer's gradient norm at the start"]
@@ -175,7 +175,7 @@ def _layers(study: Study, stamp: str) -> page.Table:
         "Units are dead that have one output for all validation images, equal that do what another unit of their "
         "layer does; shares of all hidden units, at the best epoch."
     )
-    return page.Table(f"{caption} {stamp}", head, rows)
+    return [page.Heading("Hidden layers"), page.Table(f"{caption} {stamp}", head, rows)] if rows else []
 
 
 def _cost(study: Study, stamp: str) -> page.Table:

@@ -16,8 +16,8 @@ def results_table(title: str, results: Mapping[str, list[Any]]) -> Table:
     table = Table(title=title, title_justify="left")
     for column in ("metric", "mean", "95 % interval", "n", "worst to best seed"):
         table.add_column(column, no_wrap=True)
-    for name in (row for row in ROWS if row in results):
-        values = [value for value in results[name] if value is not None]
+    for name in (row for row in ROWS if _numbers(results, row)):
+        values = _numbers(results, name)
         fact = estimate(values, name)
         interval = f"{_show(name, fact.low)} to {_show(name, fact.high)}" if fact.n > 1 else "needs 2 seeds"
         low, high = (_show(name, extreme(values)) for extreme in (min, max))
