@@ -40,5 +40,5 @@ class Clipping:
 
 def gradient_norm(gradients: Sequence[Tensor], num_replicas: int) -> Tensor:
     """Euclidean norm per replica, [R], of gradients that carry a leading replica axis (or none for one replica)."""
-    squares = [gradient.square().view(num_replicas, -1).sum(1) for gradient in gradients]
+    squares = [gradient.square().reshape(num_replicas, -1).sum(1) for gradient in gradients]
     return torch.stack(squares).sum(0).sqrt()
