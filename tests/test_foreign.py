@@ -75,7 +75,7 @@ def test_a_keras_net_of_many_layers_with_batch_norm_computes_what_keras_does(fil
 
 
 def test_a_torch_net_is_taken_as_it_is(tmp_path: Path) -> None:
-    theirs = nn.Sequential(
+    theirs: Any = nn.Sequential(
         nn.Linear(6, 5), nn.BatchNorm1d(5), nn.PReLU(), nn.Linear(5, 4), nn.BatchNorm1d(4), nn.PReLU(), nn.Linear(4, 3)
     )
     theirs[0].bias.data.zero_()
@@ -89,7 +89,8 @@ def test_a_torch_net_is_taken_as_it_is(tmp_path: Path) -> None:
 
 
 def test_our_own_names_need_no_order_and_map_wins_over_places() -> None:
-    net, other = DenseNet(6, [4, 4], 3), DenseNet(6, [4, 4], 3)
+    net: Any = DenseNet(6, [4, 4], 3)
+    other: Any = DenseNet(6, [4, 4], 3)
     shuffled = dict(reversed(other.state_dict().items()))
     fill(net.state_dict(), shuffled, "a")
     assert all(torch.equal(value, shuffled[name]) for name, value in net.state_dict().items())
@@ -132,8 +133,8 @@ def test_what_does_not_fit_is_one_line_and_changes_nothing(change: dict[str, Any
     }
     own = DenseNet(6, [4], 3).state_dict()
     before = {name: value.clone() for name, value in own.items()}
-    settings = {key: change.pop(key) for key in ("map", "fresh", "dropped") if key in change}
-    settings = {"renamed" if key == "map" else key: value for key, value in settings.items()}
+    names = {"map": "renamed", "fresh": "fresh", "dropped": "dropped"}
+    settings = {name: change.pop(key) for key, name in names.items() if key in change}
     given = {name: torch.tensor(value) for name, value in (arrays | change).items() if value is not None}
     with pytest.raises(UserError, match=told) as error:
         fill(own, given, "a", **settings)

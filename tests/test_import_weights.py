@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def imported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     state = load_tensors(trained / "model.safetensors")
     keras = {"running_mean": "moving_mean", "running_var": "moving_variance"}
     for seed in (0, 1):
-        arrays: dict[str, np.ndarray] = {}
+        arrays: dict[str, Any] = {}
         for name, value in state.items():
             layer, _, part = name.rpartition(".")
             of_norm = {"weight": "gamma", "bias": "beta", **keras} if "norm" in layer else {"weight": "kernel"}

@@ -18,7 +18,7 @@ from dnnx.nets.initializers import INITIALIZERS
 share = st.sampled_from([0.0, 0.2, 0.9])
 
 
-def seeded(seed: int = 0, **net: Any) -> DenseNet:
+def seeded(seed: int = 0, **net: Any) -> Any:
     torch.manual_seed(seed)
     return DenseNet(6, out_features=3, **({"hidden": [8, 7, 4]} | net))
 

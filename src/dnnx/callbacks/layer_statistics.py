@@ -65,7 +65,7 @@ def layer_statistics(
         for layer, values in batch.items():
             low[layer] = values.amin(1).minimum(low.get(layer, values[:, 0]))
             high[layer] = values.amax(1).maximum(high.get(layer, values[:, 0]))
-    found = {}
+    found: dict[str, Tensor] = {}
     for layer, values in activations.items():
         dead = high[layer] - low[layer] < SAME
         statistics = activation_statistics(values) | {"dead_units": dead.float().mean(1)}
