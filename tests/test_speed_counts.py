@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dnnx.build import assemble
 from dnnx.data.loaders import TrainBatches
+from dnnx.fused_adam import FusedAdam
 from dnnx.modules.classifier import cross_entropy
 from dnnx.nets.dense import DenseNet
 from dnnx.replicas import Replicas
@@ -44,7 +45,7 @@ def count_step(num_seeds: int, **net: Any) -> tuple[Operators, int]:
     """The operators of a later step, batch and all, and the bytes of the parameters."""
     seeds = list(range(num_seeds))
     replicas = Replicas(lambda: DenseNet(FEATURES, [100] * 5, CLASSES, **net), seeds)
-    optimizer = torch.optim.Adam(replicas.parameters(), fused=True)
+    optimizer = FusedAdam(replicas.parameters())
     x, y = torch.rand(8 * BATCH, FEATURES), torch.zeros(8 * BATCH, dtype=torch.int64)
     batches = iter(TrainBatches(x, y, BATCH, seeds, lambda: 0))
 

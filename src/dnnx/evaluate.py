@@ -1,6 +1,5 @@
 """python -m dnnx.evaluate: tests the saved best weights of a run again, and says whether the numbers are the same."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +54,7 @@ def mc_dropout(
     passes: int, module: Any, data: Any, folder: Path, saved: dict[str, list], survived: list[bool], name: str
 ) -> None:
     """Leaves what MC dropout measured in `folder`/mc_dropout.json, with a figure, and says whether it helps."""
-    from dnnx.mc_dropout import measure
-    from dnnx.studies import figures
+    from dnnx.mc_dropout import draw, measure
     from dnnx.studies.runs import Run, Study
     from dnnx.studies.table import mc_table
     from dnnx.studies.verdicts import decide
@@ -68,7 +66,7 @@ def mc_dropout(
     sentences = [verdict.sentence for verdict in verdicts]
     facts = {"passes": passes, "seeds": saved["seeds"], **metrics, "reliability": curves, "verdicts": sentences}
     write_json(folder / "mc_dropout.json", facts)
-    figures.save(partial(figures.reliability, curves), folder, "mc_dropout")
+    draw(curves, folder)
     console.print(mc_table(f"MC dropout, {passes} passes, {len(saved['seeds'])} seeds", metrics))
     for sentence in sentences:
         console.print(sentence, soft_wrap=True, markup=False)

@@ -24,18 +24,15 @@ class FusedAdam(torch.optim.Adam):
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         """One step of every parameter that has a gradient."""
-        stepping = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
-        if not all(params and all(self.state[p] for p in params) for params in stepping):
-            return super().step()  # it makes the states
-        for group, params in zip(self.param_groups, stepping, strict=True):
-            states = [self.state[p] for p in params]
-            steps = [state["step"] for state in states]
-            torch._foreach_add_(steps, 1)
-            kernel = torch._fused_adamw_ if group["decoupled_weight_decay"] else torch._fused_adam_
-            kernel(
-                params, [p.grad for p in params], [state["exp_avg"] for state in states],
-                [state["exp_avg_sq"] for state in states], [], steps, lr=group["lr"], beta1=group["betas"][0],
-                beta2=group["betas"][1], weight_decay=group["weight_decay"], eps=group["eps"], amsgrad=False,
-                maximize=False,
-            )  # fmt: skip
-        return None
+        for group in self.param_groups:
+            lists: list[list[Any]] = [[] for _ in range(6)]
+            self._init_group(group, *lists)
+            params, gradients, exp_avgs, exp_avg_sqs, _, steps = lists
+            if params:
+                torch._foreach_add_(steps, 1)
+                kernel = torch._fused_adamw_ if group["decoupled_weight_decay"] else torch._fused_adam_
+                kernel(
+                    params, gradients, exp_avgs, exp_avg_sqs, [], steps, lr=group["lr"], beta1=group["betas"][0],
+                    beta2=group["betas"][1], weight_decay=group["weight_decay"], eps=group["eps"], amsgrad=False,
+                    maximize=False,
+                )  # fmt: skip

@@ -1,6 +1,8 @@
 """MC dropout (Gal & Ghahramani 2016): many passes with dropout left on, and what their mean is worth."""
 
 import time
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -93,6 +95,13 @@ def measure(module: Any, data: Any, survived: list[bool], passes: int) -> tuple[
         images, confidence, correct = calibration.reliability(p, y)[:, counts].sum(1).tolist()
         curves[name] = {"images": images, "confidence": confidence, "correct": correct}
     return results, curves
+
+
+def draw(curves: dict[str, dict], folder: Path) -> None:
+    """The reliability diagram, `folder`/mc_dropout.svg and .png."""
+    from dnnx.studies import figures
+
+    figures.save(partial(figures.reliability, curves), folder, "mc_dropout")
 
 
 def _blocks_beneath(net: DenseNet) -> int:

@@ -53,7 +53,9 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
     metrics, predictions = results.measure(module, data, seeds, stopping.survived(seeds))
     save_tensors(predictions, folder / "predictions.safetensors")
     if cfg.get("mc_dropout"):
-        metrics |= mc_dropout.measure(module, data, stopping.survived(seeds), cfg.mc_dropout)[0]
+        scores, curves = mc_dropout.measure(module, data, stopping.survived(seeds), cfg.mc_dropout)
+        mc_dropout.draw(curves, folder)
+        metrics |= scores
     record = next(callback for callback in trainer.callbacks if isinstance(callback, Record))
     metrics |= results.training_facts(stopping, record.elapsed_s, module, data)
     log_embedding(folder, predictions)

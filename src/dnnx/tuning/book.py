@@ -19,6 +19,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
+from dnnx.config import OFF
 from dnnx.errors import UserError, differences
 
 HEARTBEAT_S = 60  # at most one sign of life in so many seconds: each is a line in the journal
@@ -48,7 +49,8 @@ def agree(study: Study, name: str, facts: Mapping[str, Any]) -> None:
     if there is None:
         study.set_user_attr(name, facts)
         return
-    if differing := differences(there, facts, there.keys() | facts.keys()):
+    keys = there.keys() | {key for key, value in facts.items() if key in there or value not in OFF}
+    if differing := differences(there, facts, keys):
         raise UserError(
             f"name={study.study_name}: that study was begun with another {name}: {', '.join(differing)}; "
             f"type name=... to begin one of your own"
