@@ -40,7 +40,7 @@ def imported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             if part != "num_batches_tracked":
                 own = value[seed].numpy()
                 arrays[f"{layer.replace('.', '_')}/{of_norm.get(part, part)}"] = own.T if own.ndim == 2 else own
-        np.savez(folder / f"{seed}.npz", **arrays)
+        np.savez(folder / f"{seed}.npz", **arrays)  # type: ignore[arg-type]
     files = ",".join(str(folder / f"{seed}.npz") for seed in (0, 1))
     cfg = compose(*NET, "data.source=digits", f"weights=[{files}]", "epsilon=1e-5", name="import_weights")
     import_weights(cfg, folder / "run")

@@ -132,7 +132,7 @@ def test_constant_weights_make_the_units_of_every_layer_equal_and_random_biases_
         for values in activations.values():
             assert (values.std(1).max() < 1e-6) == equal
             assert values.std() > 1e-3
-    assert len(seeded(init="constant").output.weight.unique()) == 1
+    assert len(seeded(init="constant").state_dict()["output.weight"].unique()) == 1
 
 
 @pytest.mark.parametrize(
