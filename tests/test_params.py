@@ -20,7 +20,8 @@ def test_every_kind_of_value_arrives() -> None:
     cfg = compose("+exp=dense5", *as_overrides(settings))
     assert (cfg.net.hidden, cfg.net.norm, cfg.optimizer.betas) == ([7, 7], None, [0.8, 0.9])
     assert (cfg.optimizer.lr, cfg.optimizer.amsgrad, cfg.net.activation) == (1e-5, True, "it's, a=b")
-    assert cfg.optimizer._target_ == "torch.optim.AdamW"
+    assert cfg.optimizer._target_ == "dnnx.fused_adam.FusedAdam"
+    assert cfg.optimizer.decoupled_weight_decay
 
 
 def test_what_is_typed_wins(tmp_path: Path) -> None:
