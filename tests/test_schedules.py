@@ -39,6 +39,10 @@ def schedule(
         ("piecewise", lambda t: 1 if t < 10 else 0.1 if t < 20 else 0.01),
         ("power", lambda t: 1 / math.sqrt(1 + t / 10)),
         ("inverse_time", lambda t: 10 / (10 + t)),
+        ("step", lambda t: 0.1 ** (t // 10)),
+        ("warm_up", lambda t: min(1, 0.1 + 0.9 * t / 5)),
+        ("polynomial", lambda t: (1 - t / EPOCHS) ** 2),
+        ("warm_restarts", lambda t: (1 + math.cos(math.pi * (t / 10 if t < 10 else (t - 10) / 20))) / 2),
     ],
 )
 def test_a_schedule_is_its_formula_of_the_epoch(name: str, formula: Callable[[int], float]) -> None:

@@ -86,7 +86,7 @@ def activation_statistics(activations: Tensor) -> dict[str, Tensor]:
 def equal_units(activations: Tensor) -> Tensor:
     """Which units of [R, B, units] do what another one of their layer does, [R, units].
 
-    Equal units have equal means, so only neighbours by mean are compared.
+    Equal units have equal means, so only neighbours by mean are compared: another of the very mean could hide a pair.
     """
     order = activations.mean(1).argsort(-1)
     in_order = activations.gather(2, order[:, None].expand_as(activations))

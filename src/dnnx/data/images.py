@@ -23,8 +23,8 @@ Images = tuple[Tensor, Tensor]  # float32 [N, features], int64 [N]
 class ImageData(pl.LightningDataModule):
     """Those classes of a source that `labels` lists, numbered from 0; validation is the first training images.
 
-    Pixels are in [0, 1], or with `standardize` of mean 0 and standard deviation 1 over the training images. Of these
-    each seed draws its own `train_size` to learn from, where that is given; fewer are among the more.
+    Pixels are in [0, 1], or with `standardize` of mean 0 and standard deviation 1 over the training images. Of these,
+    once scaled, each seed draws its own `train_size` to learn from, where that is given; fewer are among the more.
     `splits` maps train, val and test to images and labels; where each seed has its own part of a split, `rows`
     maps it to their places, [R, n]. `features` stand in for images when a module computed them once. `test_images`
     are the pixels of the test split as they were, uint8 [N, channels, H, W].
