@@ -101,7 +101,12 @@ def test_a_seed_is_moved_the_same_among_others_as_alone() -> None:
     among = moved([3, 7, 11], **settings)
     for r, seed in enumerate([3, 7, 11]):
         torch.testing.assert_close(among[r], moved([seed], **settings)[0], rtol=0, atol=1e-6)
-    assert (among[0] - among[1]).abs().max() > 0.1
+
+
+def test_each_seed_moves_the_same_image_otherwise() -> None:
+    same = TrainBatches(torch.rand(1, 64).expand(N, 64), torch.zeros(N), BATCH, [3, 7], lambda: 0)
+    for x, _ in Augmented(same, Augmentation(shift=2.5), SHAPE):
+        assert ((x[0] - x[1]).abs().amax(-1) > 0.01).all()
 
 
 def test_standardized_images_are_moved_as_pixels() -> None:
