@@ -17,6 +17,7 @@ class FakeModule:
         self.weight = torch.zeros(len(seeds), 1)
         self.replicas = SimpleNamespace(num_replicas=len(seeds), stacked_state=lambda: {"weight": self.weight})
         self.epoch_metrics: dict[str, Tensor] = {}
+        self.first_epoch = 1
 
 
 class FakeTraining:

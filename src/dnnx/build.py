@@ -133,6 +133,11 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path, data: Any = None) 
         trial = optimizer([torch.nn.Parameter(torch.zeros(len(seeds)))])
     check_schedule(scheduler, trial, cfg.trainer.max_epochs)
     module = build_module(cfg, data, seeds, optimizer=optimizer, scheduler=scheduler)
+    last = cfg.trainer.max_epochs
+    require(
+        module.first_epoch <= last, "module.prune_until", module.first_epoch,
+        f"training ends before, with epoch {last}; type a lower one or more trainer.max_epochs",
+    )  # fmt: skip
     if cfg.backbone is not None:
         module.load_backbone()
     require(

@@ -43,7 +43,7 @@ def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
             console.print(line, soft_wrap=True, markup=False, highlight=False)
     data.to(choose_device(run.trainer.accelerator))
     metrics, predictions = results.measure(module, data, seeds, [True for _ in seeds])
-    metrics |= {name: [None] * len(seeds) for name in UNTRAINED} | results.costs(module, data)
+    metrics |= {name: [None] * len(seeds) for name in UNTRAINED} | results.costs(module, data, [True for _ in seeds])
 
     folder.mkdir(parents=True, exist_ok=True)
     config.save_config(run, folder / "config.yaml")

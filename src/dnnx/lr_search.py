@@ -19,6 +19,7 @@ from dnnx.config import save_config
 from dnnx.console import console
 from dnnx.errors import UserError, check_arguments, ctrl_c, is_number, require
 from dnnx.files import write_text
+from dnnx.pruning import UNPRUNED
 from dnnx.schedules import scale_rates
 
 Curve = tuple[list[float], Tensor]  # rates [K] and a loss for each of them and each seed, [K, R]
@@ -126,11 +127,12 @@ def suggest(rates: Sequence[float], losses: Tensor) -> float:
 def grid(cfg: DictConfig, seeds: list[int], folder: Path, rates: list[float], epochs: int) -> Curve:
     """The best validation loss of every seed at each rate: the seeds times the rates are one batched network.
 
-    A schedule that knows how long it lasts fits into these epochs. A seed that diverged has an infinite loss.
+    A schedule that knows how long it lasts fits into these epochs; nothing is pruned in them. A seed that diverged has an infinite loss.
     """
     cfg = cfg.copy()
     cfg.trainer.max_epochs = epochs
     cfg.optimizer.lr = max(rates)
+    cfg.module.update(UNPRUNED)
     cfg.callbacks = {name: cfg.callbacks[name] for name in ("early_stopping", "progress") if name in cfg.callbacks}
     cfg.callbacks.early_stopping.patience = epochs
     data, module, trainer = assemble(cfg, seeds * len(rates), folder)

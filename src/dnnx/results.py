@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dnnx import scores
+from dnnx import scores, sparse
 from dnnx.callbacks.early_stopping import EarlyStopping
 
 NUM_HARDEST = 32
@@ -79,12 +79,12 @@ def training_facts(stopping: EarlyStopping, elapsed_s: list[float], module: Any,
         "epoch/diverged": [epoch or None for epoch in stopping.diverged_epoch.tolist()],
         "time/fit_s": [elapsed_s[epoch - 1] for epoch in last],
         "time/epoch_s": [median(b - a for a, b in pairwise([0.0, *elapsed_s[:epoch]])) for epoch in last],
-        **costs(module, data),
+        **costs(module, data, [epoch == 0 for epoch in stopping.diverged_epoch.tolist()]),
     }
 
 
-def costs(module: Any, data: Any) -> dict[str, list]:
-    """What a network costs, however it was trained, and what else was measured of all seeds at once."""
+def costs(module: Any, data: Any, survived: list[bool]) -> dict[str, list]:
+    """What a network costs, however it was trained, what its zeros save, and what else was measured of all seeds at once."""
     num = module.replicas.num_replicas
     sizes = [(p.numel() // num, p.requires_grad) for p in module.parameters()]
     once = {
@@ -94,11 +94,12 @@ def costs(module: Any, data: Any) -> dict[str, list]:
         "params/total": sum(size for size, _ in sizes),
         "params/trainable": sum(size for size, trainable in sizes if trainable),
     }
-    return {name: [value] * num for name, value in once.items()}
+    of_zeros = sparse.measure(module, survived, lambda one: prediction_s(one, data))
+    return {name: [value] * num for name, value in once.items()} | of_zeros
 
 
 def prediction_s(module: Any, data: Any) -> float:
-    """Wall seconds of predicting the whole test set, all seeds together: the fastest of several passes."""
+    """Wall seconds of predicting the whole test set, all the module's seeds together: the fastest of several passes."""
 
     def once() -> float:
         started = time.perf_counter()

@@ -12,7 +12,8 @@ from dnnx.errors import UserError, require
 class EarlyStopping(pl.Callback):
     """Keeps every seed's weights of least validation loss and stops when no seed is active any more.
 
-    A seed is active until `patience` epochs brought no lower loss, or its loss was not finite (it diverged).
+    A seed is active until `patience` epochs brought no lower loss, or its loss was not finite (it diverged). Epochs
+    before the module's `first_epoch` bring no best weights and cost no patience.
     Epochs count from 1; all per-seed state is [R]. `counted` marks the seeds that were active in the epoch
     just ended: what a seed does later is recorded nowhere, as it would not have happened to it alone.
     """
@@ -45,17 +46,18 @@ class EarlyStopping(pl.Callback):
         self.metrics = _to_cpu(pl_module.epoch_metrics)
         loss = self.metrics["val/loss"]
         finite = loss.isfinite() & self.metrics["train/loss"].isfinite()
+        first = pl_module.first_epoch
         self.counted = self.active
         self.last_epoch[self.counted] = epoch
         self.diverged_epoch[self.counted & ~finite] = epoch
-        self.improved = self.counted & finite & (loss < self.best_loss)
+        self.improved = self.counted & finite & (loss < self.best_loss) & (epoch >= first)
         self.best_loss[self.improved] = loss[self.improved]
         self.best_epoch[self.improved] = epoch
         if self.improved.any():
             rows = self.improved.nonzero()[:, 0]
             for name, value in pl_module.replicas.stacked_state().items():
                 self.best_state[name][rows] = value.detach()[rows.to(value.device)].cpu()
-        self.active = self.counted & finite & (epoch - self.best_epoch < self.patience)
+        self.active = self.counted & finite & (epoch - self.best_epoch.clamp(min=first - 1) < self.patience)
         trainer.should_stop = not bool(self.active.any())
 
     def state_dict(self) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class Prune(pl.Callback):
         self, trial: optuna.Trial, measure: Callable[[Any, dict], torch.Tensor], on_epoch: Callable[[int, float], None]
     ):
         self.trial, self.measure, self.on_epoch = trial, measure, on_epoch
-        self.best = torch.zeros(0)  # [R]
+        self.best = torch.zeros(())  # [R] after an epoch
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         stopping, epoch = EarlyStopping.of(trainer), trainer.current_epoch + 1
@@ -33,7 +33,8 @@ class Prune(pl.Callback):
             folds = stopping.diverged_epoch.nonzero()[:, 0].tolist()
             raise TrialFailed(f"diverged: the loss of fold {folds[0] + 1} was not finite in epoch {epoch}")
         values = self.measure(pl_module, stopping.metrics)
-        self.best = values if epoch == 1 else torch.where(stopping.improved, values, self.best)
+        newest = stopping.improved | (stopping.best_epoch == 0)  # there may be no best epoch yet
+        self.best = torch.where(newest, values, self.best)
         mean = self.best.double().mean().item()
         self.trial.report(mean, epoch)
         self.on_epoch(epoch, mean)

@@ -14,6 +14,7 @@ from dnnx import scores
 from dnnx.clipping import Clipping
 from dnnx.errors import check_arguments, is_number, require
 from dnnx.nets.dense import DenseNet
+from dnnx.pruning import make_pruning, zero_share
 from dnnx.regularizers import bound_norms, linear_weights, penalty
 from dnnx.replicas import Replicas
 from dnnx.schedules import Performance, rates
@@ -29,7 +30,9 @@ class Classifier(pl.LightningModule):
     `net` holds the arguments of the architecture but its in- and out-features. After every validation `epoch_metrics`
     maps `train/loss`, `train/accuracy`, `val/loss`, `val/accuracy` to tensors [R], and `optimizer/lr` to the rates of
     the epoch's first step; where they are on, also `train/penalty`, of the epoch's last weights, which is no part of
-    any loss but what is differentiated, and `train/clipped`, the share of steps whose gradient was clipped.
+    any loss but what is differentiated, `train/clipped`, the share of steps whose gradient was clipped, and
+    `train/sparsity`, the share of the trained linear weights that is zero. Weights of an epoch before `first_epoch` are
+    not yet those that were asked for, and never the best.
 
     A schedule that was given `steps_per_epoch` is stepped after every batch, any other at the end of an epoch.
     """
@@ -53,6 +56,10 @@ class Classifier(pl.LightningModule):
         clip_norm: float | None = None,
         clip_value: float | None = None,
         label_smoothing: float = 0.0,
+        sparsity: float | None = None,
+        prune_below: float | None = None,
+        prune_from: int | None = None,
+        prune_until: int | None = None,
     ):
         super().__init__()
         check_arguments("net", self.architecture, net)
@@ -66,6 +73,8 @@ class Classifier(pl.LightningModule):
         require(share, "module.label_smoothing", label_smoothing, "a share in [0, 1), for example 0.1")
         self.l1, self.l2, self.max_norm, self.label_smoothing = l1, l2, max_norm, label_smoothing
         self.clipping = Clipping(len(seeds), clip_norm, clip_value) if clip_norm or clip_value else None
+        self.pruning = make_pruning(sparsity, prune_below, prune_from, prune_until)
+        self.first_epoch = self.pruning.until if self.pruning else 1
         self.save_hyperparameters("in_features", "num_classes", "net", "seeds")
         self.optimizer, self.scheduler = optimizer, scheduler
         self.replicas = Replicas(lambda: self.build_net(in_features, num_classes, net), seeds)
@@ -98,6 +107,8 @@ class Classifier(pl.LightningModule):
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
         self.rates = rates(optimizer, self.replicas.num_replicas)
+        if self.pruning:
+            self.pruning.begin(self.current_epoch + 1, self.weights, self.replicas.num_replicas)
 
     def training_step(self, chunk: Iterable[tuple[Tensor, Tensor]], chunk_idx: int) -> None:
         """One step of the optimizer for every batch; the last one's gradients stay."""
@@ -119,11 +130,15 @@ class Classifier(pl.LightningModule):
         loss = cross_entropy(logits, y)
         optimizer.zero_grad()
         self.objective(logits, y, loss).sum().backward()  # a sum: no gradient depends on the number of replicas
+        if self.pruning:
+            self.pruning.hold([w.grad for w in self.weights if w.grad is not None])
         if self.clipping:
             self.clipping([p for group in optimizer.param_groups for p in group["params"]])
         optimizer.step()
         if self.max_norm is not None:
             bound_norms(self.weights, self.max_norm)
+        if self.pruning:
+            self.pruning.hold(self.weights)
         return logits.detach(), y, loss.detach()
 
     def objective(self, logits: Tensor, y: Tensor, loss: Tensor) -> Tensor:
@@ -137,7 +152,7 @@ class Classifier(pl.LightningModule):
 
     @cached_property
     def weights(self) -> list[Tensor]:
-        """What is regularized; settled when training begins."""
+        """What is regularized and pruned; settled when training begins."""
         return linear_weights(self.replicas.net)
 
     def on_train_epoch_end(self) -> None:
@@ -163,6 +178,8 @@ class Classifier(pl.LightningModule):
             self.epoch_metrics["train/penalty"] = self.penalty()
         if self.clipping:
             self.epoch_metrics["train/clipped"] = self.clipping.share()
+        if self.pruning:
+            self.epoch_metrics["train/sparsity"] = zero_share(self.weights, self.replicas.num_replicas)
         self.epoch_metrics |= {f"optimizer/{name}": values for name, values in self.rates.items()}
 
     @torch.no_grad()
