@@ -127,7 +127,8 @@ def suggest(rates: Sequence[float], losses: Tensor) -> float:
 def grid(cfg: DictConfig, seeds: list[int], folder: Path, rates: list[float], epochs: int) -> Curve:
     """The best validation loss of every seed at each rate: the seeds times the rates are one batched network.
 
-    A schedule that knows how long it lasts fits into these epochs; nothing is pruned in them. A seed that diverged has an infinite loss.
+    A schedule that knows how long it lasts fits into these epochs, in which nothing is pruned. A seed that diverged has
+    an infinite loss.
     """
     cfg = cfg.copy()
     cfg.trainer.max_epochs = epochs

@@ -12,13 +12,14 @@ UNPRUNED = dict.fromkeys(("sparsity", "prune_below", "prune_from", "prune_until"
 
 
 class Pruning:
-    """Prunes at the start of epoch `until`: the smallest weights, a share `sparsity` of them, or those up to `below`
-    (Han et al. 2015). From `start`, where that is an earlier epoch, the share grows at the start of every epoch, fast
-    at first (Zhu & Gupta 2017); else it is pruned at once. What is left trains on.
+    """Prunes at the start of epoch `until`: a share `sparsity` of each layer's weights, the smallest, or all up to
+    `below` (Han et al. 2015). From `start`, where that is an earlier epoch, the share grows with every epoch, fast at
+    first (Zhu & Gupta 2017); else it is pruned at once. What is left trains on.
 
-    All layers of a replica share its threshold, so a small layer, whose weights matter more, keeps more of them. The
-    masks are found anew at the start of every epoch; what was pruned is zero and so the smallest, so masks only grow,
-    and a resumed run, which has none, finds the same. A weight that is zero for another reason stays zero too.
+    Each layer loses the same share, as in Zhu & Gupta: their weights start at different scales, and one threshold for
+    all would take the lowest layer whole. Masks are found anew at the start of every epoch; what was pruned is zero and
+    so the smallest, so they only grow, and a resumed run, which has none, finds the same. A weight that is zero for
+    another reason stays zero too.
     """
 
     def __init__(self, sparsity: float | None, below: float | None, start: int | None, until: int | None):
@@ -52,17 +53,15 @@ class Pruning:
     def begin(self, epoch: int, weights: Sequence[Tensor], num_replicas: int) -> None:
         """Prunes these weights, [R, ...] or of one replica without R, and holds them so until the next epoch begins."""
         if epoch >= self.start:
-            sizes = [w.view(num_replicas, -1).abs() for w in weights]
-            all_below = self.below is not None
-            most = torch.full_like(sizes[0][:, 0], self.below or 0) if all_below else thresholds(sizes, self.share(epoch))
-            self.masks = [(size > most[:, None]).view_as(w).to(w) for size, w in zip(sizes, weights, strict=True)]
+            share = self.share(epoch)
+            self.masks = [larger(w.view(num_replicas, -1).abs(), share, self.below).view_as(w).to(w) for w in weights]
             self.hold(weights)
 
     @torch.no_grad()
     def hold(self, tensors: Sequence[Tensor]) -> None:
         """Sets what is pruned to zero, in the weights or in as many tensors of their shapes."""
         if self.masks:
-            torch._foreach_mul_(tensors, self.masks)
+            torch._foreach_mul_(list(tensors), self.masks)
 
 
 def make_pruning(
@@ -76,11 +75,11 @@ def make_pruning(
     return None
 
 
-def thresholds(sizes: Sequence[Tensor], share: float) -> Tensor:
-    """The largest magnitude of the smallest `share` of each replica's weights, [R]; 0 where that is none of them."""
-    together = torch.cat(list(sizes), 1)
-    count = round(share * together.shape[1])
-    return together.kthvalue(count).values if count else torch.zeros_like(together[:, 0])
+def larger(sizes: Tensor, share: float, below: float | None) -> Tensor:
+    """Which of these magnitudes [R, N] are above `below`, or else above the smallest `share` of their row."""
+    count = round(share * sizes.shape[1])
+    most = sizes.kthvalue(count, keepdim=True).values if count else torch.zeros_like(sizes[:, :1])
+    return sizes > (most if below is None else below)
 
 
 def zero_share(weights: Sequence[Tensor], num_replicas: int) -> Tensor:

@@ -84,7 +84,7 @@ def training_facts(stopping: EarlyStopping, elapsed_s: list[float], module: Any,
 
 
 def costs(module: Any, data: Any, survived: list[bool]) -> dict[str, list]:
-    """What a network costs, however it was trained, what its zeros save, and what else was measured of all seeds at once."""
+    """What a network costs, however it was trained, what else was measured of all seeds at once, what zeros save."""
     num = module.replicas.num_replicas
     sizes = [(p.numel() // num, p.requires_grad) for p in module.parameters()]
     once = {

@@ -16,23 +16,27 @@ from dnnx.errors import UserError
 NAN, INF = math.nan, math.inf
 
 
-def drive(losses: Sequence[Sequence[float]], patience: int = 2, **more: Sequence[Sequence[float]]) -> EarlyStopping:
+def drive(
+    losses: Sequence[Sequence[float]], patience: int = 2, first_epoch: int = 1, **more: Sequence[Sequence[float]]
+) -> EarlyStopping:
     """`losses` has a row [R] for every epoch."""
     stopping = EarlyStopping(patience)
-    FakeTraining([stopping], range(len(losses[0]))).run(losses, **more)
+    training = FakeTraining([stopping], range(len(losses[0])))
+    training.module.first_epoch = first_epoch
+    training.run(losses, **more)
     return stopping
 
 
-def alone(losses: Sequence[float], patience: int) -> dict[str, float]:
+def alone(losses: Sequence[float], patience: int, first_epoch: int = 1) -> dict[str, float]:
     """What one seed keeps, written as plainly as can be."""
     kept = {"best_loss": INF, "best_epoch": 0, "last_epoch": 0, "diverged_epoch": 0}
     for epoch, loss in enumerate(losses, 1):
         kept["last_epoch"] = epoch
         if not math.isfinite(loss):
             return kept | {"diverged_epoch": epoch}
-        if loss < kept["best_loss"]:
+        if loss < kept["best_loss"] and epoch >= first_epoch:
             kept |= {"best_loss": loss, "best_epoch": epoch}
-        if epoch - kept["best_epoch"] >= patience:
+        if epoch - max(kept["best_epoch"], first_epoch - 1) >= patience:
             return kept
     return kept
 
@@ -50,11 +54,11 @@ some_losses = st.integers(1, 4).flatmap(
 )
 
 
-@given(some_losses, st.integers(1, 5))
-def test_each_seed_keeps_what_it_would_keep_alone(losses: list[list[float]], patience: int) -> None:
-    stopping = drive(losses, patience)
+@given(some_losses, st.integers(1, 5), st.integers(1, 4))
+def test_each_seed_keeps_what_it_would_keep_alone(losses: list[list[float]], patience: int, first_epoch: int) -> None:
+    stopping = drive(losses, patience, first_epoch)
     for seed, column in enumerate(columns(losses)):
-        expected = alone(column, patience)
+        expected = alone(column, patience, first_epoch)
         assert {name: getattr(stopping, name)[seed].item() for name in expected} == expected
         assert stopping.best_state["weight"][seed] == expected["best_epoch"]  # weights are the epoch's number
 
@@ -63,6 +67,13 @@ def test_an_equal_loss_is_no_improvement() -> None:
     stopping = drive([[0.5], [0.5], [0.5], [0.1]], patience=2)
     assert stopping.best_epoch.tolist() == [1]
     assert stopping.last_epoch.tolist() == [3]
+
+
+def test_what_comes_before_the_first_epoch_that_counts_is_never_the_best_and_costs_no_patience() -> None:
+    stopping = drive([[0.1], [0.2], [0.3], [0.9], [0.8], [0.85], [0.9], [0.1]], patience=2, first_epoch=4)
+    assert stopping.best_epoch.tolist() == [5]
+    assert stopping.last_epoch.tolist() == [7]
+    assert stopping.best_state["weight"].tolist() == [[5]]
 
 
 def test_training_ends_when_the_last_seed_is_out_of_patience() -> None:

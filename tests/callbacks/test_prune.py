@@ -27,10 +27,10 @@ class Recorded(optuna.trial.FixedTrial):
         return max(self.reports) >= self.prune_at
 
 
-def run(trial: Any, losses: list[list[float]], patience: int = 2, max_epochs: int = 100) -> None:
+def run(trial: Any, losses: list[list[float]], patience: int = 2, max_epochs: int = 100, first_epoch: int = 1) -> None:
     prune = Prune(trial, lambda module, metrics: metrics["val/accuracy"], lambda epoch, mean: None)
     training = FakeTraining([EarlyStopping(patience), prune], seeds=range(len(losses[0])))
-    training.trainer.max_epochs = max_epochs
+    training.trainer.max_epochs, training.module.first_epoch = max_epochs, first_epoch
     training.run(losses)
 
 
@@ -38,6 +38,12 @@ def test_each_epoch_reports_the_mean_of_each_folds_value_at_its_best_epoch() -> 
     trial = Recorded()
     run(trial, [[0.5, 0.5], [0.3, 0.6], [0.4, 0.7], [0.1, 0.1]])  # the second is out of patience after epoch 3
     assert trial.reports == pytest.approx({1: 0.5, 2: 0.6, 3: 0.6, 4: 0.7})
+
+
+def test_before_the_first_epoch_that_counts_the_newest_value_is_reported() -> None:
+    trial = Recorded()
+    run(trial, [[0.1, 0.2], [0.2, 0.4], [0.5, 0.6], [0.6, 0.4]], first_epoch=3)
+    assert trial.reports == pytest.approx({1: 0.85, 2: 0.7, 3: 0.45, 4: 0.55})
 
 
 def test_a_trial_is_pruned_when_the_pruner_says_so() -> None:

@@ -329,6 +329,34 @@ def test_two_swept_numbers_have_a_figure_each_with_lines_for_the_other(tmp_path)
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_zeros_have_a_table_and_a_figure_with_a_line_for_arms_that_are_numbered(tmp_path):
+    shares = {"dense": 0.0, "one_shot_80": 0.8, "one_shot_95": 0.95, "ftrl": 0.531}
+    folder = write_study(tmp_path / "s", {name: {"noise": i} for i, name in enumerate(shares)})
+    assert "by_zeros" not in [path.stem for path in build([folder], folder).figures]
+    for name, share in shares.items():
+        path = folder / name / "results.json"
+        found: dict[str, list] = {"sparsity": [share] * 5}
+        if share:
+            found |= {"size/dense_bytes": [476000] * 5, "size/sparse_bytes": [round(720000 * (1 - share))] * 5}
+            found |= {"time/dense_s": [0.02] * 5, "time/sparse_s": [0.01] * 5}
+        path.write_text(json.dumps(json.loads(path.read_text()) | found))
+    made = build([folder], folder)
+    assert made.figures[0].stem == "by_zeros"
+    lines = {name: list(line) for name, line in read_study([folder]).along_zeros().items()}
+    assert lines == {"dense": [100], "one_shot": [20, 5], "ftrl": [46.9]}
+    part = made.md.read_text().replace("\\", "").replace("\u00a0", " ").split("| arm | weights that are zero")[1]
+    rows = [line.strip("| ").split(" | ") for line in part.splitlines() if line.startswith("| ")]
+    one_shot = next(row for row in rows if row[0] == "one_shot_95")
+    assert one_shot[1].startswith("95.00 %")
+    assert one_shot[2].startswith("476,000")
+    assert one_shot[3].startswith("36,000")
+    assert one_shot[4:] == ["0.0200", "0.0100"]
+    assert rows[1][0] == "dense"
+    assert rows[1][1].startswith("0.00 %")
+    assert set(rows[1][2:]) == {"not measured"}
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_what_more_arms_would_make_unreadable_is_left_out_and_said_so(tmp_path):
     few, many = (build([folder := sweep(tmp_path / str(n), arms=n)], folder) for n in (4, 5))
     assert {"curves_epochs", "confusion", "hardest"} <= {path.stem for path in few.figures}

@@ -135,10 +135,10 @@ class Classifier(pl.LightningModule):
         if self.clipping:
             self.clipping([p for group in optimizer.param_groups for p in group["params"]])
         optimizer.step()
-        if self.max_norm is not None:
-            bound_norms(self.weights, self.max_norm)
         if self.pruning:
             self.pruning.hold(self.weights)
+        if self.max_norm is not None:
+            bound_norms(self.weights, self.max_norm)
         return logits.detach(), y, loss.detach()
 
     def objective(self, logits: Tensor, y: Tensor, loss: Tensor) -> Tensor:

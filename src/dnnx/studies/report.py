@@ -77,6 +77,7 @@ def _blocks(study: Study, verdicts: list[Verdict], notes: list[str], images: lis
         *_layers(study, stamp),
         page.Heading("Cost"),
         _cost(study, stamp),
+        *_zeros(study, stamp),
         *([page.Heading("Figures")] if images else []),
         *([page.Text(UNDRAWN)] if images and len(study.runs) > figures.MOST_ARMS else []),
         *[page.Image(image.svg, f"{image.caption} {stamp}") for image in images],
@@ -202,6 +203,23 @@ def _cost(study: Study, stamp: str) -> page.Table:
     return page.Table(f"{caption} {stamp}", head, rows)
 
 
+def _zeros(study: Study, stamp: str) -> list[page.Block]:
+    """Where a weight of any arm is zero: how many are, and what that saves."""
+    metrics = ["sparsity", "size/dense_bytes", "size/sparse_bytes"]
+    times = ["time/dense_s", "time/sparse_s"]
+    head = ["arm", "weights that are zero", "bytes", "bytes in sparse rows", "seconds", "seconds in sparse rows"]
+    rows = [
+        [run.name, *(_cell(run, metric) for metric in metrics), *(show(metric, run.one(metric)) for metric in times)]
+        for run in study.runs
+    ]
+    caption = (
+        "Share of the best linear weights that is exactly zero; one network as a safetensors file, dense and with its "
+        "linear weights in compressed sparse rows; wall seconds for the test set by one network, dense and in those "
+        "rows, the fastest of several passes (n = 1). Only the share is measured where no weight is zero."
+    )
+    return [page.Table(f"{caption} {stamp}", head, rows)] if study.along_zeros() else []
+
+
 def _figures(study: Study, folder: Path) -> list[page.Image]:
     runs = sorted(study.runs, key=lambda run: run.name != study.reference)
     curved, scored, counted, pictured = (
@@ -235,6 +253,8 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
         + at_half,
         "roc": "ROC on the test set: mean over the seeds with a band of its 95 % t interval.",
         "embedding": "Activations of one network for test images, in two dimensions by t-SNE, coloured by class.",
+        "by_zeros": "Test accuracy by the share of weights that is not zero: mean over the seeds, band of its 95 % t "
+        "interval; a line for arms whose names differ by the number in the end.",
     }
     captions |= {
         f"by_{axis}": f"Test accuracy by {axis}: mean over the seeds, band of its 95 % t interval." for axis in swept
@@ -242,6 +262,8 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
     planned: dict[str, tuple[list[Run], Callable[[], Figure]]] = {
         f"by_{axis}": (scored, partial(figures.test_accuracy_along, axis, lines)) for axis, lines in swept.items()
     }
+    if left := study.along_zeros():
+        planned["by_zeros"] = (scored, partial(figures.test_accuracy_along, "weights that are not zero, %", left))
     planned |= {
         "accuracy": (scored, lambda: figures.test_accuracy(scored)),
         "curves_epochs": (curved, lambda: figures.learning_curves(curved, seconds=False)),

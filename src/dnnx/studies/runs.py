@@ -121,6 +121,17 @@ class Study:
                 lines.setdefault(", ".join([str(run.setting("arm") or "all"), *others]), {})[value] = run
         return lines if len({value for line in lines.values() for value in line}) > 1 else {}
 
+    def along_zeros(self) -> dict[str, dict[float, Run]]:
+        """Runs by their names but for the number in the end, and by the percentage of their weights that is not zero;
+        empty where no weight is zero.
+        """
+        lines: dict[str, dict[float, Run]] = {}
+        for run in self.runs:
+            if (zeros := run.values("sparsity")).notna().any():
+                left = float(f"{100 * (1 - zeros.mean()):.3g}")
+                lines.setdefault(re.sub(r"[_-]?[\d.]+$", "", run.name), {})[left] = run
+        return lines if any(left < 100 for line in lines.values() for left in line) else {}
+
 
 def read_run(folder: Path, name: str) -> Run:
     run = Run(name, folder)

@@ -8,7 +8,8 @@ import pandas as pd
 from scipy import stats
 
 LEVEL = 0.95
-PERCENT = ("accuracy", "precision", "recall", "f1", "accuracy_at_half", "auc", "share")  # metrics that are shown in %
+# Metrics that are shown in %.
+PERCENT = ("accuracy", "precision", "recall", "f1", "accuracy_at_half", "auc", "share", "sparsity")
 SHARES = (*PERCENT, "ece")  # between 0 and 1
 
 

@@ -16,7 +16,8 @@ def results_table(title: str, results: Mapping[str, list[Any]]) -> Table:
     table = Table(title=title, title_justify="left")
     for column in ("metric", "mean", "95 % interval", "n", "worst to best seed"):
         table.add_column(column, no_wrap=True)
-    for name in (row for row in ROWS if _numbers(results, row)):
+    zeros = ["sparsity"] if any(_numbers(results, "sparsity")) else []
+    for name in (row for row in [*ROWS, *zeros] if _numbers(results, row)):
         values = _numbers(results, name)
         fact = estimate(values, name)
         interval = f"{_show(name, fact.low)} to {_show(name, fact.high)}" if fact.n > 1 else "needs 2 seeds"

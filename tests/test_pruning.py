@@ -1,0 +1,240 @@
+"""Pruning takes each replica's smallest weights, as torch and the papers do, and what it took stays zero."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from commands import SMOKE, compose, measured
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn.utils import prune
+
+from dnnx.data.loaders import TrainBatches
+from dnnx.errors import UserError
+from dnnx.modules.classifier import Classifier
+from dnnx.modules.transfer import Transfer
+from dnnx.pruning import make_pruning, zero_share
+from dnnx.train import train
+
+SHAPES = (5, 8), (4, 5), (3, 4)
+SEEDS = [3, 7, 11]
+GRADUAL: dict[str, Any] = {"sparsity": 0.8, "prune_from": 2, "prune_until": 4}
+
+
+def stacked(num_replicas: int = 3) -> list[Tensor]:
+    g = torch.Generator().manual_seed(0)
+    return [torch.randn(num_replicas, *shape, generator=g) for shape in SHAPES]
+
+
+def pruned(weights: list[Tensor], num_replicas: int, epoch: int = 1, **keys: Any) -> list[Tensor]:
+    """Copies of these weights as they are when this epoch has begun."""
+    pruning = make_pruning(**{"sparsity": None, "prune_below": None, "prune_from": None, "prune_until": 1} | keys)
+    assert pruning is not None
+    weights = [w.clone() for w in weights]
+    pruning.begin(epoch, weights, num_replicas)
+    return weights
+
+
+# --- formulas
+
+
+@pytest.mark.parametrize("share", [0.004, 0.3, 0.5, 0.9, 0.99])
+def test_each_replica_is_pruned_as_torch_prunes_that_network_alone(share: float) -> None:
+    weights = stacked()
+    ours = pruned(weights, 3, sparsity=share)
+    for r in range(3):
+        layers = [nn.Linear(fan_in, fan_out) for fan_out, fan_in in SHAPES]
+        for layer, w in zip(layers, weights, strict=True):
+            layer.weight = nn.Parameter(w[r].clone())
+        alone = pruned([w[r] for w in weights], 1, sparsity=share)
+        for layer, w, own in zip(layers, ours, alone, strict=True):
+            prune.l1_unstructured(layer, "weight", amount=share)
+            assert torch.equal(w[r], layer.weight)
+            assert torch.equal(own, layer.weight)
+
+
+def test_layers_of_other_scales_lose_the_same_share() -> None:
+    for w in pruned([w * 100**i for i, w in enumerate(stacked())], 3, sparsity=0.75):
+        assert zero_share([w], 3).tolist() == [0.75] * 3
+
+
+def test_weights_up_to_a_bound_go_and_the_others_are_as_they_were() -> None:
+    w = torch.tensor([[[0.5, -0.1], [0.2, -0.21]], [[0.0, 0.1], [0.3, 9.0]]])
+    expected = torch.tensor([[[0.5, 0.0], [0.0, -0.21]], [[0.0, 0.0], [0.3, 9.0]]])
+    assert torch.equal(pruned([w], 2, prune_below=0.2)[0], expected)
+
+
+def test_the_gradual_share_is_the_cubic_of_zhu_and_gupta() -> None:
+    pruning = make_pruning(0.9, None, prune_from=3, prune_until=7)
+    assert pruning is not None
+    assert [pruning.share(t) for t in (3, 7, 8, 100)] == [0, 0.9, 0.9, 0.9]
+    assert [pruning.share(t) for t in (4, 5, 6)] == pytest.approx([0.9 * x for x in (37 / 64, 7 / 8, 63 / 64)])
+    at_once = make_pruning(0.9, None, None, prune_until=7)
+    assert at_once is not None
+    assert at_once.share(7) == 0.9
+    weights = stacked()
+    for epoch in (1, 2, 3):
+        for w, untouched in zip(pruned(weights, 3, epoch, **GRADUAL | {"prune_from": 3}), weights, strict=True):
+            assert torch.equal(w, untouched)
+    for epoch, share in ((3, 0.8 * 7 / 8), (4, 0.8), (9, 0.8)):
+        assert zero_share(pruned(weights, 3, epoch, **GRADUAL), 3).tolist() == pytest.approx([share] * 3, abs=0.01)
+
+
+def test_what_was_pruned_stays_so_whatever_the_others_become() -> None:
+    pruning = make_pruning(0.9, None, 1, 5)
+    assert pruning is not None
+    weights, g = stacked(), torch.Generator().manual_seed(2)
+    gone = [torch.zeros_like(w, dtype=torch.bool) for w in weights]
+    for epoch in range(1, 8):
+        pruning.begin(epoch, weights, 3)
+        for w, was in zip(weights, gone, strict=True):
+            assert (w[was] == 0).all()
+        gone = [w == 0 for w in weights]
+        for w in weights:
+            w.add_(torch.randn(w.shape, generator=g))
+        pruning.hold(weights)
+        assert [(w == 0).sum().item() for w in weights] == [was.sum().item() for was in gone]
+
+
+# --- in training
+
+
+def module(seeds: list[int], **keys: Any) -> Classifier:
+    net = {"hidden": [9, 8], "norm": "batch"}
+    return Classifier(6, 4, net, seeds, optimizer=lambda p: torch.optim.Adam(p, lr=1e-2), **keys)
+
+
+def steps(module: Classifier, epochs: int, after: Callable[[int], None] = lambda epoch: None) -> dict[str, Tensor]:
+    """Trains for some epochs of five steps, with `after` called after each step."""
+    optimizer, pruning, seeds = module.make_optimizer(), module.pruning, module.hparams["seeds"]
+    g = torch.Generator().manual_seed(0)
+    x, y = torch.randn(40, 6, generator=g), torch.randint(4, (40,), generator=g)
+    for epoch in range(1, epochs + 1):
+        if pruning:
+            pruning.begin(epoch, module.weights, len(seeds))
+        for batch in TrainBatches(x, y, 8, seeds, lambda: epoch):  # noqa: B023
+            module.learn(batch, optimizer)
+            after(epoch)
+    return {name: value.clone() for name, value in module.replicas.stacked_state().items()}
+
+
+@pytest.mark.parametrize("more", [{}, {"clip_norm": 0.1, "l1": 1e-3, "max_norm": 1.0}])
+def test_pruned_weights_are_zero_after_every_step_in_spite_of_momentum(more: dict[str, Any]) -> None:
+    trained = module(SEEDS, **GRADUAL, **more)
+    seen = []
+
+    def after(epoch: int) -> None:
+        seen.append((epoch, *zero_share(trained.weights, 3).tolist()))
+        for w, mask in zip(trained.weights, trained.pruning.masks, strict=False):  # type: ignore[union-attr]
+            assert w.grad is not None
+            assert (w[mask == 0] == 0).all()
+            assert (w.grad[mask == 0] == 0).all()
+
+    state = steps(trained, 5, after)
+    for epoch, *shares in seen:
+        assert shares == pytest.approx([{1: 0, 2: 0, 3: 0.7, 4: 0.8, 5: 0.8}[epoch]] * 3, abs=0.01)
+    left = {name: (value == 0).float().mean().item() for name, value in state.items()}
+    assert left["hidden_layers.0.norm.weight"] == left["output.bias"] == 0
+
+
+def test_until_it_begins_a_network_is_the_one_that_is_not_pruned() -> None:
+    plain, arm = steps(module(SEEDS), 2), steps(module(SEEDS, **GRADUAL), 2)
+    assert all(torch.equal(arm[name], value) for name, value in plain.items())
+    later, same = steps(module(SEEDS, **GRADUAL), 3), steps(module(SEEDS), 3)
+    assert not any(torch.equal(later[name], same[name]) for name in same if name.endswith("linear.weight"))
+
+
+@pytest.mark.parametrize("keys", [GRADUAL, {"sparsity": 0.5, "prune_until": 2}, {"prune_below": 0.2, "prune_until": 2}])
+def test_a_seed_among_others_is_pruned_as_it_is_alone(keys: dict[str, Any]) -> None:
+    among = steps(module(SEEDS, **keys), 5)
+    for r, seed in enumerate(SEEDS):
+        for name, value in steps(module([seed], **keys), 5).items():
+            torch.testing.assert_close(among[name][r], value[0], rtol=1e-3, atol=1e-4)
+            assert torch.equal(among[name][r] == 0, value[0] == 0)
+
+
+def test_frozen_weights_are_not_pruned() -> None:
+    net = {"hidden": [9, 8]}
+    transfer = Transfer(6, 4, net, SEEDS, frozen=["hidden_layers.0.*"], sparsity=0.9, prune_until=1)
+    before = copy.deepcopy(transfer.replicas.stacked_state())
+    assert transfer.pruning is not None
+    transfer.pruning.begin(1, transfer.weights, 3)
+    after = transfer.replicas.stacked_state()
+    assert torch.equal(after["hidden_layers.0.linear.weight"], before["hidden_layers.0.linear.weight"])
+    trained = [after["hidden_layers.1.linear.weight"], after["output.weight"]]
+    assert zero_share(trained, 3).tolist() == pytest.approx([0.9] * 3, abs=0.01)
+
+
+# --- as a run
+
+EPOCHS = [*SMOKE, "trainer.max_epochs=6"]
+RUNS = {
+    "at once": ["module.sparsity=0.9", "module.prune_until=3"],
+    "gradual": ["module.sparsity=0.9", "module.prune_from=2", "module.prune_until=5", "net.norm=batch"],
+    "below": ["module.l1=1e-3", "module.prune_below=1e-2", "module.prune_until=4"],
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_keeps_the_best_weights_that_are_pruned_and_goes_on_with_them(name: str, tmp_path: Path) -> None:
+    overrides = [*EPOCHS, *RUNS[name]]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    results = train(compose(*overrides, "callbacks.checkpoint.every_n_epochs=1"), whole)
+    cfg = compose(*overrides)
+    assert all(epoch >= cfg.module.prune_until for epoch in results["epoch/best"])
+    weights = [value for key, value in load_file(whole / "model.safetensors").items() if key.endswith("weight")]
+    shares = zero_share([w for w in weights if w.dim() == 3], 2).tolist()
+    assert results["sparsity"] == pytest.approx(shares)
+    if name != "below":
+        assert shares == pytest.approx([0.9, 0.9], abs=1e-3)
+    for epoch in (2, 3, 5):  # before it begins, within, after
+        (cut / "checkpoints").mkdir(parents=True, exist_ok=True)
+        (whole / "checkpoints" / f"epoch_{epoch}.ckpt").rename(cut / "checkpoints" / "last.ckpt")
+        (cut / "results.json").unlink(missing_ok=True)
+        assert measured(train(cfg, cut)) == measured(results)
+        assert load_file(cut / "model.safetensors").keys() == load_file(whole / "model.safetensors").keys()
+        for key, value in load_file(cut / "model.safetensors").items():
+            assert torch.equal(value, load_file(whole / "model.safetensors")[key])
+
+
+def test_towers_are_pruned_too(tmp_path: Path) -> None:
+    pairs = ["data=mnist_pairs", "data.source=digits", "net=twin_tower", "net.hidden=[20]", "module=pairs"]
+    short = ["trainer.max_epochs=2", "seeds=2", "module.sparsity=0.8", "module.prune_until=2"]
+    results = train(compose(*pairs, *short), tmp_path / "pairs")
+    assert results["sparsity"] == pytest.approx([0.8, 0.8], abs=1e-3)
+    assert results["epoch/best"] == [2, 2]
+
+
+# --- mistakes
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"sparsity": 1}, r"module\.sparsity=1: null, or a share in \(0, 1\)"),
+        ({"sparsity": "much"}, r"module\.sparsity=much: "),
+        ({"prune_below": 0}, r"module\.prune_below=0: null, or a number above 0"),
+        ({"sparsity": 0.9, "prune_below": 0.1}, r"module\.prune_below=0\.1: module\.sparsity=0\.9 says already"),
+        ({"sparsity": 0.9}, r"module\.prune_until=None: the epoch at whose start .* module\.prune_until=10"),
+        ({"sparsity": 0.9, "prune_until": 0}, r"module\.prune_until=0: "),
+        ({"sparsity": 0.9, "prune_until": 2.0}, r"module\.prune_until=2\.0: "),
+        ({"sparsity": 0.9, "prune_until": 4, "prune_from": 5}, r"module\.prune_from=5: .* 1 to module\.prune_until=4"),
+        ({"sparsity": 0.9, "prune_until": 4, "prune_from": 0}, r"module\.prune_from=0: "),
+        ({"prune_below": 0.1, "prune_until": 4, "prune_from": 2}, r"module\.prune_from=2: null to prune at once$"),
+        ({"prune_until": 4}, r"module\.prune_until=4: nothing is pruned; type for example module\.sparsity=0\.9"),
+        ({"prune_from": 4}, r"module\.prune_from=4: nothing is pruned"),
+    ],
+)
+def test_a_bad_value_is_one_line(keys: dict[str, Any], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        module(SEEDS, **keys)
+
+
+def test_training_may_not_end_before_all_is_pruned(tmp_path: Path) -> None:
+    cfg = compose(*SMOKE, "module.sparsity=0.9", "module.prune_until=4")
+    with pytest.raises(UserError, match=r"module\.prune_until=4: training ends before, with epoch 3; type a lower one"):
+        train(cfg, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
