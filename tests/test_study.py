@@ -24,6 +24,7 @@ def dying(self):
     yield from plain(self)
 loaders.TrainBatches.__iter__ = dying
 """
+EARLY = {"module.prune_from": "module.prune_from=1", "module.prune_until": "module.prune_until=2"}
 EXPERIMENTS = sorted(path.stem for path in (CONF / "exp").glob("*.yaml"))
 
 
@@ -49,7 +50,8 @@ def test_every_arm_of_every_experiment_trains(name: str, tmp_path: Path, backbon
     whole = ["data.train_size=null"] if "train_size" in cfg.data else []
     given = [*SMALL, *start, *whole, f"data.source={source}", "data.batch_size=32"]
     for arm, overrides in (study.arms or {"null": []}).items():
-        results = train(compose(f"+exp={name}", *given, f"arm={arm}", *overrides, GENTLE), tmp_path / f"{arm}")
+        early = [EARLY.get(typed.split("=")[0], typed) for typed in overrides]
+        results = train(compose(f"+exp={name}", *given, f"arm={arm}", *early, GENTLE), tmp_path / f"{arm}")
         assert results["epoch/last"] == [2, 2]
 
 
