@@ -18,8 +18,11 @@ SEEDS = [3, 7, 11]
 
 
 def pruned(kind: type[Classifier] = Classifier, **net: Any) -> Classifier:
-    """Networks with every third weight zero, those of the second seed with every other one too."""
+    """Networks with biases and every third weight zero, those of the second seed with every other one too."""
     module = kind(6, 4, {"hidden": [9, 8], **net}, SEEDS)
+    for name, p in module.named_parameters():
+        if name.endswith("bias"):
+            p.data.normal_(generator=torch.Generator().manual_seed(1))
     for w in module.weights:
         w.data.view(-1)[::3] = 0
         w.data[1].view(-1)[::2] = 0
