@@ -17,7 +17,7 @@ class Pruning:
     first (Zhu & Gupta 2017); else it is pruned at once. What is left trains on.
 
     Each layer loses the same share, as in Zhu & Gupta: their weights start at different scales, and one threshold for
-    all would take the lowest layer whole. Masks are found anew at the start of every epoch; what was pruned is zero and
+    all takes the lowest layer whole. Masks are found anew at the start of every epoch; what was pruned is zero and
     so the smallest, so they only grow, and a resumed run, which has none, finds the same. A weight that is zero for
     another reason stays zero too.
     """
