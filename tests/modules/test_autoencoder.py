@@ -180,7 +180,7 @@ def test_what_an_autoencoder_cannot_have_is_one_line(overrides: list[str], says:
 
 
 def test_a_tuning_is_of_classifiers(tmp_path: Path) -> None:
-    sweep = ["--config-dir", str(OWN), "+sweep=tiny"]
-    done = command("tune", "+exp=pretext", "arm=autoencoder", "data.val_per_class=30", *sweep, cwd=tmp_path)
+    typed = ["+exp=pretext", "arm=autoencoder", "+sweep=tiny", "data.val_per_class=30"]
+    done = command("tune", "--config-dir", str(OWN), *typed, cwd=tmp_path)
     assert done.returncode == 2
     assert "module=Autoencoder: a tuning is of what classifies images" in done.stderr
