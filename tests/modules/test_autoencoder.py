@@ -115,6 +115,13 @@ def test_what_is_recorded_is_the_reconstruction_error_and_no_accuracy(folder: Pa
     assert (last < first).all()
 
 
+def test_what_is_shown_while_it_trains_is_its_loss(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(compose(*SMALL[:-1], "seeds=1", "trainer.max_epochs=1"), tmp_path / "run")
+    shown = capsys.readouterr().out
+    assert "val/loss" in shown
+    assert "accuracy" not in shown
+
+
 def test_layer_statistics_are_of_both_parts(folder: Path) -> None:
     layers = read_run(folder, "run").hidden_layers
     assert layers == {
