@@ -115,7 +115,7 @@ def test_every_image_is_equally_likely_to_be_drawn_first() -> None:
     [
         (
             {"train_per_class": 479},
-            r"data\.train_per_class=479: null for all, or a whole number from 1 to the 478 that there are of each",
+            r"data\.train_per_class=479: a whole number from 1 to the 478 that there are of each",
         ),
         ({"train_per_class": 0}, r"data\.train_per_class=0"),
         ({"train_per_class": 2.5}, r"data\.train_per_class=2\.5"),

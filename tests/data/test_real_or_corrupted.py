@@ -135,7 +135,7 @@ RUNS = {"among": "3", "alone": "[1]"}
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"train_per_class": 0}, r"data\.train_per_class=0: null for all, or a whole number from 1 to the"),
+        ({"train_per_class": 0}, r"data\.train_per_class=0: a whole number from 1 to the .* or null for all"),
         ({"val_per_class": 0}, r"data\.val_per_class=0: a whole number from 1"),
         ({"batch_size": 10_000}, r"data\.batch_size=10000: .*real or corrupted images"),
     ],

@@ -42,7 +42,7 @@ class MNIST59(ImageData):
         valid = type(val) is int and 1 <= val < available
         require(valid, "data.val_per_class", val, told.format(available - 1))
         valid = train is None or (type(train) is int and 1 <= train <= available - val)
-        require(valid, "data.train_per_class", train, f"null for all, or {told.format(available - val)}")
+        require(valid, "data.train_per_class", train, f"{told.format(available - val)}, or null for all")
         draws = [draw(y, seed) for seed in self.seeds]
         self.rows = {"val": torch.stack([rows[:, :val].flatten() for rows in draws])}
         if train is None:
