@@ -26,7 +26,7 @@ def require_dropout(module: Any, passes: Any) -> None:
     )  # fmt: skip
     require(
         isinstance(module.replicas.net, DenseNet), "mc_dropout", passes,
-        "only for a network that sees one image at a time, not for a TwinTower; type mc_dropout=0",
+        f"only for a DenseNet by itself, not for a {type(module.replicas.net).__name__}; type mc_dropout=0",
     )  # fmt: skip
     require(
         bool(_layers(module)), "mc_dropout", passes,

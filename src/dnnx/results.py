@@ -44,10 +44,12 @@ def measure(
     of_seeds = zip(val_logits, val_y.expand(len(val_logits), -1), survived, strict=True)
     chosen = [module.choose(of_seed, labels) if ok else {} for of_seed, labels, ok in of_seeds]
     results: dict[str, list] = {"seeds": seeds}
-    for split, wanted in (("test", None), ("train", ("loss", "accuracy")), ("val", ("loss", "accuracy"))):
+    for split, wanted in (("test", None), ("train", module.curves), ("val", module.curves)):
         logits, y = outputs[split]
         metrics = evaluate(logits, y, survived, module.metrics, chosen)
         results |= {f"{split}/{name}": metrics[name] for name in wanted or metrics}
+    if "accuracy" not in module.curves:  # no classes: no probabilities to average
+        return results, module.exhibits(data)
     logits, y = outputs["test"]
     ensemble = average(logits, survived)
     together = module.choose(average(val_logits, survived), val_y) if val_y.dim() == 1 else {}

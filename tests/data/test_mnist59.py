@@ -55,6 +55,14 @@ def test_training_and_validation_images_are_disjoint_even_when_all_are_used(tiny
         assert len(used.unique()) == len(used) == 5 * 508
 
 
+def test_all_that_are_not_for_validation_can_be_training_images(tiny_mnist: Make) -> None:
+    data, few = (set_up(tiny_mnist(), [0, 1], train_per_class=n) for n in (None, 100))
+    assert torch.equal(data.rows["val"], few.rows["val"])
+    for r in range(2):
+        used = torch.cat([data.rows["train"][r], data.rows["val"][r]])
+        assert sorted(used.tolist()) == list(range(len(data.splits["train"][1])))
+
+
 def test_fewer_training_images_are_among_the_more_and_validation_stays(tiny_mnist: Make) -> None:
     few, more = (set_up(tiny_mnist(), [0, 1], train_per_class=n) for n in (10, 100))
     assert torch.equal(few.rows["val"], more.rows["val"])
@@ -111,7 +119,7 @@ def test_every_image_is_equally_likely_to_be_drawn_first() -> None:
         ),
         ({"train_per_class": 0}, r"data\.train_per_class=0"),
         ({"train_per_class": 2.5}, r"data\.train_per_class=2\.5"),
-        ({"train_per_class": None}, r"data\.train_per_class=None"),
+        ({"train_per_class": "all"}, r"data\.train_per_class=all"),
         ({"val_per_class": 520}, r"data\.val_per_class=520: a whole number from 1 to the 507"),
         ({"val_per_class": 0}, r"data\.val_per_class=0"),
         ({"batch_size": 501}, r"data\.batch_size=501: a whole number from 1 to the 500 training images"),

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from dnnx.clipping import gradient_norm
-from dnnx.modules.classifier import cross_entropy
 
 SAME = 1e-5  # a unit whose output varies less than this over the images tells nothing about them
 EQUAL = 1e-3  # of the layer's largest output: two units that differ less on every image do the same
@@ -37,7 +36,7 @@ class LayerStatistics(pl.Callback):
         x, y = next(iter(trainer.val_dataloaders))
         logits, activations = pl_module(x, return_activations=True)
         trained = {name: p for name, p in replicas.net.named_parameters() if p.requires_grad}
-        loss = cross_entropy(logits, y.expand(len(logits), -1)).mean(-1).sum()
+        loss = pl_module.losses(logits, y.expand(len(logits), -1)).mean(-1).sum()
         gradients = dict(zip(trained, torch.autograd.grad(loss, list(trained.values())), strict=True))
         pl_module.epoch_metrics = layer_statistics(activations, [activations], gradients)
         replicas.load_stacked(saved)

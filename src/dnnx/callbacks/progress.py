@@ -39,14 +39,15 @@ class Progress(pl.Callback):
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         epoch, stopping = trainer.current_epoch + 1, EarlyStopping.of(trainer)
         counted = stopping.counted
-        accuracy, loss = (stopping.metrics[name][counted].mean() for name in ("val/accuracy", "val/loss"))
-        active = f"{int(stopping.active.sum())}/{len(counted)}"
-        self.status = f"val/accuracy {accuracy:.2%}  {active} seeds"
+        means = {name: stopping.metrics[f"val/{name}"][counted].mean() for name in pl_module.curves}
+        accuracy = f"val/accuracy {means['accuracy']:.2%}  " if "accuracy" in means else ""
+        self.status = f"{accuracy}{int(stopping.active.sum())}/{len(counted)} seeds"
         self._show(trainer, epoch)
         if not console.is_terminal:
             seconds = (time.monotonic() - self.started) / (epoch - self.first_epoch)
             line = (
-                f"epoch {epoch}/{trainer.max_epochs}  {self.status} active  val/loss {loss:.4f}  {seconds:.1f} s/epoch"
+                f"epoch {epoch}/{trainer.max_epochs}  {self.status} active  val/loss {means['loss']:.4f}  "
+                f"{seconds:.1f} s/epoch"
             )
             console.print(line, soft_wrap=True)
 

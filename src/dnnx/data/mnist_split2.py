@@ -1,10 +1,9 @@
 """All digits with few images of each: split #2, which the pairs' towers have never seen."""
 
-import torch
 from torch import Tensor
 
 from dnnx.data.images import ImageData, Images
-from dnnx.data.mnist59 import draw
+from dnnx.data.mnist59 import draw, others
 from dnnx.data.sources import Source
 
 VAL_SHARE = 5  # one image of so many
@@ -31,6 +30,4 @@ def split2(y: Tensor) -> Tensor:
 
 def split1(y: Tensor) -> Tensor:
     """Rows of split #1."""
-    kept = torch.ones(len(y), dtype=torch.bool)
-    kept[split2(y).flatten()] = False
-    return kept.nonzero()[:, 0]
+    return others(split2(y).flatten(), len(y))

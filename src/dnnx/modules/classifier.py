@@ -39,6 +39,7 @@ class Classifier(pl.LightningModule):
 
     automatic_optimization = False
     architecture: type[nn.Module] = DenseNet
+    curves: tuple[str, ...] = ("loss", "accuracy")  # what an epoch is measured by, each a mean over images
     train_sums: Tensor
     val_sums: Tensor
 
@@ -82,8 +83,8 @@ class Classifier(pl.LightningModule):
         self.epoch_metrics: dict[str, Tensor] = {}
         self.rates: dict[str, Tensor] = {}
         self.facts: dict[str, float] = {}  # what else a run measured, for its results
-        for split in ("train", "val"):  # sums over an epoch: loss, correct, count
-            self.register_buffer(f"{split}_sums", torch.zeros(3, len(seeds)), persistent=False)
+        for split in ("train", "val"):  # sums over an epoch: of `curves`, and the number of images
+            self.register_buffer(f"{split}_sums", torch.zeros(len(self.curves) + 1, len(seeds)), persistent=False)
 
     def build_net(self, in_features: int, num_classes: int, net: Mapping[str, Any]) -> nn.Module:
         return DenseNet(in_features, out_features=num_classes, **net)
@@ -120,14 +121,14 @@ class Classifier(pl.LightningModule):
             seen.append(self.learn(batch, optimizer))
             for scheduler in schedulers:
                 scheduler.step()  # type: ignore[call-arg]
-        add_batch(self.train_sums, *(torch.cat(values, dim=1) for values in zip(*seen, strict=True)))
+        self.add(self.train_sums, *(torch.cat(values, dim=1) for values in zip(*seen, strict=True)))
         trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.total.completed += len(seen)
 
     def learn(self, batch: tuple[Tensor, Tensor], optimizer: torch.optim.Optimizer) -> tuple[Tensor, Tensor, Tensor]:
         """One step of the optimizer; returns logits [R, B, C], labels and losses [R, B] from before it."""
         x, y = batch
         logits = self(x)
-        loss = cross_entropy(logits, y)
+        loss = self.losses(logits, y)
         optimizer.zero_grad()
         self.objective(logits, y, loss).sum().backward()  # a sum: no gradient depends on the number of replicas
         if self.pruning:
@@ -140,6 +141,10 @@ class Classifier(pl.LightningModule):
         if self.max_norm is not None:
             bound_norms(self.weights, self.max_norm)
         return logits.detach(), y, loss.detach()
+
+    def losses(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Of each replica and image: what `forward` gave for images with the labels y [R, B] -> [R, B]."""
+        return cross_entropy(logits, y)
 
     def objective(self, logits: Tensor, y: Tensor, loss: Tensor) -> Tensor:
         """What is differentiated, [R]: the mean of `loss` [R, B], or of that of smoothed labels, and the penalty."""
@@ -166,13 +171,19 @@ class Classifier(pl.LightningModule):
         x, y = batch
         logits = self(x)
         y = y.expand(len(logits), -1)
-        add_batch(self.val_sums, logits, y, cross_entropy(logits, y))
+        self.add(self.val_sums, logits, y, self.losses(logits, y))
+
+    def add(self, sums: Tensor, logits: Tensor, y: Tensor, loss: Tensor) -> None:
+        """Adds a batch's loss, correct predictions and images to the running sums [3, R]."""
+        sums[0] += loss.sum(-1)
+        sums[1] += (logits.argmax(-1) == y).sum(-1)
+        sums[2] += y.shape[-1]
 
     def on_validation_epoch_end(self) -> None:
         self.epoch_metrics = {}
         for split, sums in (("train", self.train_sums), ("val", self.val_sums)):
-            loss, correct, count = sums.clone()
-            self.epoch_metrics |= {f"{split}/loss": loss / count, f"{split}/accuracy": correct / count}
+            means = sums[:-1] / sums[-1]
+            self.epoch_metrics |= {f"{split}/{name}": mean for name, mean in zip(self.curves, means, strict=True)}
             sums.zero_()
         if self.l1 or self.l2:
             self.epoch_metrics["train/penalty"] = self.penalty()
@@ -211,10 +222,3 @@ def cross_entropy(logits: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Te
     """Per replica and image: [R, B, C], [R, B] -> [R, B]; label smoothing is that of Szegedy et al. 2016."""
     logits, labels = logits.flatten(0, 1), y.flatten()
     return F.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing).view(y.shape)
-
-
-def add_batch(sums: Tensor, logits: Tensor, y: Tensor, loss: Tensor) -> None:
-    """Adds a batch's loss, correct predictions and images to the running sums [3, R]."""
-    sums[0] += loss.sum(-1)
-    sums[1] += (logits.argmax(-1) == y).sum(-1)
-    sums[2] += y.shape[-1]

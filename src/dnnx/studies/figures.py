@@ -55,8 +55,10 @@ def save(draw: Callable[[], Figure], folder: Path, name: str) -> Path:
 
 def learning_curves(runs: Sequence[Run], seconds: bool) -> Figure:
     """Mean and 95 % t interval over the seeds, as long as at least half of an arm's seeds are running."""
-    figure = Figure(figsize=(9, 6.4))
-    for axes, (split, metric) in zip(figure.subplots(2, 2).flat, PANELS, strict=True):
+    panels = [panel for panel in PANELS if any(len(run.curve(*panel)) for run in runs)]
+    rows = math.ceil(len(panels) / 2)
+    figure = Figure(figsize=(9, 3.2 * rows))
+    for axes, (split, metric) in zip(figure.subplots(rows, 2).flat, panels, strict=True):
         lines = [_mean_line(axes, run, i, split, metric, seconds) for i, run in enumerate(runs)]
         drawn = pd.concat(lines).dropna() if any(len(line) for line in lines) else pd.Series(dtype=float)
         axes.set(title=f"{split} {metric}", xlabel="seconds" if seconds else "epoch")
@@ -242,6 +244,17 @@ def pictures_of(run: Run, kind: str, most: int) -> list[tuple[np.ndarray, str]]:
         text = f"{names[label]}\n→ {names[int(row.argmax())]}\np = {row[label]:.2g}"
         shown.append((image[..., 0] if image.shape[-1] == 1 else image, text))
     return shown
+
+
+def reconstructions(runs: Sequence[Run]) -> Figure:
+    """Two rows per arm: test images, and below each what a network made of it."""
+    figure = Figure(figsize=(9, 1.3 * len(runs)))
+    for axes, run in zip(figure.subplots(len(runs), 1, squeeze=False).flat, runs, strict=True):
+        rows = (np.concatenate(run.predictions[name], axis=1) for name in ("sample_images", "reconstructions"))
+        axes.imshow(np.concatenate(list(rows)), cmap="gray", interpolation="nearest")
+        axes.set_title(run.name, fontsize=10, loc="left")
+        axes.set_axis_off()
+    return figure
 
 
 def roc(runs: Sequence[Run]) -> Figure:

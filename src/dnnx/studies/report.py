@@ -230,6 +230,7 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
     searched = [run for run in runs if run.lr_search is not None]
     sampled, binary = ([run for run in pictured if has(run)] for has in (_has_sample, _has_two_classes))
     embedded = [run for run in runs if _has_embedding(run)]
+    remade = [run for run in runs if {"sample_images", "reconstructions"} <= set(run.predictions)]
     swept = {axis: lines for axis in study.axes if (lines := study.along(axis))}
     band = "Mean over the seeds with a band of its 95 % t interval, drawn while at least half of the seeds are running."
     sizes = ", ".join(f"{run.name} {len(run.seeds)}" for run in runs)
@@ -251,6 +252,7 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
         + at_half,
         "sample": "The first test images: true → predicted class, and the ensemble's probability of the true one."
         + at_half,
+        "reconstructions": "The first test images, and below them what one network makes of them.",
         "roc": "ROC on the test set: mean over the seeds with a band of its 95 % t interval.",
         "embedding": "Activations of one network for test images, in two dimensions by t-SNE, coloured by class.",
         "by_zeros": "Test accuracy by the share of weights that is not zero: mean over the seeds, band of its 95 % t "
@@ -274,6 +276,7 @@ def _figures(study: Study, folder: Path) -> list[page.Image]:
         "confusion": (counted, lambda: figures.confusion(counted)),
         "hardest": (pictured, lambda: figures.pictures(pictured, "hardest", rows=1)),
         "sample": (sampled, lambda: figures.pictures(sampled, "sample", rows=3)),
+        "reconstructions": (remade, lambda: figures.reconstructions(remade)),
         "roc": (binary, lambda: figures.roc(binary)),
         "embedding": (embedded, lambda: figures.embedding(embedded)),
     }

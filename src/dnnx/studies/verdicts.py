@@ -170,10 +170,13 @@ def number(x: float) -> str:
 
 
 def _usual(study: Study) -> list[dict[str, str]]:
-    ask = "Is the test accuracy of {} higher than that of {}?"
+    """On test accuracy; on test loss where no run has any."""
+    only_loss = all({"test/loss"} == {"test/loss", "test/accuracy"} & set(run.results) for run in study.runs)
+    metric, expect = ("test/loss", "lower") if only_loss else ("test/accuracy", "higher")
+    ask = f"Is the {metric.replace('/', ' ')} of {{}} {expect} than that of {{}}?"
     return [
-        {"ask": ask.format(run.name, study.reference), "metric": "test/accuracy", "arm": run.name}
-        | {"than": study.reference, "expect": "higher"}
+        {"ask": ask.format(run.name, study.reference), "metric": metric, "arm": run.name}
+        | {"than": study.reference, "expect": expect}
         for run in study.runs
         if run.name != study.reference
     ]

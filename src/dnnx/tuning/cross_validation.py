@@ -16,7 +16,7 @@ from dnnx.callbacks.early_stopping import EarlyStopping
 from dnnx.callbacks.prune import Prune, TrialFailed
 from dnnx.cli import CONF
 from dnnx.data.folds import for_trial, make_folds
-from dnnx.errors import choose, ctrl_c
+from dnnx.errors import choose, ctrl_c, require
 from dnnx.params import as_overrides
 from dnnx.results import evaluate
 from dnnx.tuning.space import Params, Space
@@ -79,6 +79,7 @@ class CrossValidation:
         data = for_trial(self.fold_data(cfg), cfg.data.batch_size)
         cfg.callbacks = {name: value for name, value in cfg.callbacks.items() if name not in FOR_RUNS}
         data, module, trainer = assemble(cfg, list(data.seeds), self.folder, data)
+        require("accuracy" in module.curves, "module", type(module).__name__, "a tuning is of what classifies images")
         trainer.callbacks += callbacks
         trainer.fold_data = data
         return module, trainer

@@ -1,0 +1,112 @@
+"""Images without labels, half of them corrupted: to tell which is an auxiliary task that needs no labels."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dnnx.data.images import EVAL_BATCH, Images
+from dnnx.data.loaders import Chunks
+from dnnx.data.mnist59 import MNIST59
+from dnnx.seeding import generator
+
+CORRUPTED, REAL = 0, 1
+GRID = 4  # points each way at which the surface is drawn that parts two images
+
+Draw = tuple[Tensor, Tensor, Tensor]  # rows [..., n], rows of what they are mixed with [..., n], numbers [..., n, K]
+
+
+class RealOrCorrupted(MNIST59):
+    """Label 1: an image; 0: an image some regions of which are those of another image.
+
+    The regions are drawn for each image and depend on neither (Hinton 2022, there called hybrid images), so that no
+    pixel by itself tells a corrupted image from a real one. Every seed has its own images of the digits 5-9, as in
+    MNIST59, and corrupts every other one: in training others in every epoch, for validation the same. Half of the
+    test images are corrupted, the same for all seeds.
+    """
+
+    items = "real or corrupted images"
+
+    def __init__(
+        self,
+        seeds: Sequence[int],
+        root: str,
+        source: str = "auto",
+        batch_size: int = 128,
+        train_per_class: int | None = None,
+        val_per_class: int = 100,
+    ):
+        super().__init__(seeds, root, source, batch_size, train_per_class, val_per_class)
+
+    def setup(self, stage: str | None = None) -> None:
+        if self.splits:
+            return
+        super().setup(stage)
+        self.num_classes, self.class_names = 2, ["corrupted", "real"]
+        self.provenance["note"] += ", half of the images corrupted"
+
+    def train_dataloader(self) -> Chunks:
+        trainer = self.trainer
+        assert trainer is not None, "the trainer knows the epoch"
+        num = self.sizes["train"] // self.batch_size * self.batch_size
+
+        def draw() -> Draw:
+            return self._draw("train", num, trainer.current_epoch)
+
+        return Chunks(CorruptedBatches(self.splits["train"][0], num, self.batch_size, draw, self._regions))
+
+    def eval_dataloader(self, split: str) -> "CorruptedBatches":
+        num = self.sizes[split]
+        draw = partial(self._draw, split, num, "once")
+        return CorruptedBatches(self.splits[split][0], num, EVAL_BATCH, draw, self._regions)
+
+    def test_pictures(self, index: Tensor) -> Tensor:
+        x = torch.cat([x for x, _ in self.eval_dataloader("test")])[index.to(self.splits["test"][0].device)]
+        return (255 * x.cpu()).round().to(torch.uint8).view(-1, *self.in_shape).permute(0, 2, 3, 1)
+
+    def _draw(self, split: str, num: int, when: int | str) -> Draw:
+        """`num` images of each seed in an order of its own, each mixed with the one before."""
+        if split not in self.rows:
+            return draw(torch.arange(self.sizes[split]), num, generator(0, "corrupt", split, when))
+        streams = [generator(seed, "corrupt", split, when) for seed in self.seeds]
+        of_seeds = [draw(rows, num, g) for rows, g in zip(self.rows[split].cpu(), streams, strict=True)]
+        rows, others, u = (torch.stack(values) for values in zip(*of_seeds, strict=True))
+        return rows, others, u
+
+    def _regions(self, u: Tensor) -> Tensor:
+        return regions(u, *self.in_shape[-2:])
+
+
+class CorruptedBatches:
+    """Batches (x [..., B, features], y [..., B]) of the `num` images that `draw` gives in every pass, corrupted and
+    real in turns.
+    """
+
+    def __init__(
+        self, x: Tensor, num: int, batch_size: int, draw: Callable[[], Draw], masks: Callable[[Tensor], Tensor]
+    ):
+        self.x, self.num, self.batch_size, self.draw, self.masks = x, num, batch_size, draw, masks
+
+    def __len__(self) -> int:
+        return -(-self.num // self.batch_size)
+
+    def __iter__(self) -> Iterator[Images]:
+        drawn = [values.to(self.x.device) for values in self.draw()]
+        axis = drawn[0].dim() - 1
+        for rows, others, u in zip(*(values.split(self.batch_size, axis) for values in drawn), strict=True):
+            y = torch.arange(rows.shape[-1], device=rows.device) % 2
+            own = self.masks(u) | (y == REAL)[:, None]
+            yield torch.where(own, self.x[rows], self.x[others]), y.expand(rows.shape)
+
+
+def draw(rows: Tensor, num: int, g: torch.Generator) -> Draw:
+    order = rows[torch.randperm(len(rows), generator=g)][:num]
+    return order, order.roll(1), torch.randn((num, GRID**2), generator=g)
+
+
+def regions(u: Tensor, height: int, width: int) -> Tensor:
+    """Masks [..., height * width], true where the smooth surface through normal numbers u [..., GRID^2] is above 0."""
+    points = torch.eye(GRID**2, device=u.device).view(-1, 1, GRID, GRID)
+    return u @ F.interpolate(points, (height, width), mode="bicubic").flatten(1) > 0
