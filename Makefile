@@ -3,10 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.venv/installed: pyproject.toml
+.venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "dnnx needs Python 3.11 to 3.13: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 .PHONY: setup
@@ -20,11 +20,17 @@ demo: setup ## train DenseNet5 on the digits 0-4, five seeds at once, and show t
 test: setup ## run the tests; those on real data need DNNX_DATA_DIR
 	$(BIN)/python -m pytest
 
+.PHONY: torture
+torture: setup ## kill, fill, damage and race everything, for at most 10 minutes; seed= makes other tries
+	-$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[torture]'
+	DNNX_TORTURE=1 DNNX_TORTURE_SEED=$(or $(seed),0) timeout 600 $(BIN)/python -m pytest tests/torture
+
 .PHONY: lint
-lint: setup ## check style and types
+lint: setup ## check style and types, and whether a dependency is known to be vulnerable
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/python tests/audit.py
 
 .PHONY: bench
 bench: setup ## measure speed beside the bare PyTorch loop and others; rounds=, steps= and rows= choose

@@ -32,6 +32,7 @@ class FakeTraining:
 
     def run(self, val_loss: Sequence[Sequence[float]], train_loss: Sequence[Sequence[float]] | None = None) -> None:
         """One epoch for each row [R] of losses, until the trainer is told to stop; accuracies are 1 - loss."""
+        self._call("on_fit_start")
         self._call("on_train_start")
         for epoch, row in enumerate(val_loss):
             losses = {"train": train_loss[epoch] if train_loss else row, "val": row}

@@ -7,9 +7,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from commands import command, python
+from commands import command, python, typed
 
-from dnnx.cli import _choose_groups
+from dnnx.cli import choose_groups
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["optmizer.lr=1"]], ids=" ".join)
@@ -60,13 +60,31 @@ def test_what_hydra_cannot_compose_is_one_line(argument: str, says: str, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("typed", "means"),
+    ("argument", "says"),
+    [
+        ("name=..", "name=..: the name of a folder"),
+        ("paths.outputs=''", "paths.outputs='': a folder"),
+        ("params=3", "params=3: there is no such file"),
+        ("seeds=1e9", "seeds=1000000000.0: a count of at least 1, at most 10,000"),
+    ],
+)
+def test_what_cannot_be_is_one_line_and_removes_no_folder(argument: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    code, said = typed("train", "+exp=dense5", argument, cwd=tmp_path / "empty")
+    assert code == 2
+    assert said.startswith(f"error: {says}")
+    assert said.count("\n") == 1
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
+
+
+@pytest.mark.parametrize(
+    ("word", "means"),
     [("True", ["lr_search=grid"]), ("TRUE", ["lr_search=grid"]), ("grid", ["lr_search=grid"])]
     + [(word, []) for word in ("false", "False", "null")],
 )
-def test_lr_search_is_on_or_off_in_any_spelling(typed: str, means: list[str]) -> None:
+def test_lr_search_is_on_or_off_in_any_spelling(word: str, means: list[str]) -> None:
     around = ["-m", "name='lr_search=true'", "seeds=2"]
-    assert _choose_groups([*around, f"lr_search={typed}"]) == [*around, *means]
+    assert choose_groups([*around, f"lr_search={word}"]) == [*around, *means]
 
 
 def test_a_wheel_carries_conf_and_runs_from_another_folder(tmp_path: Path) -> None:

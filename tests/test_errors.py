@@ -1,8 +1,13 @@
 """The one error of a user's mistake: what is found, what is valid, and the near misses."""
 
-import pytest
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
 
-from dnnx.errors import UserError, check_arguments, choose, near_misses, require, unknown_key
+import pytest
+import torch
+
+from dnnx.errors import UserError, check_arguments, choose, fits, near_misses, require, unknown_key
 
 
 def test_require_is_silent_when_valid_and_else_names_key_value_and_expected() -> None:
@@ -32,24 +37,60 @@ def test_near_misses_are_named_only_when_they_are_near(name: str, near: str) -> 
 def test_check_arguments_refuses_what_a_function_does_not_take() -> None:
     def function(rate: float, momentum: float = 0.9) -> None: ...
 
-    check_arguments("optimizer", function, ["rate", "momentum"])
+    check_arguments("optimizer", function, {"rate": 1, "momentum": 0.5})
     with pytest.raises(UserError, match=r"^optimizer\.momentun: .*did you mean optimizer\.momentum"):
-        check_arguments("optimizer", function, ["rate", "momentun"])
+        check_arguments("optimizer", function, {"rate": 1, "momentun": 0.5})
 
 
 def test_check_arguments_lets_pass_what_a_function_takes_by_any_name() -> None:
     def function(**options: float) -> None: ...
 
-    check_arguments("optimizer", function, ["anything"])
+    check_arguments("optimizer", function, {"anything": 1})
 
 
 def test_check_arguments_knows_the_arguments_of_a_class() -> None:
     class Thing:
         def __init__(self, size: int): ...
 
-    check_arguments("thing", Thing, ["size"])
+    check_arguments("thing", Thing, {"size": 3})
     with pytest.raises(UserError, match=r"thing\.self"):
-        check_arguments("thing", Thing, ["self"])
+        check_arguments("thing", Thing, {"self": 3})
+
+
+@pytest.mark.parametrize(
+    ("annotation", "fit", "do_not"),
+    [
+        (float, [1, -0.5], [True, "1", None, math.nan, math.inf, [1]]),
+        (int, [0, -3], [1.0, True, "1", None]),
+        (bool, [True, False], [0, "true", None]),
+        (str, ["", "a"], [3, None, ["a"]]),
+        (int | None, [3, None], ["null", 3.5]),
+        (Sequence[str], [[], ["a"]], ["abc", [3], None]),
+        (tuple[float, float], [[0.9, 1]], [[0.9], [1, 2, 3], 0.9]),
+        (Literal["a", 3], ["a", 3], ["b", None]),
+        (float | torch.Tensor, [0.1], ["0.1", True]),
+        (dict[str, int], [{}, {"a": 1}], [[], "a"]),
+        (Any, [None, "a", 3], []),
+        ("Unknown", [None, "a", 3], []),
+    ],
+)
+def test_a_value_fits_its_annotation_or_not(annotation: Any, fit: list, do_not: list) -> None:
+    assert all(fits(value, annotation) for value in fit)
+    assert not any(fits(value, annotation) for value in do_not)
+
+
+def test_a_value_of_another_type_is_named_with_what_is_valid() -> None:
+    def function(rate: float, layers: Sequence[int] | None = None, kind: Literal["a", "b"] = "a") -> None: ...
+
+    for given, says in (
+        ({"rate": "x"}, "optimizer.rate=x: a number"),
+        ({"rate": None}, "optimizer.rate=null: a number"),
+        ({"layers": ""}, "optimizer.layers='': a list of whole numbers or null"),
+        ({"kind": "c"}, "optimizer.kind=c: one of a, b"),
+    ):
+        with pytest.raises(UserError) as error:
+            check_arguments("optimizer", function, given)
+        assert str(error.value) == says
 
 
 def test_an_unknown_key_says_where_the_keys_are() -> None:

@@ -1,11 +1,14 @@
 """Files that are whole or absent."""
 
+import errno
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from dnnx.files import link_latest, write_atomic, write_json, write_text
+from dnnx.files import HOST, link_latest, remove_empty, write_atomic, write_json, write_text
 
 
 def test_text_and_json_come_back(tmp_path: Path) -> None:
@@ -50,3 +53,40 @@ def test_latest_points_to_the_newest_and_survives_a_move(tmp_path: Path) -> None
     assert (tmp_path / "moved" / "latest").resolve().name == "second"
     assert (tmp_path / "moved" / "latest" / "results.json").exists()
     assert sorted(path.name for path in (tmp_path / "moved").iterdir()) == ["first", "latest", "second"]
+
+
+def test_what_a_dead_process_left_is_removed_and_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    left, written, foreign = (
+        tmp_path / f".a.txt.{HOST}.{dead.pid}.tmp",
+        tmp_path / f".a.txt.{HOST}.{os.getppid()}.tmp",
+        tmp_path / f".a.txt.elsewhere.{dead.pid}.tmp",
+    )
+    for path in (left, written, foreign):
+        path.write_text("half")
+    write_text(tmp_path / "a.txt", "whole")
+    assert set(tmp_path.iterdir()) == {tmp_path / "a.txt", written, foreign}
+
+
+def test_an_error_while_writing_names_the_file(tmp_path: Path) -> None:
+    def full(beside: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OSError, match=r"No space left on device: .*a\.txt"):
+        write_atomic(tmp_path / "a.txt", full)
+
+
+def test_empty_folders_are_removed_up_to_outputs_and_no_further(tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs"
+    (outputs / "dense5" / "now").mkdir(parents=True)
+    remove_empty(outputs / "dense5" / "now", outputs)
+    assert tmp_path.is_dir()
+    assert not outputs.exists()
+    (outputs / "dense5" / "now").mkdir(parents=True)
+    (outputs / "dense5" / "then").touch()
+    remove_empty(outputs / "dense5" / "now", outputs)
+    assert [path.name for path in (outputs / "dense5").iterdir()] == ["then"]
+    (tmp_path / "elsewhere").mkdir()
+    remove_empty(tmp_path / "elsewhere", outputs)
+    assert (tmp_path / "elsewhere").is_dir()

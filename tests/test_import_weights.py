@@ -93,8 +93,8 @@ def test_the_command_says_where_each_array_went_and_a_mistake_leaves_nothing(imp
     ("override", "says"),
     [
         ("weights=[]", "weights=[]: an .npz or .safetensors file"),
-        ("map=a", "map=a: layers, for example"),
-        ("fresh=output.*", "fresh=output.*: a list of patterns"),
+        ("map=a", "map=a: a mapping"),
+        ("fresh=output.*", "fresh=output.*: a list of text"),
         ("epsilon=0", "epsilon=0: a small number above 0"),
         ("module=pairs", "only networks of module=classifier are imported"),
         ("+sedes=3", "sedes: there is no such key"),

@@ -86,7 +86,8 @@ def test_a_range_test_of_a_seed_among_others_is_that_of_the_seed_alone(tmp_path:
 
 def test_the_figure_of_an_arm_is_titled_with_the_arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     titles: list[str] = []
-    monkeypatch.setattr(lr_search, "draw", lambda folder, name: titles.append(name))
+    monkeypatch.setattr("dnnx.studies.figures.save", lambda figure, *_: titles.append(figure()))
+    monkeypatch.setattr("dnnx.studies.figures.lr_search", lambda runs: runs[0].name)
     monkeypatch.setattr(lr_search, "range_test", lambda *_: ([1e-3, 1e-2], torch.tensor([[2.0], [1.0]])))
     for arm in ("null", "bn"):
         lr_search.search(compose("+exp=bn_vs_plain", "lr_search=range", f"arm={arm}"), [0], tmp_path)
@@ -139,9 +140,9 @@ def test_a_grid_sets_the_rate_without_a_look_at_the_test_set(tmp_path: Path, mon
     [
         ("lr_search.min=0", "lr_search.min=0: a rate above 0"),
         ("lr_search.max=1e-9", "lr_search.min=1e-06: a rate above 0 and below lr_search.max=1e-09"),
-        ("lr_search.steps=3", "lr_search.steps=3: a number of at least 20"),
+        ("lr_search.steps=3", "lr_search.steps=3: a whole number from 20"),
         ("lr_search.epochs=0", "lr_search.epochs=0"),
-        ("lr_search.rates=0.1", "lr_search.rates=0.1: a list of numbers above 0"),
+        ("lr_search.rates=0.1", "lr_search.rates=0.1: a list of numbers or null"),
         ("lr_search.factors=[0,1]", r"lr_search.factors=\[0, 1\]"),
         ("+scheduler.max_lr=1e-3", "scheduler.max_lr=0.001: the rate that lr_search finds goes there"),
         ("+lr_search.step=30", "lr_search.step: there is no such key; did you mean lr_search.steps"),

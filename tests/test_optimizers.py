@@ -81,7 +81,9 @@ FORMULAS: dict[str, Walk] = {
 
 def walk(name: str, start: np.ndarray, gradients: np.ndarray, *overrides: str) -> np.ndarray:
     p = nn.Parameter(torch.from_numpy(start.copy()))
-    optimizer = build("optimizer", compose(f"optimizer={name}", f"optimizer.lr={LR}", *overrides).optimizer)([p])
+    optimizer = build(
+        "optimizer", compose(f"optimizer={name}", f"optimizer.lr={LR}", *overrides).optimizer, factory=True
+    )([p])
     for g in gradients:
         p.grad = torch.from_numpy(g.copy())
         optimizer.step()

@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dnnx.errors import UserError
+from dnnx.ftrl import FTRL
+from dnnx.fused_adam import FusedAdam
 from dnnx.nets.dense import DenseNet
 from dnnx.nets.dropout import Dropout
 from dnnx.replicas import Replicas
@@ -63,6 +65,11 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": partial(torch.optim.Adam, lr=1e-3),
     "momentum": partial(torch.optim.SGD, lr=0.05, momentum=0.9, nesterov=True),
     "rmsprop": partial(torch.optim.RMSprop, lr=1e-3),
+    "sgd": partial(torch.optim.SGD, lr=0.1),
+    "adagrad": partial(torch.optim.Adagrad, lr=1e-2),
+    "nadam": partial(torch.optim.NAdam, lr=1e-3),
+    "adamw": partial(FusedAdam, lr=1e-3, weight_decay=0.01, decoupled_weight_decay=True),
+    "ftrl": partial(FTRL, lr=0.1, l1=1e-3),
 }
 
 

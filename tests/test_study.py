@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from commands import command, compose
+from commands import command, compose, typed
 
 from dnnx.cli import CONF
 from dnnx.train import train
@@ -116,6 +116,46 @@ def test_a_sweep_over_a_study_asks_its_questions_for_every_setting(tmp_path: Pat
     assert "converge in fewer epochs? (optimizer.lr-0.003)" in done.stdout
 
 
+def test_keys_are_swept_in_any_order(tmp_path: Path) -> None:
+    swept = ["net.dropout=0.1,0.2", "data.batch_size=16,32"]
+    done = command("train", "-m", "+exp=dense5", *SMALL, "trainer.max_epochs=1", *swept, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "outputs" / "dense5" / "latest" / "report.html").exists()
+
+
+def test_what_two_arms_differ_in_is_left_to_them(tmp_path: Path) -> None:
+    code, said = typed("train", "+exp=bn_vs_plain", *SMALL, "net.norm=batch", cwd=tmp_path)
+    assert code == 2
+    assert said == "error: net.norm=...: the arms plain and bn differ in nothing else; leave it to them\n"
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_folder_that_is_no_study_is_left_alone(tmp_path: Path) -> None:
+    notes = tmp_path / "outputs" / "notes" / "thesis.txt"
+    notes.parent.mkdir(parents=True)
+    notes.write_text("thesis")
+    code, said = typed("train", "+exp=bn_vs_plain", *SMALL, "resume=outputs/notes", "optimizer.lr=-1", cwd=tmp_path)
+    assert code == 2
+    assert "resume=outputs/notes: it holds no study.json" in said
+    assert [path.name for path in notes.parent.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("launcher", [[], ["hydra/launcher=processes"]])
+def test_a_resumed_study_that_is_refused_says_so_and_can_still_be_resumed(tmp_path: Path, launcher: list[str]) -> None:
+    if launcher:
+        pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    study = tmp_path / "outputs" / "bn_vs_plain" / "latest"
+    assert command("train", "+exp=bn_vs_plain", *SMALL, cwd=tmp_path).returncode == 0
+    resume = "resume=outputs/bn_vs_plain/latest"
+    done = command("train", "+exp=bn_vs_plain", *SMALL, resume, "net.dropout=0.3", *launcher, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "net.dropout (0.0 there, 0.3 here)" in done.stderr
+    assert not list(study.rglob("failed.txt"))
+    (study / "bn" / "results.json").unlink()
+    assert command("train", resume, cwd=tmp_path).returncode == 0
+    assert (study / "bn" / "results.json").exists()
+
+
 def test_an_arm_that_fails_leaves_the_others_and_exit_code_2(tmp_path: Path) -> None:
     done = command("train", "-m", "+exp=dense5", *SMALL, "net.dropout=0.1,1.5", cwd=tmp_path)
     assert done.returncode == 2
@@ -168,6 +208,36 @@ def test_a_rate_is_swept_or_searched(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == "error: optimizer.lr=...: it is swept, and lr_search would search it; type one of the two\n"
     assert not list(tmp_path.iterdir())
+
+
+def test_a_rate_that_is_swept_is_not_searched_by_an_arm_either(tmp_path: Path) -> None:
+    arms = "study.arms={plain:[],bn:['net.norm=batch','lr_search=grid']}"
+    code, said = typed("train", "-m", "+exp=bn_vs_plain", *SMALL, arms, "optimizer.lr=1e-4,1e-3", cwd=tmp_path)
+    assert code == 2
+    assert said == "error: optimizer.lr=...: it is swept, and lr_search would search it; type one of the two\n"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arms", "says"),
+    [
+        ("{plain:[],bn:['optimizer=null']}", "optimizer=null: choose one of adagrad, adam"),
+        ("{plain:[],bn:'net.norm=batch'}", "study.arms.bn=net.norm=batch: a list of text"),
+        ("[plain,bn]", "study.arms=[plain,bn]: a mapping belongs where there is one, and nothing else"),
+    ],
+)
+def test_an_arm_that_is_none_is_refused_before_any_trains(arms: str, says: str, tmp_path: Path) -> None:
+    code, said = typed("train", "+exp=bn_vs_plain", *SMALL, f"study.arms={arms}", cwd=tmp_path)
+    assert code == 2
+    assert said.startswith(f"error: {says}")
+    assert said.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_every_arm_fails_at_is_said_once(tmp_path: Path) -> None:
+    code, said = typed("train", "+exp=bn_vs_plain", *SMALL, "net.dropout=2", cwd=tmp_path)
+    assert code == 2
+    assert said == "error: net.dropout=2: a share in [0, 1), for example net.dropout=0.3\n"
 
 
 def test_one_arm_of_a_study_can_be_run_alone(tmp_path: Path) -> None:

@@ -282,11 +282,41 @@ def test_weights_and_predictions_outlive_a_failure_of_what_is_measured_besides(
     assert not (tmp_path / "results.json").exists()
 
 
-def test_a_foreign_checkpoint_is_one_line(run: Run) -> None:
-    _, folder = run()
+def test_a_foreign_checkpoint_is_one_line_and_leaves_the_results_of_fewer_epochs(run: Run) -> None:
+    results, folder = run()
+    left = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     torch.save({"a": 1}, folder / "checkpoints" / "last.ckpt")
     with pytest.raises(UserError, match=r"last.ckpt: not a checkpoint of this run"):
         train(compose(*SMOKE, "trainer.max_epochs=5"), folder)
+    assert {path: path.read_bytes() for path in left} == left
+    assert not (folder / "before").exists()
+    assert train(compose(*SMOKE), folder) == results
+
+
+def test_a_finished_run_whose_record_is_gone_gets_it_back_from_its_checkpoint(run: Run) -> None:
+    _, folder = run()
+    whole = (folder / "metrics.csv").read_text()
+    (folder / "results.json").unlink()
+    (folder / "metrics.csv").write_text("garbage")
+    train(compose(*SMOKE), folder)
+    assert (folder / "metrics.csv").read_text() == whole
+
+
+def test_a_run_does_not_go_on_with_other_data(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    results, folder = run()
+    other = json.loads((folder / "data.json").read_text()) | {"source": "mnist", "files": {"a": "b"}}
+    (folder / "data.json").write_text(json.dumps(other))
+    with pytest.raises(UserError, match=r"data=.*: not the data of the run .*; give paths\.data="):
+        train(compose(*SMOKE, "trainer.max_epochs=5"), folder)
+    assert json.loads((folder / "results.json").read_text()) == results
+
+
+def test_resume_and_more_epochs_are_all_there_is_to_type(tmp_path: Path) -> None:
+    folder = tmp_path / "outputs" / "made"
+    train(compose(*SMOKE, "net.dropout=0.1"), folder)
+    done = command("train", "resume=outputs/made", "trainer.max_epochs=5", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert max(json.loads((folder / "results.json").read_text())["epoch/last"]) == 5
 
 
 def test_resume_refuses_another_config_and_names_the_keys(tmp_path: Path) -> None:

@@ -106,11 +106,28 @@ def test_a_backbone_of_ones_own_is_never_made(started: list[list[str]], tmp_path
     assert started == []
 
 
+def test_a_misspelt_arm_makes_no_backbone(started: list[list[str]], tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"^backbone=.*/plian: .exp=bn_vs_plain would make plain and bn there; did you mean plain"
+    ):
+        run_first(f"paths.outputs={tmp_path}", "backbone=${paths.outputs}/bn_vs_plain/latest/plian")
+    assert started == []
+
+
+def test_a_needed_study_runs_in_full_and_says_so(
+    started: list[list[str]], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    run_first(f"paths.outputs={tmp_path}", "seeds=2", "trainer.max_epochs=1")
+    assert not any(argument.startswith(("seeds", "trainer.max_epochs")) for argument in started[0])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "runs first, once, as it is declared, whatever is typed here: 2 arms, 10 seeds, up to 200 epochs" in told
+
+
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
         (["backbone=outputs/gone"], r"backbone=outputs/gone: outputs/gone is no finished run; give one, such as"),
-        (["backbone=3"], r"backbone=3: 3 is no finished run"),
+        (["backbone=3"], r"backbone=3: text or null"),
         (["backbone=arm:gone", "arm=here"], r"backbone=arm:gone: .*gone is no finished run"),
         (["backbone=null"], r"backbone=None: module=transfer needs a finished run folder"),
         (["module=classifier"], r"backbone=.*: only module=transfer reads it"),

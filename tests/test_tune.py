@@ -244,7 +244,7 @@ WORK = ["--config-dir", str(OWN), *TINY, NO_RETRAIN, "seeds=1"]
 SLOW = """
 import os, signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started deaf to it
-from dnnx.callbacks.prune import Prune
+from dnnx.callbacks.prune_trials import Prune
 plain = Prune.on_train_epoch_end
 def slow(self, trainer, module):
     {body}

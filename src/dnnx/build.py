@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
-from dnnx.errors import UserError, check_arguments, require
+from dnnx.errors import UserError, check_arguments, is_out_of_memory, require
 from dnnx.mc_dropout import require_dropout
 from dnnx.nets.self_normalizing import check_input
 from dnnx.schedules import Performance
@@ -32,10 +32,12 @@ warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")
 os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
 
 ALLOWED = ("dnnx.", "torch.", "lightning.", "torchmetrics.", "optuna.")
+OF_HYDRA = ("_target_", "_partial_")  # keys that are no argument
 
 
-def build(key: str, config: DictConfig, **arguments: Any) -> Any:
-    """Instantiates the config group `key`; a wrong target, argument or value is a UserError that names it."""
+def build(key: str, config: DictConfig, factory: bool = False, **arguments: Any) -> Any:
+    """Instantiates the config group `key`, or with `factory` makes the factory that it is; a wrong target, argument or
+    value is a UserError that names it."""
     target = config.get("_target_") if isinstance(config, DictConfig) else None
     packages = ", ".join(name.rstrip(".") for name in ALLOWED)
     require(
@@ -46,26 +48,54 @@ def build(key: str, config: DictConfig, **arguments: Any) -> Any:
         function = hydra.utils.get_object(str(target))
     except Exception as error:
         raise UserError(f"{key}._target_={target}: {' '.join(str(error).split())}") from None
-    check_arguments(key, function, (str(name) for name in config if not str(name).startswith("_")))
+    require(
+        _is_ours(function), f"{key}._target_", target,
+        f"a class that is defined in one of {packages}, or a class or function of dnnx",
+    )  # fmt: skip
+    given: Any = OmegaConf.to_container(config, resolve=True)
+    found = given.get("_partial_", False)
+    require(found is factory, f"{key}._partial_", found, f"leave it as it is in conf/{key.split('.')[0]}/")
+    check_arguments(key, function, {name: value for name, value in given.items() if name not in OF_HYDRA})
     with naming(key):
         return hydra.utils.instantiate(config, **arguments, _recursive_=False, _convert_="all")
 
 
+def _is_ours(function: Any) -> bool:
+    """Not torch.load, which would run what a file says, nor torch.os.system."""
+    valid = ALLOWED if isinstance(function, type) else "dnnx."
+    return str(getattr(function, "__module__", "")).startswith(valid)
+
+
 def build_scheduler(config: DictConfig, **known: Any) -> partial[Any]:
     """The factory of a schedule, told of `known` whatever it asks for: steps_per_epoch, num_replicas."""
-    factory = build("scheduler", config)
+    factory = build("scheduler", config, factory=True)
     require(
         factory.func is not ReduceLROnPlateau, "scheduler._target_", config._target_,
         "one rate for all seeds would tie them together; type scheduler=performance",
     )  # fmt: skip
-    milestones = factory.keywords.get("milestones", [])
+    milestones, length = factory.keywords.get("milestones", [1]), factory.keywords.get("T_max", 1)
     require(
-        isinstance(milestones, list) and all(type(epoch) is int for epoch in milestones), "scheduler.milestones",
-        milestones, "a list of whole numbers of epochs, for example scheduler.milestones=[10,20]",
+        isinstance(milestones, list) and bool(milestones) and all(type(e) is int and e >= 1 for e in milestones),
+        "scheduler.milestones", milestones,
+        "a list of whole numbers of epochs, for example scheduler.milestones=[10,20]",
     )  # fmt: skip
+    require(length >= 1, "scheduler.T_max", length, "a number of epochs, at least 1")
     asked = inspect.signature(factory.func).parameters
     told = {name: value for name, value in known.items() if name in asked}
     return partial(factory.func, **factory.keywords | told)
+
+
+def build_optimizer(config: DictConfig, num_replicas: int) -> tuple[partial[Any], Optimizer]:
+    """The factory of an optimizer, and one of nothing, to try a schedule with."""
+    factory = build("optimizer", config, factory=True)
+    with naming("optimizer"):
+        trial = factory([torch.nn.Parameter(torch.zeros(num_replicas))])
+    rate = trial.defaults["lr"]
+    require(0 < rate < math.inf, "optimizer.lr", rate, "a number above 0, for example optimizer.lr=1e-3")
+    for name in ("momentum", "alpha", "dampening"):  # torch takes more, and the loss is then no number
+        share = trial.defaults.get(name, 0)
+        require(0 <= share < 1, f"optimizer.{name}", share, f"a share in [0, 1), for example optimizer.{name}=0.9")
+    return factory, trial
 
 
 def check_schedule(factory: partial[Any], optimizer: Optimizer, epochs: int) -> None:
@@ -81,8 +111,10 @@ def check_schedule(factory: partial[Any], optimizer: Optimizer, epochs: int) -> 
         schedule = factory(optimizer)
         optimizer.step()  # torch warns of a schedule that is stepped first
         for _ in range(epochs * factory.keywords.get("steps_per_epoch", 1)):
-            rate = optimizer.param_groups[0]["lr"]
+            group = optimizer.param_groups[0]
+            rate, momentum = group["lr"], group["betas"][0] if "betas" in group else group.get("momentum", 0)
             require(0 <= rate < math.inf, "scheduler", given, f"it takes the learning rate to {rate:g}")
+            require(0 <= momentum < 1, "scheduler", given, f"it takes the momentum to {momentum:g}")
             if not isinstance(schedule, Performance):  # it follows the validation loss
                 schedule.step()
     except (TypeError, ValueError, ArithmeticError) as error:
@@ -94,11 +126,12 @@ def naming(key: str) -> Iterator[None]:
     """Turns what a constructor says of a bad value into a UserError that names the config group."""
     try:
         yield
-    except (TypeError, ValueError, InstantiationException) as error:
-        cause = error.__cause__ if isinstance(error, InstantiationException) else error
-        if isinstance(cause, UserError | OSError):
+    except (TypeError, ValueError, RuntimeError, InstantiationException) as error:
+        cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
+        if isinstance(cause, UserError | OSError) or is_out_of_memory(cause):
             raise cause from None
-        if isinstance(cause, TypeError | ValueError) or type(cause).__name__ == "MisconfigurationException":
+        misconfigured = type(cause).__name__ == "MisconfigurationException"
+        if isinstance(cause, TypeError | ValueError | RuntimeError) or misconfigured:
             raise UserError(f"{key}: {' '.join(str(cause).split())}") from None
         raise
 
@@ -126,11 +159,10 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path, data: Any = None) 
     callbacks = [build(f"callbacks.{name}", callback) for name, callback in cfg.callbacks.items()]
     trainer = build("trainer", cfg.trainer, callbacks=callbacks, default_root_dir=str(folder))
     data.trainer = trainer  # it knows the epoch, and without it there are no batches to count
+    data.check_batch_size(2 if cfg.net.get("norm") == "batch" else 1)
     steps = len(data.train_dataloader().batches)
-    optimizer = build("optimizer", cfg.optimizer)
+    optimizer, trial = build_optimizer(cfg.optimizer, len(seeds))
     scheduler = build_scheduler(cfg.scheduler, steps_per_epoch=steps, num_replicas=len(seeds))
-    with naming("optimizer"):
-        trial = optimizer([torch.nn.Parameter(torch.zeros(len(seeds)))])
     check_schedule(scheduler, trial, cfg.trainer.max_epochs)
     module = build_module(cfg, data, seeds, optimizer=optimizer, scheduler=scheduler)
     last = cfg.trainer.max_epochs
@@ -140,10 +172,6 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path, data: Any = None) 
     )  # fmt: skip
     if cfg.backbone is not None:
         module.load_backbone()
-    require(
-        cfg.data.batch_size > 1 or cfg.net.norm != "batch", "data.batch_size", cfg.data.batch_size,
-        "batch normalization needs at least 2 images; type data.batch_size=32",
-    )  # fmt: skip
     require(
         not (cfg.module.get("cached") and data.augmentation), "data.augment", cfg.data.get("augment"),
         "features of images that change cannot be cached; type module.cached=false",

@@ -33,7 +33,7 @@ class Clipping:
 
     def share(self) -> Tensor:
         """In which share of the steps since the last call each replica was clipped, [R]."""
-        share = self.clipped / max(1, self.steps)
+        share = self.clipped / self.steps
         self.steps, self.clipped = 0, torch.zeros(self.num_replicas)
         return share
 

@@ -5,14 +5,15 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import NoReturn
 
 from dnnx.errors import UserError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the answer and where the report is; returns the exit code."""
-    options = _parser().parse_args(arguments)
     try:
+        options = _parser().parse_args(arguments)
         compare(options.folders, options.out, options.reference, options.force)
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -34,10 +35,13 @@ def compare(folders: Sequence[Path], out: Path | None, reference: str | None, fo
     print(f"report: {report.html}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m dnnx.compare", description="Compare runs and studies already made."
-    )
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; see --help")
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="python -m dnnx.compare", description="Compare runs and studies already made.")
     parser.add_argument(
         "folders", nargs="+", type=Path, help="run or study folders, such as outputs/bn_vs_plain/latest"
     )

@@ -2,9 +2,12 @@
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import math
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 
 class UserError(Exception):
@@ -28,15 +31,76 @@ def choose(key: str, value: object, choices: Mapping[str, Any]) -> Any:
     return choices[str(value)]
 
 
-def check_arguments(key: str, function: Callable, given: Iterable[str]) -> None:
-    """UserError when `given` names an argument of the config group `key` that `function` does not take."""
-    parameters = inspect.signature(function).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return
-    valid = [f"{key}.{parameter.name}" for parameter in parameters]
-    for name in given:
-        if f"{key}.{name}" not in valid:
-            raise UserError(unknown_key(f"{key}.{name}", valid))
+def check_arguments(key: str, function: Callable, given: Mapping[str, Any]) -> None:
+    """UserError when `given`, of the config group `key`, holds an argument that `function` does not take, or a value
+    of another type than it says."""
+    parameters = _parameters(function)
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        valid = [f"{key}.{name}" for name in parameters]
+        for name in given:
+            if f"{key}.{name}" not in valid:
+                raise UserError(unknown_key(f"{key}.{name}", valid))
+    for name in filter(parameters.__contains__, given):
+        annotation = parameters[name].annotation
+        require(fits(given[name], annotation), f"{key}.{name}", shown(given[name]), in_words(annotation))
+
+
+def _parameters(function: Callable) -> dict[str, inspect.Parameter]:
+    """Of a function or class, with annotations that are types; one that cannot be known is Any."""
+    code = inspect.unwrap(vars(function).get("__init__", function) if isinstance(function, type) else function)
+    known = {**vars(typing), **getattr(code, "__globals__", {})}  # torch imports some for type checkers alone
+
+    def evaluated(annotation: Any) -> Any:
+        try:
+            return eval(annotation, known) if isinstance(annotation, str) else annotation
+        except (NameError, TypeError):
+            return Any
+
+    parameters = inspect.signature(function).parameters.items()
+    return {name: parameter.replace(annotation=evaluated(parameter.annotation)) for name, parameter in parameters}
+
+
+def fits(value: Any, annotation: Any) -> bool:
+    """Whether a plain value from a config is what an annotation names; one that is not understood takes anything."""
+    kind, inner = get_origin(annotation) or annotation, get_args(annotation)
+    if kind in (Union, UnionType):
+        return any(fits(value, one) for one in inner)
+    if kind is Literal:
+        return value in inner
+    if kind is float:
+        return is_number(value) and math.isfinite(value)
+    if kind is int:
+        return type(value) is int
+    if kind is tuple and inner and inner[-1] is not ...:
+        return isinstance(value, list | tuple) and len(value) == len(inner) and all(map(fits, value, inner))
+    if kind in (list, tuple, Sequence, Iterable):
+        is_list = isinstance(value, Sequence) and not isinstance(value, str)
+        return is_list and all(fits(one, inner[0]) for one in value if inner)
+    if kind in (dict, Mapping):
+        return isinstance(value, Mapping)
+    known = isinstance(kind, type) and kind not in (Any, inspect.Parameter.empty)
+    return isinstance(value, kind) if known else True
+
+
+PLAIN = {bool: "true or false", str: "text", type(None): "null", int: "a whole number", float: "a number"}
+
+
+def in_words(annotation: Any) -> str:
+    """What fits an annotation, for a message."""
+    kind, inner = get_origin(annotation) or annotation, get_args(annotation)
+    if kind in (Union, UnionType):
+        return " or ".join(dict.fromkeys(filter(None, map(in_words, inner))))
+    if kind is Literal:
+        return f"one of {', '.join(map(str, inner))}"
+    if kind in (list, tuple, Sequence, Iterable):
+        each = [word.removeprefix("a ").replace("number", "numbers") for word in map(in_words, inner[:1])]
+        return " of ".join(["a list", *filter(None, each)])
+    return PLAIN.get(kind, "a mapping" if kind in (dict, Mapping) else "")
+
+
+def shown(value: Any) -> str:
+    """A value as it is typed on the command line."""
+    return "null" if value is None else "''" if value == "" else str(value)
 
 
 def unknown_key(key: str, valid: Iterable[str]) -> str:
@@ -51,6 +115,12 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any], keys: Iterabl
         for key in sorted(keys)
         if there.get(key) != here.get(key)
     ]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether it says so: torch has a type of its own for GPUs alone."""
+    told = ("not enough memory", "bad_alloc", "out of memory", "Storage size calculation overflowed")
+    return isinstance(error, MemoryError) or any(text in str(error) for text in told)
 
 
 @contextmanager

@@ -9,13 +9,14 @@ from dnnx import config
 from dnnx.cli import command
 from dnnx.console import console
 from dnnx.errors import UserError, require
-from dnnx.files import read_json, write_json
+from dnnx.files import write_json
 
 TOLERANCE = 1e-5  # another device or thread count rounds differently
 
 
 def evaluate(cfg: DictConfig) -> dict[str, list]:
     """The metrics of the run folder `cfg.run`, measured anew from its saved weights and the data."""
+    config.check_keys(cfg, "evaluate")
     folder = Path(cfg.run)
     require(folder.is_dir(), "run", cfg.run, "there is no such folder; give a run folder such as outputs/dense5/latest")
     run = config.load_config(folder, "run")
@@ -30,9 +31,9 @@ def evaluate(cfg: DictConfig) -> dict[str, list]:
     from dnnx.studies.table import results_table
     from dnnx.tensors import load_tensors
 
-    saved, then = config.load_results(folder), read_json(folder / "data.json")
+    saved, then = config.load_results(folder), config.load_data(folder)
     data = build_data(run, saved["seeds"])
-    _require_same_data(data.provenance, then)
+    config.require_same_data(data.provenance, then, "data_root")
     module = build_module(run, data, saved["seeds"])
     if cfg.mc_dropout != 0:
         require_dropout(module, cfg.mc_dropout)
@@ -84,11 +85,6 @@ QUESTIONS = (
 def _ask(run: str, ask: str, score: str, expect: str) -> dict[str, str]:
     metrics = {"metric": f"mc/{score}", "than_metric": f"test/{score}"}
     return {"ask": ask, "arm": run, "than": run, "expect": expect, **metrics}
-
-
-def _require_same_data(now: dict, then: dict) -> None:
-    same = now["source"] == then["source"] and now["files"] == then["files"]
-    require(same, "data", now["source"], f"not the data of the run ({then['note']}, by checksum); give data_root=...")
 
 
 def _same(now: object, then: object) -> bool:

@@ -1,8 +1,6 @@
 """Weights from other programs: arrays read without pickle, and matched by name with the layers of a network."""
 
 import re
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -21,6 +19,7 @@ PARTS = {
     "moving_variance": "running_var",
 }  # fmt: skip
 EPSILON = 1e-5  # what batch norm here adds to the variance
+LARGEST = 2**31  # bytes of an .npz when unpacked
 COUNTERS = {"num_batches_tracked", "key", "call"}  # of batch norm and dropout, which start anew
 
 
@@ -33,8 +32,10 @@ def read_arrays(path: Path) -> dict[str, Tensor]:
         return {name: arrays[name].float() for name in sorted(arrays, key=_natural)}
     try:
         with np.load(path, allow_pickle=False) as file:
+            if sum(member.file_size for member in file.zip.infolist()) > LARGEST:
+                raise ValueError(f"more than {LARGEST:,} bytes")
             return {name: torch.from_numpy(file[name].astype(np.float32)) for name in file.files}
-    except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # of NumPy, zipfile, zlib, ast and tokenize, a dozen kinds
         reason = " ".join(str(error).split())
         raise UserError(f"weights={path}: not an npz of numbers, and nothing pickled is loaded ({reason})") from None
 
@@ -117,10 +118,11 @@ def _fit(own: Tensor, name: str, value: Tensor, other: str, source: object, epsi
     is_kernel = value.dim() == 2 and _split(other)[1] == KERNEL
     fitting = value.T if is_kernel else value
     turned = value.shape == (own.shape if is_kernel else own.shape[::-1])
-    hint = "; a kernel is (in, out), a weight (out, in): is it called what it is?" if turned else ""
+    hint = "layers are paired in the order of their names, or by map"
+    hint = "a kernel is (in, out), a weight (out, in): is it called what it is?" if turned else hint
     require(
         fitting.shape == own.shape, "weights", source,
-        f"its {other} is {tuple(value.shape)}, but {name} {tuple(own.shape)}{hint}",
+        f"its {other} is {tuple(value.shape)}, but {name} {tuple(own.shape)}; {hint}",
     )  # fmt: skip
     require(bool(fitting.isfinite().all()), "weights", source, f"its {other} holds values that are not finite")
     return fitting + (epsilon - EPSILON) if _split(other)[1] == "moving_variance" else fitting

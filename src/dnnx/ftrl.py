@@ -41,7 +41,8 @@ class FTRL(Optimizer):
                     self._move(p, p.grad, self.state[p], group)
 
     def _move(self, p: Tensor, gradient: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> None:
-        scale = torch.as_tensor(group.get("replica_scale", 1.0)).to(p).view(-1, *[1] * (p.dim() - 1))
+        shape = [-1, *[1] * (p.dim() - 1)][: p.dim()]
+        scale = torch.as_tensor(group.get("replica_scale", 1.0)).to(p).view(shape)
         rate = group["lr"] * scale
         if not state:
             state["n"] = torch.zeros_like(p)

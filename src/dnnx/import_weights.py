@@ -1,7 +1,5 @@
 """python -m dnnx.import_weights: networks that were trained elsewhere, as a run folder."""
 
-import contextlib
-import os
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -9,8 +7,8 @@ from omegaconf import DictConfig, OmegaConf
 from dnnx import config
 from dnnx.cli import command, run_folder
 from dnnx.console import console
-from dnnx.errors import is_number, require
-from dnnx.files import link_latest, write_json, write_text
+from dnnx.errors import require
+from dnnx.files import link_latest, remove_empty, write_json, write_text
 
 OWN = ("weights", "map", "fresh", "dropped", "epsilon")  # keys of this command, which no run has
 UNTRAINED = ("epoch/best", "epoch/last", "epoch/diverged", "time/fit_s", "time/epoch_s")
@@ -59,12 +57,12 @@ def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
 
 
 def check(cfg: DictConfig, files: list[str]) -> None:
+    config.check_keys(cfg, "train", "import_weights")
     require(bool(files), "weights", cfg.weights, "an .npz or .safetensors file, or a list of them")
-    require(OmegaConf.is_dict(cfg.map), "map", cfg.map, "layers, for example map={output: dense_5}")
-    for key in ("fresh", "dropped"):
-        require(OmegaConf.is_list(cfg[key]), key, cfg[key], f"a list of patterns, for example {key}=[output.*]")
-    valid = is_number(cfg.epsilon) and cfg.epsilon > 0
-    require(valid, "epsilon", cfg.epsilon, "a small number above 0, such as epsilon=1e-3")
+    require(cfg.epsilon > 0, "epsilon", cfg.epsilon, "a small number above 0, such as epsilon=1e-3")
+    for key in ("mc_dropout", "lr_search", "module.sparsity", "module.prune_below"):
+        value = OmegaConf.select(cfg, key)
+        require(not value, key, value, "nothing is trained here, and dnnx.evaluate makes passes of MC dropout")
     require(cfg.backbone is None and cfg.module._target_.endswith(".Classifier"), "module", cfg.module._target_,
             "only networks of module=classifier are imported")  # fmt: skip
 
@@ -76,8 +74,7 @@ def main(cfg: DictConfig) -> None:
         import_weights(cfg, folder)
         link_latest(folder)
     finally:
-        with contextlib.suppress(OSError):
-            os.removedirs(folder)  # only where nothing was written
+        remove_empty(folder, Path(cfg.paths.outputs).absolute())
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dnnx.build import assemble
 from dnnx.callbacks.early_stopping import EarlyStopping
-from dnnx.config import save_config
+from dnnx.config import MOST_EPOCHS, save_config
 from dnnx.console import console
 from dnnx.errors import UserError, check_arguments, ctrl_c, is_number, require
 from dnnx.files import write_text
@@ -26,6 +26,7 @@ Curve = tuple[list[float], Tensor]  # rates [K] and a loss for each of them and 
 RATE = "${optimizer.lr}"
 SMOOTH = 0.05  # share of a range test's steps over which a loss is averaged
 BELOW = 10  # how far below the rate of least loss a range test suggests
+HIGHEST = 1e6  # rate, and factor of one
 
 
 @dataclass(frozen=True)
@@ -40,17 +41,22 @@ class Settings:
     rates: list[float] | None = None
 
     def __post_init__(self) -> None:
-        valid = _positive(self.min) and _positive(self.max) and self.min < self.max
-        require(valid, "lr_search.min", self.min, f"a rate above 0 and below lr_search.max={self.max}")
-        for name, least in (("steps", 20), ("epochs", 1)):
+        valid = _is_rate(self.min) and _is_rate(self.max) and self.min < self.max
+        require(
+            valid,
+            "lr_search.min",
+            self.min,
+            f"a rate above 0 and below lr_search.max={self.max}, which is at most {HIGHEST:g}",
+        )
+        for name, least, most in (("steps", 20, 100_000), ("epochs", 1, MOST_EPOCHS)):
             value = getattr(self, name)
-            require(type(value) is int and value >= least, f"lr_search.{name}", value, f"a number of at least {least}")
+            valid = type(value) is int and least <= value <= most
+            require(valid, f"lr_search.{name}", value, f"a whole number from {least} to {most:,}")
         for name in ("factors", "rates"):
             values = getattr(self, name)
-            valid = values is None or (isinstance(values, list) and bool(values) and all(map(_positive, values)))
-            require(
-                valid, f"lr_search.{name}", values, f"a list of numbers above 0, for example lr_search.{name}=[0.1,1]"
-            )
+            valid = values is None or (isinstance(values, list) and bool(values) and all(map(_is_rate, values)))
+            told = f"a list of numbers above 0 and up to {HIGHEST:g}, for example lr_search.{name}=[0.1,1]"
+            require(valid, f"lr_search.{name}", values, told)
 
 
 def search(cfg: DictConfig, seeds: list[int], folder: Path) -> DictConfig:
@@ -79,9 +85,9 @@ def search(cfg: DictConfig, seeds: list[int], folder: Path) -> DictConfig:
     cfg.optimizer.lr = rate
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "lr_search.csv", _table(seeds, curves))
-    save_config(cfg, folder / "config.yaml")  # both files together say that the search is over
     gc.collect()  # trainer, module and data hold one another, and the run needs the memory
-    draw(folder, cfg.arm or cfg.name)
+    draw(folder, cfg)
+    save_config(cfg, folder / "config.yaml")  # with lr_search.csv it says that the search is over, figures and all
     console.print(f"optimizer.lr={rate:g}: {why}", soft_wrap=True)
     return cfg
 
@@ -133,7 +139,7 @@ def grid(cfg: DictConfig, seeds: list[int], folder: Path, rates: list[float], ep
     cfg = cfg.copy()
     cfg.trainer.max_epochs = epochs
     cfg.optimizer.lr = max(rates)
-    cfg.module.update(UNPRUNED)
+    cfg.module.update({key: None for key in UNPRUNED if key in cfg.module})
     cfg.callbacks = {name: cfg.callbacks[name] for name in ("early_stopping", "progress") if name in cfg.callbacks}
     cfg.callbacks.early_stopping.patience = epochs
     data, module, trainer = assemble(cfg, seeds * len(rates), folder)
@@ -171,17 +177,18 @@ def choose(rates: Sequence[float], losses: Tensor) -> tuple[float, str]:
     return best, why
 
 
-def draw(folder: Path, name: str) -> None:
-    """lr_search.png and .svg of the run in `folder`."""
+def draw(folder: Path, cfg: DictConfig) -> None:
+    """lr_search.png and .svg of the run in `folder`, which has no config.yaml yet."""
     from dnnx.studies import figures
     from dnnx.studies.runs import read_run
 
-    run = read_run(folder, name)
+    run = read_run(folder, cfg.arm or cfg.name)
+    run.config = {"optimizer": {"lr": cfg.optimizer.lr}}
     figures.save(lambda: figures.lr_search([run]), folder, "lr_search")
 
 
-def _positive(value: Any) -> bool:
-    return is_number(value) and 0 < value < math.inf
+def _is_rate(value: Any) -> bool:
+    return is_number(value) and 0 < value <= HIGHEST
 
 
 def _table(seeds: list[int], curves: dict[str, Curve]) -> str:

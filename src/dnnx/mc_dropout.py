@@ -15,14 +15,15 @@ from dnnx.errors import require
 from dnnx.nets.dense import DenseNet
 from dnnx.nets.dropout import Dropout
 
+MOST_PASSES = 10_000
 ROWS, ROWS_CUDA = 1024, 16384  # images times passes at once; no result depends on it
 
 
 def require_dropout(module: Any, passes: Any) -> None:
     """UserError unless several passes of this network could differ."""
     require(
-        type(passes) is int and passes >= 1, "mc_dropout", passes,
-        "a number of passes, for example mc_dropout=100; 0 for none",
+        type(passes) is int and 1 <= passes <= MOST_PASSES, "mc_dropout", passes,
+        f"a number of passes up to {MOST_PASSES:,}, for example mc_dropout=100; 0 for none",
     )  # fmt: skip
     require(
         isinstance(module.replicas.net, DenseNet), "mc_dropout", passes,

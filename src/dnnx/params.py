@@ -8,7 +8,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from dnnx.errors import require
+from dnnx.errors import require, shown
 from dnnx.files import read_yaml
 
 
@@ -20,7 +20,8 @@ def as_overrides(settings: Mapping[str, Any]) -> list[str]:
 def read_params(path: str | Path, typed: Iterable[str]) -> list[str]:
     """The settings in a best.yaml as overrides, but those whose key is among the overrides `typed`."""
     advice = "give a best.yaml that dnnx.tune wrote, such as params=outputs/tune/dense5/best.yaml"
-    require(Path(path).is_file(), "params", path, f"there is no such file; {advice}")
+    found = isinstance(path, str | Path) and Path(path).is_file()
+    require(found, "params", shown(path), f"there is no such file; {advice}")
     settings = OmegaConf.to_container(read_yaml(Path(path), f"params={path}"))
     valid = isinstance(settings, dict) and settings and not any(isinstance(v, dict) for v in settings.values())
     require(bool(valid), "params", path, f"it must map keys such as optimizer.lr to values; {advice}")

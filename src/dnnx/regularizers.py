@@ -12,7 +12,10 @@ def linear_weights(net: nn.Module) -> list[Tensor]:
 
 
 def penalty(weights: Iterable[Tensor], num_replicas: int, l1: float, l2: float) -> Tensor:
-    """l1 sum |w| + l2 sum w^2 of each replica, [R]; of l2 the gradient is 2 l2 w."""
+    """l1 sum |w| + l2 sum w^2 of each replica, [R]; of l2 the gradient is 2 l2 w.
+
+    L1 as in the lasso, Tibshirani 1996; L2 as in ridge regression, for nets Krogh & Hertz 1991.
+    """
     flat = [w.view(num_replicas, -1) for w in weights]
     terms = [l1 * w.abs().sum(1) for w in flat if l1] + [l2 * w.square().sum(1) for w in flat if l2]
     return torch.stack(terms).sum(0)

@@ -15,14 +15,17 @@ PROPORTIONAL = (SGD, Adam, NAdam, RMSprop, Adagrad)
 
 
 def power(optimizer: Optimizer, r: float, c: float) -> LambdaLR:
-    """lr (1 + t / r)^(-c) after t epochs."""
+    """lr (1 + t / r)^(-c) after t epochs (power scheduling, Senior et al. 2013)."""
     require(is_number(r) and r > 0, "scheduler.r", r, "a number of epochs above 0, for example scheduler.r=10")
     require(is_number(c), "scheduler.c", c, "a number, for example scheduler.c=0.5")
     return LambdaLR(optimizer, lambda t: (1 + t / r) ** -c)
 
 
 class Performance:
-    """torch's ReduceLROnPlateau (relative threshold, no cooldown) for each replica by its own validation loss."""
+    """torch's ReduceLROnPlateau (relative threshold, no cooldown) for each replica by its own validation loss.
+
+    Performance scheduling, Senior et al. 2013.
+    """
 
     def __init__(
         self, optimizer: Optimizer, num_replicas: int, factor: float = 0.5, patience: int = 5, threshold: float = 1e-4

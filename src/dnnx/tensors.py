@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from dnnx.errors import UserError
@@ -12,7 +12,7 @@ from dnnx.files import write_atomic
 
 def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    write_atomic(path, lambda beside: save_file(plain, beside))
+    write_atomic(path, lambda beside: beside.write_bytes(save(plain)))
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:

@@ -1,7 +1,9 @@
 """python -m dnnx.train: from a config to tested networks, in a straight line."""
 
-import contextlib
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,12 @@ from omegaconf import DictConfig, OmegaConf
 from dnnx import config
 from dnnx.cli import command, flatten, run_folder, study_folder
 from dnnx.console import console, warn
-from dnnx.errors import ctrl_c
-from dnnx.files import link_latest, read_json, write_json
+from dnnx.errors import UserError, ctrl_c
+from dnnx.files import link_latest, remove_empty, write_json
+from dnnx.processes import sole_writer
 from dnnx.study import recomposed
+
+BEFORE = ("config.yaml", "environment.json", "data.json", "model.safetensors", "predictions.safetensors")
 
 
 def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str, list]:
@@ -27,27 +32,37 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
     if config.finished(cfg, folder):
         return show(folder)
 
-    from dnnx import lr_search, mc_dropout, provenance, results  # torch from here on
+    from dnnx import lr_search, provenance, techniques  # torch from here on
     from dnnx.build import assemble
-    from dnnx.callbacks.early_stopping import EarlyStopping
-    from dnnx.callbacks.record import Record, log_embedding, log_hparams
-    from dnnx.tensors import save_tensors
 
     if "lr_search" in cfg and not config.searched(folder):
         cfg = lr_search.search(cfg, seeds, folder)
     data, module, trainer = assemble(cfg, seeds, folder)
+    run, facts = techniques.Run(cfg, data, module, trainer), provenance.data_facts(data)
+    if (folder / "checkpoints" / "last.ckpt").exists() and (folder / "data.json").exists():
+        config.require_same_data(facts, config.load_data(folder), "paths.data")
     folder.mkdir(parents=True, exist_ok=True)
     if study and not (study.parent / "study.json").exists():  # an arm that is resumed alone is no newest study
         link_latest(study)
-    (folder / "results.json").unlink(missing_ok=True)  # of fewer epochs: the run is not finished any more
-    config.save_config(cfg, folder / "config.yaml")
-    write_json(folder / "environment.json", provenance.environment())
-    write_json(folder / "data.json", facts := provenance.data_facts(data))
-    announce(cfg, facts, module, trainer)
+    with put_aside(folder):
+        config.save_config(cfg, folder / "config.yaml")
+        write_json(folder / "environment.json", provenance.environment())
+        write_json(folder / "data.json", facts)
+        announce(cfg, facts, module, trainer)
+        fit(trainer, module, data, study or folder)
+        run.trained()
+        measure(cfg, seeds, folder, run)
+    return show(folder)
 
-    fit(trainer, module, data, study or folder)
 
-    stopping = EarlyStopping.of(trainer)
+def measure(cfg: DictConfig, seeds: list[int], folder: Path, run: Any) -> None:
+    """Leaves the best weights of every seed in `folder`, and what they are worth."""
+    from dnnx import mc_dropout, results
+    from dnnx.callbacks.early_stopping import EarlyStopping
+    from dnnx.callbacks.record import Record, log_embedding, log_hparams
+    from dnnx.tensors import save_tensors
+
+    module, data, stopping = run.module, run.data, EarlyStopping.of(run.trainer)
     module.replicas.load_stacked(stopping.best_state)
     save_tensors(module.replicas.stacked_state(), folder / "model.safetensors")
     metrics, predictions = results.measure(module, data, seeds, stopping.survived(seeds))
@@ -56,12 +71,32 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
         scores, curves = mc_dropout.measure(module, data, stopping.survived(seeds), cfg.mc_dropout)
         mc_dropout.draw(curves, folder)
         metrics |= scores
-    record = next(callback for callback in trainer.callbacks if isinstance(callback, Record))
-    metrics |= results.training_facts(stopping, record.elapsed_s, module, data)
+    metrics |= results.training_facts(stopping, Record.of(run.trainer).elapsed_s, module, data)
+    run.verify(metrics)
     log_embedding(folder, predictions)
     log_hparams(folder, _settings(cfg), _finals(metrics))
     write_json(folder / "results.json", metrics)
-    return show(folder)
+
+
+@contextmanager
+def put_aside(folder: Path) -> Iterator[None]:
+    """While a finished run is trained for more epochs, what it left is in `folder`/before; back after an error."""
+    before = folder / "before"
+    if (folder / "results.json").exists():
+        before.mkdir(exist_ok=True)
+        for name in BEFORE:
+            shutil.copyfile(folder / name, before / name)
+        os.replace(folder / "results.json", before / "results.json")  # it is not finished any more
+    try:
+        yield
+    except (UserError, OSError):
+        for path in before.glob("*"):
+            os.replace(path, folder / path.name)
+        raise
+    finally:
+        with suppress(OSError):
+            before.rmdir()
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def announce(cfg: DictConfig, facts: dict[str, Any], module: Any, trainer: Any) -> None:
@@ -85,16 +120,18 @@ def show(folder: Path) -> dict[str, list]:
     from dnnx.studies.table import results_table
 
     metrics = config.load_results(folder)
-    source = read_json(folder / "data.json")["note"]
+    source = config.load_data(folder)["note"]
     console.print(results_table(f"{len(metrics['seeds'])} seeds on {source}", metrics))
     for seed, epoch in zip(metrics["seeds"], metrics["epoch/diverged"], strict=True):
         if epoch:
             console.print(f"seed {seed} diverged in epoch {epoch} and counts in no mean")
-    console.print(
-        f"{metrics['time/epoch_s'][0]:.2f} s per epoch, {max(metrics['time/fit_s']) / 60:.1f} min in all, "
-        f"peak memory {metrics['memory/peak_mb'][0]:,.0f} MB\nrun folder: {_relative(folder)}",
-        soft_wrap=True,
-    )
+    if None not in [*metrics["time/epoch_s"], *metrics["time/fit_s"], *metrics["memory/peak_mb"]]:
+        console.print(
+            f"{metrics['time/epoch_s'][0]:.2f} s per epoch, {max(metrics['time/fit_s']) / 60:.1f} min in all, "
+            f"peak memory {metrics['memory/peak_mb'][0]:,.0f} MB",
+            soft_wrap=True,
+        )
+    console.print(f"run folder: {_relative(folder)}", soft_wrap=True)
     return metrics
 
 
@@ -123,13 +160,13 @@ def _relative(folder: Path) -> str:
 def main(cfg: DictConfig) -> None:
     folder = run_folder()
     try:
-        cfg = recomposed(cfg)
-        if cfg.resume is not None and (cfg.arm is None or (folder / "config.yaml").exists()):
-            cfg = config.resumed_config(cfg, folder, HydraConfig.get().overrides.task)
-        train(cfg, folder, study=study_folder())
+        with sole_writer(folder):
+            cfg = recomposed(cfg)
+            if cfg.resume is not None and (cfg.arm is None or (folder / "config.yaml").exists()):
+                cfg = config.resumed_config(cfg, folder, HydraConfig.get().overrides.task)
+            train(cfg, folder, study=study_folder())
     finally:
-        with contextlib.suppress(OSError):
-            os.removedirs(folder)  # only where nothing was written
+        remove_empty(folder, Path(cfg.paths.outputs).absolute())
 
 
 if __name__ == "__main__":

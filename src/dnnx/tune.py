@@ -1,6 +1,5 @@
 """python -m dnnx.tune: cross-validated trials of a space until there are enough, then the best, trained and tested."""
 
-import contextlib
 import os
 import sys
 import time
@@ -14,7 +13,7 @@ from dnnx import config
 from dnnx.cli import command, flatten, study_folder
 from dnnx.console import console, warn
 from dnnx.errors import UserError, choose, require
-from dnnx.files import write_text
+from dnnx.files import remove_empty, write_text
 from dnnx.study import chosen_overrides, compose
 from dnnx.train import train
 
@@ -72,10 +71,11 @@ def tune(cfg: DictConfig, folder: Path, compose: Compose) -> None:
 
 def check(cfg: DictConfig) -> None:
     """UserError for what no sweep can do; the config of its runs is checked apart."""
-    for key, least in (("n_trials", 1), ("stale_after_s", 1)):
-        require(type(cfg[key]) is int and cfg[key] >= least, key, cfg[key], f"a whole number of at least {least}")
-    valid = cfg.timeout is None or (isinstance(cfg.timeout, int | float) and cfg.timeout > 0)
-    require(valid, "timeout", cfg.timeout, "null, or seconds")
+    config.check_keys(cfg, "train", "tune")
+    for key in ("n_trials", "stale_after_s"):
+        require(cfg[key] >= 1, key, cfg[key], "a whole number of at least 1")
+    require(cfg.timeout is None or cfg.timeout > 0, "timeout", cfg.timeout, "null, or seconds")
+    config.parse_seeds(cfg.seeds)
     choose("direction", cfg.direction, {"maximize": None, "minimize": None})
     require((cfg.objective == "loss") == (cfg.direction == "minimize"), "direction", cfg.direction,
             f"not with objective={cfg.objective}: losses are minimized, all else is maximized")  # fmt: skip
@@ -169,7 +169,7 @@ def run(cfg: DictConfig, study: "Study", trial: Any, validation: "CrossValidatio
     from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import TrialState
 
-    from dnnx.callbacks.prune import TrialFailed
+    from dnnx.callbacks.prune_trials import TrialFailed
     from dnnx.tuning.book import Heartbeat, counting, was_interrupted
 
     heart, failed = Heartbeat(trial), None
@@ -267,8 +267,7 @@ def main(cfg: DictConfig) -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
     finally:
-        with contextlib.suppress(OSError):
-            os.removedirs(folder)  # only where nothing was written
+        remove_empty(folder, Path(cfg.paths.outputs).absolute())
 
 
 if __name__ == "__main__":

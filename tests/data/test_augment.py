@@ -146,7 +146,7 @@ def test_training_batches_alone_are_augmented(tmp_path: Path) -> None:
     ("settings", "says"),
     [
         ({"shift": -1}, r"data\.augment\.shift=-1: a number of pixels"),
-        ({"shift": math.inf}, r"data\.augment\.shift=inf: a number of pixels"),
+        ({"shift": math.inf}, r"data\.augment\.shift=inf: a number"),
         ({"rotation": 181}, r"data\.augment\.rotation=181: a number of degrees, at most 180"),
         ({"flip": 1}, r"data\.augment\.flip=1: true or false"),
         ({"shifts": 1}, r"data\.augment\.shifts: there is no such key; did you mean data\.augment\.shift"),

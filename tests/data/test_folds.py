@@ -84,4 +84,4 @@ def test_a_trial_has_its_own_batch_size_and_no_features_of_another(tmp_path: Any
     first.features["train"] = folded.splits["train"]
     assert (for_trial(folded, 32).batch_size, for_trial(folded, 32).features) == (32, {})
     with pytest.raises(UserError, match=r"data\.batch_size=481: a whole number from 1 to the 480"):
-        for_trial(folded, 481)
+        for_trial(folded, 481).check_batch_size(1)

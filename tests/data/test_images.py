@@ -71,8 +71,16 @@ def test_provenance_says_where_the_data_is_from(tiny_mnist: Make, tmp_path: Path
 
 @pytest.mark.parametrize("batch_size", [0, -1, 101, 1.5, "32", None])
 def test_a_bad_batch_size_is_refused_with_the_range(tiny_mnist: Make, batch_size: int) -> None:
+    data = set_up(tiny_mnist(), batch_size=batch_size)
     with pytest.raises(UserError, match=rf"data\.batch_size={batch_size}: a whole number from 1 to the 100 training"):
-        set_up(tiny_mnist(), batch_size=batch_size)
+        data.check_batch_size(1)
+
+
+def test_batch_norm_has_a_least_batch_size(tiny_mnist: Make) -> None:
+    data = set_up(tiny_mnist(), batch_size=1)
+    data.check_batch_size(1)
+    with pytest.raises(UserError, match=r"data\.batch_size=1: a whole number from 2 to the 100 training images"):
+        data.check_batch_size(2)
 
 
 def test_the_whole_training_set_can_be_one_batch(tiny_mnist: Make) -> None:

@@ -122,13 +122,17 @@ def test_every_image_is_equally_likely_to_be_drawn_first() -> None:
         ({"train_per_class": "all"}, r"data\.train_per_class=all"),
         ({"val_per_class": 520}, r"data\.val_per_class=520: a whole number from 1 to the 507"),
         ({"val_per_class": 0}, r"data\.val_per_class=0"),
-        ({"batch_size": 501}, r"data\.batch_size=501: a whole number from 1 to the 500 training images"),
     ],
 )
 def test_more_than_there_is_is_one_line_with_its_key(tiny_mnist: Make, sizes: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says) as error:
         set_up(tiny_mnist(), [0], **sizes)
     assert "\n" not in str(error.value)
+
+
+def test_a_batch_is_of_a_seeds_own_images(tiny_mnist: Make) -> None:
+    with pytest.raises(UserError, match=r"data\.batch_size=501: a whole number from 1 to the 500 training images"):
+        set_up(tiny_mnist(), [0], batch_size=501).check_batch_size(1)
 
 
 def test_a_training_set_without_one_of_the_digits_is_refused(tiny_mnist: Make) -> None:

@@ -96,15 +96,16 @@ def test_each_seed_has_a_stream_of_its_own_and_new_pairs_in_every_epoch(tmp_path
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"batch_size": 33}, r"data\.batch_size=33: an even number, half same and half different"),
+        ({"batch_size": 33}, r"data\.batch_size=33: a multiple of 2 from 2 to the 1146 training pairs"),
+        ({"batch_size": 0}, r"data\.batch_size=0: a multiple of 2 from 2"),
         ({"pairs_per_epoch": 99}, r"data\.pairs_per_epoch=99: an even number"),
         ({"pairs_per_epoch": 0}, r"data\.pairs_per_epoch=0"),
-        ({"batch_size": 2000}, r"data\.batch_size=2000: a whole number from 1 to the 1146 training pairs"),
+        ({"batch_size": 2000}, r"data\.batch_size=2000: a multiple of 2 from 2 to the 1146 training pairs"),
     ],
 )
 def test_what_cannot_be_half_and_half_is_one_line(tmp_path: Path, settings: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says) as error:
-        set_up(MNISTPairs, tmp_path, [0], **settings)
+        set_up(MNISTPairs, tmp_path, [0], **settings).check_batch_size(1)
     assert "\n" not in str(error.value)
 
 

@@ -142,5 +142,5 @@ RUNS = {"among": "3", "alone": "[1]"}
 )
 def test_more_than_there_is_is_one_line_with_its_key(tmp_path: Path, settings: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says) as error:
-        set_up(tmp_path, [0], **settings)
+        set_up(tmp_path, [0], **settings).check_batch_size(1)
     assert "\n" not in str(error.value)

@@ -178,7 +178,7 @@ def test_every_layer_drops_by_its_own_key() -> None:
 @pytest.mark.parametrize(
     ("bad", "told"),
     [
-        ({"hidden": []}, r"net\.hidden=\[\]: a list of widths of at least 1"),
+        ({"hidden": []}, r"net\.hidden=\[\]: a list of widths from 1"),
         ({"hidden": [10, 0]}, r"net\.hidden=\[10, 0\]"),
         ({"hidden": [10.5]}, r"net\.hidden"),
         ({"hidden": [True]}, r"net\.hidden"),

@@ -1,5 +1,6 @@
 """Writes down every epoch: metrics.csv, which is the record, and TensorBoard events, a view of it."""
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from dnnx.callbacks.early_stopping import EarlyStopping
-from dnnx.files import write_text
+from dnnx.files import append_text, write_text
 
 HEADER = "epoch,split,metric,seed,value\n"
+ROWS = r"(\d{1,9},[^,\n]*,[^,\n]*,\d{1,19},[-+.\w]+\n)*"
 
 # TensorBoard's custom scalars tab: train and validation in one chart, and the mean with its margins.
 LAYOUT = {
@@ -30,20 +32,27 @@ LAYOUT = {
 class Record(pl.Callback):
     """Adds each epoch's rows to metrics.csv in trainer.default_root_dir, mean and spread over seeds to TensorBoard.
 
-    What a callback measured before the first epoch, when training starts, are the rows of epoch 0.
+    What a callback measured before the first epoch, when training starts, are the rows of epoch 0. Checkpoints hold all
+    rows, so that a resumed run writes the file anew, whatever became of it.
     """
 
     writer: SummaryWriter | None = None
 
     def __init__(self) -> None:
         self.elapsed_s: list[float] = []  # of fitting, at the end of every epoch; interruptions left out
+        self.rows: list[str] = []  # of metrics.csv, those of an epoch together
+
+    @staticmethod
+    def of(trainer: Any) -> "Record":
+        return next(callback for callback in trainer.callbacks if isinstance(callback, Record))
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        self.path = Path(trainer.default_root_dir, "metrics.csv")
+        write_text(self.path, HEADER + "".join(self.rows))
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        folder = Path(trainer.default_root_dir)
-        self.path = folder / "metrics.csv"
         first = trainer.current_epoch + 1 if trainer.current_epoch else 0
-        keep_epochs(self.path, first - 1)
-        self.writer = SummaryWriter(str(folder), purge_step=first)
+        self.writer = SummaryWriter(str(self.path.parent), purge_step=first)
         self.writer.add_custom_scalars(LAYOUT)
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
@@ -69,26 +78,22 @@ class Record(pl.Callback):
             scalars |= {name: mean, f"band/{name}/low": mean - spread, f"band/{name}/high": mean + spread}
         event = Summary(value=[Summary.Value(tag=tag, simple_value=float(value)) for tag, value in scalars.items()])
         self.writer._get_file_writer().add_summary(event, epoch)  # one event: a third of the time
-        with self.path.open("a") as file:
-            file.write("".join(rows))
+        self.rows.append("".join(rows))
+        append_text(self.path, self.rows[-1])
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         if self.writer is not None:
             self.writer.close()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"elapsed_s": self.elapsed_s}
+        return {"elapsed_s": self.elapsed_s, "rows": self.rows}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.elapsed_s = state["elapsed_s"]
-
-
-def keep_epochs(path: Path, last: int) -> None:
-    """Leaves the header and the whole rows of epochs up to `last`: later ones will be trained again."""
-    rows = path.read_text().splitlines(keepends=True)[1:] if path.exists() else []
-    whole = [row for row in rows if row.count(",") == 4 and row.endswith("\n")]
-    kept = [row for row in whole if int(row.split(",")[0]) <= last]
-    write_text(path, HEADER + "".join(kept))
+        if not all(isinstance(seconds, float) for seconds in state["elapsed_s"]):
+            raise ValueError("elapsed_s are no seconds")
+        if not all(isinstance(rows, str) and re.fullmatch(ROWS, rows) for rows in state["rows"]):
+            raise ValueError("rows are not those of metrics.csv")
+        self.elapsed_s, self.rows = state["elapsed_s"], state["rows"]
 
 
 def log_embedding(folder: Path, predictions: dict[str, Tensor]) -> None:

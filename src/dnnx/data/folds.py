@@ -31,9 +31,6 @@ def make_folds(data: Any, folds: int, seed: int) -> Any:
 
 def for_trial(folded: Any, batch_size: int) -> Any:
     """The same folds with another batch size, and no features that a trial before may have cached."""
-    n = folded.sizes["train"]
-    valid = type(batch_size) is int and 1 <= batch_size <= n
-    require(valid, "data.batch_size", batch_size, f"a whole number from 1 to the {n} training images of a fold")
     own = copy.copy(folded)
     own.batch_size, own.features = batch_size, {}
     return own

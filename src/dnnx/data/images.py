@@ -32,7 +32,7 @@ class ImageData(pl.LightningDataModule):
 
     labels = range(10)
     sources: tuple[str, ...] = ("auto", "mnist", "digits")
-    items = "images"  # what batches are of
+    items, multiple = "images", 1  # what batches are of, and of how many a batch is a multiple
 
     def __init__(
         self,
@@ -69,14 +69,17 @@ class ImageData(pl.LightningDataModule):
         require(complete, "data.source", self.source, f"train, val and test must each hold all of the classes {names}")
         if self.train_size is not None:
             self.rows["train"] = draw(len(self.splits["train"][1]), self.train_size, self.seeds)
-        n = self.sizes["train"]
-        require(
-            type(self.batch_size) is int and 1 <= self.batch_size <= n, "data.batch_size", self.batch_size,
-            f"a whole number from 1 to the {n} training {self.items}, for example data.batch_size=32",
-        )  # fmt: skip
         require(isinstance(self.standardize, bool), "data.standardize", self.standardize, "true or false")
         if self.standardize:
             self.scaling = standardize({name: x for name, (x, _) in self.splits.items()})
+
+    def check_batch_size(self, least: int) -> None:
+        """UserError unless the training images make batches of at least `least`; 2 is what batch norm needs."""
+        n, size = self.sizes["train"], self.batch_size
+        least = max(least, self.multiple)
+        valid = type(size) is int and least <= size <= n and size % self.multiple == 0
+        whole = "a whole number" if self.multiple == 1 else f"a multiple of {self.multiple}"
+        require(valid, "data.batch_size", size, f"{whole} from {least} to the {n} training {self.items}")
 
     def _training_splits(self, source: Source) -> dict[str, Images]:
         images, labels, n = source.train_images, source.train_labels, source.num_val

@@ -13,6 +13,8 @@ from dnnx.data.sources import Source
 from dnnx.errors import require
 from dnnx.seeding import generator
 
+MOST_PAIRS = 10_000_000  # of an epoch, whose rows are in memory
+
 
 class MNISTPairs(ImageData):
     """Label 0: two images of one class, 1: of two. `splits` hold images and their digits, `pairs` rows and labels.
@@ -23,7 +25,7 @@ class MNISTPairs(ImageData):
     each image) are drawn once, the same for all seeds and arms; so are those that train/accuracy is measured on.
     """
 
-    items = "pairs"
+    items, multiple = "pairs", 2  # half of them same, half different
     pairs: dict[str, tuple[Tensor, Tensor]]
 
     def __init__(
@@ -54,10 +56,9 @@ class MNISTPairs(ImageData):
         rows = split1(y)
         if self.pairs_per_epoch is None:
             self.pairs_per_epoch = len(rows) // 2 * 2
-        for key in ("pairs_per_epoch", "batch_size"):
-            value = getattr(self, key)
-            valid = type(value) is int and value > 0 and value % 2 == 0
-            require(valid, f"data.{key}", value, f"an even number, half same and half different: data.{key}=128")
+        num = self.pairs_per_epoch
+        valid = type(num) is int and 0 < num <= MOST_PAIRS and num % 2 == 0
+        require(valid, "data.pairs_per_epoch", num, f"an even number up to {MOST_PAIRS:,}, half same, half different")
         return {"train": (x[rows], y[rows]), "val": splits["val"]}
 
     @property

@@ -20,7 +20,6 @@ class Autoencoder(Classifier):
     reconstructions is ever needed.
     """
 
-    architecture = AutoencoderNet
     curves = ("loss",)
 
     def __init__(self, in_features: int, num_classes: int, net: Mapping[str, Any], *args: Any, **factories: Any):
@@ -29,7 +28,7 @@ class Autoencoder(Classifier):
         require(smoothing == 0, "module.label_smoothing", smoothing, "0: an autoencoder learns from no labels")
 
     def build_net(self, in_features: int, num_classes: int, net: Mapping[str, Any]) -> nn.Module:
-        return AutoencoderNet(in_features, **net)
+        return AutoencoderNet(in_features, net)
 
     def forward(self, x: Tensor, **kwargs: Any) -> Any:
         """Mean squared errors [R, B] of the images of each replica [R, B, features], or of all [B, features]."""
@@ -53,5 +52,8 @@ class Autoencoder(Classifier):
         """The first test images and what the first replica makes of them, as pixels [K, H, W, channels]."""
         index = torch.arange(min(NUM_SAMPLES, data.sizes["test"]))
         made = self.replicas(data.splits["test"][0][index], shared=True)[0]
+        if data.scaling:
+            mean, scale = (values.to(made.device) for values in data.scaling)
+            made = made * scale + mean
         pixels = (made * 255).round().clamp(0, 255).to(torch.uint8).view(-1, *data.in_shape)
         return {"sample_images": data.test_pictures(index), "reconstructions": pixels.permute(0, 2, 3, 1)}

@@ -138,9 +138,11 @@ def load_weights(
     missing = [name for name in own if name not in anew and name not in state.keys() - left]
     unexpected = [name for name in state if name not in own and name not in left]
     if missing or unexpected:
+        of_encoder = part is None and any(name.startswith("encoder.") for name in state)
         raise UserError(
             f"backbone={folder}: it lacks {', '.join(missing) or 'nothing'}, and has no place for "
             f"{', '.join(unexpected) or 'nothing'}; name these in module.fresh and module.dropped, or change net"
+            f"{', or take a part of it: module.part=encoder' if of_encoder else ''}"
         )
     for name in [name for name in own if name not in anew]:
         value = state[name][places]

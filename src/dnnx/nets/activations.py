@@ -9,12 +9,12 @@ from dnnx.errors import choose, is_number, require
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,  # Clevert et al. 2016
-    "relu": nn.ReLU,
+    "relu": nn.ReLU,  # Nair & Hinton 2010
     "leaky_relu": nn.LeakyReLU,  # Maas et al. 2013
     "prelu": nn.PReLU,  # He et al. 2015, with one slope for a layer
     "selu": nn.SELU,  # Klambauer et al. 2017
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
+    "gelu": nn.GELU,  # Hendrycks & Gimpel 2016
+    "silu": nn.SiLU,  # Elfwing et al. 2018
     "tanh": nn.Tanh,
     "logistic": nn.Sigmoid,
 }

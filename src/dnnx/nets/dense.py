@@ -12,6 +12,8 @@ from dnnx.nets.initializers import BIASES, INITIALIZERS
 from dnnx.nets.normalization import Normalization
 from dnnx.nets.self_normalizing import check_net
 
+WIDEST = 100_000
+
 
 class DenseBlock(nn.Sequential):
     """linear, [norm], activation, or with the norm last: [B, in_features] -> [B, out_features]."""
@@ -57,8 +59,9 @@ class DenseNet(nn.Module):
         self_normalizing: bool = False,  # claims to be, so anything that breaks it is an error
     ):
         super().__init__()
-        valid = isinstance(hidden, Sequence) and hidden and all(type(width) is int and width > 0 for width in hidden)
-        require(bool(valid), "net.hidden", hidden, "a list of widths of at least 1, for example net.hidden=[100,100]")
+        valid = isinstance(hidden, Sequence) and hidden and all(type(n) is int and 1 <= n <= WIDEST for n in hidden)
+        told = f"a list of widths from 1 to {WIDEST:,}, for example net.hidden=[100,100]"
+        require(bool(valid), "net.hidden", hidden, told)
         norms = Normalization(norm, norm_at, norm_momentum)
         widths = [in_features, *hidden]
         self.input_norm = norms.make_input(in_features) if norms.has("input") else nn.Identity()

@@ -15,11 +15,11 @@ VARIANCE: dict[str, Callable[[int, int], float]] = {
 }
 
 
-def _normal(weight: torch.Tensor, std: float) -> torch.Tensor:
+def normal(weight: torch.Tensor, std: float) -> torch.Tensor:
     return nn.init.normal_(weight, std=std)
 
 
-def _uniform(weight: torch.Tensor, std: float) -> torch.Tensor:
+def uniform(weight: torch.Tensor, std: float) -> torch.Tensor:
     bound = math.sqrt(3) * std  # a uniform on [-r, r] has variance r^2 / 3
     return nn.init.uniform_(weight, -bound, bound)
 
@@ -43,9 +43,9 @@ def constant(layer: nn.Linear) -> None:
 
 
 INITIALIZERS: dict[str, Callable[[nn.Linear], None]] = {
-    f"{scheme}_{fill.__name__.strip('_')}": _initializer(variance, fill)
+    f"{scheme}_{name}": _initializer(variance, fill)
     for scheme, variance in VARIANCE.items()
-    for fill in (_normal, _uniform)
+    for name, fill in {"normal": normal, "uniform": uniform}.items()
 } | {"constant": constant}
 
 BIASES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {

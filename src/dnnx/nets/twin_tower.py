@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dnnx.errors import require
-from dnnx.nets.dense import DenseNet
+from dnnx.nets.dense import WIDEST, DenseNet
 
 
 class TwinTower(nn.Module):
@@ -30,6 +30,8 @@ class TwinTower(nn.Module):
     ):
         super().__init__()
         require(isinstance(shared, bool), "net.shared", shared, "true for one tower used twice, else false")
+        valid = type(head_width) is int and 1 <= head_width <= WIDEST
+        require(valid, "net.head_width", head_width, f"a whole number from 1 to {WIDEST:,}")
         self.shared = shared
         layers: dict[str, Any] = {"activation": activation, "init": init}
         towers = layers | {"norm": norm, "dropout": dropout, "input_dropout": input_dropout}

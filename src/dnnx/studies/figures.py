@@ -14,10 +14,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from scipy import stats
 
 from dnnx.files import write_atomic, write_text
+from dnnx.schema import is_finite
 from dnnx.studies.runs import Run
 from dnnx.studies.statistics import estimate
 
@@ -44,6 +46,9 @@ def save(draw: Callable[[], Figure], folder: Path, name: str) -> Path:
     """Writes `name.png` and `name.svg`, each beside and renamed; returns the path of the SVG."""
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
         figure = draw()
+        for text in figure.findobj(Text):
+            if "$" in text.get_text():  # type: ignore[attr-defined]
+                text.set_parse_math(False)  # type: ignore[attr-defined]
         svg, png = io.BytesIO(), io.BytesIO()
         figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None})
         figure.set_layout_engine("none")  # the layout is found by now
@@ -195,10 +200,12 @@ def lr_search(runs: Sequence[Run]) -> Figure:
             mean = curve.mean(axis=1, skipna=False)
             axes.plot(curve.index, curve, ".-" if stage == "grid" else "-", color=COLORS[1], alpha=0.35, lw=0.7)
             axes.plot(mean.index, mean, "o-" if stage == "grid" else "-", color=INK, lw=1.6, ms=5)
-            axes.axvline(float(run.setting("optimizer.lr")), color=COLORS[0], ls="--", lw=1.4)
+            if is_finite(chosen := run.setting("optimizer.lr")) and chosen > 0:
+                axes.axvline(chosen, color=COLORS[0], ls="--", lw=1.4)
             axes.set(title=f"{run.name}: {title}", xlabel="learning rate", xscale="log")
             if stage == "range":
-                axes.set_ylim(0, 1.5 * float(mean.iloc[0]))  # all above is divergence
+                if is_finite(first := float(mean.iloc[0])) and first > 0:
+                    axes.set_ylim(0, 1.5 * first)  # all above is divergence
             else:
                 axes.set_xticks(mean.index, [f"{rate:g}" for rate in mean.index])
                 axes.xaxis.set_minor_formatter(NullFormatter())
@@ -238,7 +245,7 @@ def pictures_of(run: Run, kind: str, most: int) -> list[tuple[np.ndarray, str]]:
     p = run.predictions
     index = p[f"{kind}_index"].astype(int)[:most]
     probabilities = _alive(run)[:, index].mean(axis=0)
-    names = [_short(name) for name in run.data.get("class_names", range(probabilities.shape[1]))]
+    names = [_short(name) for name in _class_names(run, probabilities.shape[1])]
     shown = []
     for image, label, row in zip(p[f"{kind}_images"], p["labels"].astype(int)[index], probabilities, strict=False):
         text = f"{names[label]}\n→ {names[int(row.argmax())]}\np = {row[label]:.2g}"
@@ -271,7 +278,7 @@ def roc(runs: Sequence[Run]) -> Figure:
         mean, low, high = (np.clip([getattr(e, part) for e in found], 0, 1) for part in ("mean", "low", "high"))
         axes.plot(x, mean, color=_color(i), dashes=DASHES[i % len(DASHES)], label=run.name, lw=1.6)
         axes.fill_between(x, low, high, color=_color(i), alpha=0.18, lw=0)
-    names = runs[0].data.get("class_names", ["class 0", "class 1"])
+    names = _class_names(runs[0], 2)
     axes.set(xscale="log", xlabel=f"share of '{names[0]}' called '{names[1]}'")
     axes.set(ylabel=f"share of '{names[1]}' called '{names[1]}'")
     figure.legend(loc="outside upper center", ncols=min(4, len(runs)), handlelength=3.5)
@@ -296,6 +303,11 @@ def embedding(runs: Sequence[Run]) -> Figure:
             axes.text(np.median(x), np.median(y), str(label), ha="center", va="center", fontsize=13, weight="bold")
         axes.set_title(run.name)
     return figure
+
+
+def _class_names(run: Run, num: int) -> list[str]:
+    names = run.data.get("class_names", [])
+    return names if len(names) == num else [f"class {i}" for i in range(num)]
 
 
 def _short(name: Any) -> str:
@@ -340,7 +352,7 @@ def _matrix(axes: Axes, run: Run) -> None:
     shade[..., :3] = to_rgba(COLORS[0])[:3]
     shade[..., 3] = 0.7 * share / (share.max() or 1)
     axes.imshow(shade, interpolation="nearest")
-    names = run.data.get("class_names", range(len(counts)))
+    names = _class_names(run, len(counts))
     if len(counts) <= 12:
         for (i, j), count in np.ndenumerate(counts):
             axes.text(j, i, str(int(count)), ha="center", va="center", fontsize=7, alpha=1 if count else 0.4)

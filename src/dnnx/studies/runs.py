@@ -1,6 +1,5 @@
 """Reads what runs left behind: run and study folders as plain dataclasses, with a note on all that is missing."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,13 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from pandas.api.types import is_numeric_dtype
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from dnnx import schema
 from dnnx.errors import UserError
+from dnnx.files import parse_json
 
 COLUMNS = ["epoch", "split", "metric", "seed", "value"]
-SPEC = {"ask", "metric", "arm", "than", "expect"}
 
 
 @dataclass
@@ -117,7 +118,7 @@ class Study:
         for run in self.runs:
             value = run.setting(axis)
             others = [f"{key.split('.')[-1]} {run.setting(key)}" for key in self.axes if key != axis]
-            if isinstance(value, int | float) and not isinstance(value, bool):
+            if schema.is_finite(value):
                 lines.setdefault(", ".join([str(run.setting("arm") or "all"), *others]), {})[value] = run
         return lines if len({value for line in lines.values() for value in line}) > 1 else {}
 
@@ -136,11 +137,11 @@ class Study:
 def read_run(folder: Path, name: str) -> Run:
     run = Run(name, folder)
     parsers: dict[str, tuple[str, Callable[[Path], Any]]] = {
-        "config.yaml": ("config", _mapping(lambda path: yaml.safe_load(path.read_text()))),
-        "environment.json": ("environment", _mapping(_json)),
-        "data.json": ("data", _mapping(_json)),
-        "results.json": ("results", _results),
-        "predictions.safetensors": ("predictions", load_file),
+        "config.yaml": ("config", lambda path: schema.mapping(yaml.safe_load(schema.yaml_text(path.read_text())))),
+        "environment.json": ("environment", lambda path: schema.mapping(parse_json(path))),
+        "data.json": ("data", lambda path: schema.data(parse_json(path))),
+        "results.json": ("results", lambda path: schema.results(parse_json(path))),
+        "predictions.safetensors": ("predictions", lambda path: schema.predictions(load_file(path))),
         "metrics.csv": ("metrics", _metrics),
         "lr_search.csv": ("lr_search", _lr_search),
     }
@@ -153,11 +154,18 @@ def read_run(folder: Path, name: str) -> Run:
             continue
         try:
             setattr(run, attribute, parse(folder / file))
-        except (ValueError, OSError, yaml.YAMLError, SafetensorError) as error:
+        except UNREADABLE as error:
             run.broken.append(f"{name}: {file} cannot be read: {' '.join(str(error).split())}")
     if bad := run.metrics.attrs.get("bad"):
         run.broken.append(f"{name}: metrics.csv, line {bad[0]}: no valid row; {len(bad)} such lines are left out")
+    if "probabilities" in run.predictions and len(run.predictions["probabilities"]) != len(run.seeds):
+        run.missing.append(f"{name}: predictions.safetensors is not of {len(run.seeds)} seeds")
+        run.predictions = {}
     return run
+
+
+# Beside what is expected, safetensors raises KeyError and TypeError for data types that NumPy has not.
+UNREADABLE = (ValueError, OSError, yaml.YAMLError, SafetensorError, RecursionError, KeyError, TypeError, OverflowError)
 
 
 def read_study(folders: Sequence[Path], declared: dict | None = None, reference: str | None = None) -> Study:
@@ -182,9 +190,9 @@ def read_study(folders: Sequence[Path], declared: dict | None = None, reference:
         question=declared.get("question") or "",
         reference=wanted,
         runs=runs,
-        verdicts=[_spec(spec) for spec in declared.get("verdicts") or []],
+        verdicts=declared.get("verdicts") or [],
         missing=missing + [line for run in runs for line in run.missing],
-        axes=[key for key in declared.get("axes") or [] if isinstance(key, str)],
+        axes=declared.get("axes") or [],
     )
 
 
@@ -209,19 +217,10 @@ def _runs_below(folder: Path, missing: list[str]) -> list[Path]:
 
 def _declared(folder: Path) -> dict[str, Any]:
     try:
-        declared = _mapping(_json)(folder / "study.json")
-    except ValueError as error:
-        raise UserError(f"{folder / 'study.json'} cannot be read: {error}; give its run folders instead") from error
-    arms = declared.get("arms")
-    if not isinstance(arms, list) or not all(isinstance(arm, str) for arm in arms):
-        raise UserError(f"{folder / 'study.json'}: arms={arms}: must list the run folders beside it")
-    return declared
-
-
-def _spec(spec: dict[str, str]) -> dict[str, str]:
-    if set(spec) - {"than_metric"} != SPEC or spec["expect"] not in ("higher", "lower"):
-        raise UserError(f"verdict {spec}: must have {', '.join(sorted(SPEC))}, with expect higher or lower")
-    return spec
+        return schema.study(parse_json(folder / "study.json"))
+    except UNREADABLE as error:
+        told = " ".join(str(error).split())
+        raise UserError(f"{folder / 'study.json'} cannot be read: {told}; give its run folders instead") from None
 
 
 def _study_name(run: Path) -> str:
@@ -253,38 +252,18 @@ def _reference(first: Path, paths: list[Path], names: list[str]) -> str:
     return names[0]
 
 
-def _json(path: Path) -> Any:
-    return json.loads(path.read_text())
-
-
-def _mapping(load: Callable[[Path], Any]) -> Callable[[Path], dict[str, Any]]:
-    def parse(path: Path) -> dict[str, Any]:
-        content = load(path)
-        if not isinstance(content, dict):
-            raise ValueError("it must hold a mapping")
-        return content
-
-    return parse
-
-
-def _results(path: Path) -> dict[str, list]:
-    results = _mapping(_json)(path)
-    seeds = results.get("seeds")
-    if not isinstance(seeds, list) or not seeds:
-        raise ValueError("it must list its seeds")
-    for metric, values in results.items():
-        expected = 1 if metric.startswith("ensemble/") else len(seeds)
-        if not isinstance(values, list) or len(values) != expected:
-            raise ValueError(f"{metric} must list {expected} values, one per seed")
-        if not all(value is None or isinstance(value, int | float | list) for value in values):
-            raise ValueError(f"{metric} must list numbers")
-    return results
-
-
 def _lr_search(path: Path) -> pd.DataFrame:
     frame = pd.read_csv(path)
     if list(frame.columns) != ["stage", "lr", "seed", "loss"]:
         raise ValueError(f"its columns are {', '.join(frame.columns)}, not stage, lr, seed, loss")
+    rates = frame["lr"]
+    if (
+        not all(is_numeric_dtype(frame[name]) for name in ("lr", "seed", "loss"))
+        or not rates.between(0, schema.HIGHEST_RATE, "right").all()
+    ):
+        raise ValueError("a rate above 0, a seed and a loss must be numbers")
+    if frame.duplicated(["stage", "lr", "seed"]).any():
+        raise ValueError("a seed has two losses at one rate")
     return frame
 
 
@@ -300,7 +279,7 @@ def _metrics(path: Path) -> pd.DataFrame:
     frame = text.copy()
     for column in ("epoch", "seed", "value"):
         frame[column] = pd.to_numeric(text[column], errors="coerce")
-    unread = frame[["epoch", "seed"]].isna().any(axis=1) | (
+    unread = ~(frame[["epoch", "seed"]].abs() < 2**53).all(axis=1) | (
         frame["value"].isna() & (text["value"].str.lower() != "nan")
     )
     frame = frame[~unread].astype({"epoch": int, "seed": int, "value": float}).reset_index(drop=True)

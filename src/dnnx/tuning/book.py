@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dnnx.config import OFF
 from dnnx.errors import UserError, differences
+from dnnx.processes import is_alive
 
 HEARTBEAT_S = 60  # at most one sign of life in so many seconds: each is a line in the journal
 
@@ -105,20 +106,10 @@ def fail_dead(study: Study, stale_after_s: float) -> list[int]:
 def _is_dead(trial: FrozenTrial, stale_after_s: float) -> bool:
     """Its process is gone from this machine, or it has been silent for too long."""
     pid, _, host = trial.user_attrs.get("worker", "").partition(" ")
-    if host == platform.node() and not _is_alive(int(pid)):
+    if host == platform.node() and not is_alive(int(pid)):
         return True
     started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
     return time.time() - trial.user_attrs.get("heartbeat", started) > stale_after_s
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def ended_last(trials: list[FrozenTrial]) -> bool:

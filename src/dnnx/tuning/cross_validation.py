@@ -13,10 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 from dnnx import config
 from dnnx.build import assemble, build_data
 from dnnx.callbacks.early_stopping import EarlyStopping
-from dnnx.callbacks.prune import Prune, TrialFailed
+from dnnx.callbacks.prune_trials import Prune, TrialFailed
 from dnnx.cli import CONF
 from dnnx.data.folds import for_trial, make_folds
-from dnnx.errors import choose, ctrl_c, require
+from dnnx.errors import choose, ctrl_c, is_out_of_memory, require
 from dnnx.params import as_overrides
 from dnnx.results import evaluate
 from dnnx.tuning.space import Params, Space
@@ -57,7 +57,7 @@ class CrossValidation:
             trial.set_user_attr("best_epoch", stopping.best_epoch.tolist())
             return sum(scores[self.objective]) / len(logits)
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             raise TrialFailed(f"out of memory: {' '.join(str(error).split())[:200]}") from None
         finally:
@@ -106,8 +106,3 @@ def of_runs(cfg: DictConfig) -> DictConfig:
     own: Any = OmegaConf.to_container(OmegaConf.load(CONF / "tune.yaml"))
     groups = [name for default in own.pop("defaults") if isinstance(default, dict) for name in default]
     return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in {*groups, *own}])
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    text = str(error)
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in text or "bad_alloc" in text

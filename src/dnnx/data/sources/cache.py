@@ -55,10 +55,18 @@ def _read(path: Path, stamp: str) -> Source | None:
         with safe_open(path, "pt") as file:
             about = json.loads(file.metadata()["source"])
             if about.pop("stamp") == stamp:
-                return Source(**about, **{name: file.get_tensor(name).numpy() for name in ARRAYS})
-    except (OSError, SafetensorError):
-        pass  # absent, or cut off: it is built anew
+                source = Source(**about, **{name: file.get_tensor(name).numpy() for name in ARRAYS})
+                return source if _is_whole(source) else None
+    except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        pass  # absent, cut off, or not what `_write` wrote: it is built anew
     return None
+
+
+def _is_whole(source: Source) -> bool:
+    splits = ((source.train_images, source.train_labels), (source.test_images, source.test_labels))
+    fit = all(x.ndim == 4 and y.shape == x.shape[:1] and x.dtype == y.dtype == "uint8" for x, y in splits)
+    known = fit and all(x.size > 0 and y.max() < len(source.class_names) for x, y in splits)
+    return known and source.train_images.shape[1:] == source.test_images.shape[1:] and type(source.num_val) is int
 
 
 def _write(source: Source, path: Path, stamp: str) -> None:

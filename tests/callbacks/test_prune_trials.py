@@ -8,7 +8,7 @@ import torch
 from fake_training import FakeTraining
 
 from dnnx.callbacks.early_stopping import EarlyStopping
-from dnnx.callbacks.prune import Prune, TrialFailed
+from dnnx.callbacks.prune_trials import Prune, TrialFailed
 
 
 class Recorded(optuna.trial.FixedTrial):

@@ -1,0 +1,140 @@
+"""What the files of a run folder must hold: a ValueError says what is wrong with one that somebody else may have made.
+
+Nothing in them is trusted: no type, no shape, not that a number fits into a float.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import yaml
+
+LARGEST_YAML, LARGEST_JSON = 2**20, 2**27  # characters
+DEEPEST_YAML = 50
+HIGHEST_RATE = 1e12  # of learning, in a search: the highest that can be typed, times the highest factor
+TABLES = {"test/class_accuracy", "test/confusion"}  # per seed a list, a matrix
+VERDICT = {"ask", "metric", "arm", "than", "expect"}
+
+
+def yaml_text(text: str) -> str:
+    """`text`, unless it is more than it seems: an alias of a few letters may stand for gigabytes."""
+    _need(len(text) <= LARGEST_YAML, f"it is longer than {LARGEST_YAML:,} characters")
+    depth = 0
+    for event in yaml.parse(text):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        _need(depth <= DEEPEST_YAML, f"it is more than {DEEPEST_YAML} levels deep")
+        _need(not isinstance(event, yaml.AliasEvent), "it has aliases")
+    _need("${" not in text, "it has interpolations")
+    return text
+
+
+def mapping(found: Any) -> dict[str, Any]:
+    _need(isinstance(found, dict), "it must hold a mapping")
+    str(found).encode()  # what cannot be written cannot be reported
+    return found
+
+
+def results(found: Any) -> dict[str, list]:
+    seeds: Any = mapping(found).get("seeds")
+    valid = _list_of(_is_seed, seeds) and bool(seeds) and len(set(seeds)) == len(seeds)
+    _need(valid, "it must list its seeds, different whole numbers")
+    for metric, values in found.items():
+        expected = 1 if metric.startswith("ensemble/") else len(seeds)
+        told = f"{metric} must list {expected} values, one per seed"
+        _need(isinstance(values, list) and len(values) == expected, told)
+        given = [value for value in values if value is not None]
+        if metric not in TABLES:
+            _need(_list_of(is_number, given), f"{metric} must list numbers")
+    matrices = [matrix for matrix in found.get("test/confusion", []) if matrix is not None]
+    sizes = {len(matrix) if isinstance(matrix, list) else 0 for matrix in matrices}
+    square = all(_list_of(is_number, row) and {len(row)} == sizes for matrix in matrices for row in matrix or [None])
+    _need(len(sizes) <= 1 and 0 not in sizes and square, "test/confusion must list matrices of one size")
+    return found
+
+
+def data(found: Any) -> dict[str, Any]:
+    for key, value in mapping(found).items():
+        if (valid := DATA.get(key)) is not None:
+            _need(valid(value), f"{key} is not what a run writes")
+    return found
+
+
+def study(found: Any) -> dict[str, Any]:
+    """Of study.json; keys may be absent, but for the arms."""
+    declared = mapping(found)
+    arms = declared.get("arms")
+    _need(_list_of(_is_text, arms), f"arms={arms}: must list the run folders beside it")
+    for key in ("name", "question", "reference"):
+        _need(declared.get(key) is None or _is_text(declared[key]), f"{key} must be text")
+    for verdict in declared.get("verdicts") or []:
+        given = set(verdict) if isinstance(verdict, dict) and _list_of(_is_text, list(verdict.values())) else set()
+        valid = given - {"than_metric"} == VERDICT and verdict["expect"] in ("higher", "lower")
+        _need(valid, f"verdict {verdict}: must have {', '.join(sorted(VERDICT))}, with expect higher or lower")
+    for key in ("axes", "config_dir", "overrides"):
+        _need(_list_of(_is_text, declared.get(key) or []), f"{key} must list words")
+    return declared
+
+
+def predictions(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Of NumPy arrays, as docs/run-folder.md gives their shapes."""
+    found = dict(arrays)
+    if {"labels", "probabilities"} & set(found):
+        labels, p = _array(found, "labels", 1, "iu"), _array(found, "probabilities", 3, "f")
+        _need(p.size > 0 and p.shape[1] == len(labels), f"probabilities {p.shape} are not of {len(labels)} labels")
+        _need(labels.min() >= 0 and labels.max() < p.shape[2], "labels are not of its classes")
+        for kind in ("hardest", "sample"):
+            if {f"{kind}_index", f"{kind}_images"} & set(found):
+                index, images = _array(found, f"{kind}_index", 1, "iu"), _array(found, f"{kind}_images", 4, "u")
+                _need(len(index) == len(images) and images.size > 0, f"{kind}_images are not as many as {kind}_index")
+                _need(images.shape[3] in (1, 3) and images.itemsize == 1, f"{kind}_images are no images")
+                _need(index.min() >= 0 and index.max() < len(labels), f"{kind}_index is beyond the test set")
+    if {"embedded", "embedded_labels"} & set(found):
+        same = len(_array(found, "embedded", 2, "f")) == len(_array(found, "embedded_labels", 1, "iu"))
+        _need(same, "embedded are not as many as embedded_labels")
+    return found
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, float) or (type(value) is int and abs(value) < 2**63)
+
+
+def is_finite(value: Any) -> bool:
+    return is_number(value) and math.isfinite(value)
+
+
+def _array(arrays: Mapping[str, Any], name: str, dims: int, kinds: str) -> Any:
+    array = arrays.get(name)
+    _need(array is not None and array.ndim == dims and array.dtype.kind in kinds, f"{name} is not what a run writes")
+    return array
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_seed(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _list_of(valid: Callable[[Any], bool], value: Any) -> bool:
+    return isinstance(value, list) and all(map(valid, value))
+
+
+def _mapping_of(valid: Callable[[Any], bool], value: Any) -> bool:
+    return isinstance(value, dict) and all(map(valid, value.values()))
+
+
+def _need(valid: bool, told: str) -> None:
+    if not valid:
+        raise ValueError(told)
+
+
+DATA: dict[str, Callable[[Any], bool]] = {
+    "source": _is_text,
+    "note": _is_text,
+    "warning": lambda value: value is None or _is_text(value),
+    "in_shape": lambda value: _list_of(_is_seed, value),
+    "class_names": lambda value: _list_of(_is_text, value),
+    "sizes": lambda value: _mapping_of(_is_seed, value),
+    "files": lambda value: _mapping_of(_is_text, value),
+}

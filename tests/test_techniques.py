@@ -1,0 +1,268 @@
+"""A technique that the config names and the run does not have ends the run, by its name and without results."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from commands import SMOKE, compose
+from tiny_backbone import make_backbone, transfer
+from torch import Tensor, nn
+
+from dnnx import calibration, mc_dropout
+from dnnx.callbacks.early_stopping import EarlyStopping
+from dnnx.clipping import Clipping
+from dnnx.data import images, real_or_corrupted
+from dnnx.data.augment import Augmentation
+from dnnx.data.real_or_corrupted import RealOrCorrupted
+from dnnx.fused_adam import FusedAdam
+from dnnx.modules import classifier
+from dnnx.modules.autoencoder import Autoencoder
+from dnnx.modules.classifier import Classifier
+from dnnx.modules.transfer import Transfer
+from dnnx.nets.dense import DenseNet
+from dnnx.nets.dropout import Dropout
+from dnnx.pruning import Pruning
+from dnnx.replicas import Replicas
+from dnnx.seeding import generator
+from dnnx.techniques import NotAtWork
+from dnnx.train import train
+
+EVERYTHING = [
+    *SMOKE, "net.hidden=[12,10]", "net.norm=batch", "net.dropout=0.2", "net.input_dropout=0.1", "net.dropout_layers=1",
+    "data.standardize=true", "scheduler=performance", "scheduler.patience=0", "scheduler.threshold=0.9", "mc_dropout=3",
+]  # fmt: skip
+REGULARIZED = [
+    *SMOKE, "net.hidden=[12,10]", "trainer.max_epochs=1", "module.l2=1e-3", "module.max_norm=1", "module.clip_norm=1",
+    "module.label_smoothing=0.1", "data.augment.shift=1", "data.train_size=300",
+]  # fmt: skip
+PRUNED = [*SMOKE, "net.hidden=[12,10]", "trainer.max_epochs=2", "module.sparsity=0.5", "module.prune_until=2"]
+PRETEXT = [*SMOKE, "data.source=digits", "net.hidden=[12,10]", "trainer.max_epochs=1"]
+CORRUPTED = [*PRETEXT, "data=real_or_corrupted", "data.source=digits", "data.val_per_class=10"]
+AUTOENCODER = [*PRETEXT, "module=autoencoder", "net.hidden=[12,10]", "net.norm=batch"]
+LOWEST = "hidden_layers.0.linear.weight"
+Sabotage = Callable[[pytest.MonkeyPatch], Any]
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_backbone(tmp_path_factory.mktemp("backbone") / "run")
+
+
+def frozen(backbone: Path) -> list[str]:
+    return transfer(backbone, "module.frozen=['hidden_layers.[01].*']", "trainer.max_epochs=1")
+
+
+def test_a_run_with_everything_shows_it(tmp_path: Path) -> None:
+    assert train(compose(*EVERYTHING), tmp_path)["mc/nll"]
+
+
+@pytest.mark.parametrize("cached", ["false", "true"])
+def test_so_does_one_that_starts_from_another(backbone: Path, tmp_path: Path, cached: str) -> None:
+    train(compose(*frozen(backbone), f"module.cached={cached}"), tmp_path / "run")
+
+
+def test_so_does_one_with_every_regularizer(tmp_path: Path) -> None:
+    train(compose(*REGULARIZED), tmp_path)
+
+
+@pytest.mark.parametrize("shared", ["false", "true"])
+def test_so_do_towers(tmp_path: Path, shared: str) -> None:
+    towers = ["+exp=pairs", "data.source=digits", "net.hidden=[8,6]", "seeds=2", "trainer.max_epochs=2"]
+    train(compose(*towers, f"net.shared={shared}", "net.norm=batch"), tmp_path)
+
+
+# --- what the config names is not there, or does nothing
+
+
+def built_with(**others: Any) -> Sabotage:
+    """Networks are built with other arguments than the config's."""
+    plain = DenseNet.__init__
+
+    def build(self: DenseNet, *arguments: Any, **named: Any) -> None:
+        plain(self, *arguments, **named | others)
+
+    return lambda patch: patch.setattr(DenseNet, "__init__", build)
+
+
+def learned(before: Callable[[Any], Any] = id, after: Callable[[Any], Any] = id) -> Sabotage:
+    """Something is done to the module around each of its steps."""
+    plain = Classifier.learn
+
+    def learn(self: Classifier, *arguments: Any) -> Any:
+        before(self)
+        learned = plain(self, *arguments)
+        after(self)
+        return learned
+
+    return lambda patch: patch.setattr(Classifier, "learn", learn)
+
+
+def switched_off(kind: type[nn.Module]) -> Sabotage:
+    return learned(before=lambda module: [layer.eval() for layer in module.modules() if isinstance(layer, kind)])
+
+
+def first_weights(patch: pytest.MonkeyPatch) -> None:
+    """Early stopping keeps the weights of the first epoch for those of the best."""
+    plain = EarlyStopping.on_train_epoch_end
+
+    def keep(self: EarlyStopping, trainer: Any, module: Any) -> None:
+        kept = {name: value.clone() for name, value in self.best_state.items()}
+        plain(self, trainer, module)
+        self.best_state = kept if trainer.current_epoch else self.best_state
+
+    patch.setattr(EarlyStopping, "on_train_epoch_end", keep)
+
+
+def one_pass(patch: pytest.MonkeyPatch) -> None:
+    def predict(module: Any, batches: Any, *_: int) -> tuple[Tensor, Tensor]:
+        p = module.predict(batches)[0].double().softmax(-1)
+        return p, calibration.entropy(p)
+
+    patch.setattr(mc_dropout, "predict", predict)
+
+
+def one_stream(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("dnnx.replicas.derive", lambda seed, *purpose: 3)
+    patch.setattr("dnnx.data.loaders.generator", lambda seed, *purpose: generator(0, *purpose))
+
+
+def nadam(self: Classifier) -> torch.optim.Optimizer:
+    return torch.optim.NAdam([p for p in self.parameters() if p.requires_grad], lr=4e-4)
+
+
+def other_weights(self: Replicas, state: dict[str, Tensor]) -> None:
+    self.net.get_parameter("output.weight").data.mul_(2)
+
+
+def put(owner: Any, name: str, value: Any) -> Sabotage:
+    return lambda patch: patch.setattr(owner, name, value)
+
+
+@pytest.mark.parametrize(
+    ("named", "sabotage"),
+    [
+        ("net.dropout", built_with(dropout=0.0)),
+        ("net.dropout", built_with(dropout=0.3)),
+        ("net.dropout", built_with(dropout_layers=None)),
+        ("net.dropout", switched_off(Dropout)),
+        ("net.dropout", put(Dropout, "_drop", lambda self, x, kept: x if self.training else x * kept)),
+        ("net.input_dropout", built_with(input_dropout=0.0)),
+        ("net.norm=batch", built_with(norm=None)),
+        ("net.norm=batch", switched_off(nn.BatchNorm1d)),
+        ("net.activation", built_with(activation="relu")),
+        ("net.hidden", built_with(hidden=[12, 11])),
+        ("data.standardize", put(images, "standardize", lambda splits: None)),
+        ("optimizer", put(Classifier, "make_optimizer", nadam)),
+        ("scheduler", put(Classifier, "on_train_epoch_end", lambda self: None)),
+        ("trainer", put(FusedAdam, "step", lambda self, closure=None: None)),
+        ("seeds", one_stream),
+        ("callbacks.early_stopping", first_weights),
+        ("callbacks.early_stopping", put(Replicas, "load_stacked", other_weights)),
+        ("mc_dropout", one_pass),
+    ],
+)
+def test_what_is_not_at_work_is_named_and_leaves_no_results(
+    named: str, sabotage: Sabotage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sabotage(monkeypatch)
+    with pytest.raises(NotAtWork, match=f"^{named} is in the config but not at work: "):
+        train(compose(*EVERYTHING), tmp_path)
+    assert not (tmp_path / "results.json").exists()
+
+
+def unsmoothed(self: Classifier, logits: Tensor, y: Tensor, loss: Tensor) -> Tensor:
+    return loss.mean(-1) + self.penalty()
+
+
+@pytest.mark.parametrize(
+    ("named", "sabotage"),
+    [
+        ("module.l1 or l2", put(Classifier, "penalty", lambda self: torch.zeros(2))),
+        ("module.max_norm", put(classifier, "bound_norms", lambda weights, most: None)),
+        ("module.clip_norm or clip_value", put(classifier, "Clipping", lambda *_: None)),
+        ("module.clip_norm or clip_value", put(Clipping, "__call__", lambda self, parameters: None)),
+        ("module.label_smoothing", put(Classifier, "objective", unsmoothed)),
+        ("data.augment", put(Augmentation, "__call__", lambda self, x, u: x)),
+        ("data.train_size", put(images, "draw", lambda available, n, seeds: torch.zeros(2, n, dtype=torch.int64))),
+    ],
+)
+def test_a_regularizer_that_is_not_at_work_is_named(
+    named: str, sabotage: Sabotage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sabotage(monkeypatch)
+    with pytest.raises(NotAtWork, match=f"^{named} is in the config but not at work: "):
+        train(compose(*REGULARIZED), tmp_path)
+    assert not (tmp_path / "results.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("named", "sabotage"),
+    [
+        ("module.backbone", put(Transfer, "load_backbone", lambda self: None)),
+        ("module.frozen", put(Transfer, "train", Classifier.train)),
+        (
+            "module.frozen",
+            learned(after=lambda module: module.replicas.stacked_state()[LOWEST].mul_(2)),
+        ),
+    ],
+)
+def test_layers_that_were_not_loaded_or_not_frozen_are_named(
+    named: str, sabotage: Sabotage, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sabotage(monkeypatch)
+    with pytest.raises(NotAtWork, match=f"^{named} is in the config but not at work: "):
+        train(compose(*frozen(backbone)), tmp_path / "run")
+    assert not (tmp_path / "run" / "results.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("named", "typed", "others"),
+    [
+        ("net.norm=batch", ["net.norm=batch", "net.norm_at=after"], {"norm_at": "before"}),
+        ("net.norm=batch", ["net.norm=batch", "net.norm_at=input"], {"norm_at": "logits"}),
+        ("net.norm_momentum", ["net.norm=batch", "net.norm_momentum=0.5"], {"norm_momentum": 0.1}),
+        ("net.init", ["net.init=constant"], {"init": "he_normal"}),
+        ("net.init", ["net.init=unit_normal"], {"init": "he_normal"}),
+        ("net.bias_init", ["net.bias_init=normal"], {"bias_init": "zeros"}),
+        ("net.bias_init", [], {"bias_init": "normal"}),
+        ("net.activation_alpha", ["net.activation_alpha=0.5"], {"activation_alpha": 1.0}),
+        ("net.activation_alpha", ["net.activation=prelu", "net.activation_alpha=0.5"], {"activation_alpha": None}),
+    ],
+)
+def test_layers_that_are_in_another_place_or_start_otherwise_are_named(
+    named: str, typed: list[str], others: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cfg = compose(*SMOKE, "net.hidden=[12,10]", "trainer.max_epochs=1", *typed)
+    train(cfg, tmp_path / "whole")
+    built_with(**others)(monkeypatch)
+    with pytest.raises(NotAtWork, match=f"^{named} is in the config but not at work: "):
+        train(cfg, tmp_path / "sabotaged")
+
+
+@pytest.mark.parametrize("typed", [PRUNED, CORRUPTED, AUTOENCODER])
+def test_so_do_pruned_networks_and_pretext_tasks(typed: list[str], tmp_path: Path) -> None:
+    train(compose(*typed), tmp_path)
+
+
+def of_twice_the_error(self: Autoencoder, x: Tensor, **kwargs: Any) -> Tensor:
+    return 2 * (self.replicas(x, shared=x.dim() == 2, **kwargs) - x).square().mean(-1)
+
+
+@pytest.mark.parametrize(
+    ("named", "typed", "sabotage"),
+    [
+        ("module.sparsity or prune_below", PRUNED, put(Pruning, "hold", lambda self, tensors: None)),
+        ("data=real_or_corrupted", CORRUPTED, put(RealOrCorrupted, "_regions", lambda self, u: torch.ones(1) > 0)),
+        ("data=real_or_corrupted", CORRUPTED, put(real_or_corrupted, "REAL", 0)),
+        ("module=autoencoder", AUTOENCODER, put(Autoencoder, "forward", of_twice_the_error)),
+    ],
+)
+def test_zeros_and_pretext_tasks_that_are_none_are_named(
+    named: str, typed: list[str], sabotage: Sabotage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sabotage(monkeypatch)
+    with pytest.raises(NotAtWork, match=f"^{named} is in the config but not at work: "):
+        train(compose(*typed), tmp_path)
+    assert not (tmp_path / "results.json").exists()

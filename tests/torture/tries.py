@@ -1,0 +1,23 @@
+"""How often each kind of fault is tried, and the table of what came of it."""
+
+import os
+from collections.abc import Sequence
+
+FULL = bool(os.environ.get("DNNX_TORTURE"))  # `make torture` sets it
+
+
+class Tries:
+    """Counts the tries of a session by kind of fault; `seed` makes them the same every time."""
+
+    def __init__(self) -> None:
+        self.seed = int(os.environ.get("DNNX_TORTURE_SEED", "0"))
+        self.made: dict[str, list[int]] = {}
+
+    def number(self, short: int, full: int) -> int:
+        """How many tries: a few in `make test`, many in `make torture`."""
+        return full if FULL else short
+
+    def count(self, kind: str, num: int, failures: Sequence[str] = ()) -> None:
+        made = self.made.setdefault(kind, [0, 0])
+        made[0] += num
+        made[1] += len(failures)
