@@ -59,7 +59,7 @@ def test_a_study_folder_has_hydra_run_nothing(whole: Whole, tmp_path: Path, trie
         "# @package _global_\ndefaults: [torture]\nhydra:\n  job:\n    env_set: {PATH: evil}\n"
     )
     logs = "{version: 1, handlers: {f: {class: logging.FileHandler, filename: evil}}}"
-    for name, group in (("log", f"hydra_logging: {logs}"), ("launch", f"launcher: {evil}")):
+    for name, group in (("log", f"hydra_logging: {logs}"), ("launch", "launcher: {_target_: subprocess.run}")):
         (tmp_path / f"mine/exp/{name}.yaml").write_text(
             f"# @package _global_\ndefaults: [torture]\nhydra:\n  {group}\n"
         )
