@@ -23,7 +23,7 @@ test: setup ## run the tests; those on real data need DNNX_DATA_DIR
 .PHONY: torture
 torture: setup ## kill, fill, damage and race everything, for at most 10 minutes; seed= makes other tries
 	-$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[torture]'
-	DNNX_TORTURE=1 DNNX_TORTURE_SEED=$(or $(seed),0) timeout 600 $(BIN)/python -m pytest tests/torture
+	DNNX_TORTURE=1 DNNX_TORTURE_SEED=$(or $(seed),0) timeout -s INT -k 20 600 $(BIN)/python -m pytest tests/torture
 
 .PHONY: lint
 lint: setup ## check style and types, and whether a dependency is known to be vulnerable

@@ -61,6 +61,11 @@ def test_a_run_that_cannot_be_evaluated_says_why_in_one_line(copy: Path, break_i
     assert "\n" not in str(error.value)
 
 
+def test_another_accelerator_is_refused_with_those_there_are(finished: Path) -> None:
+    with pytest.raises(UserError, match=r"^accelerator=tpu: choose one of auto, cpu, cuda, gpu"):
+        again(finished, "accelerator=tpu")
+
+
 def test_weights_of_another_network_are_refused(copy: Path) -> None:
     text = (copy / "config.yaml").read_text()
     (copy / "config.yaml").write_text(text.replace("- 100\n", "- 99\n"))

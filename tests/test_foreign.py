@@ -112,7 +112,10 @@ def test_our_own_names_need_no_order_and_map_wins_over_places() -> None:
         ({"top/bias": None}, r"weights=a: it lacks output\.bias, and has no place for nothing; name these in fresh"),
         ({"more/kernel": np.ones((3, 3))}, r"it lacks nothing, and has no place for more/kernel"),
         ({"low/scale": np.ones(4)}, r"has no place for low/scale"),
-        ({"top/kernel": np.ones((4, 2))}, r"its top/kernel is \(4, 2\), but output\.weight \(3, 4\)$"),
+        (
+            {"top/kernel": np.ones((4, 2))},
+            r"its top/kernel is \(4, 2\), but output\.weight \(3, 4\); layers are paired",
+        ),
         (
             {"top/kernel": np.ones((3, 4))},
             r"its top/kernel is \(3, 4\), but output\.weight \(3, 4\); a kernel is \(in, out\)",

@@ -48,6 +48,8 @@ def test_a_run_and_an_arm_take_them(tmp_path: Path) -> None:
         ("- 1", "it must map keys"),
         ("", "it must map keys"),
         ("net: {hidden: [7]}", "it must map keys"),
+        ("a b: 1", "it must map keys"),
+        ("root:x:0:0:root:/root\ndaemon:x:1:1", "params=[^ ]*: it must map keys such as optimizer.lr to values; give"),
     ],
 )
 def test_a_bad_file_is_one_line(text: str | None, says: str, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
-from dnnx.errors import UserError, check_arguments, is_out_of_memory, require
+from dnnx.errors import UserError, check_arguments, is_number, is_out_of_memory, require, shown
 from dnnx.mc_dropout import require_dropout
 from dnnx.nets.self_normalizing import check_input
 from dnnx.schedules import Performance
@@ -41,7 +41,7 @@ def build(key: str, config: DictConfig, factory: bool = False, **arguments: Any)
     target = config.get("_target_") if isinstance(config, DictConfig) else None
     packages = ", ".join(name.rstrip(".") for name in ALLOWED)
     require(
-        isinstance(target, str) and target.startswith(ALLOWED), f"{key}._target_", target,
+        isinstance(target, str) and target.startswith(ALLOWED), f"{key}._target_", shown(target),
         f"the path of a class or function in one of {packages}",
     )  # fmt: skip
     try:
@@ -88,10 +88,11 @@ def build_scheduler(config: DictConfig, **known: Any) -> partial[Any]:
 def build_optimizer(config: DictConfig, num_replicas: int) -> tuple[partial[Any], Optimizer]:
     """The factory of an optimizer, and one of nothing, to try a schedule with."""
     factory = build("optimizer", config, factory=True)
+    rate = factory.keywords.get("lr", 1)  # torch would not name the key
+    valid = is_number(rate) and 0 < rate < math.inf
+    require(valid, "optimizer.lr", shown(rate), "a number above 0, for example optimizer.lr=1e-3")
     with naming("optimizer"):
         trial = factory([torch.nn.Parameter(torch.zeros(num_replicas))])
-    rate = trial.defaults["lr"]
-    require(0 < rate < math.inf, "optimizer.lr", rate, "a number above 0, for example optimizer.lr=1e-3")
     for name in ("momentum", "alpha", "dampening"):  # torch takes more, and the loss is then no number
         share = trial.defaults.get(name, 0)
         require(0 <= share < 1, f"optimizer.{name}", share, f"a share in [0, 1), for example optimizer.{name}=0.9")

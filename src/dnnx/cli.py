@@ -2,9 +2,11 @@
 
 import atexit
 import functools
+import inspect
 import logging
 import os
 import re
+import shlex
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -19,7 +21,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -264,6 +266,8 @@ def explain(error: Exception, config_name: str, arguments: Sequence[str]) -> str
         return text
     if isinstance(error, OSError) and not isinstance(error, HydraException):
         return explain_os(error)
+    if isinstance(error, OverrideParseException):
+        return _explain_unparsed(error.override)
     if match := re.match("UserError raised while resolving interpolation: (.*)", text):
         return match[1]
     if isinstance(error, MissingMandatoryValue):
@@ -271,6 +275,8 @@ def explain(error: Exception, config_name: str, arguments: Sequence[str]) -> str
     if match := re.search(r"Could not override '(exp|debug|sweep)'", text):
         return f"{match[1]}: it is added to the config: type +{match[1]}=..."
     if match := re.search(r"Could not override '([^']+)'", text):
+        if match[1].startswith("trainer.") and match[1].removeprefix("trainer.") in _trainer_arguments():
+            return f"{match[1]}: it is not in conf/trainer; type +{match[1]}=... to add it for Lightning's Trainer"
         inner = re.search(r"full_key: (\S+)", text)  # where a mapping was typed
         return unknown_key(inner[1] if inner else match[1], _valid_keys(config_name, match[1], arguments))
     if match := re.match(r"Error merging override (.*)", text):
@@ -281,6 +287,19 @@ def explain(error: Exception, config_name: str, arguments: Sequence[str]) -> str
     return " ".join(text.split())
 
 
+def _explain_unparsed(argument: str) -> str:
+    """One line for an argument that Hydra's grammar refuses, with quotes where they help."""
+    key, equals, value = argument.partition("=")
+    if not equals:
+        return f"{argument}: missing EQUAL sign; type {argument}=..."
+    quoted = f'{key}="{value}"'
+    try:
+        OverridesParser.create().parse_override(quoted)
+    except HydraException:
+        return f"{argument}: it cannot be parsed; see hydra.cc/docs/1.3/advanced/override_grammar/basic"
+    return f"{argument}: it cannot be parsed; quotes help, as in {shlex.quote(quoted)}"
+
+
 def _valid_keys(config_name: str, wrong: str, arguments: Sequence[str]) -> list[str]:
     rest = [a for a in arguments if not a.startswith(("-", "hydra.")) and a.lstrip("+~").split("=")[0] != wrong]
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
@@ -289,6 +308,12 @@ def _valid_keys(config_name: str, wrong: str, arguments: Sequence[str]) -> list[
         except HydraException:
             config = hydra.compose(config_name)
     return list(flatten(OmegaConf.to_container(config)))
+
+
+def _trainer_arguments() -> list[str]:
+    from lightning.pytorch import Trainer  # seconds, so for a wrong key of it alone
+
+    return [*inspect.signature(Trainer).parameters]
 
 
 RESOLVERS: dict[str, Callable] = {

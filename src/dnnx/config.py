@@ -9,7 +9,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from dnnx import schema
 from dnnx.cli import CONF, flatten
-from dnnx.errors import UserError, differences, fits, in_words, require, shown, unknown_key
+from dnnx.errors import UserError, choose, differences, fits, in_words, require, shown, unknown_key
 from dnnx.files import read_json, read_yaml, write_text
 
 # What may differ when a run goes on: where things are, how long, on what, and how it is shown.
@@ -31,6 +31,8 @@ REFUSED_TRAINER_KEYS = (
     "gradient_clip_val", "accumulate_grad_batches", "val_check_interval", "check_val_every_n_epoch",
     "limit_train_batches", "limit_val_batches", "overfit_batches", "fast_dev_run", "max_steps",
 )  # fmt: skip
+
+ACCELERATORS = ("auto", "cpu", "cuda", "gpu")
 
 # What a key of conf/*.yaml may be where its value there does not tell; a key that ends in a dot stands for all below.
 KINDS: dict[str, Any] = {
@@ -55,9 +57,10 @@ def check(cfg: DictConfig) -> None:
     epochs = cfg.trainer.get("max_epochs")
     valid = type(epochs) is int and 1 <= epochs <= MOST_EPOCHS
     require(valid, "trainer.max_epochs", epochs, f"a whole number of at least 1, at most {MOST_EPOCHS:,}")
+    choose("trainer.accelerator", cfg.trainer.get("accelerator"), dict.fromkeys(ACCELERATORS))
     for name, (value, why) in FIXED_TRAINER_KEYS.items():
         found = cfg.trainer.get(name)
-        require(found == value, f"trainer.{name}", shown(found), f"{str(value).lower()}: {why}")
+        require(found == value, f"trainer.{name}", shown(found), f"only {str(value).lower()} is valid: {why}")
     for name in REFUSED_TRAINER_KEYS:
         require(
             name not in cfg.trainer,
@@ -84,7 +87,8 @@ def check_keys(cfg: DictConfig, *names: str) -> None:
     is null there), and for a group without an option."""
     groups, own = _stated(names)
     for group in groups - {"lr_search"}:
-        require(isinstance(cfg.get(group), DictConfig), group, shown(cfg.get(group)), f"an option of conf/{group}/")
+        options = ", ".join(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
+        require(isinstance(cfg.get(group), DictConfig), group, shown(cfg.get(group)), f"choose one of {options}")
     for key, value in flatten(OmegaConf.to_container(cfg)).items():
         if key.split(".")[0] in groups:
             continue
@@ -165,10 +169,13 @@ def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> D
     return cfg
 
 
+A_BACKBONE = "type the folder of one, such as backbone=outputs/bn_vs_plain/latest/bn"
+
+
 def settle_backbone(cfg: DictConfig, folder: Path) -> DictConfig:
     """The config with the backbone's run folder found, and what `net` leaves open filled in from its network."""
     if cfg.backbone is None:
-        require("backbone" not in cfg.module, "backbone", None, "module=transfer needs a finished run folder")
+        require("backbone" not in cfg.module, "backbone", "null", f"module=transfer needs a finished run; {A_BACKBONE}")
         return cfg
     require("backbone" in cfg.module, "backbone", cfg.backbone, "only module=transfer reads it")
     own = cfg.module.backbone
@@ -178,7 +185,7 @@ def settle_backbone(cfg: DictConfig, folder: Path) -> DictConfig:
         path = folder.with_name(folder.name.replace(str(cfg.arm), cfg.backbone.removeprefix("arm:"), 1))
     require(
         (path / "results.json").is_file(), "backbone", cfg.backbone,
-        f"{path} is no finished run; give one, such as outputs/bn_vs_plain/latest/bn",
+        f"{path} is no finished run; {A_BACKBONE}",
     )  # fmt: skip
     cfg, net = cfg.copy(), load_config(path, "backbone").net
     cfg.backbone = str(path.resolve())

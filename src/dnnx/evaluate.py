@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from dnnx import config
 from dnnx.cli import command
 from dnnx.console import console
-from dnnx.errors import UserError, require
+from dnnx.errors import UserError, choose, require
 from dnnx.files import write_json
 
 TOLERANCE = 1e-5  # another device or thread count rounds differently
@@ -17,6 +17,7 @@ TOLERANCE = 1e-5  # another device or thread count rounds differently
 def evaluate(cfg: DictConfig) -> dict[str, list]:
     """The metrics of the run folder `cfg.run`, measured anew from its saved weights and the data."""
     config.check_keys(cfg, "evaluate")
+    choose("accelerator", cfg.accelerator, dict.fromkeys(config.ACCELERATORS))
     folder = Path(cfg.run)
     require(folder.is_dir(), "run", cfg.run, "there is no such folder; give a run folder such as outputs/dense5/latest")
     run = config.load_config(folder, "run")

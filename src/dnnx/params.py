@@ -1,6 +1,7 @@
 """Settings as Hydra overrides: those that a trial tries, and those that a run reads from a best.yaml."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ def read_params(path: str | Path, typed: Iterable[str]) -> list[str]:
     require(found, "params", shown(path), f"there is no such file; {advice}")
     settings = OmegaConf.to_container(read_yaml(Path(path), f"params={path}"))
     valid = isinstance(settings, dict) and settings and not any(isinstance(v, dict) for v in settings.values())
-    require(bool(valid), "params", path, f"it must map keys such as optimizer.lr to values; {advice}")
+    plain = valid and settings and all(re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*", str(key), re.ASCII) for key in settings)
+    require(bool(plain), "params", path, f"it must map keys such as optimizer.lr to values; {advice}")
     assert isinstance(settings, dict)
     given = {override.key_or_group for override in OverridesParser.create().parse_overrides(list(typed))}
     return as_overrides({str(key): value for key, value in settings.items() if key not in given})

@@ -42,7 +42,9 @@ def chosen_overrides(cfg: DictConfig) -> list[str]:
     """What was typed, after the settings in `params`, over which it wins, and before those of the arm, which win."""
     typed = HydraConfig.get().overrides.task
     params = read_params(cfg.params, typed) if cfg.params is not None else []
-    arm = choose("arm", cfg.arm, cfg.study.arms or {}) if cfg.arm is not None else []
+    has_arms = cfg.arm is None or bool(cfg.study.arms)
+    require(has_arms, "arm", cfg.arm, "there is none to choose from; a study such as +exp=dropout has arms")
+    arm = choose("arm", cfg.arm, cfg.study.arms) if cfg.arm is not None else []
     return [*params, *typed, *arm]
 
 

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -46,4 +47,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     if FULL:
         for kind, (made, failed) in TRIES.made.items():
             terminalreporter.write_line(f"{kind}: {made:,} tries, {failed} failures")
+        if find_spec("atheris") is None:
+            TRIES.notes.append("NOT TRIED: files of bytes by a fuzzer, for atheris could not be installed")
+        for note in TRIES.notes:
+            terminalreporter.write_line(note)
         terminalreporter.write_line(f"in all: {sum(made for made, _ in TRIES.made.values()):,} tries")

@@ -37,6 +37,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def slips(tries: Tries, places: tuple[Path, Path]) -> list[Try]:
     """All of them in an order by the seed; a few have few bases, as to compose one takes longer than a try."""
     by_chance, every = random.Random(tries.seed), careless.all_tries(*places)
+    tries.notes.append(f"careless users: there are {len(every):,} slips to try")
     if not FULL:
         bases = by_chance.sample(list(dict.fromkeys(slip.base for slip in every)), 15)
         every = [slip for slip in every if slip.base in bases]

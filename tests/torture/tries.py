@@ -12,6 +12,7 @@ class Tries:
     def __init__(self) -> None:
         self.seed = int(os.environ.get("DNNX_TORTURE_SEED", "0"))
         self.made: dict[str, list[int]] = {}
+        self.notes: list[str] = []  # lines of the summary
 
     def number(self, short: int, full: int) -> int:
         """How many tries: a few in `make test`, many in `make torture`."""

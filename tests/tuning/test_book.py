@@ -89,3 +89,36 @@ def test_any_database_and_any_journal_will_do_and_none_else(tmp_path: Path) -> N
         with pytest.raises(UserError, match="storage=") as error:
             book.open_storage(wrong, tmp_path)
         assert "\n" not in str(error.value)
+
+
+def test_a_torn_journal_goes_on_and_loses_only_its_last_entry(tmp_path: Path) -> None:
+    study = optuna.create_study(study_name="s", storage=book.open_storage(None, tmp_path))
+    study.set_user_attr("a", 1)
+    study.set_user_attr("b", 2)
+    journal = tmp_path / "journal.log"
+    journal.write_bytes(journal.read_bytes()[:-20])
+    for found in ({"a": 1}, {"a": 1, "c": 3}):
+        study = optuna.load_study(study_name="s", storage=book.open_storage(None, tmp_path))
+        assert study.user_attrs == found
+        study.set_user_attr("c", 3)
+    assert [path.name for path in tmp_path.iterdir()] == ["journal.log"]
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ("junk\n", "line 2 is no entry"),
+        ("junk", "its last line is no entry"),
+        ('{"op_code":4}{"op_code":4}\n', "line 2 is no entry"),
+        ('{"op_code":4,"worker_id":"x"}\n', "no whole journal of Optuna"),
+        ('{"op_code":"x"}\n', "no whole journal of Optuna"),
+    ],
+)
+def test_a_journal_that_is_none_is_one_line_and_stays_as_it_is(more: str, says: str, tmp_path: Path) -> None:
+    optuna.create_study(study_name="s", storage=book.open_storage(None, tmp_path))
+    journal = tmp_path / "journal.log"
+    journal.write_text(before := journal.read_text() + more)
+    with pytest.raises(UserError, match=rf"journal\.log: {says}") as error:
+        book.open_storage(None, tmp_path)
+    assert "\n" not in str(error.value)
+    assert journal.read_text() == before

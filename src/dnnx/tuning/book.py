@@ -16,7 +16,7 @@ import optuna
 from optuna import Study, Trial
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState
 
 from dnnx.config import OFF
@@ -33,7 +33,7 @@ def open_storage(storage: str | None, folder: Path) -> BaseStorage:
     try:
         if storage is not None and "://" in storage:
             return RDBStorage(storage)
-        return JournalStorage(JournalFileBackend(str(storage or folder / "journal.log")))
+        return _open_journal(Path(storage or folder / "journal.log"))
     except (ImportError, ValueError, OSError, optuna.exceptions.OptunaError) as error:
         raise UserError(f"storage={storage}: {' '.join(str(error).split())[:300]}") from None
     except Exception as error:  # SQLAlchemy's own, of which there are many
@@ -41,6 +41,40 @@ def open_storage(storage: str | None, folder: Path) -> BaseStorage:
             raise
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"storage={storage}: {reason}; for example storage=sqlite:///tune.db") from None
+
+
+def _open_journal(path: Path) -> JournalStorage:
+    """A journal without the entry that a dead worker or a full disk left half written, onto which the next would go."""
+    lock = JournalFileSymlinkLock(str(path))
+    backend = JournalFileBackend(str(path), lock)
+    lock.acquire()
+    try:
+        *entries, torn = path.read_bytes().split(b"\n")
+        for number, entry in enumerate(entries, 1):
+            _require_entry(entry, f"{path}: line {number}")
+        if torn:
+            if not torn.startswith(ENTRY[: len(torn)]):
+                _require_entry(torn, f"{path}: its last line")
+            os.truncate(path, path.stat().st_size - len(torn))
+    finally:
+        lock.release()
+    try:
+        return JournalStorage(backend)
+    except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"{path}: no whole journal of Optuna ({reason}); move it away to begin anew") from None
+
+
+ENTRY = b'{"op_code":'  # what every line of a journal begins with
+
+
+def _require_entry(line: bytes, told: str) -> None:
+    try:
+        valid = line.startswith(ENTRY) and bool(json.loads(line))
+    except ValueError:
+        valid = False
+    if not valid:
+        raise UserError(f"{told} is no entry of a journal of Optuna; delete that line, then type the same again")
 
 
 def agree(study: Study, name: str, facts: Mapping[str, Any]) -> None:
