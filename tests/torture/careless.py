@@ -88,6 +88,7 @@ def all_tries(backbone: Path, run: Path) -> list[Try]:
         base = [f"+exp={path.stem}", "+debug=smoke", "trainer.max_epochs=1"]
         base += ["data.source=synthetic"] * ("cifar10" in path.stem) + ["module.part=null"] * ("module.part" in stated)
         base += ["data.train_size=300"] * ("data.train_size" in stated) + [transfer[-1]] * ("backbone" in stated)
+        base += ["net.input_dropout=0.1"] * ("net.input_dropout" in stated)  # as that backbone has
         of_run = {key: value for key, value in stated.items() if not key.startswith(("name", "study"))}
         tries += _of_keys("train", tuple(base), of_run)
     of_tune = {"space.width": "", "derived.net.hidden": "", "seeds": 2}
