@@ -126,10 +126,13 @@ def test_a_needed_study_runs_in_full_and_says_so(
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
-        (["backbone=outputs/gone"], r"backbone=outputs/gone: outputs/gone is no finished run; give one, such as"),
+        (
+            ["backbone=outputs/gone"],
+            r"backbone=outputs/gone: outputs/gone is no finished run; type the folder",
+        ),
         (["backbone=3"], r"backbone=3: text or null"),
         (["backbone=arm:gone", "arm=here"], r"backbone=arm:gone: .*gone is no finished run"),
-        (["backbone=null"], r"backbone=None: module=transfer needs a finished run folder"),
+        (["backbone=null"], r"backbone=null: module=transfer needs a finished run; type the folder"),
         (["module=classifier"], r"backbone=.*: only module=transfer reads it"),
     ],
 )
