@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from commands import SMOKE, compose
+from omegaconf import DictConfig
 from tiny_backbone import make_backbone, transfer
 from torch import Tensor, nn
 
@@ -140,6 +141,13 @@ def put(owner: Any, name: str, value: Any) -> Sabotage:
     return lambda patch: patch.setattr(owner, name, value)
 
 
+def check_refused(named: str, cfg: DictConfig, folder: Path) -> None:
+    """The run ends by the name of that technique, and without results."""
+    with pytest.raises(NotAtWork, match=f"^{named} is in the config but not at work: "):
+        train(cfg, folder)
+    assert not (folder / "results.json").exists()
+
+
 @pytest.mark.parametrize(
     ("named", "sabotage"),
     [
@@ -167,9 +175,7 @@ def test_what_is_not_at_work_is_named_and_leaves_no_results(
     named: str, sabotage: Sabotage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sabotage(monkeypatch)
-    with pytest.raises(NotAtWork, match=f"^{named} is in the config but not at work: "):
-        train(compose(*EVERYTHING), tmp_path)
-    assert not (tmp_path / "results.json").exists()
+    check_refused(named, compose(*EVERYTHING), tmp_path)
 
 
 def unsmoothed(self: Classifier, logits: Tensor, y: Tensor, loss: Tensor) -> Tensor:
@@ -192,9 +198,7 @@ def test_a_regularizer_that_is_not_at_work_is_named(
     named: str, sabotage: Sabotage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sabotage(monkeypatch)
-    with pytest.raises(NotAtWork, match=f"^{named} is in the config but not at work: "):
-        train(compose(*REGULARIZED), tmp_path)
-    assert not (tmp_path / "results.json").exists()
+    check_refused(named, compose(*REGULARIZED), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -212,9 +216,7 @@ def test_layers_that_were_not_loaded_or_not_frozen_are_named(
     named: str, sabotage: Sabotage, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sabotage(monkeypatch)
-    with pytest.raises(NotAtWork, match=f"^{named} is in the config but not at work: "):
-        train(compose(*frozen(backbone)), tmp_path / "run")
-    assert not (tmp_path / "run" / "results.json").exists()
+    check_refused(named, compose(*frozen(backbone)), tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -237,8 +239,7 @@ def test_layers_that_are_in_another_place_or_start_otherwise_are_named(
     cfg = compose(*SMOKE, "net.hidden=[12,10]", "trainer.max_epochs=1", *typed)
     train(cfg, tmp_path / "whole")
     built_with(**others)(monkeypatch)
-    with pytest.raises(NotAtWork, match=f"^{named} is in the config but not at work: "):
-        train(cfg, tmp_path / "sabotaged")
+    check_refused(named, cfg, tmp_path / "sabotaged")
 
 
 @pytest.mark.parametrize("typed", [PRUNED, CORRUPTED, AUTOENCODER])
@@ -263,6 +264,4 @@ def test_zeros_and_pretext_tasks_that_are_none_are_named(
     named: str, typed: list[str], sabotage: Sabotage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sabotage(monkeypatch)
-    with pytest.raises(NotAtWork, match=f"^{named} is in the config but not at work: "):
-        train(compose(*typed), tmp_path)
-    assert not (tmp_path / "results.json").exists()
+    check_refused(named, compose(*typed), tmp_path)

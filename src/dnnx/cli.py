@@ -217,10 +217,15 @@ def choose_groups(arguments: list[str]) -> list[str]:
             chosen[place] = "lr_search=grid" if value else None
             continue
         for option in value.list if isinstance(value, ChoiceSweep) else [value]:
-            options = ", ".join(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
-            valid = option not in (None, "") and not isinstance(option, bool | int | float | list | dict)
-            require(valid, group, shown(option), f"choose one of {options}")
+            if option in (None, "") or isinstance(option, bool | int | float | list | dict):
+                raise no_option(group, option)
     return [argument for argument in chosen if argument is not None]
+
+
+def no_option(group: str, found: object) -> UserError:
+    """The error of a group of conf/ for which something was typed that is the name of no option."""
+    options = ", ".join(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
+    return UserError(f"{group}={shown(found)}: choose one of {options}")
 
 
 def _name_jobs_by_swept_keys(arguments: list[str]) -> list[str]:

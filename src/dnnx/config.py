@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from dnnx import schema
-from dnnx.cli import CONF, flatten
+from dnnx.cli import CONF, flatten, no_option
 from dnnx.errors import UserError, choose, differences, fits, in_words, require, shown, unknown_key
 from dnnx.files import read_json, read_yaml, write_text
 
@@ -87,8 +87,8 @@ def check_keys(cfg: DictConfig, *names: str) -> None:
     is null there), and for a group without an option."""
     groups, own = _stated(names)
     for group in groups - {"lr_search"}:
-        options = ", ".join(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
-        require(isinstance(cfg.get(group), DictConfig), group, shown(cfg.get(group)), f"choose one of {options}")
+        if not isinstance(cfg.get(group), DictConfig):
+            raise no_option(group, cfg.get(group))
     for key, value in flatten(OmegaConf.to_container(cfg)).items():
         if key.split(".")[0] in groups:
             continue

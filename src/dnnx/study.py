@@ -30,6 +30,7 @@ from dnnx.errors import UserError, choose, near_misses, require
 from dnnx.files import read_json, remove_empty, write_json
 from dnnx.params import read_params
 from dnnx.processes import sole_writer
+from dnnx.schema import VERDICT
 
 
 def recomposed(cfg: DictConfig) -> DictConfig:
@@ -151,9 +152,8 @@ def check_study(config: DictConfig) -> None:
         choose("study.reference", reference, choices)
     for verdict in config.study.verdicts:
         given = set(verdict)
-        keys = {"ask", "metric", "arm", "than", "expect"}
-        told = f"each has just the keys {', '.join(sorted(keys))}, and than_metric where that is another"
-        require(given - {"than_metric"} == keys, "study.verdicts", sorted(given), told)
+        told = f"each has just the keys {', '.join(sorted(VERDICT))}, and than_metric where that is another"
+        require(given - {"than_metric"} == VERDICT, "study.verdicts", sorted(given), told)
         for side in ("arm", "than"):
             choose(f"study.verdicts.{side}", verdict[side], choices)
         choose("study.verdicts.expect", verdict.expect, {"higher": None, "lower": None})

@@ -10,11 +10,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from commands import command, compose
+from rebuilt import rebuilt
 from safetensors.torch import load_file
 from torch import Tensor
 from tuning_sweeps import OWN
 
-from dnnx.build import build_data, build_module
 from dnnx.errors import UserError
 from dnnx.evaluate import evaluate
 from dnnx.modules.autoencoder import Autoencoder
@@ -38,15 +38,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("autoencoder") / "run"
     train(compose(*SMALL, "seeds=3", "callbacks=layer_statistics"), made)
     return made
-
-
-def rebuilt(folder: Path) -> tuple[Autoencoder, Any]:
-    """The module of that run with its weights, and its data."""
-    cfg, seeds = compose(*SMALL), [0, 1, 2]
-    data = build_data(cfg, seeds)
-    module = build_module(cfg, data, seeds)
-    module.replicas.load_stacked(load_file(folder / "model.safetensors"))
-    return module.eval(), data
 
 
 def batches(seeds: list[int]) -> Iterator[Tensor]:
@@ -102,6 +93,7 @@ def test_a_seed_trained_among_others_is_that_seed_alone(net: str) -> None:
 
 def test_what_is_recorded_is_the_reconstruction_error_and_no_accuracy(folder: Path) -> None:
     module, data = rebuilt(folder)
+    module.eval()
     results = evaluate(compose(f"run={folder}", name="evaluate"))
     assert {name for name in results if "/" in name} == {"test/loss", "train/loss", "val/loss"}
     made = module.replicas(x := data.splits["test"][0], shared=True)
@@ -132,6 +124,7 @@ def test_layer_statistics_are_of_both_parts(folder: Path) -> None:
 
 def test_what_the_figure_shows_are_test_images_and_their_reconstructions(folder: Path) -> None:
     module, data = rebuilt(folder)
+    module.eval()
     shown = load_file(folder / "predictions.safetensors")
     assert torch.equal(shown["sample_images"], data.test_pictures(torch.arange(20)))
     made = module.replicas(data.splits["test"][0][:20], shared=True)[0]

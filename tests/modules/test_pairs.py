@@ -9,10 +9,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from commands import compose
+from rebuilt import rebuilt
 from safetensors.torch import load_file
 from torch import Tensor
 
-from dnnx.build import build_data, build_module
 from dnnx.errors import UserError
 from dnnx.evaluate import evaluate
 from dnnx.modules.classifier import cross_entropy
@@ -41,15 +41,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("pairs") / "run"
     train(compose(*SMALL, "seeds=3"), made)
     return made
-
-
-def rebuilt(folder: Path) -> tuple[Pairs, Any]:
-    """The module of that run with its weights, and its data."""
-    cfg, seeds = compose(*SMALL), [0, 1, 2]
-    data = build_data(cfg, seeds)
-    module = build_module(cfg, data, seeds)
-    module.replicas.load_stacked(load_file(folder / "model.safetensors"))
-    return module, data
 
 
 def batches(seeds: list[int], n: int = 20) -> Iterable[tuple[Tensor, Tensor]]:

@@ -1,0 +1,17 @@
+"""The module of a finished run with its weights, and its data, for tests that look at what it does."""
+
+from pathlib import Path
+from typing import Any
+
+from dnnx.build import build_data, build_module
+from dnnx.config import load_config, parse_seeds
+from dnnx.tensors import load_tensors
+
+
+def rebuilt(folder: Path) -> tuple[Any, Any]:
+    cfg = load_config(folder, "run")
+    seeds = parse_seeds(cfg.seeds)
+    data = build_data(cfg, seeds)
+    module = build_module(cfg, data, seeds)
+    module.replicas.load_stacked(load_tensors(folder / "model.safetensors"))
+    return module, data
