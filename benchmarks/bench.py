@@ -13,9 +13,9 @@ from typing import Any
 
 from rich.progress import track
 
-from dnnx.console import console
-from dnnx.errors import UserError, require
-from dnnx.files import write_json, write_text
+from dnnx.basics.console import console
+from dnnx.basics.errors import UserError, require
+from dnnx.runs.files import write_json, write_text
 
 ROOT = Path(__file__).parents[1]
 BN, DROPOUT = "net.norm=batch", "net.dropout=0.2"
@@ -138,7 +138,7 @@ def typed_arguments(typed: list[str], defaults: dict[str, Any]) -> dict[str, Any
 def facts(module: str, measured: str) -> dict[str, str]:
     """Where, on what and how a benchmark was measured."""
     from benchmarks.rounds import source
-    from dnnx.provenance import environment
+    from dnnx.runs.provenance import environment
 
     data = source()
     return environment() | {

@@ -14,12 +14,12 @@ from rich.progress import track
 
 from benchmarks.bench import facts, publish, typed_arguments
 from benchmarks.rounds import splits
-from dnnx.console import console
+from dnnx.basics.console import console
+from dnnx.basics.errors import UserError
 from dnnx.data.loaders import TrainBatches
-from dnnx.errors import UserError
-from dnnx.fused_adam import FusedAdam
 from dnnx.modules.classifier import Classifier
-from dnnx.studies.figures import save
+from dnnx.optim.fused_adam import FusedAdam
+from dnnx.reports.figures import save
 
 BASE = {"seeds": 10, "depth": 5, "width": 100, "batch": 32, "images": 28038}
 AXES = {

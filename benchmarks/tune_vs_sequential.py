@@ -16,7 +16,7 @@ import optuna
 import torch
 from omegaconf import OmegaConf
 
-from dnnx.cli import CONF
+from dnnx.config.app import CONF
 from dnnx.data.folds import make_folds
 from dnnx.tuning import cross_validation
 from dnnx.tuning.cross_validation import CrossValidation
@@ -77,7 +77,7 @@ def use_few(images: int, fold: int | None) -> None:
 
 def search(validation: CrossValidation, space: Space, whole: Any, trials: int) -> tuple[optuna.Study, float]:
     """The study and its seconds."""
-    from dnnx.build import build
+    from dnnx.training.assemble import build
     from dnnx.tuning.sampler import PerTrial
 
     sampler = PerTrial(lambda seed: build("sampler", whole.sampler, seed=seed), 0, space)

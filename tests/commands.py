@@ -13,8 +13,8 @@ import hydra
 import pytest
 from omegaconf import DictConfig
 
-from dnnx import cli
-from dnnx.cli import CONF
+from dnnx.config import app as cli
+from dnnx.config.app import CONF
 
 SMOKE = ["+exp=dense5", "+debug=smoke"]  # two seeds, three epochs, on the bundled digits
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from dnnx.build import build_data, build_module
-from dnnx.config import load_config, parse_seeds
-from dnnx.tensors import load_tensors
+from dnnx.config.check import load_config, parse_seeds
+from dnnx.runs.tensors import load_tensors
+from dnnx.training.assemble import build_data, build_module
 
 
 def rebuilt(folder: Path) -> tuple[Any, Any]:

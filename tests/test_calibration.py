@@ -7,7 +7,7 @@ import torch
 import torchmetrics.functional.classification as tm
 from torch import Tensor
 
-from dnnx.calibration import NUM_BINS, calibration_error, entropy, reliability, scores
+from dnnx.evaluation.calibration import NUM_BINS, calibration_error, entropy, reliability, scores
 
 
 def predictions(num_seeds: int = 3, n: int = 500, classes: int = 10) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
-from dnnx.clipping import Clipping, gradient_norm
+from dnnx.techniques.clipping import Clipping, gradient_norm
 
 SCALES = [0.01, 1.0, 100.0]  # of the replicas' gradients
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 import torch
 
-from dnnx.errors import UserError, check_arguments, choose, fits, near_misses, require, unknown_key
+from dnnx.basics.errors import UserError, check_arguments, choose, fits, near_misses, require, unknown_key
 
 
 def test_require_is_silent_when_valid_and_else_names_key_value_and_expected() -> None:

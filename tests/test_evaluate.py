@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from commands import SMOKE, compose, measured
 
-from dnnx.errors import UserError
+from dnnx.basics.errors import UserError
 from dnnx.evaluate import evaluate
 from dnnx.train import train
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dnnx.files import HOST, link_latest, remove_empty, write_atomic, write_json, write_text
+from dnnx.runs.files import HOST, link_latest, remove_empty, write_atomic, write_json, write_text
 
 
 def test_text_and_json_come_back(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from dnnx.errors import UserError
-from dnnx.foreign import fill, read_arrays
+from dnnx.basics.errors import UserError
 from dnnx.nets.dense import DenseNet
+from dnnx.nets.weight_import import fill, read_arrays
 
 W, B = np.array([[1, 2, 3], [4, 5, 6]]), np.array([7, 8, 9])
 

@@ -7,9 +7,9 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
-from dnnx.errors import UserError
-from dnnx.ftrl import FTRL
-from dnnx.schedules import scale_rates
+from dnnx.basics.errors import UserError
+from dnnx.optim.ftrl import FTRL
+from dnnx.optim.schedules import scale_rates
 
 LR, BETA, L1, L2 = 0.3, 1.0, 0.4, 0.2
 

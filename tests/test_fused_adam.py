@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from dnnx.fused_adam import FusedAdam
+from dnnx.optim.fused_adam import FusedAdam
 
 
 @pytest.mark.parametrize("decoupled", [False, True], ids=["adam", "adamw"])

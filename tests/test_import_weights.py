@@ -10,10 +10,10 @@ import torch
 from commands import SMOKE, command, compose
 from tiny_backbone import transfer
 
-from dnnx.errors import UserError
+from dnnx.basics.errors import UserError
 from dnnx.evaluate import evaluate
 from dnnx.import_weights import import_weights
-from dnnx.tensors import load_tensors
+from dnnx.runs.tensors import load_tensors
 from dnnx.train import train
 
 NET = ["net.hidden=[12,11]", "net.norm=batch", "net.activation=relu"]

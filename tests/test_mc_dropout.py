@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from dnnx import calibration, mc_dropout
-from dnnx.errors import UserError
-from dnnx.mc_dropout import measure, predict
+from dnnx.basics.errors import UserError
+from dnnx.evaluation import calibration, mc_dropout
+from dnnx.evaluation.mc_dropout import measure, predict
 from dnnx.modules.classifier import Classifier
 from dnnx.modules.pairs import Pairs
 from dnnx.modules.transfer import Transfer
-from dnnx.nets.dropout import Dropout
+from dnnx.nets.layers.dropout import Dropout
 
 N, FEATURES = 30, 6
 NET: dict[str, Any] = {"hidden": [12, 11, 10], "norm": "batch", "dropout": 0.3}

@@ -8,8 +8,8 @@ import torch
 from commands import compose
 from torch import nn
 
-from dnnx.build import build
-from dnnx.cli import CONF
+from dnnx.config.app import CONF
+from dnnx.training.assemble import build
 
 LR, STEPS = 0.01, 25
 Walk = Callable[[np.ndarray, np.ndarray], np.ndarray]  # start and gradients [STEPS, n] -> where it ends

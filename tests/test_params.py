@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from commands import command, compose
 
-from dnnx.config import load_config
-from dnnx.errors import UserError
-from dnnx.params import as_overrides, read_params
+from dnnx.basics.errors import UserError
+from dnnx.config.check import load_config
+from dnnx.config.params import as_overrides, read_params
 
 BEST = "net.hidden: [7, 7]\nnet.norm: null\nnet.activation: relu\noptimizer.betas: [0.8, 0.9]\noptimizer.lr: 1.0e-05\n"
 
@@ -20,7 +20,7 @@ def test_every_kind_of_value_arrives() -> None:
     cfg = compose("+exp=dense5", *as_overrides(settings))
     assert (cfg.net.hidden, cfg.net.norm, cfg.optimizer.betas) == ([7, 7], None, [0.8, 0.9])
     assert (cfg.optimizer.lr, cfg.optimizer.amsgrad, cfg.net.activation) == (1e-5, True, "it's, a=b")
-    assert cfg.optimizer._target_ == "dnnx.fused_adam.FusedAdam"
+    assert cfg.optimizer._target_ == "dnnx.optim.fused_adam.FusedAdam"
     assert cfg.optimizer.decoupled_weight_decay
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from dnnx.errors import UserError
-from dnnx.processes import is_alive, sole_writer
+from dnnx.basics.errors import UserError
+from dnnx.runs.locks import is_alive, sole_writer
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from dnnx.processes import sole_writer
+from dnnx.runs.locks import sole_writer
 with sole_writer(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

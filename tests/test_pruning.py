@@ -12,11 +12,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
+from dnnx.basics.errors import UserError
 from dnnx.data.loaders import TrainBatches
-from dnnx.errors import UserError
 from dnnx.modules.classifier import Classifier
 from dnnx.modules.transfer import Transfer
-from dnnx.pruning import make_pruning, zero_share
+from dnnx.techniques.pruning import make_pruning, zero_share
 from dnnx.train import train
 
 SHAPES = (5, 8), (4, 5), (3, 4)

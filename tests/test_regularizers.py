@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 from dnnx.nets.dense import DenseNet
-from dnnx.regularizers import bound_norms, linear_weights, penalty
-from dnnx.replicas import Replicas
+from dnnx.techniques.regularizers import bound_norms, linear_weights, penalty
+from dnnx.training.replicas import Replicas
 
 
 def test_only_weights_of_linear_layers_that_are_trained_are_regularized() -> None:

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dnnx.errors import UserError
-from dnnx.ftrl import FTRL
-from dnnx.fused_adam import FusedAdam
+from dnnx.basics.errors import UserError
+from dnnx.basics.seeding import generator
 from dnnx.nets.dense import DenseNet
-from dnnx.nets.dropout import Dropout
-from dnnx.replicas import Replicas
-from dnnx.seeding import generator
+from dnnx.nets.layers.dropout import Dropout
+from dnnx.optim.ftrl import FTRL
+from dnnx.optim.fused_adam import FusedAdam
+from dnnx.training.replicas import Replicas
 
 SEEDS = [3, 7, 11]
 FEATURES, CLASSES, BATCH = 12, 5, 16

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from dnnx.build import build, build_scheduler, check_schedule
-from dnnx.cli import CONF
-from dnnx.errors import UserError
-from dnnx.schedules import Performance, rates, scale_rates
+from dnnx.basics.errors import UserError
+from dnnx.config.app import CONF
+from dnnx.optim.schedules import Performance, rates, scale_rates
+from dnnx.training.assemble import build, build_scheduler, check_schedule
 
 EPOCHS, STEPS = 30, 7
 OPTIMIZERS = sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml"))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dnnx.scores import best_threshold, binary
+from dnnx.tasks.scores import best_threshold, binary
 
 
 def two_logits(z: Tensor) -> Tensor:

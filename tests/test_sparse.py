@@ -9,7 +9,7 @@ from commands import SMOKE, compose
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from dnnx import sparse
+from dnnx.evaluation import sparsity as sparse
 from dnnx.modules.classifier import Classifier
 from dnnx.modules.pairs import Pairs
 from dnnx.train import train

@@ -14,13 +14,13 @@ from commands import SMOKE, compose, python
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dnnx.build import assemble
 from dnnx.data.loaders import TrainBatches
-from dnnx.fused_adam import FusedAdam
 from dnnx.modules.classifier import cross_entropy
 from dnnx.nets.dense import DenseNet
-from dnnx.replicas import Replicas
+from dnnx.optim.fused_adam import FusedAdam
 from dnnx.train import fit, train
+from dnnx.training.assemble import assemble
+from dnnx.training.replicas import Replicas
 
 FEATURES, CLASSES, BATCH = 784, 5, 32
 
@@ -136,7 +136,7 @@ def test_an_epoch_writes_to_one_file(tmp_path: Path) -> None:
 def test_training_imports_nothing_that_only_reports_need(tmp_path: Path) -> None:
     code = """
 import sys
-import dnnx.train, dnnx.build, dnnx.callbacks.record, dnnx.data.mnist04, dnnx.modules.classifier
+import dnnx.train, dnnx.training.assemble, dnnx.training.callbacks.record, dnnx.data.mnist04, dnnx.modules.classifier
 print(sorted({"sklearn", "pandas", "tensorflow", "jax"} & set(sys.modules)))
 """
     assert python(code, tmp_path).stdout == "[]\n"

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from commands import command, compose, typed
 
-from dnnx.cli import CONF
+from dnnx.config.app import CONF
 from dnnx.train import train
 
 SMALL = ["data.source=digits", "seeds=2", "trainer.max_epochs=2"]

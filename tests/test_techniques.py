@@ -11,24 +11,24 @@ from omegaconf import DictConfig
 from tiny_backbone import make_backbone, transfer
 from torch import Tensor, nn
 
-from dnnx import calibration, mc_dropout
-from dnnx.callbacks.early_stopping import EarlyStopping
-from dnnx.clipping import Clipping
+from dnnx.basics.seeding import generator
 from dnnx.data import images, real_or_corrupted
 from dnnx.data.augment import Augmentation
 from dnnx.data.real_or_corrupted import RealOrCorrupted
-from dnnx.fused_adam import FusedAdam
+from dnnx.evaluation import calibration, mc_dropout
 from dnnx.modules import classifier
 from dnnx.modules.autoencoder import Autoencoder
 from dnnx.modules.classifier import Classifier
 from dnnx.modules.transfer import Transfer
 from dnnx.nets.dense import DenseNet
-from dnnx.nets.dropout import Dropout
-from dnnx.pruning import Pruning
-from dnnx.replicas import Replicas
-from dnnx.seeding import generator
-from dnnx.techniques import NotAtWork
+from dnnx.nets.layers.dropout import Dropout
+from dnnx.optim.fused_adam import FusedAdam
+from dnnx.techniques.checks import NotAtWork
+from dnnx.techniques.clipping import Clipping
+from dnnx.techniques.pruning import Pruning
 from dnnx.train import train
+from dnnx.training.callbacks.early_stopping import EarlyStopping
+from dnnx.training.replicas import Replicas
 
 EVERYTHING = [
     *SMOKE, "net.hidden=[12,10]", "net.norm=batch", "net.dropout=0.2", "net.input_dropout=0.1", "net.dropout_layers=1",
@@ -125,7 +125,7 @@ def one_pass(patch: pytest.MonkeyPatch) -> None:
 
 
 def one_stream(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("dnnx.replicas.derive", lambda seed, *purpose: 3)
+    patch.setattr("dnnx.training.replicas.derive", lambda seed, *purpose: 3)
     patch.setattr("dnnx.data.loaders.generator", lambda seed, *purpose: generator(0, *purpose))
 
 

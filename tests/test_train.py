@@ -14,8 +14,8 @@ from omegaconf import OmegaConf
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from dnnx.config import resumed_config, save_config
-from dnnx.errors import UserError
+from dnnx.basics.errors import UserError
+from dnnx.config.check import resumed_config, save_config
 from dnnx.train import train
 
 Run = Callable[..., tuple[dict, Path]]
@@ -274,7 +274,7 @@ def test_an_extended_run_that_is_interrupted_is_not_taken_for_finished(tmp_path:
 def test_weights_and_predictions_outlive_a_failure_of_what_is_measured_besides(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dnnx.mc_dropout.predict", None)
+    monkeypatch.setattr("dnnx.evaluation.mc_dropout.predict", None)
     with pytest.raises(TypeError):
         train(compose(*SMOKE, "trainer.max_epochs=1", "net.dropout=0.2", "mc_dropout=2"), tmp_path)
     assert load_file(tmp_path / "model.safetensors")

@@ -12,10 +12,11 @@ from commands import command, compose, measured
 from omegaconf import DictConfig
 from tiny_backbone import make_backbone, transfer
 
-from dnnx import config, study
+from dnnx.basics.errors import UserError
+from dnnx.config import check as config
 from dnnx.data.loaders import TrainBatches
-from dnnx.errors import UserError
 from dnnx.evaluate import evaluate
+from dnnx.studies import study
 from dnnx.train import train
 
 FROZEN = ["module.frozen=['hidden_layers.[01].*']", "net.dropout=0.2", "callbacks.checkpoint.every_s=0"]

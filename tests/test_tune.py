@@ -18,8 +18,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tuning_sweeps import OWN, TINY, compose_tuning, load, run_tuning
 
 from dnnx import tune as tune_module
+from dnnx.basics.errors import UserError
 from dnnx.data.folds import make_folds
-from dnnx.errors import UserError
 from dnnx.tune import TooManyFailed, tune
 from dnnx.tuning import cross_validation
 from dnnx.tuning.cross_validation import CrossValidation
@@ -244,7 +244,7 @@ WORK = ["--config-dir", str(OWN), *TINY, NO_RETRAIN, "seeds=1"]
 SLOW = """
 import os, signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started deaf to it
-from dnnx.callbacks.prune_trials import Prune
+from dnnx.tuning.prune_trials import Prune
 plain = Prune.on_train_epoch_end
 def slow(self, trainer, module):
     {body}

@@ -10,10 +10,10 @@ import hydra
 import lightning.pytorch as pl
 
 from benchmarks.rounds import Rounds, cut, options
-from dnnx.build import assemble
-from dnnx.callbacks.checkpoint import Checkpoint
-from dnnx.cli import CONF
+from dnnx.config.app import CONF
 from dnnx.train import fit
+from dnnx.training.assemble import assemble
+from dnnx.training.callbacks.checkpoint import Checkpoint
 
 
 class Timer(pl.Callback):

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
-from dnnx.errors import UserError
+from dnnx.basics.errors import UserError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def compare(folders: Sequence[Path], out: Path | None, reference: str | None, force: bool) -> None:
-    from dnnx.studies.report import build  # here, so that --help answers at once
+    from dnnx.reports.report import build  # here, so that --help answers at once
 
     out = out or Path("outputs/compare") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     if (out / "report.html").exists() or (out / "report.md").exists():

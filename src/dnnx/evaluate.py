@@ -5,11 +5,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from dnnx import config
-from dnnx.cli import command
-from dnnx.console import console
-from dnnx.errors import UserError, choose, require
-from dnnx.files import write_json
+from dnnx.basics.console import console
+from dnnx.basics.errors import UserError, choose, require
+from dnnx.config import check as config
+from dnnx.config.app import command
+from dnnx.runs.files import write_json
 
 TOLERANCE = 1e-5  # another device or thread count rounds differently
 
@@ -26,11 +26,11 @@ def evaluate(cfg: DictConfig) -> dict[str, list]:
     if cfg.data_root is not None:
         run.data.root = cfg.data_root
 
-    from dnnx import results  # torch from here on
-    from dnnx.build import build_data, build_module, choose_device
-    from dnnx.mc_dropout import require_dropout
-    from dnnx.studies.table import results_table
-    from dnnx.tensors import load_tensors
+    from dnnx.evaluation import results  # torch from here on
+    from dnnx.evaluation.mc_dropout import require_dropout
+    from dnnx.reports.table import results_table
+    from dnnx.runs.tensors import load_tensors
+    from dnnx.training.assemble import build_data, build_module, choose_device
 
     saved, then = config.load_results(folder), config.load_data(folder)
     data = build_data(run, saved["seeds"])
@@ -56,10 +56,10 @@ def mc_dropout(
     passes: int, module: Any, data: Any, folder: Path, saved: dict[str, list], survived: list[bool], name: str
 ) -> None:
     """Leaves what MC dropout measured in `folder`/mc_dropout.json, with a figure, and says whether it helps."""
-    from dnnx.mc_dropout import draw, measure
-    from dnnx.studies.runs import Run, Study
-    from dnnx.studies.table import mc_table
-    from dnnx.studies.verdicts import decide
+    from dnnx.evaluation.mc_dropout import draw, measure
+    from dnnx.reports.table import mc_table
+    from dnnx.reports.verdicts import decide
+    from dnnx.runs.read import Run, Study
 
     console.print(f"MC dropout: {passes} passes over {data.sizes['test']:,} test images")
     metrics, curves = measure(module, data, survived, passes)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from dnnx import config
-from dnnx.cli import command, run_folder
-from dnnx.console import console
-from dnnx.errors import require
-from dnnx.files import link_latest, remove_empty, write_json, write_text
+from dnnx.basics.console import console
+from dnnx.basics.errors import require
+from dnnx.config import check as config
+from dnnx.config.app import command, run_folder
+from dnnx.runs.files import link_latest, remove_empty, write_json, write_text
 
 OWN = ("weights", "map", "fresh", "dropped", "epsilon")  # keys of this command, which no run has
 UNTRAINED = ("epoch/best", "epoch/last", "epoch/diverged", "time/fit_s", "time/epoch_s")
@@ -25,12 +25,13 @@ def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
     run.seeds = seeds = list(range(len(files)))
     config.check(run)
 
-    from dnnx import provenance, results  # torch from here on
-    from dnnx.build import build_data, build_module, choose_device
-    from dnnx.callbacks.record import HEADER
-    from dnnx.foreign import fill, read_arrays
-    from dnnx.studies.table import results_table
-    from dnnx.tensors import save_tensors
+    from dnnx.evaluation import results  # torch from here on
+    from dnnx.nets.weight_import import fill, read_arrays
+    from dnnx.reports.table import results_table
+    from dnnx.runs import provenance
+    from dnnx.runs.tensors import save_tensors
+    from dnnx.training.assemble import build_data, build_module, choose_device
+    from dnnx.training.callbacks.record import HEADER
 
     data = build_data(run, seeds)
     module = build_module(run, data, seeds)

@@ -10,13 +10,13 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from dnnx import config
-from dnnx.cli import command, flatten, run_folder, study_folder
-from dnnx.console import console, warn
-from dnnx.errors import UserError, ctrl_c
-from dnnx.files import link_latest, remove_empty, write_json
-from dnnx.processes import sole_writer
-from dnnx.study import recomposed
+from dnnx.basics.console import console, warn
+from dnnx.basics.errors import UserError, ctrl_c
+from dnnx.config import check as config
+from dnnx.config.app import command, flatten, run_folder, study_folder
+from dnnx.runs.files import link_latest, remove_empty, write_json
+from dnnx.runs.locks import sole_writer
+from dnnx.studies.study import recomposed
 
 BEFORE = ("config.yaml", "environment.json", "data.json", "model.safetensors", "predictions.safetensors")
 
@@ -32,8 +32,10 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
     if config.finished(cfg, folder):
         return show(folder)
 
-    from dnnx import lr_search, provenance, techniques  # torch from here on
-    from dnnx.build import assemble
+    from dnnx.runs import provenance
+    from dnnx.techniques import checks as techniques  # torch from here on
+    from dnnx.training import lr_search
+    from dnnx.training.assemble import assemble
 
     if "lr_search" in cfg and not config.searched(folder):
         cfg = lr_search.search(cfg, seeds, folder)
@@ -57,10 +59,10 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
 
 def measure(cfg: DictConfig, seeds: list[int], folder: Path, run: Any) -> None:
     """Leaves the best weights of every seed in `folder`, and what they are worth."""
-    from dnnx import mc_dropout, results
-    from dnnx.callbacks.early_stopping import EarlyStopping
-    from dnnx.callbacks.record import Record, log_embedding, log_hparams
-    from dnnx.tensors import save_tensors
+    from dnnx.evaluation import mc_dropout, results
+    from dnnx.runs.tensors import save_tensors
+    from dnnx.training.callbacks.early_stopping import EarlyStopping
+    from dnnx.training.callbacks.record import Record, log_embedding, log_hparams
 
     module, data, stopping = run.module, run.data, EarlyStopping.of(run.trainer)
     module.replicas.load_stacked(stopping.best_state)
@@ -117,7 +119,7 @@ def fit(trainer: Any, module: Any, data: Any, folder: Path) -> None:
 
 def show(folder: Path) -> dict[str, list]:
     """Prints the table of a finished run and where everything lies; returns its results."""
-    from dnnx.studies.table import results_table
+    from dnnx.reports.table import results_table
 
     metrics = config.load_results(folder)
     source = config.load_data(folder)["note"]

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dnnx import config
-from dnnx.cli import command, flatten, study_folder
-from dnnx.console import console, warn
-from dnnx.errors import UserError, choose, require
-from dnnx.files import remove_empty, write_text
-from dnnx.study import chosen_overrides, compose
+from dnnx.basics.console import console, warn
+from dnnx.basics.errors import UserError, choose, require
+from dnnx.config import check as config
+from dnnx.config.app import command, flatten, study_folder
+from dnnx.runs.files import remove_empty, write_text
+from dnnx.studies.study import chosen_overrides, compose
 from dnnx.train import train
 
 if TYPE_CHECKING:  # Optuna and torch are heavy: --help shall answer at once
@@ -88,7 +88,7 @@ def open_study(cfg: DictConfig, folder: Path, space: "Space", validation: "Cross
     """The study named cfg.name in its storage, new or to go on with as it was begun."""
     import optuna
 
-    from dnnx.build import build
+    from dnnx.training.assemble import build
     from dnnx.tuning import book
     from dnnx.tuning.cross_validation import of_runs
     from dnnx.tuning.sampler import PerTrial
@@ -169,8 +169,8 @@ def run(cfg: DictConfig, study: "Study", trial: Any, validation: "CrossValidatio
     from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import TrialState
 
-    from dnnx.callbacks.prune_trials import TrialFailed
     from dnnx.tuning.book import Heartbeat, counting, was_interrupted
+    from dnnx.tuning.prune_trials import TrialFailed
 
     heart, failed = Heartbeat(trial), None
     with console.status(f"trial {trial.number}") as status:
@@ -208,7 +208,7 @@ LEAST_FAILURES = 5  # that end a sweep when they are more than half of its trial
 
 def line(trial: "FrozenTrial", study: "Study", done: int, total: int) -> str:
     """What became of a trial, and how far the study is."""
-    from dnnx.studies.tuning import show_score, state_of
+    from dnnx.reports.tuning import show_score, state_of
 
     epochs, seconds = len(trial.intermediate_values), trial.user_attrs.get("seconds", 0)
     about = f"{done}/{total}  trial {trial.number}: {state_of(trial)}, {epochs} epochs, {seconds:.0f} s"
@@ -219,8 +219,8 @@ def line(trial: "FrozenTrial", study: "Study", done: int, total: int) -> str:
 
 def close(study: "Study", folder: Path, space: "Space") -> None:
     """Finishes the books: best.yaml, the report, TensorBoard; says what was found."""
-    from dnnx.callbacks.record import log_hparams
-    from dnnx.studies import tuning
+    from dnnx.reports import tuning
+    from dnnx.training.callbacks.record import log_hparams
 
     made = tuning.build(study, folder)
     for trial in study.get_trials(deepcopy=False):

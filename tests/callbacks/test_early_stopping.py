@@ -10,8 +10,8 @@ from fake_training import FakeTraining
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnnx.callbacks.early_stopping import EarlyStopping
-from dnnx.errors import UserError
+from dnnx.basics.errors import UserError
+from dnnx.training.callbacks.early_stopping import EarlyStopping
 
 NAN, INF = math.nan, math.inf
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from commands import compose, measured
 
-from dnnx.callbacks.layer_statistics import activation_statistics, equal_units, layer_statistics
 from dnnx.modules.classifier import Classifier, cross_entropy
-from dnnx.studies.runs import read_run
+from dnnx.runs.read import read_run
 from dnnx.train import train
+from dnnx.training.callbacks.layer_statistics import activation_statistics, equal_units, layer_statistics
 
 NET = ["net.hidden=[12,11]", "net.norm=batch", "net.dropout=0.3"]
 SMALL = ["+exp=dense5", "+debug=smoke", *NET, "callbacks.progress._target_=lightning.pytorch.Callback"]
@@ -41,7 +41,7 @@ def test_epoch_0_has_the_statistics_of_every_layer_and_seed_and_nothing_else(fol
 
 def test_epoch_0_is_the_initial_network_in_training_mode(folder: Path) -> None:
     cfg = compose(*SMALL)
-    from dnnx.build import build_data
+    from dnnx.training.assemble import build_data
 
     data = build_data(cfg, [0, 1])
     module = Classifier(64, 5, dict(cfg.net), [0, 1]).train()

@@ -7,8 +7,8 @@ import pytest
 import torch
 from fake_training import FakeTraining
 
-from dnnx.callbacks.early_stopping import EarlyStopping
-from dnnx.callbacks.prune_trials import Prune, TrialFailed
+from dnnx.training.callbacks.early_stopping import EarlyStopping
+from dnnx.tuning.prune_trials import Prune, TrialFailed
 
 
 class Recorded(optuna.trial.FixedTrial):

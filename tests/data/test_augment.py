@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
+from dnnx.basics.errors import UserError
 from dnnx.data.augment import Augmentation, Augmented
 from dnnx.data.images import standardize
 from dnnx.data.loaders import TrainBatches
 from dnnx.data.mnist04 import MNIST04
-from dnnx.errors import UserError
 
 SHAPE, BATCH, N = (1, 8, 8), 4, 24
 

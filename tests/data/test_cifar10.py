@@ -9,14 +9,14 @@ from commands import compose
 from made_up_cifar10 import expect_few, image_files, packed
 from splits import splits
 
-from dnnx import results
-from dnnx.build import build_data
+from dnnx.basics.errors import UserError
 from dnnx.data import images
 from dnnx.data.cifar10 import CIFAR10
 from dnnx.data.images import standardize
 from dnnx.data.mnist04 import MNIST04
 from dnnx.data.sources import load
-from dnnx.errors import UserError
+from dnnx.evaluation import results
+from dnnx.training.assemble import build_data
 
 
 def set_up(root: Path, source: str = "synthetic", **arguments: object) -> CIFAR10:

@@ -7,10 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dnnx.basics.errors import UserError
 from dnnx.data.folds import fold_rows, for_trial, make_folds
 from dnnx.data.mnist04 import MNIST04
 from dnnx.data.mnist59 import MNIST59
-from dnnx.errors import UserError
 
 
 class Untouchable(dict):

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from dnnx.basics.errors import UserError
 from dnnx.data.idx import LIMIT, read_idx
-from dnnx.errors import UserError
 
 IMAGES = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 WHOLE = struct.pack(">4I", 0x0803, 2, 3, 4) + IMAGES.tobytes()

@@ -9,11 +9,11 @@ import pytest
 import torch
 from made_up_mnist import idx_bytes
 
+from dnnx.basics.errors import UserError
 from dnnx.data import images
 from dnnx.data.idx import read_idx
 from dnnx.data.loaders import Chunks
 from dnnx.data.mnist04 import MNIST04
-from dnnx.errors import UserError
 
 Make = Callable[..., Path]
 

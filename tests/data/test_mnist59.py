@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_mnist import idx_bytes
 
+from dnnx.basics.errors import UserError
 from dnnx.data.idx import read_idx
 from dnnx.data.mnist59 import MNIST59, draw
-from dnnx.errors import UserError
 
 Make = Callable[..., Path]
 

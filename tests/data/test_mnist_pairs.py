@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from dnnx.basics.errors import UserError
 from dnnx.data.images import ImageData
 from dnnx.data.mnist_pairs import MNISTPairs
 from dnnx.data.mnist_split2 import MNISTSplit2, split1, split2
-from dnnx.errors import UserError
 
 
 def set_up(kind: type[ImageData], root: Path, seeds: list[int], source: str = "digits", **settings: Any) -> Any:

@@ -9,11 +9,11 @@ import torch
 from commands import compose
 from torch import Tensor
 
-from dnnx.build import build_data
-from dnnx.cli import CONF
+from dnnx.config.app import CONF
 from dnnx.data import images
 from dnnx.data.folds import make_folds
 from dnnx.data.sources import Source
+from dnnx.training.assemble import build_data
 
 NAMES = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 SPLITS = ("train", "val", "test")

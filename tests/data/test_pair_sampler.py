@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from dnnx.basics.seeding import generator
 from dnnx.data.pair_sampler import DIFFERENT, SAME, PairBatches, PairSampler
-from dnnx.seeding import generator
 
 counts = st.lists(st.integers(2, 9), min_size=2, max_size=6)
 

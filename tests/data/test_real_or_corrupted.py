@@ -11,9 +11,9 @@ from commands import compose
 from safetensors.torch import load_file
 from torch import Tensor
 
+from dnnx.basics.errors import UserError
 from dnnx.data.mnist59 import MNIST59
 from dnnx.data.real_or_corrupted import REAL, RealOrCorrupted, regions
-from dnnx.errors import UserError
 from dnnx.train import train
 
 SMALL = [

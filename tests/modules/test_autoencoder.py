@@ -15,14 +15,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 from tuning_sweeps import OWN
 
-from dnnx.errors import UserError
+from dnnx.basics.errors import UserError
 from dnnx.evaluate import evaluate
 from dnnx.modules.autoencoder import Autoencoder
 from dnnx.nets.autoencoder import AutoencoderNet
-from dnnx.replicas import Replicas
-from dnnx.studies.report import build
-from dnnx.studies.runs import read_run
+from dnnx.reports.report import build
+from dnnx.runs.read import read_run
 from dnnx.train import train
+from dnnx.training.replicas import Replicas
 
 NETS: dict[str, dict[str, Any]] = {"plain": {}, "bn": {"norm": "batch"}, "denoising": {"input_dropout": 0.3}}
 SMALL = [

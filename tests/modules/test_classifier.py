@@ -14,13 +14,13 @@ import torch.nn.functional as F
 from sklearn import metrics as sk
 from torch import Tensor
 
-from dnnx import results
-from dnnx.callbacks.checkpoint import Checkpoint, load_checkpoint
-from dnnx.callbacks.early_stopping import EarlyStopping
-from dnnx.clipping import gradient_norm
+from dnnx.basics.errors import UserError
 from dnnx.data.loaders import Chunks, EvalBatches, TrainBatches
-from dnnx.errors import UserError
+from dnnx.evaluation import results
 from dnnx.modules.classifier import Classifier, cross_entropy
+from dnnx.techniques.clipping import gradient_norm
+from dnnx.training.callbacks.checkpoint import Checkpoint, load_checkpoint
+from dnnx.training.callbacks.early_stopping import EarlyStopping
 
 SEEDS = [3, 7, 11]
 FEATURES, CLASSES = 6, 4

@@ -13,15 +13,15 @@ from rebuilt import rebuilt
 from safetensors.torch import load_file
 from torch import Tensor
 
-from dnnx.errors import UserError
+from dnnx.basics.errors import UserError
 from dnnx.evaluate import evaluate
+from dnnx.evaluation.results import average
 from dnnx.modules.classifier import cross_entropy
 from dnnx.modules.pairs import Pairs
 from dnnx.nets.twin_tower import TwinTower
-from dnnx.replicas import Replicas
-from dnnx.results import average
-from dnnx.scores import best_threshold
+from dnnx.tasks.scores import best_threshold
 from dnnx.train import train
+from dnnx.training.replicas import Replicas
 
 NETS: dict[str, dict[str, Any]] = {
     "plain": {},

@@ -13,12 +13,13 @@ from safetensors.torch import load_file
 from tiny_backbone import HIDDEN, TINY, make_backbone, transfer
 from torch import Tensor
 
-from dnnx import replicas, results
-from dnnx.build import build_data, build_module
-from dnnx.config import parse_seeds, settle_backbone
-from dnnx.errors import UserError
+from dnnx.basics.errors import UserError
+from dnnx.config.check import parse_seeds, settle_backbone
+from dnnx.evaluation import results
 from dnnx.modules.transfer import Transfer
 from dnnx.train import train
+from dnnx.training import replicas
+from dnnx.training.assemble import build_data, build_module
 
 Run = Callable[..., tuple[dict, Path]]
 FROZEN2 = "module.frozen=['hidden_layers.[01].*']"

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from dnnx.nets.activations import ACTIVATIONS, make_activation
+from dnnx.nets.layers.activations import ACTIVATIONS, make_activation
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from dnnx.errors import UserError
-from dnnx.nets.activations import ACTIVATIONS
+from dnnx.basics.errors import UserError
 from dnnx.nets.dense import DenseNet
-from dnnx.nets.dropout import AlphaDropout, Dropout
-from dnnx.nets.initializers import INITIALIZERS
+from dnnx.nets.layers.activations import ACTIVATIONS
+from dnnx.nets.layers.dropout import AlphaDropout, Dropout
+from dnnx.nets.layers.initializers import INITIALIZERS
 
 share = st.sampled_from([0.0, 0.2, 0.9])
 

@@ -5,7 +5,7 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from dnnx.nets.dropout import DROPOUTS, AlphaDropout, Dropout, random_bits
+from dnnx.nets.layers.dropout import DROPOUTS, AlphaDropout, Dropout, random_bits
 
 KEYS = [0, 1, 2, 2**62, 1234567890123456789]
 ROOM = 1e-4  # all streams are fixed: a probability below this is a weak stream, not bad luck

@@ -8,7 +8,7 @@ from scipy import stats
 from torch import nn
 
 from dnnx.nets.dense import DenseNet
-from dnnx.nets.initializers import BIASES, INITIALIZERS
+from dnnx.nets.layers.initializers import BIASES, INITIALIZERS
 
 FAN_IN, FAN_OUT = 400, 250  # 100,000 weights: the standard error of their deviation is 0.2 %
 STD = {

@@ -8,11 +8,11 @@ import torch
 from commands import compose
 from torch import Tensor
 
-from dnnx.errors import UserError
+from dnnx.basics.errors import UserError
 from dnnx.nets.dense import DenseNet
-from dnnx.nets.self_normalizing import check_input
-from dnnx.replicas import Replicas
+from dnnx.nets.layers.self_normalizing import check_input
 from dnnx.train import train
+from dnnx.training.replicas import Replicas
 
 SELU20: dict[str, Any] = {"hidden": [100] * 20, "activation": "selu", "init": "lecun_normal"}
 MISTAKES: dict[str, dict[str, Any]] = {

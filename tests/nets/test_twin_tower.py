@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dnnx.errors import UserError
+from dnnx.basics.errors import UserError
 from dnnx.nets.twin_tower import TwinTower
 
 

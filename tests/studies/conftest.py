@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from made_up_runs import write_study
 
-from dnnx.studies import figures
+from dnnx.reports import figures
 
 
 @pytest.fixture

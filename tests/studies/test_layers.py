@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from made_up_runs import write_run, write_study
 
-from dnnx.studies.layers import dead, equal, gradient_start
-from dnnx.studies.report import build
-from dnnx.studies.runs import read_run
+from dnnx.reports.layers import dead, equal, gradient_start
+from dnnx.reports.report import build
+from dnnx.runs.read import read_run
 
 
 def add_layers(run: Path, norm: float) -> None:

@@ -18,11 +18,11 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from scipy import stats
 
-from dnnx.errors import UserError
-from dnnx.studies import figures, report
-from dnnx.studies.report import Report, build
-from dnnx.studies.runs import read_run, read_study
-from dnnx.studies.statistics import estimate
+from dnnx.basics.errors import UserError
+from dnnx.reports import figures, report
+from dnnx.reports.report import Report, build
+from dnnx.reports.statistics import estimate
+from dnnx.runs.read import read_run, read_study
 
 VERDICTS = [
     {"ask": "More accurate?", "metric": "test/accuracy", "arm": "bn", "than": "plain", "expect": "higher"},

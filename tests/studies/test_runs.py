@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from made_up_runs import write_run, write_study
 
-from dnnx.errors import UserError
-from dnnx.studies.runs import read_run, read_study
+from dnnx.basics.errors import UserError
+from dnnx.runs.read import read_run, read_study
 
 FILES = ["config.yaml", "environment.json", "data.json", "results.json", "predictions.safetensors", "metrics.csv"]
 

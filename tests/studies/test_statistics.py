@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dnnx.studies.statistics import difference, estimate, first_at_most, holm, matching_level, paired, unpaired
+from dnnx.reports.statistics import difference, estimate, first_at_most, holm, matching_level, paired, unpaired
 
 values = st.lists(st.floats(-100, 100), min_size=2, max_size=12)
 pairs = st.lists(st.tuples(st.floats(-100, 100), st.floats(-100, 100)), min_size=2, max_size=12)

@@ -7,7 +7,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from dnnx.studies import tuning
+from dnnx.reports import tuning
 
 SPACE = {
     "optimizer.lr": FloatDistribution(1e-4, 1e-2, log=True),

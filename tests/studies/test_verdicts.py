@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from made_up_runs import write_study
 
-from dnnx.errors import UserError
-from dnnx.studies.runs import Run, Study, read_study
-from dnnx.studies.statistics import estimate
-from dnnx.studies.verdicts import Verdict, decide, reach, reference_targets, show_estimate, values
+from dnnx.basics.errors import UserError
+from dnnx.reports.statistics import estimate
+from dnnx.reports.verdicts import Verdict, decide, reach, reference_targets, show_estimate, values
+from dnnx.runs.read import Run, Study, read_study
 
 FASTER = {"ask": "Faster?", "metric": "convergence/epochs", "arm": "b", "than": "a", "expect": "lower"}
 

@@ -24,11 +24,13 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dnnx import cli, compare, evaluate, import_weights, provenance, train, tune
-from dnnx.cli import CONF, flatten
+from dnnx import compare, evaluate, import_weights, train, tune
+from dnnx.basics.errors import UserError
+from dnnx.config import app as cli
+from dnnx.config.app import CONF, flatten
 from dnnx.data.sources import cifar10, digits, synthetic
-from dnnx.errors import UserError
 from dnnx.modules.classifier import Classifier
+from dnnx.runs import provenance
 
 OWN = Path(__file__).parents[1] / "conf"
 SMALL = ("+exp=dense5", "+debug=smoke", "trainer.max_epochs=1", "net.hidden=[6,5]", "data.batch_size=64")

@@ -14,9 +14,10 @@ import pytest
 from made_up_cifar10 import expect_few, image_files, packed
 
 WARM = [
-    "dnnx.study", "dnnx.lr_search", "dnnx.results", "dnnx.mc_dropout", "dnnx.callbacks.checkpoint",
-    "dnnx.callbacks.record", "dnnx.callbacks.progress", "dnnx.data.cifar10", "dnnx.data.mnist04",
-    "dnnx.modules.classifier", "dnnx.studies.report", "dnnx.studies.table", "torch._dynamo", "made_up_cifar10",
+    "dnnx.studies.study", "dnnx.training.lr_search", "dnnx.evaluation.results", "dnnx.evaluation.mc_dropout",
+    "dnnx.training.callbacks.checkpoint",
+    "dnnx.training.callbacks.record", "dnnx.training.callbacks.progress", "dnnx.data.cifar10", "dnnx.data.mnist04",
+    "dnnx.modules.classifier", "dnnx.reports.report", "dnnx.reports.table", "torch._dynamo", "made_up_cifar10",
 ]  # fmt: skip
 CONF = Path(__file__).parents[1] / "conf"
 Before = Callable[[], object]

@@ -23,13 +23,13 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
-from dnnx.callbacks.checkpoint import load_checkpoint
+from dnnx.basics.errors import UserError
 from dnnx.data.idx import read_idx
 from dnnx.data.sources import cache
 from dnnx.data.sources.image_folder import read_image_folder
-from dnnx.errors import UserError
-from dnnx.foreign import read_arrays
-from dnnx.tensors import load_tensors
+from dnnx.nets.weight_import import read_arrays
+from dnnx.runs.tensors import load_tensors
+from dnnx.training.callbacks.checkpoint import load_checkpoint
 
 LIMIT = 2 * 2**30  # bytes beyond what is mapped after the imports
 FORBIDDEN = {"os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "os.fork", "socket.connect", "os.remove"}
@@ -188,7 +188,7 @@ def _tar(name: str = "cifar10/train/cat/1.png", linkname: str = "", claims: int 
 RUNS = {"idx": 40_000, "tensors": 20_000, "cached": 15_000, "checkpoint": 15_000, "archive": 10_000, "arrays": 10_000}
 MODULES = ("dnnx.data.idx", "dnnx.data.sources.archive", "dnnx.data.sources.cache", "tarfile", "PIL.PngImagePlugin",
            "dnnx.data.sources.image_folder", "torch._weights_only_unpickler",
-           "dnnx.foreign", "numpy.lib._format_impl")  # fmt: skip
+           "dnnx.nets.weight_import", "numpy.lib._format_impl")  # fmt: skip
 
 
 def fuzz(name: str, runs: int, seed: int, folder: Path) -> None:

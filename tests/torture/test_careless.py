@@ -13,8 +13,8 @@ from torture import careless
 from torture.careless import Try
 from torture.tries import FULL, Tries
 
-from dnnx.errors import UserError
-from dnnx.tensors import load_tensors, save_tensors
+from dnnx.basics.errors import UserError
+from dnnx.runs.tensors import load_tensors, save_tensors
 from dnnx.train import train
 
 ALL = os.environ.get("DNNX_TORTURE") == "all"  # every slip there is, in ten minutes of their own

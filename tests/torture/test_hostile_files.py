@@ -25,19 +25,19 @@ from torture import fuzz
 from torture.tries import FULL, Tries
 
 from dnnx import compare
-from dnnx.callbacks.checkpoint import load_checkpoint
-from dnnx.cli import _retype_study
-from dnnx.config import load_config, load_results, resumed_config
+from dnnx.basics.errors import UserError
+from dnnx.config.app import _retype_study
+from dnnx.config.check import load_config, load_results, resumed_config
 from dnnx.data import sources
 from dnnx.data.sources import cache, digits
-from dnnx.errors import UserError
 from dnnx.evaluate import evaluate
-from dnnx.studies import figures
-from dnnx.studies.runs import read_study
-from dnnx.tensors import load_tensors
+from dnnx.reports import figures
+from dnnx.runs.read import read_study
+from dnnx.runs.tensors import load_tensors
 from dnnx.train import train
+from dnnx.training.callbacks.checkpoint import load_checkpoint
 
-ONE_LINE = (UserError, OSError, OmegaConfBaseException)  # what dnnx.cli makes a line of
+ONE_LINE = (UserError, OSError, OmegaConfBaseException)  # what dnnx.config.app makes a line of
 VALUES: list[Any] = [
     None, True, -1, 0, 1, 0.5, 1e308, math.inf, math.nan, 10**400, 2**40, "", "x", "a\nb", "$x^$", "\ud800", "\x00",
     "<script>alert(1)</script>", "../../x", "${oc.env:HOME}", [], {}, [[]], [None], ["x"], [1, 2], {"a": 1},

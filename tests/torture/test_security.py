@@ -13,14 +13,15 @@ from torture.forks import draw_little, place, run
 from torture.study import Whole
 from torture.tries import Tries
 
-from dnnx.build import build
-from dnnx.cli import CONF
-from dnnx.errors import UserError
+from dnnx.basics.errors import UserError
+from dnnx.config.app import CONF
 from dnnx.train import train
+from dnnx.training.assemble import build
 
 ROOT = Path(__file__).parents[2]
 FOREIGN = [
-    "os.system", "subprocess.run", "builtins.exec", "torch.os.system", "dnnx.study.subprocess.run", "optuna.os.system",
+    "os.system", "subprocess.run", "builtins.exec", "torch.os.system", "dnnx.studies.study.subprocess.run",
+    "optuna.os.system",
     "torch.load", "torch.hub.load", "torch.utils.cpp_extension.load_inline",
     "lightning.pytorch.trainer.trainer.os.system",
     "evil.run", "dnnx.evil", "torch",

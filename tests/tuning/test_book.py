@@ -11,7 +11,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
-from dnnx.errors import UserError
+from dnnx.basics.errors import UserError
 from dnnx.tuning import book
 
 SPACE = {"x": FloatDistribution(0, 1)}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from dnnx.errors import UserError
+from dnnx.basics.errors import UserError
 from dnnx.tuning.space import Space
 
 

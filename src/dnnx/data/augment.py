@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dnnx.basics.errors import is_number, require
+from dnnx.basics.seeding import generator
 from dnnx.data.loaders import TrainBatches
-from dnnx.errors import is_number, require
-from dnnx.seeding import generator
 
 NUM_DRAWS = 4  # uniform numbers for an image: angle, shift across and down, flip
 

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dnnx.errors import require
-from dnnx.seeding import generator
+from dnnx.basics.errors import require
+from dnnx.basics.seeding import generator
 
 
 def make_folds(data: Any, folds: int, seed: int) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dnnx.errors import UserError
+from dnnx.basics.errors import UserError
 
 UINT8 = 0x08
 LIMIT = 2**30  # bytes; MNIST's largest file has 47 million

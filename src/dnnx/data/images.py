@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dnnx.basics.errors import check_arguments, require
+from dnnx.basics.seeding import generator
 from dnnx.data.augment import Augmentation, Augmented
 from dnnx.data.loaders import Chunks, EvalBatches, TrainBatches
 from dnnx.data.sources import Source, load
-from dnnx.errors import check_arguments, require
-from dnnx.seeding import generator
 
 EVAL_BATCH = 1024  # images per forward pass of an evaluation; no result depends on it
 CHUNK = 64  # images that are float64 at a time, which a processor's cache holds

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dnnx.seeding import generator
+from dnnx.basics.seeding import generator
 
 
 class Chunks:

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dnnx.basics.errors import require
+from dnnx.basics.seeding import generator
 from dnnx.data.images import ImageData, Images
 from dnnx.data.sources import Source
-from dnnx.errors import require
-from dnnx.seeding import generator
 
 
 class MNIST59(ImageData):

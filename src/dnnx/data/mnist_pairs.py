@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from dnnx.basics.errors import require
+from dnnx.basics.seeding import generator
 from dnnx.data.images import EVAL_BATCH, ImageData, Images
 from dnnx.data.loaders import Chunks
 from dnnx.data.mnist_split2 import split1
 from dnnx.data.pair_sampler import PairBatches, PairSampler
 from dnnx.data.sources import Source
-from dnnx.errors import require
-from dnnx.seeding import generator
 
 MOST_PAIRS = 10_000_000  # of an epoch, whose rows are in memory
 

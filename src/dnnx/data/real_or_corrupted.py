@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dnnx.basics.seeding import generator
 from dnnx.data.images import EVAL_BATCH, Images
 from dnnx.data.loaders import Chunks
 from dnnx.data.mnist59 import MNIST59
-from dnnx.seeding import generator
 
 CORRUPTED, REAL = 0, 1
 GRID = 4  # points each way at which the surface is drawn that parts two images

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dnnx.errors import require
+from dnnx.basics.errors import require
 from dnnx.modules.classifier import Classifier
 from dnnx.nets.autoencoder import AutoencoderNet
 

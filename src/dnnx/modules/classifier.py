@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dnnx import scores
-from dnnx.clipping import Clipping
-from dnnx.errors import check_arguments, is_number, require
+from dnnx.basics.errors import check_arguments, is_number, require
 from dnnx.nets.dense import DenseNet
-from dnnx.pruning import make_pruning, zero_share
-from dnnx.regularizers import bound_norms, linear_weights, penalty
-from dnnx.replicas import Replicas
-from dnnx.schedules import Performance, rates
+from dnnx.optim.schedules import Performance, rates
+from dnnx.tasks import scores
+from dnnx.techniques.clipping import Clipping
+from dnnx.techniques.pruning import make_pruning, zero_share
+from dnnx.techniques.regularizers import bound_norms, linear_weights, penalty
+from dnnx.training.replicas import Replicas
 
 
 class Classifier(pl.LightningModule):

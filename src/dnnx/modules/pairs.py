@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dnnx import scores
 from dnnx.modules.classifier import Classifier
 from dnnx.nets.twin_tower import TwinTower
+from dnnx.tasks import scores
 
 NUM_SAMPLES = 30  # test pairs for the figure of them
 NUM_EMBEDDED = 1000  # test images for the embedding

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dnnx.errors import UserError, choose, require
-from dnnx.files import read_json
+from dnnx.basics.errors import UserError, choose, require
 from dnnx.modules.classifier import Classifier
 from dnnx.nets.dense import DenseNet
-from dnnx.replicas import Replicas
-from dnnx.tensors import load_tensors
+from dnnx.runs.files import read_json
+from dnnx.runs.tensors import load_tensors
+from dnnx.training.replicas import Replicas
 
 
 class Transfer(Classifier):

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dnnx.errors import require
+from dnnx.basics.errors import require
 from dnnx.nets.dense import DenseNet
 
 DROPOUTS = ("dropout", "input_dropout", "dropout_kind", "dropout_layers")

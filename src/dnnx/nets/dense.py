@@ -5,12 +5,12 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from dnnx.errors import choose, require
-from dnnx.nets.activations import make_activation
-from dnnx.nets.dropout import DROPOUTS
-from dnnx.nets.initializers import BIASES, INITIALIZERS
-from dnnx.nets.normalization import Normalization
-from dnnx.nets.self_normalizing import check_net
+from dnnx.basics.errors import choose, require
+from dnnx.nets.layers.activations import make_activation
+from dnnx.nets.layers.dropout import DROPOUTS
+from dnnx.nets.layers.initializers import BIASES, INITIALIZERS
+from dnnx.nets.layers.normalization import Normalization
+from dnnx.nets.layers.self_normalizing import check_net
 
 WIDEST = 100_000
 

@@ -1,1 +1,1 @@
-"""Everything that reads run folders: statistics, verdicts, figures, reports. Training code never imports it."""
+"""Studies: which runs a question needs, and how they are made."""

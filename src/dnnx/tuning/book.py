@@ -19,9 +19,9 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState
 
-from dnnx.config import OFF
-from dnnx.errors import UserError, differences
-from dnnx.processes import is_alive
+from dnnx.basics.errors import UserError, differences
+from dnnx.config.check import OFF
+from dnnx.runs.locks import is_alive
 
 HEARTBEAT_S = 60  # at most one sign of life in so many seconds: each is a line in the journal
 

@@ -10,15 +10,15 @@ import optuna
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from dnnx import config
-from dnnx.build import assemble, build_data
-from dnnx.callbacks.early_stopping import EarlyStopping
-from dnnx.callbacks.prune_trials import Prune, TrialFailed
-from dnnx.cli import CONF
+from dnnx.basics.errors import choose, ctrl_c, is_out_of_memory, require
+from dnnx.config import check as config
+from dnnx.config.app import CONF
+from dnnx.config.params import as_overrides
 from dnnx.data.folds import for_trial, make_folds
-from dnnx.errors import choose, ctrl_c, is_out_of_memory, require
-from dnnx.params import as_overrides
-from dnnx.results import evaluate
+from dnnx.evaluation.results import evaluate
+from dnnx.training.assemble import assemble, build_data
+from dnnx.training.callbacks.early_stopping import EarlyStopping
+from dnnx.tuning.prune_trials import Prune, TrialFailed
 from dnnx.tuning.space import Params, Space
 
 METRICS = ("accuracy", "precision", "recall", "f1", "loss")

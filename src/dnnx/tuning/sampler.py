@@ -8,7 +8,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from dnnx.seeding import derive
+from dnnx.basics.seeding import derive
 from dnnx.tuning.book import was_interrupted
 from dnnx.tuning.space import Params, Space
 

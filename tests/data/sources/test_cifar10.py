@@ -28,8 +28,8 @@ from made_up_cifar10 import (
 from splits import shared_images, splits
 from torchvision.datasets import CIFAR10
 
+from dnnx.basics.errors import UserError
 from dnnx.data.sources import MissingData, Source, cifar10, image_folder, load
-from dnnx.errors import UserError
 
 DOG = "train/dog/0003.png"
 

@@ -13,9 +13,9 @@ import pytest
 from splits import shared_images
 from torchvision.datasets import MNIST
 
+from dnnx.basics.errors import UserError
 from dnnx.data.sources import MissingData, download, load
 from dnnx.data.sources.mnist import MNIST_FILES
-from dnnx.errors import UserError
 
 GENUINE = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
+from dnnx.basics.errors import choose
 from dnnx.data.sources import cifar10, digits, mnist, synthetic
 from dnnx.data.sources.source import MissingData, Source
-from dnnx.errors import choose
 
 
 def auto(root: Path) -> Source:

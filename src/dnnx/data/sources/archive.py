@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from dnnx.errors import UserError
+from dnnx.basics.errors import UserError
 
 TAIL = 2**20  # bytes read after the last file, so that gzip compares its checksum
 

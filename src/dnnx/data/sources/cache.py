@@ -11,11 +11,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from dnnx.console import console
+from dnnx.basics.console import console
+from dnnx.basics.errors import UserError
 from dnnx.data.sources.archive import list_files
 from dnnx.data.sources.source import Source
-from dnnx.errors import UserError
-from dnnx.files import write_atomic
+from dnnx.runs.files import write_atomic
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 FORMAT = 1  # counts up when the same files would be decoded to something else

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from dnnx.basics.errors import UserError
 from dnnx.data.sources.archive import read_files
 from dnnx.data.sources.cache import cached
 from dnnx.data.sources.download import DownloadFailed, downloading
 from dnnx.data.sources.image_folder import read_image_folder
 from dnnx.data.sources.source import MissingData, Source
-from dnnx.errors import UserError
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 PER_CLASS = {"train": 5000, "test": 1000}

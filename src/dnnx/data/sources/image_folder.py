@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
-from dnnx.console import console
+from dnnx.basics.console import console
+from dnnx.basics.errors import UserError
 from dnnx.data.sources.archive import read_files
 from dnnx.data.sources.source import Source
-from dnnx.errors import UserError
 
 SIDE = 32
 LIMIT = 2**18  # bytes of an image file; one of 32 x 32 has about a thousand

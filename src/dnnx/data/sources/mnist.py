@@ -4,10 +4,10 @@ import hashlib
 import os
 from pathlib import Path
 
+from dnnx.basics.errors import UserError
 from dnnx.data.idx import open_idx, read_idx
 from dnnx.data.sources.download import DownloadFailed, downloading
 from dnnx.data.sources.source import MissingData, Source
-from dnnx.errors import UserError
 
 MNIST_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dnnx.errors import UserError
+from dnnx.basics.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,36 @@
+"""Settings as Hydra overrides: those that a trial tries, and those that a run reads from a best.yaml."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from dnnx.basics.errors import require, shown
+from dnnx.runs.files import read_yaml
+
+
+def as_overrides(settings: Mapping[str, Any]) -> list[str]:
+    """`++optimizer.lr=0.001` for a key, new to the config or not; `optimizer=sgd` for the choice of a group."""
+    return [f"++{key}={json.dumps(v)}" if "." in key else f"{key}={_bare(v)}" for key, v in settings.items()]
+
+
+def read_params(path: str | Path, typed: Iterable[str]) -> list[str]:
+    """The settings in a best.yaml as overrides, but those whose key is among the overrides `typed`."""
+    advice = "give a best.yaml that dnnx.tune wrote, such as params=outputs/tune/dense5/best.yaml"
+    found = isinstance(path, str | Path) and Path(path).is_file()
+    require(found, "params", shown(path), f"there is no such file; {advice}")
+    settings = OmegaConf.to_container(read_yaml(Path(path), f"params={path}"))
+    valid = isinstance(settings, dict) and settings and not any(isinstance(v, dict) for v in settings.values())
+    plain = valid and settings and all(re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*", str(key), re.ASCII) for key in settings)
+    require(bool(plain), "params", path, f"it must map keys such as optimizer.lr to values; {advice}")
+    assert isinstance(settings, dict)
+    given = {override.key_or_group for override in OverridesParser.create().parse_overrides(list(typed))}
+    return as_overrides({str(key): value for key, value in settings.items() if key not in given})
+
+
+def _bare(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

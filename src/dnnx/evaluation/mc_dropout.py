@@ -1,0 +1,115 @@
+"""MC dropout (Gal & Ghahramani 2016): many passes with dropout left on, and what their mean is worth."""
+
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import track
+from torch import Tensor
+
+from dnnx.basics.console import console
+from dnnx.basics.errors import require
+from dnnx.evaluation import calibration
+from dnnx.nets.dense import DenseNet
+from dnnx.nets.layers.dropout import Dropout
+
+MOST_PASSES = 10_000
+ROWS, ROWS_CUDA = 1024, 16384  # images times passes at once; no result depends on it
+
+
+def require_dropout(module: Any, passes: Any) -> None:
+    """UserError unless several passes of this network could differ."""
+    require(
+        type(passes) is int and 1 <= passes <= MOST_PASSES, "mc_dropout", passes,
+        f"a number of passes up to {MOST_PASSES:,}, for example mc_dropout=100; 0 for none",
+    )  # fmt: skip
+    require(
+        isinstance(module.replicas.net, DenseNet), "mc_dropout", passes,
+        f"only for a DenseNet by itself, not for a {type(module.replicas.net).__name__}; type mc_dropout=0",
+    )  # fmt: skip
+    require(
+        bool(_layers(module)), "mc_dropout", passes,
+        "the network has no dropout, so all passes would be the same; train with net.dropout=0.1, or type mc_dropout=0",
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def predict(module: Any, batches: Any, num_images: int, passes: int) -> tuple[Tensor, Tensor]:
+    """Mean probabilities [R, N, C] of the passes and mean entropy [R, N] of a single pass, both float64.
+
+    Only dropout is active, in frozen layers too. The masks come from each net's own key, by pass and image alone.
+    """
+    module.eval()
+    depth, layers = _blocks_beneath(module.replicas.net), _layers(module)
+    mean, spread, first = [], [], 0
+    for x, _ in track(batches, "MC dropout", console=console, transient=True, disable=not console.is_terminal):
+        module.to(x.device)
+        images = torch.arange(first, first := first + x.shape[-2], device=x.device)
+        module.start = 0
+        x = module(x, stop=depth) if depth else x  # the same in every pass
+        module.start = depth
+        sums: list[Tensor] = [torch.zeros((), device=x.device), torch.zeros((), device=x.device)]
+        at_once = max(1, (ROWS_CUDA if x.is_cuda else ROWS) // len(images))
+        for some in torch.arange(passes, device=x.device).split(at_once):
+            for layer in layers:
+                layer.rows = (some[:, None] * num_images + images).flatten()
+            logits = module(x.repeat(*[1] * (x.dim() - 2), len(some), 1))
+            p = logits.double().softmax(-1).unflatten(1, (len(some), len(images)))
+            sums = [sums[0] + p.sum(1), sums[1] + calibration.entropy(p).sum(1)]
+        mean.append(sums[0] / passes)
+        spread.append(sums[1] / passes)
+    module.start = 0
+    for layer in layers:
+        layer.rows = None
+    return torch.cat(mean, dim=1), torch.cat(spread, dim=1)
+
+
+def measure(module: Any, data: Any, survived: list[bool], passes: int) -> tuple[dict[str, list], dict[str, dict]]:
+    """Scores on the test set, and reliability, of each seed by one deterministic pass (`test`) and by the mean of
+    `passes` stochastic ones (`mc`), and of the `ensemble` of the deterministic seeds; `time/mc_s` of those passes.
+
+    A seed that diverged has None. `mutual_information` (BALD, Houlsby et al. 2011), in nats, is the entropy of the
+    mean minus the mean entropy of what was averaged: how much passes, or seeds, disagree.
+    """
+    require_dropout(module, passes)
+    logits, y = module.predict(data.eval_dataloader("test"))
+    once = logits.double().softmax(-1)
+    started = time.perf_counter()
+    mc, mc_entropy = predict(module, data.eval_dataloader("test"), len(y), passes)
+    mc.sum().item()  # which waits for a GPU
+    seconds = time.perf_counter() - started
+    alive = once[torch.tensor(survived, device=once.device)]
+    ensemble, ensemble_entropy = alive.mean(0, keepdim=True), calibration.entropy(alive).mean(0, keepdim=True)
+    results: dict[str, list] = {"time/mc_s": [seconds if ok else None for ok in survived]}
+    curves = {}
+    for name, p, single in (("test", once, None), ("mc", mc, mc_entropy), ("ensemble", ensemble, ensemble_entropy)):
+        scores = calibration.scores(p, y)
+        if single is not None:
+            scores["mutual_information"] = scores["entropy"] - single.mean(-1)
+        counts = [True] if name == "ensemble" else survived
+        results |= {
+            f"{name}/{score}": [value if ok else None for value, ok in zip(values.tolist(), counts, strict=True)]
+            for score, values in scores.items()
+        }
+        images, confidence, correct = calibration.reliability(p, y)[:, counts].sum(1).tolist()
+        curves[name] = {"images": images, "confidence": confidence, "correct": correct}
+    return results, curves
+
+
+def draw(curves: dict[str, dict], folder: Path) -> None:
+    """The reliability diagram, `folder`/mc_dropout.svg and .png."""
+    from dnnx.reports import figures
+
+    figures.save(partial(figures.reliability, curves), folder, "mc_dropout")
+
+
+def _blocks_beneath(net: DenseNet) -> int:
+    """How many hidden blocks lie beneath all dropout."""
+    dropped = [any(isinstance(part, Dropout) for part in block.modules()) for block in net.hidden_layers]
+    return 0 if isinstance(net.input_dropout, Dropout) else dropped.index(True)
+
+
+def _layers(module: Any) -> list[Dropout]:
+    return [layer for layer in module.modules() if isinstance(layer, Dropout)]

@@ -1,0 +1,119 @@
+"""Tests the best weights of every seed and writes what a finished run says: results.json and predictions."""
+
+import math
+import resource
+import time
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dnnx.evaluation import sparsity as sparse
+from dnnx.tasks import scores
+from dnnx.training.callbacks.early_stopping import EarlyStopping
+
+NUM_HARDEST = 32
+TIMED_PASSES = 5
+
+
+def evaluate(
+    logits: Tensor,
+    y: Tensor,
+    survived: list[bool],
+    metrics: Callable[..., dict[str, Any]] = scores.multiclass,
+    chosen: Sequence[dict[str, Any]] | None = None,
+) -> dict[str, list]:
+    """`metrics` of logits [R, N, C] for labels [N] or [R, N]: one value per seed, None for a seed that diverged.
+
+    `chosen` are further arguments of `metrics`, for each seed.
+    """
+    seeds = zip(logits, y.expand(len(logits), -1), survived, chosen or [{}] * len(logits), strict=True)
+    rows = [metrics(of_seed, labels, **own) if ok else None for of_seed, labels, ok, own in seeds]
+    names = next(row for row in rows if row is not None)
+    return {name: [row[name] if row else None for row in rows] for name in names}
+
+
+def measure(
+    module: Any, data: Any, seeds: list[int], survived: list[bool]
+) -> tuple[dict[str, list], dict[str, Tensor]]:
+    """The metrics of every split with the module's present weights, and the predictions on the test set."""
+    outputs = {split: module.predict(data.eval_dataloader(split)) for split in ("val", "test", "train")}
+    val_logits, val_y = outputs["val"]
+    of_seeds = zip(val_logits, val_y.expand(len(val_logits), -1), survived, strict=True)
+    chosen = [module.choose(of_seed, labels) if ok else {} for of_seed, labels, ok in of_seeds]
+    results: dict[str, list] = {"seeds": seeds}
+    for split, wanted in (("test", None), ("train", module.curves), ("val", module.curves)):
+        logits, y = outputs[split]
+        metrics = evaluate(logits, y, survived, module.metrics, chosen)
+        results |= {f"{split}/{name}": metrics[name] for name in wanted or metrics}
+    if "accuracy" not in module.curves:  # no classes: no probabilities to average
+        return results, module.exhibits(data)
+    logits, y = outputs["test"]
+    ensemble = average(logits, survived)
+    together = module.choose(average(val_logits, survived), val_y) if val_y.dim() == 1 else {}
+    metrics = module.metrics(ensemble, y, **together)
+    results |= {f"ensemble/{name}": [metrics[name]] for name in ("accuracy", "loss", *together)}
+    predictions = {"labels": y, "probabilities": logits.softmax(-1)} | _hardest(ensemble, y, data)
+    return results, predictions | module.exhibits(data)
+
+
+def average(logits: Tensor, survived: list[bool]) -> Tensor:
+    """Log of the mean probability over the seeds that did not diverge: [R, N, C] -> [N, C]."""
+    alive = logits[torch.tensor(survived, device=logits.device)].double().log_softmax(-1)
+    return alive.logsumexp(0) - math.log(len(alive))
+
+
+def _hardest(log_probabilities: Tensor, y: Tensor, data: Any) -> dict[str, Tensor]:
+    """What of the test set the ensemble finds least probable the true class of."""
+    true = log_probabilities.gather(1, y[:, None])[:, 0]
+    index = true.topk(min(NUM_HARDEST, len(y)), largest=False).indices
+    return {"hardest_index": index, "hardest_images": data.test_pictures(index)}
+
+
+def training_facts(stopping: EarlyStopping, elapsed_s: list[float], module: Any, data: Any) -> dict[str, list]:
+    """What early stopping and the clock say of each seed; `elapsed_s` are seconds at the end of every epoch."""
+    last = stopping.last_epoch.tolist()
+    return {
+        "epoch/best": [epoch or None for epoch in stopping.best_epoch.tolist()],
+        "epoch/last": last,
+        "epoch/diverged": [epoch or None for epoch in stopping.diverged_epoch.tolist()],
+        "time/fit_s": [elapsed_s[epoch - 1] for epoch in last],
+        "time/epoch_s": [median(b - a for a, b in pairwise([0.0, *elapsed_s[:epoch]])) for epoch in last],
+        **costs(module, data, [epoch == 0 for epoch in stopping.diverged_epoch.tolist()]),
+    }
+
+
+def costs(module: Any, data: Any, survived: list[bool]) -> dict[str, list]:
+    """What a network costs, however it was trained, what else was measured of all seeds at once, what zeros save."""
+    num = module.replicas.num_replicas
+    sizes = [(p.numel() // num, p.requires_grad) for p in module.parameters()]
+    once = {
+        "time/test_s": prediction_s(module, data),
+        "memory/peak_mb": peak_memory_mb(),
+        **module.facts,
+        "params/total": sum(size for size, _ in sizes),
+        "params/trainable": sum(size for size, trainable in sizes if trainable),
+    }
+    of_zeros = sparse.measure(module, survived, lambda one: prediction_s(one, data))
+    return {name: [value] * num for name, value in once.items()} | of_zeros
+
+
+def prediction_s(module: Any, data: Any) -> float:
+    """Wall seconds of predicting the whole test set, all the module's seeds together: the fastest of several passes."""
+
+    def once() -> float:
+        started = time.perf_counter()
+        module.predict(data.eval_dataloader("test"))[0].sum().item()  # which waits for a GPU
+        return time.perf_counter() - started
+
+    return min(once() for _ in range(TIMED_PASSES))
+
+
+def peak_memory_mb() -> float:
+    """Peak allocation on the GPU when one is in use, else the peak resident memory of the process."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10  # Linux counts in KiB

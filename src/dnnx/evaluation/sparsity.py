@@ -1,0 +1,79 @@
+"""What zeros among the weights save: one network in compressed sparse rows (CSR), in bytes and seconds beside dense."""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from dnnx.techniques.pruning import zero_share
+
+warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+
+
+class SparseLinear(nn.Linear):
+    """`weight` is in CSR. Computes [features, B] and shows it transposed, so that only the lowest layer's input is
+    copied: sparse rows are read in order, the images beside them at once.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.weight @ x.T
+        return (out if self.bias is None else out + self.bias[:, None]).T
+
+
+def measure(module: Any, survived: Sequence[bool], seconds: Callable[[Any], float]) -> dict[str, list]:
+    """Of each seed's present linear weights the share that is zero; where any is, also the bytes of its network as a
+    safetensors file, dense and in CSR, and the `seconds` of the first survivor as a module of its own, so and so.
+    """
+    state = module.replicas.stacked_state()
+    layers = linear_layers(module.replicas.net)
+    nets = [{name: value[r].cpu() for name, value in state.items()} if ok else {} for r, ok in enumerate(survived)]
+    shares = [zero_share([net[f"{name}.weight"] for name in layers], 1).item() if net else None for net in nets]
+    results: dict[str, list] = {"sparsity": shares}
+    if any(shares):
+        rows = [compress(net, layers) if net else {} for net in nets]
+        results["size/dense_bytes"] = [len(save(net)) if net else None for net in nets]
+        results["size/sparse_bytes"] = [len(save(row)) if row else None for row in rows]
+        first = list(survived).index(True)
+        one = alone(module, nets[first])
+        results["time/dense_s"] = [seconds(one)] * len(nets)
+        use_rows(one.replicas.net, rows[first])
+        results["time/sparse_s"] = [seconds(one)] * len(nets)
+    return results
+
+
+def linear_layers(net: nn.Module) -> dict[str, nn.Linear]:
+    return {name: layer for name, layer in net.named_modules() if isinstance(layer, nn.Linear)}
+
+
+def compress(state: Mapping[str, Tensor], layers: Mapping[str, nn.Linear]) -> dict[str, Tensor]:
+    """The state of one network, each linear weight [out, in] as its `values` that are not zero, row by row, their
+    `columns` (16 bits; 32 from 65,537 inputs on) and where each row's start, `row_starts` [out + 1].
+    """
+    compressed = dict(state)
+    for name in layers:
+        rows = compressed.pop(f"{name}.weight").to_sparse_csr()
+        columns = rows.col_indices().to(torch.uint16 if rows.shape[1] <= 2**16 else torch.int32)
+        compressed |= {f"{name}.weight.values": rows.values(), f"{name}.weight.columns": columns}
+        compressed[f"{name}.weight.row_starts"] = rows.crow_indices().int()
+    return compressed
+
+
+def use_rows(net: nn.Module, compressed: Mapping[str, Tensor]) -> None:
+    """Makes the linear layers of one network SparseLinear, with the weights of `compress`; for inference only."""
+    for name, layer in linear_layers(net).items():
+        starts, columns, values = (compressed[f"{name}.weight.{part}"] for part in ("row_starts", "columns", "values"))
+        size = (layer.out_features, layer.in_features)
+        weight = torch.sparse_csr_tensor(starts, columns.int(), values, size, check_invariants=True)
+        layer.__class__ = SparseLinear
+        layer.weight = nn.Parameter(weight, requires_grad=False)
+
+
+def alone(module: Any, state: Mapping[str, Tensor]) -> Any:
+    """A module of the same kind with a single network of this state."""
+    sizes_and_net = (module.hparams[name] for name in ("in_features", "num_classes", "net"))
+    one = type(module)(*sizes_and_net, module.hparams["seeds"][:1])
+    one.replicas.load_stacked({name: value[None] for name, value in state.items()})
+    return one

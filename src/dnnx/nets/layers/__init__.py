@@ -1,0 +1,1 @@
+"""The parts that nets are made of."""

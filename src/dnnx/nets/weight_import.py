@@ -1,0 +1,133 @@
+"""Weights from other programs: arrays read without pickle, and matched by name with the layers of a network."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dnnx.basics.errors import UserError, choose, require
+from dnnx.modules.transfer import matching
+from dnnx.runs.tensors import load_tensors
+
+Layers = dict[str, dict[str, str]]  # layer -> part -> the array's name
+KERNEL = "kernel"  # Keras', (in, out); a weight here is (out, in)
+PARTS = {
+    KERNEL: "weight", "gamma": "weight", "alpha": "weight", "beta": "bias", "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}  # fmt: skip
+EPSILON = 1e-5  # what batch norm here adds to the variance
+LARGEST = 2**31  # bytes of an .npz when unpacked
+COUNTERS = {"num_batches_tracked", "key", "call"}  # of batch norm and dropout, which start anew
+
+
+def read_arrays(path: Path) -> dict[str, Tensor]:
+    """float32 by name: an .npz in the order of the file, a .safetensors in the natural order of its names."""
+    valid = path.suffix in (".npz", ".safetensors") and path.is_file()
+    require(valid, "weights", path, "an .npz or .safetensors file that is there")
+    if path.suffix == ".safetensors":
+        arrays = load_tensors(path)
+        return {name: arrays[name].float() for name in sorted(arrays, key=_natural)}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if sum(member.file_size for member in file.zip.infolist()) > LARGEST:
+                raise ValueError(f"more than {LARGEST:,} bytes")
+            return {name: torch.from_numpy(file[name].astype(np.float32)) for name in file.files}
+    except Exception as error:  # of NumPy, zipfile, zlib, ast and tokenize, a dozen kinds
+        reason = " ".join(str(error).split())
+        raise UserError(f"weights={path}: not an npz of numbers, and nothing pickled is loaded ({reason})") from None
+
+
+@torch.no_grad()
+def fill(
+    own: Mapping[str, Tensor],
+    arrays: Mapping[str, Tensor],
+    source: object,
+    renamed: Mapping[str, str] | None = None,
+    fresh: Iterable[str] = (),
+    dropped: Iterable[str] = (),
+    epsilon: float = 1e-3,
+) -> list[str]:
+    """Copies `arrays`, read from `source`, into the state `own` of a network; a line for each says what went where.
+
+    A layer takes what is called as `renamed` says, or as it is called itself, else the next layer of its kind that is
+    left. UserError unless every weight is filled or `fresh`, and every array used or `dropped`. `epsilon` is what Keras
+    adds to a moving_variance; what that is more than is added here goes into it.
+    """
+    wanted = _layers(name for name in own if name not in matching(own, fresh, "fresh"))
+    offered = _layers(name for name in arrays if name not in matching(arrays, dropped, "dropped"))
+    of_layer = _pair(wanted, offered, own, arrays, renamed or {})
+    pairs = {
+        name: offered[of_layer[layer]][part]
+        for layer, parts in wanted.items()
+        for part, name in parts.items()
+        if layer in of_layer and part in offered[of_layer[layer]]
+    }
+    missing = [name for parts in wanted.values() for name in parts.values() if name not in pairs]
+    left = [name for parts in offered.values() for name in parts.values() if name not in pairs.values()]
+    if missing or left:
+        raise UserError(
+            f"weights={source}: it lacks {', '.join(missing) or 'nothing'}, and has no place for "
+            f"{', '.join(left) or 'nothing'}; name these in fresh and dropped, pair layers in map, or change net"
+        )
+    fitting = {name: _fit(own[name], name, arrays[other], other, source, epsilon) for name, other in pairs.items()}
+    for name, value in fitting.items():
+        own[name].copy_(value)
+    return [f"{name} {tuple(own[name].shape)} <- {other} {tuple(arrays[other].shape)}" for name, other in pairs.items()]
+
+
+def _layers(names: Iterable[str]) -> Layers:
+    layers: Layers = {}
+    for name in names:
+        layer, part = _split(name)
+        if part not in COUNTERS:
+            layers.setdefault(layer, {})[PARTS.get(part, part)] = name
+    return layers
+
+
+def _split(name: str) -> tuple[str, str]:
+    """`dense_1/kernel:0` is of the layer `dense_1`, its part `kernel`."""
+    *layer, part = re.split(r"[/.](?=[^/.]*$)", re.sub(r":\d+$", "", name))
+    return "".join(layer), part
+
+
+def _pair(
+    wanted: Layers, offered: Layers, own: Mapping[str, Tensor], arrays: Mapping[str, Tensor], renamed: Mapping[str, str]
+) -> dict[str, str]:
+    """The layer of the file for each of the network's, as far as there is one."""
+    for layer, other in renamed.items():
+        choose("map", layer, wanted)
+        choose(f"map.{layer}", other, offered)
+    pairs = {layer: renamed.get(layer, layer) for layer in wanted if renamed.get(layer, layer) in offered}
+    for kind in ("linear", "norm", "slope"):
+        mine = [layer for layer in wanted if layer not in pairs and _kind(wanted[layer], own) == kind]
+        left = [layer for layer in offered if layer not in pairs.values() and _kind(offered[layer], arrays) == kind]
+        pairs |= dict(zip(mine, left, strict=False))
+    return pairs
+
+
+def _kind(parts: Mapping[str, str], arrays: Mapping[str, Tensor]) -> str | None:
+    if "weight" in parts and arrays[parts["weight"]].dim() == 2:
+        return "linear"
+    return "norm" if parts.keys() & {"bias", "running_mean"} else "slope" if "weight" in parts else None
+
+
+def _fit(own: Tensor, name: str, value: Tensor, other: str, source: object, epsilon: float) -> Tensor:
+    is_kernel = value.dim() == 2 and _split(other)[1] == KERNEL
+    fitting = value.T if is_kernel else value
+    turned = value.shape == (own.shape if is_kernel else own.shape[::-1])
+    hint = "layers are paired in the order of their names, or by map"
+    hint = "a kernel is (in, out), a weight (out, in): is it called what it is?" if turned else hint
+    require(
+        fitting.shape == own.shape, "weights", source,
+        f"its {other} is {tuple(value.shape)}, but {name} {tuple(own.shape)}; {hint}",
+    )  # fmt: skip
+    require(bool(fitting.isfinite().all()), "weights", source, f"its {other} holds values that are not finite")
+    return fitting + (epsilon - EPSILON) if _split(other)[1] == "moving_variance" else fitting
+
+
+def _natural(name: str) -> list[tuple[str, int]]:
+    """Sorts dense before dense_1, and dense_10 after dense_9."""
+    return [(word, int(number or -1)) for word, number in re.findall(r"(\D*)(\d*)", name)]

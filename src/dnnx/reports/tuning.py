@@ -1,0 +1,188 @@
+"""Builds report.md and report.html of a search, from nothing but its trials in Optuna's storage."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median, stdev
+
+import optuna
+from matplotlib.figure import Figure
+from optuna import Study
+from optuna.trial import FrozenTrial
+
+from dnnx.reports import figures, page, tuning_figures
+from dnnx.runs.files import write_text
+
+METRICS = ("accuracy", "precision", "recall", "f1", "loss")
+MOST_LISTED = 10
+LEAST_FOR_IMPORTANCES = 5  # complete trials
+
+
+@dataclass(frozen=True)
+class TuningReport:
+    """`sentences` are what was found; without a completed trial there is no best one."""
+
+    sentences: list[str]
+    has_best: bool
+
+
+def build(study: Study, folder: Path) -> TuningReport:
+    """Writes the report of a study into `folder`."""
+    trials = study.get_trials(deepcopy=False)
+    scored = [trial for trial in trials if trial.values and trial.state.is_finished()]
+    complete = [trial for trial in scored if trial.state.name == "COMPLETE"]
+    sentences = _sentences(study, trials, complete)
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    images = _figures(study, scored, folder / "figures") if complete else []
+    blocks: list[page.Block] = [
+        page.Heading("What was found"),
+        *[page.Text(sentence) for sentence in sentences],
+        page.Text(METHOD),
+    ]
+    if complete:
+        blocks += [page.Heading("Best trials"), _best(study, complete), page.Heading("Figures"), *images]
+    blocks += [
+        page.Heading("Failed trials"),
+        _failed(trials),
+        page.Heading("Search"),
+        _facts("What all trials have in common, and what was searched.", study.user_attrs.get("search", {})),
+        _facts("The data, with checksums of its files.", _flat_data(study)),
+    ]
+    title = f"{study.study_name}: tuning"
+    write_text(folder / "report.md", page.markdown(title, blocks))
+    write_text(folder / "report.html", page.html(title, blocks))
+    return TuningReport(sentences, bool(complete))
+
+
+METHOD = (
+    "A trial trains one network for each fold, all at once, each with its own early stopping; its score is the mean "
+    "over the folds, each with the weights of its least validation loss. As the epoch, and the best of many trials, "
+    "are chosen on these same folds, the best score is a little too good; that on the test set, which no trial has "
+    "seen, is not."
+)
+
+
+def objective(study: Study) -> str:
+    return str(study.user_attrs.get("search", {}).get("objective", "value"))
+
+
+def show_value(study: Study, value: float) -> str:
+    return f"{value:.4f}" if objective(study) == "loss" else f"{value:.2%}".replace("%", " %")
+
+
+def show_score(study: Study, trial: FrozenTrial) -> str:
+    """The mean over folds with the standard deviation between them."""
+    assert trial.values
+    name, folds = objective(study), trial.user_attrs.get(objective(study), [])
+    if len(folds) < 2:
+        return f"{name} {show_value(study, trial.values[0])}"
+    spread = f"{stdev(folds):.4f}" if name == "loss" else f"{100 * stdev(folds):.2f}"
+    return f"{name} {show_value(study, trial.values[0])} (sd {spread} over {len(folds)} folds)"
+
+
+def state_of(trial: FrozenTrial) -> str:
+    """What became of a trial, in a word or its reason."""
+    if trial.state.name == "FAIL":
+        return f"failed: {trial.user_attrs['reason']}" if "reason" in trial.user_attrs else "interrupted"
+    return trial.state.name.lower()
+
+
+def finals(study: Study, trial: FrozenTrial) -> dict[str, float]:
+    """The final values of a trial, each a mean over folds."""
+    assert trial.values
+    measured = {f"cv/{name}": sum(v) / len(v) for name in METRICS if (v := trial.user_attrs.get(name))}
+    return {f"cv/{objective(study)}": trial.values[0]} | measured
+
+
+def seconds_saved(trials: list[FrozenTrial]) -> float:
+    """An estimate: each pruned trial at its own seconds per epoch, for the epochs it ran fewer than the median complete
+    trial; what pruned trials ran beyond that counts against it."""
+    complete = [len(t.intermediate_values) for t in trials if t.state.name == "COMPLETE"]
+    pruned = [t for t in trials if t.state.name == "PRUNED" and t.intermediate_values]
+    if not complete:
+        return 0.0
+    left = [(t.user_attrs["seconds"] / len(t.intermediate_values), len(t.intermediate_values)) for t in pruned]
+    return sum(per_epoch * (median(complete) - epochs) for per_epoch, epochs in left)
+
+
+def _sentences(study: Study, trials: list[FrozenTrial], complete: list[FrozenTrial]) -> list[str]:
+    counts = {name: sum(t.state.name == name for t in trials) for name in ("COMPLETE", "PRUNED", "RUNNING")}
+    failed = sum(state_of(t).startswith("failed") for t in trials)
+    interrupted = sum(state_of(t) == "interrupted" for t in trials)
+    finished = counts["COMPLETE"] + counts["PRUNED"] + failed
+    told = [f"{finished} trials finished: {counts['COMPLETE']} complete, {counts['PRUNED']} pruned, {failed} failed"]
+    told += [f"{interrupted} were interrupted and replaced"] if interrupted else []
+    told += [f"{counts['RUNNING']} are running"] if counts["RUNNING"] else []
+    seconds = sum(t.user_attrs.get("seconds", 0) for t in trials)
+    sentences = ["; ".join(told) + f". They took {seconds / 60:.1f} min, those of all workers added up."]
+    if counts["PRUNED"] and complete:
+        share = counts["PRUNED"] / finished
+        sentences.append(
+            f"Pruned: {share:.0%} of the finished trials. Saved by that: {seconds_saved(trials) / 60:.1f} min, an "
+            "estimate: had each pruned trial run as many epochs as the median complete one, at its own pace."
+        )
+    if complete:
+        best = study.best_trial
+        precision = best.user_attrs.get("precision" if objective(study) != "precision" else "accuracy")
+        other = "macro precision" if objective(study) != "precision" else "accuracy"
+        beside = f"; {other} {sum(precision) / len(precision):.2%}".replace("%", " %") if precision else ""
+        sentences.append(f"Best: trial {best.number}, {show_score(study, best)}{beside}.")
+    return sentences
+
+
+def _best(study: Study, complete: list[FrozenTrial]) -> page.Table:
+    maximize = study.direction.name == "MAXIMIZE"
+    ranked = sorted(complete, key=lambda t: t.values[0] if t.values else 0.0, reverse=maximize)[:MOST_LISTED]
+    keys = list(ranked[0].params)
+    head = ["trial", "score, mean over folds", "epochs", "seconds", *keys]
+    rows = [
+        [str(t.number), show_score(study, t), str(len(t.intermediate_values)), f"{t.user_attrs['seconds']:.0f}"]
+        + [f"{v:.4g}" if isinstance(v, float) else str(v) for v in (t.params[key] for key in keys)]
+        for t in ranked
+    ]
+    return page.Table(f"The {len(rows)} best of {len(complete)} complete trials.", head, rows)
+
+
+def _failed(trials: list[FrozenTrial]) -> page.Block:
+    lines = [f"trial {t.number}, {state_of(t)}: {t.params}" for t in trials if t.state.name == "FAIL"]
+    return page.Bullets(lines) if lines else page.Text("None.")
+
+
+def _facts(caption: str, facts: dict) -> page.Table:
+    return page.Table(caption, ["key", "value"], [[key, str(value)] for key, value in facts.items()])
+
+
+def _flat_data(study: Study) -> dict[str, str]:
+    data = study.user_attrs.get("data", {})
+    return {"source": data.get("source", "not recorded"), **data.get("files", {})}
+
+
+def _figures(study: Study, scored: list[FrozenTrial], folder: Path) -> list[page.Image]:
+    label, maximize = f"{objective(study)}, mean over folds", study.direction.name == "MAXIMIZE"
+    space = dict(scored[0].distributions)
+    n = f"n = {len(scored)} trials with a value, {sum(t.state.name == 'COMPLETE' for t in scored)} of them complete"
+    planned: dict[str, tuple[Callable[[], Figure], str]] = {
+        "history": (partial(tuning_figures.history, scored, label, maximize), "Every trial by number; a pruned one has "
+                    "the value of its last epoch."),
+        "curves": (partial(tuning_figures.curves, scored, label, maximize), "What the trials reported by epoch: the "
+                   "best in colour, other complete ones faint, pruned ones faint and dashed."),
+        "slices": (partial(tuning_figures.slices, scored, space, label, maximize), "Value by each key, later trials "
+                   "darker; the worst fifth of the values is outside the axis."),
+        "parallel": (partial(tuning_figures.parallel, scored, space, objective(study), maximize), "Each line a trial; "
+                     "the better, the brighter."),
+    }  # fmt: skip
+    if shares := _importances(study):
+        caption = f"Importance of each key for {label}, by PED-ANOVA (Watanabe et al. 2023) over the complete trials."
+        planned["importances"] = (partial(tuning_figures.importances, shares), caption)
+    return [page.Image(figures.save(draw, folder, name), f"{told} {n}.") for name, (draw, told) in planned.items()]
+
+
+def _importances(study: Study) -> dict[str, float]:
+    """Shares by key, the greatest first; empty with too few trials to tell."""
+    if sum(t.state.name == "COMPLETE" for t in study.get_trials(deepcopy=False)) < LEAST_FOR_IMPORTANCES:
+        return {}
+    try:
+        return optuna.importance.get_param_importances(study)
+    except (ValueError, RuntimeError):
+        return {}

@@ -1,0 +1,1 @@
+"""Run folders: files, tensors, locks, provenance, and how they are read back."""

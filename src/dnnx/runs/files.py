@@ -1,0 +1,104 @@
+"""Files that are whole or absent: written beside, then renamed."""
+
+import json
+import os
+import platform
+from collections.abc import Callable
+from contextlib import suppress
+from glob import escape
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from dnnx.basics.errors import UserError
+from dnnx.runs import schema
+from dnnx.runs.locks import is_alive
+
+HOST = platform.node()
+
+
+def write_atomic(path: Path, write: Callable[[Path], Any]) -> None:
+    """Lets `write` fill a file beside `path`, then renames it; a death in between leaves `path` as it was.
+
+    What processes of this machine left that died in between is removed. An OSError names `path`.
+    """
+    _remove_leftovers(path)
+    beside = path.with_name(f".{path.name}.{HOST}.{os.getpid()}.tmp")
+    try:
+        write(beside)
+        if not beside.is_symlink():
+            with beside.open("rb") as file:
+                os.fsync(file.fileno())  # else a rename may outlive a power cut and the contents not
+        os.replace(beside, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def _remove_leftovers(path: Path) -> None:
+    for left in path.parent.glob(f".{escape(path.name)}.{escape(HOST)}.*.tmp"):
+        pid = left.name.split(".")[-2]
+        if pid.isdecimal() and not is_alive(int(pid)):
+            with suppress(OSError):
+                left.unlink()
+
+
+def append_text(path: Path, text: str) -> None:
+    """Adds `text` at the end, not atomically. An OSError names `path`."""
+    try:
+        with path.open("a") as file:
+            file.write(text)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def write_text(path: Path, text: str) -> None:
+    write_atomic(path, lambda beside: beside.write_bytes(text.encode(errors="replace")))
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """What `write_json` wrote; UserError when the file is anything else."""
+    try:
+        return parse_json(path)
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not readable JSON ({error})") from None
+
+
+def parse_json(path: Path) -> Any:
+    if path.stat().st_size > schema.LARGEST_JSON:
+        raise ValueError(f"it has more than {schema.LARGEST_JSON:,} bytes")
+    return json.loads(path.read_text())
+
+
+def read_yaml(path: Path, told: str) -> Any:
+    """The config in a file; UserError, which begins as `told`, when it is no YAML."""
+    try:
+        return OmegaConf.create(schema.yaml_text(path.read_text()))
+    except (YAMLError, OmegaConfBaseException, ValueError, RecursionError, OSError) as error:
+        raise UserError(f"{told}: not readable YAML ({' '.join(str(error).split())})") from None
+    except AssertionError:  # OmegaConf's, of a number or true
+        raise UserError(f"{told}: it holds no mapping") from None
+
+
+def remove_empty(folder: Path, outputs: Path) -> None:
+    """Removes `folder`, and those above it up to `outputs`, where nothing was written to them."""
+    if outputs in folder.parents:
+        with suppress(OSError):
+            for path in (folder, *folder.parents):
+                path.rmdir()
+                if path == outputs:
+                    break
+
+
+def link_latest(folder: Path) -> None:
+    """Points the link `latest` beside `folder` to it."""
+    write_atomic(folder.with_name("latest"), lambda beside: beside.symlink_to(folder.name))

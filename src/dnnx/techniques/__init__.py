@@ -1,0 +1,1 @@
+"""What a study can switch on, one file each."""

@@ -1,0 +1,1 @@
+"""How networks are trained: replicas, the LightningModule, callbacks, the learning-rate search."""

@@ -1,0 +1,131 @@
+"""Checkpoints at the boundary of two epochs, from which a run goes on exactly as if it had never stopped."""
+
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.plugins import TorchCheckpointIO
+from torch import Tensor
+
+from dnnx.basics.errors import UserError, require
+from dnnx.runs.files import write_atomic
+from dnnx.training.callbacks.early_stopping import EarlyStopping
+
+
+class Checkpoint(pl.Callback):
+    """Writes checkpoints/last.ckpt and best.ckpt, at most every `every_s` seconds and at the end, and epoch_<n>.ckpt
+    every n epochs; goes on from last.ckpt.
+
+    Lightning's own checkpoint callback saves before the epoch's learning-rate step, which a resumed run then
+    misses; here an epoch is saved when the next one starts, with nothing of it left to do. best.ckpt holds
+    each seed's weights of its own best epoch.
+    """
+
+    def __init__(self, every_n_epochs: int | None = None, every_s: float = 5.0):
+        require(
+            every_n_epochs is None or (isinstance(every_n_epochs, int) and every_n_epochs >= 1),
+            "callbacks.checkpoint.every_n_epochs", every_n_epochs, "null, or a whole number of epochs",
+        )  # fmt: skip
+        valid = isinstance(every_s, int | float) and every_s >= 0
+        require(valid, "callbacks.checkpoint.every_s", every_s, "seconds between two saves, at least 0")
+        self.every_n_epochs, self.every_s = every_n_epochs, every_s
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        self.folder = Path(trainer.default_root_dir) / "checkpoints"
+        self.folder.mkdir(exist_ok=True)
+        trainer.strategy.checkpoint_io = InPlace()
+        if (last := self.folder / "last.ckpt").exists():
+            try:
+                restore(trainer, pl_module, load_checkpoint(last))
+            except (LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+                reason = " ".join(str(error).split())[:200]
+                raise UserError(f"{last}: not a checkpoint of this run ({reason}); delete it to train anew") from None
+            trainer.should_stop = not bool(EarlyStopping.of(trainer).active.any())
+        self.saved_s, self.saved_best = time.monotonic(), torch.zeros(0)
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        epoch = trainer.current_epoch
+        if epoch > 0 and (self._keeps(epoch) or time.monotonic() - self.saved_s >= self.every_s):
+            self._save(trainer, pl_module)
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        self._save(trainer, pl_module)
+
+    def _keeps(self, epoch: int) -> bool:
+        return self.every_n_epochs is not None and epoch % self.every_n_epochs == 0
+
+    def _save(self, trainer: Any, pl_module: Any) -> None:
+        stopping, replicas, epoch = EarlyStopping.of(trainer), pl_module.replicas, trainer.current_epoch
+        if not torch.equal(self.saved_best, stopping.best_epoch):
+            self.saved_best = stopping.best_epoch.clone()
+            current = {name: value.clone() for name, value in replicas.stacked_state().items()}
+            replicas.load_stacked(stopping.best_state)
+            write_atomic(self.folder / "best.ckpt", lambda path: trainer.save_checkpoint(path, weights_only=True))
+            replicas.load_stacked(current)
+        if self._keeps(epoch):
+            write_atomic(self.folder / f"epoch_{epoch}.ckpt", trainer.save_checkpoint)
+        write_atomic(
+            self.folder / "last.ckpt", trainer.save_checkpoint
+        )  # last: a resumed run does no earlier epoch again
+        self.saved_s = time.monotonic()
+
+
+class InPlace(TorchCheckpointIO):
+    """Writes where it is told to: Lightning's own writes into the system's temporary folder and moves, or copies."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        file = io.BytesIO()
+        torch.save(checkpoint, file)
+        Path(path).write_bytes(file.getbuffer())
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint as tensors and plain values; nothing in it is ever executed."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"{path}: not a readable checkpoint ({reason}); delete it to start this run anew") from None
+
+
+def restore(trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+    """Puts weights, optimizers, schedulers, callbacks and counters back to where `checkpoint` left them.
+
+    Lightning's own `ckpt_path` replays part of the epoch that ended, and skips the scheduler's step in it.
+    """
+    pl_module.load_state_dict(checkpoint["state_dict"])
+    trainer.strategy.load_optimizer_state_dict(checkpoint)
+    for optimizer in trainer.optimizers:
+        for p, state in optimizer.state.items():
+            tensors = [value for value in state.values() if isinstance(value, Tensor)]
+            if any(torch.broadcast_shapes(value.shape, p.shape) != p.shape for value in tensors):
+                raise ValueError("an optimizer of another network")
+    for config, state in zip(trainer.lr_scheduler_configs, checkpoint["lr_schedulers"], strict=True):
+        config.scheduler.load_state_dict(state)
+    for callback in trainer.callbacks:
+        if callback.state_key in checkpoint["callbacks"]:
+            saved = checkpoint["callbacks"][callback.state_key]
+            _check_like(saved, callback.state_dict())
+            callback.load_state_dict(saved)
+    stopping, epoch = EarlyStopping.of(trainer), checkpoint["epoch"]
+    if type(epoch) is not int or epoch < 1 or int(stopping.last_epoch.max()) > epoch:
+        raise ValueError(f"epoch {epoch}")
+    loop = trainer.fit_loop
+    epochs = loop.epoch_progress.current
+    epochs.ready = epochs.started = epochs.processed = epochs.completed = epoch
+    loop.epoch_loop.manual_optimization.optim_step_progress.total.completed = checkpoint["global_step"]
+
+
+def _check_like(saved: dict[str, Any], own: dict[str, Any]) -> None:
+    """ValueError unless `saved` has what `own` has, of the same types and shapes."""
+    for name, value in own.items():
+        found = saved[name]
+        if type(found) is not type(value):
+            raise ValueError(f"{name} is a {type(found).__name__}")
+        if isinstance(value, dict):
+            _check_like(found, value)
+        if isinstance(value, Tensor) and (found.shape, found.dtype) != (value.shape, value.dtype):
+            raise ValueError(f"{name} is {tuple(found.shape)} instead of {tuple(value.shape)}")

@@ -1,0 +1,79 @@
+"""Early stopping for each seed by itself: its own best epoch, its own patience, its own best weights."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from dnnx.basics.errors import UserError, require
+
+
+class EarlyStopping(pl.Callback):
+    """Keeps every seed's weights of least validation loss and stops when no seed is active any more.
+
+    A seed is active until `patience` epochs brought no lower loss, or its loss was not finite (it diverged). Epochs
+    before the module's `first_epoch` bring no best weights and cost no patience.
+    Epochs count from 1; all per-seed state is [R]. `counted` marks the seeds that were active in the epoch
+    just ended: what a seed does later is recorded nowhere, as it would not have happened to it alone.
+    """
+
+    STATE = ("best_state", "best_loss", "best_epoch", "last_epoch", "diverged_epoch", "active")
+
+    def __init__(self, patience: int = 20):
+        require(
+            isinstance(patience, int) and patience >= 1, "callbacks.early_stopping.patience", patience,
+            "a whole number of epochs, for example callbacks.early_stopping.patience=20",
+        )  # fmt: skip
+        self.patience = patience
+
+    @staticmethod
+    def of(trainer: Any) -> "EarlyStopping":
+        """The one in this trainer, which the callbacks after it and the results read."""
+        return next(callback for callback in trainer.callbacks if isinstance(callback, EarlyStopping))
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        num = pl_module.replicas.num_replicas
+        self.best_state = _to_cpu(pl_module.replicas.stacked_state())
+        self.best_loss = torch.full((num,), torch.inf)
+        self.best_epoch = torch.zeros(num, dtype=torch.int64)
+        self.last_epoch = torch.zeros(num, dtype=torch.int64)
+        self.diverged_epoch = torch.zeros(num, dtype=torch.int64)  # 0: it did not
+        self.active = torch.ones(num, dtype=torch.bool)
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        epoch = trainer.current_epoch + 1
+        self.metrics = _to_cpu(pl_module.epoch_metrics)
+        loss = self.metrics["val/loss"]
+        finite = loss.isfinite() & self.metrics["train/loss"].isfinite()
+        first = pl_module.first_epoch
+        self.counted = self.active
+        self.last_epoch[self.counted] = epoch
+        self.diverged_epoch[self.counted & ~finite] = epoch
+        self.improved = self.counted & finite & (loss < self.best_loss) & (epoch >= first)
+        self.best_loss[self.improved] = loss[self.improved]
+        self.best_epoch[self.improved] = epoch
+        if self.improved.any():
+            rows = self.improved.nonzero()[:, 0]
+            for name, value in pl_module.replicas.stacked_state().items():
+                self.best_state[name][rows] = value.detach()[rows.to(value.device)].cpu()
+        self.active = self.counted & finite & (epoch - self.best_epoch.clamp(min=first - 1) < self.patience)
+        trainer.should_stop = not bool(self.active.any())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.STATE}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+
+    def survived(self, seeds: list[int]) -> list[bool]:
+        """Which seeds did not diverge; UserError when none is left."""
+        epochs = self.diverged_epoch.tolist()
+        if all(epochs):
+            when = ", ".join(f"seed {seed} in epoch {epoch}" for seed, epoch in zip(seeds, epochs, strict=True))
+            raise UserError(f"every seed diverged, its loss was not finite ({when}); try a lower optimizer.lr")
+        return [epoch == 0 for epoch in epochs]
+
+
+def _to_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().to("cpu", copy=True) for name, value in tensors.items()}

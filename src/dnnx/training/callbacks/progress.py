@@ -1,0 +1,60 @@
+"""Shows a run while it trains: one bar on a terminal, one line per epoch elsewhere."""
+
+import time
+from typing import Any
+
+import lightning.pytorch as pl
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from dnnx.basics.console import console
+from dnnx.training.callbacks.early_stopping import EarlyStopping
+
+REFRESH_S = 0.5
+
+
+class Progress(pl.Callback):
+    """Epochs, time left to the last possible epoch, and mean validation accuracy of the active seeds."""
+
+    bar: Bar | None = None
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        self.status = ""
+        self.shown = self.started = time.monotonic()
+        self.first_epoch = trainer.current_epoch
+        self.bar = Bar(
+            TextColumn("epoch {task.fields[epoch]}"), BarColumn(16), TimeElapsedColumn(), TextColumn("<"),
+            TimeRemainingColumn(compact=True), TextColumn("{task.fields[status]}"),
+            console=console, disable=not console.is_terminal, refresh_per_second=2,
+        )  # fmt: skip
+        self.task = self.bar.add_task("", total=trainer.max_epochs, epoch="", status="")
+        self._show(trainer, trainer.current_epoch)
+        self.bar.start()
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if console.is_terminal and time.monotonic() - self.shown > REFRESH_S:
+            self.shown = time.monotonic()
+            self._show(trainer, trainer.current_epoch + batch_idx / trainer.num_training_batches)
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        epoch, stopping = trainer.current_epoch + 1, EarlyStopping.of(trainer)
+        counted = stopping.counted
+        means = {name: stopping.metrics[f"val/{name}"][counted].mean() for name in pl_module.curves}
+        accuracy = f"val/accuracy {means['accuracy']:.2%}  " if "accuracy" in means else ""
+        self.status = f"{accuracy}{int(stopping.active.sum())}/{len(counted)} seeds"
+        self._show(trainer, epoch)
+        if not console.is_terminal:
+            seconds = (time.monotonic() - self.started) / (epoch - self.first_epoch)
+            line = (
+                f"epoch {epoch}/{trainer.max_epochs}  {self.status} active  val/loss {means['loss']:.4f}  "
+                f"{seconds:.1f} s/epoch"
+            )
+            console.print(line, soft_wrap=True)
+
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def _show(self, trainer: Any, epochs: float) -> None:
+        assert self.bar is not None
+        self.bar.update(self.task, completed=epochs, epoch=f"{int(epochs)}/{trainer.max_epochs}", status=self.status)

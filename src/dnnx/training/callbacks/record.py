@@ -1,0 +1,112 @@
+"""Writes down every epoch: metrics.csv, which is the record, and TensorBoard events, a view of it."""
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from tensorboard.compat.proto.summary_pb2 import Summary
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+from dnnx.runs.files import append_text, write_text
+from dnnx.training.callbacks.early_stopping import EarlyStopping
+
+HEADER = "epoch,split,metric,seed,value\n"
+ROWS = r"(\d{1,9},[^,\n]*,[^,\n]*,\d{1,19},[-+.\w]+\n)*"
+
+# TensorBoard's custom scalars tab: train and validation in one chart, and the mean with its margins.
+LAYOUT = {
+    name: {
+        "train and val": ["Multiline", [f"train/{name}$", f"val/{name}$"]],
+        "val, mean and standard deviation": [
+            "Margin", [f"val/{name}", f"band/val/{name}/low", f"band/val/{name}/high"]
+        ],
+    }
+    for name in ("loss", "accuracy")
+}  # fmt: skip
+
+
+class Record(pl.Callback):
+    """Adds each epoch's rows to metrics.csv in trainer.default_root_dir, mean and spread over seeds to TensorBoard.
+
+    What a callback measured before the first epoch, when training starts, are the rows of epoch 0. Checkpoints hold all
+    rows, so that a resumed run writes the file anew, whatever became of it.
+    """
+
+    writer: SummaryWriter | None = None
+
+    def __init__(self) -> None:
+        self.elapsed_s: list[float] = []  # of fitting, at the end of every epoch; interruptions left out
+        self.rows: list[str] = []  # of metrics.csv, those of an epoch together
+
+    @staticmethod
+    def of(trainer: Any) -> "Record":
+        return next(callback for callback in trainer.callbacks if isinstance(callback, Record))
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        self.path = Path(trainer.default_root_dir, "metrics.csv")
+        write_text(self.path, HEADER + "".join(self.rows))
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        first = trainer.current_epoch + 1 if trainer.current_epoch else 0
+        self.writer = SummaryWriter(str(self.path.parent), purge_step=first)
+        self.writer.add_custom_scalars(LAYOUT)
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        if trainer.current_epoch == 0:
+            self._write(0, pl_module.hparams["seeds"], pl_module.epoch_metrics)
+        self.started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        self.elapsed_s.append(sum(self.elapsed_s[-1:]) + time.perf_counter() - self.started)
+        stopping = EarlyStopping.of(trainer)
+        seeds = [seed for seed, counts in zip(pl_module.hparams["seeds"], stopping.counted, strict=True) if counts]
+        metrics = {name: values[stopping.counted] for name, values in stopping.metrics.items()}
+        self._write(trainer.current_epoch + 1, seeds, metrics, f"{self.elapsed_s[-1]:.6f}")
+
+    def _write(self, epoch: int, seeds: list[int], metrics: dict[str, Tensor], elapsed_s: str | None = None) -> None:
+        assert self.writer is not None
+        rows = [f"{epoch},time,elapsed_s,{seed},{elapsed_s}\n" for seed in seeds if elapsed_s]
+        scalars: dict[str, Tensor] = {}
+        for name, values in metrics.items():
+            prefix = f"{epoch},{name.replace('/', ',')}"
+            rows += [f"{prefix},{seed},{value!r}\n" for seed, value in zip(seeds, values.tolist(), strict=True)]
+            mean, spread = values.mean(), values.std(correction=0)
+            scalars |= {name: mean, f"band/{name}/low": mean - spread, f"band/{name}/high": mean + spread}
+        event = Summary(value=[Summary.Value(tag=tag, simple_value=float(value)) for tag, value in scalars.items()])
+        self.writer._get_file_writer().add_summary(event, epoch)  # one event: a third of the time
+        self.rows.append("".join(rows))
+        append_text(self.path, self.rows[-1])
+
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        if self.writer is not None:
+            self.writer.close()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"elapsed_s": self.elapsed_s, "rows": self.rows}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if not all(isinstance(seconds, float) for seconds in state["elapsed_s"]):
+            raise ValueError("elapsed_s are no seconds")
+        if not all(isinstance(rows, str) and re.fullmatch(ROWS, rows) for rows in state["rows"]):
+            raise ValueError("rows are not those of metrics.csv")
+        self.elapsed_s, self.rows = state["elapsed_s"], state["rows"]
+
+
+def log_embedding(folder: Path, predictions: dict[str, Tensor]) -> None:
+    """The activations that a run keeps for test images, in TensorBoard's PROJECTOR tab."""
+    if "embedded" in predictions:
+        with SummaryWriter(str(folder)) as writer:
+            writer.add_embedding(predictions["embedded"], predictions["embedded_labels"].tolist())
+
+
+def log_hparams(folder: Path, settings: dict[str, Any], metrics: dict[str, float]) -> None:
+    """One entry of TensorBoard's HPARAMS tab, with final values, in the run's own folder."""
+    with SummaryWriter(str(folder)) as writer:
+        for summary in hparams(settings, metrics):
+            writer._get_file_writer().add_summary(summary)
+        for name, value in metrics.items():
+            writer.add_scalar(name, value)

@@ -1,0 +1,43 @@
+"""Tells Optuna after every epoch how good a trial's folds are, and ends the trial that is not worth going on with."""
+
+from collections.abc import Callable
+from typing import Any
+
+import lightning.pytorch as pl
+import optuna
+import torch
+
+from dnnx.training.callbacks.early_stopping import EarlyStopping
+
+
+class TrialFailed(Exception):
+    """Why a trial has no value, by its own fault."""
+
+
+class Prune(pl.Callback):
+    """Reports the mean over folds of `measure`, each fold's at its best epoch so far, as its best weights count in
+    the end; a fold that diverges fails the trial. `on_epoch` gets epoch and mean.
+
+    `measure(module, metrics)` gives a value per fold, [R], of the weights as they are.
+    """
+
+    def __init__(
+        self, trial: optuna.Trial, measure: Callable[[Any, dict], torch.Tensor], on_epoch: Callable[[int, float], None]
+    ):
+        self.trial, self.measure, self.on_epoch = trial, measure, on_epoch
+        self.best = torch.zeros(())  # [R] after an epoch
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        stopping, epoch = EarlyStopping.of(trainer), trainer.current_epoch + 1
+        if stopping.diverged_epoch.any():
+            folds = stopping.diverged_epoch.nonzero()[:, 0].tolist()
+            raise TrialFailed(f"diverged: the loss of fold {folds[0] + 1} was not finite in epoch {epoch}")
+        values = self.measure(pl_module, stopping.metrics)
+        newest = stopping.improved | (stopping.best_epoch == 0)  # there may be no best epoch yet
+        self.best = torch.where(newest, values, self.best)
+        mean = self.best.double().mean().item()
+        self.trial.report(mean, epoch)
+        self.on_epoch(epoch, mean)
+        goes_on = not trainer.should_stop and epoch < trainer.max_epochs
+        if goes_on and self.trial.should_prune():
+            raise optuna.TrialPruned
