@@ -30,7 +30,7 @@ lint: setup ## check style and types, and whether a dependency is known to be vu
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python tests/audit.py
+	$(BIN)/python tests/helpers/audit.py
 
 .PHONY: bench
 bench: setup ## measure speed beside the bare PyTorch loop and others; rounds=, steps= and rows= choose

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from dnnx.tune import tune
 from dnnx.tuning.book import open_storage
 
-OWN = Path(__file__).parent / "conf"
+OWN = Path(__file__).parents[1] / "conf"
 TINY = ["+exp=dense5", "+sweep=tiny"]
 
 

@@ -96,7 +96,7 @@ def test_lr_search_is_on_or_off_in_any_spelling(word: str, means: list[str]) -> 
 
 
 def test_a_wheel_carries_conf_and_runs_from_another_folder(tmp_path: Path) -> None:
-    repository = Path(__file__).parents[1]
+    repository = Path(__file__).parents[2]
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=repository, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
