@@ -42,6 +42,7 @@ def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
             console.print(line, soft_wrap=True, markup=False, highlight=False)
     data.to(choose_device(run.trainer.accelerator))
     metrics, predictions = results.measure(module, data, seeds, [True for _ in seeds])
+    about = results.about(module.task)
     metrics |= {name: [None] * len(seeds) for name in UNTRAINED} | results.costs(module, data, [True for _ in seeds])
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,7 +52,7 @@ def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
     write_text(folder / "metrics.csv", HEADER)  # it has no epochs
     save_tensors(module.replicas.stacked_state(), folder / "model.safetensors")
     save_tensors(predictions, folder / "predictions.safetensors")
-    write_json(folder / "results.json", metrics)
+    write_json(folder / "results.json", metrics | {"about": about})
     console.print(results_table(f"{len(seeds)} imported networks on {data.provenance['note']}", metrics))
     console.print(f"run folder: {folder}", soft_wrap=True)
     return metrics
@@ -61,11 +62,10 @@ def check(cfg: DictConfig, files: list[str]) -> None:
     config.check_keys(cfg, "train", "import_weights")
     require(bool(files), "weights", cfg.weights, "an .npz or .safetensors file, or a list of them")
     require(cfg.epsilon > 0, "epsilon", cfg.epsilon, "a small number above 0, such as epsilon=1e-3")
-    for key in ("mc_dropout", "lr_search", "module.sparsity", "module.prune_below"):
+    for key in ("mc_dropout", "lr_search", "techniques"):
         value = OmegaConf.select(cfg, key)
         require(not value, key, value, "nothing is trained here, and dnnx.evaluate makes passes of MC dropout")
-    require(cfg.backbone is None and cfg.module._target_.endswith(".Classifier"), "module", cfg.module._target_,
-            "only networks of module=classifier are imported")  # fmt: skip
+    require(cfg.backbone is None, "backbone", cfg.backbone, "nothing is trained here, so none is needed")
 
 
 @command("import_weights")

@@ -32,15 +32,15 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
     if config.finished(cfg, folder):
         return show(folder)
 
-    from dnnx.runs import provenance
-    from dnnx.techniques import checks as techniques  # torch from here on
+    from dnnx.runs import provenance  # torch from here on
     from dnnx.training import lr_search
     from dnnx.training.assemble import assemble
+    from dnnx.training.run import Run
 
     if "lr_search" in cfg and not config.searched(folder):
         cfg = lr_search.search(cfg, seeds, folder)
     data, module, trainer = assemble(cfg, seeds, folder)
-    run, facts = techniques.Run(cfg, data, module, trainer), provenance.data_facts(data)
+    run, facts = Run(cfg, data, module, trainer), provenance.data_facts(data)
     if (folder / "checkpoints" / "last.ckpt").exists() and (folder / "data.json").exists():
         config.require_same_data(facts, config.load_data(folder), "paths.data")
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def measure(cfg: DictConfig, seeds: list[int], folder: Path, run: Any) -> None:
     run.verify(metrics)
     log_embedding(folder, predictions)
     log_hparams(folder, _settings(cfg), _finals(metrics))
-    write_json(folder / "results.json", metrics)
+    write_json(folder / "results.json", metrics | {"about": results.about(module.task)})
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from dnnx.basics.errors import UserError, choose, differences, fits, in_words, r
 from dnnx.config.app import CONF, flatten, no_option
 from dnnx.runs import schema
 from dnnx.runs.files import read_json, read_yaml, write_text
+from dnnx.runs.legacy import modernized
 
 # What may differ when a run goes on: where things are, how long, on what, and how it is shown.
 FREE_ON_RESUME = ("resume", "paths", "data.root", "trainer.max_epochs", "trainer.accelerator", "callbacks.progress")
@@ -32,6 +33,13 @@ REFUSED_TRAINER_KEYS = (
     "limit_train_batches", "limit_val_batches", "overfit_batches", "fast_dev_run", "max_steps",
 )  # fmt: skip
 
+# The options of the group `module` of before, and what to type instead.
+INSTEAD = {
+    "classifier": "task=classification is the default",
+    "transfer": "type +technique=pretrained, and techniques.pretrained.frozen=... for module.frozen",
+    "pairs": "type task=pairs net=twin_tower",
+    "autoencoder": "type task=reconstruction net=autoencoder",
+}
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu")
 
 # What a key of conf/*.yaml may be where its value there does not tell; a key that ends in a dot stands for all below.
@@ -47,6 +55,13 @@ KINDS: dict[str, Any] = {
     "dropped": list[str],
     "map.": str,
     "space.": Any,
+    "module": Any,
+    "module.": Any,
+    "techniques": dict,
+    "techniques.": Any,
+    "metrics": dict,
+    "metrics.": Any,
+    "packages": list[str],
     "derived.": Any,
 }
 
@@ -54,6 +69,10 @@ KINDS: dict[str, Any] = {
 def check(cfg: DictConfig) -> None:
     """UserError for a key that nothing would read, and for what no run can do."""
     check_keys(cfg, "train")
+    module = cfg.get("module")
+    told = "null, or a LightningModule of yours, module._target_=my_project.Lit"
+    told = INSTEAD.get(str(module), told)
+    require(module is None or isinstance(module, DictConfig), "module", module, told)
     epochs = cfg.trainer.get("max_epochs")
     valid = type(epochs) is int and 1 <= epochs <= MOST_EPOCHS
     require(valid, "trainer.max_epochs", epochs, f"a whole number of at least 1, at most {MOST_EPOCHS:,}")
@@ -139,8 +158,8 @@ def load_config(folder: Path, key: str) -> DictConfig:
     if (folder / "study.json").is_file():
         raise UserError(f"{key}={folder}: it is a study; give one of its arms, or resume={folder} with nothing else")
     require(path.is_file(), key, folder, "it holds no config.yaml; give a run folder such as outputs/dense5/latest")
-    cfg = read_yaml(path, str(path))
-    needed = ("data", "net", "module", "optimizer", "scheduler", "trainer", "callbacks")
+    cfg = modernized(read_yaml(path, str(path)))
+    needed = ("data", "net", "task", "optimizer", "scheduler", "trainer", "callbacks")
     groups = [cfg.get(name) for name in needed] if isinstance(cfg, DictConfig) and "seeds" in cfg else [None]
     whole = all(isinstance(group, DictConfig) for group in [*groups, *(groups[-1] or {}).values()])
     require(whole, key, folder, "its config.yaml is not that of a run")
@@ -173,13 +192,15 @@ A_BACKBONE = "type the folder of one, such as backbone=outputs/bn_vs_plain/lates
 
 
 def settle_backbone(cfg: DictConfig, folder: Path) -> DictConfig:
-    """The config with the backbone's run folder found, and what `net` leaves open filled in from its network."""
+    """The config with the backbone's run folder found, and the null values of `net` filled in from its network."""
+    readers = {name: t.backbone for name, t in (cfg.get("techniques") or {}).items() if t and "backbone" in t}
     if cfg.backbone is None:
-        require("backbone" not in cfg.module, "backbone", "null", f"module=transfer needs a finished run; {A_BACKBONE}")
+        require(not readers, "backbone", "null", f"technique={', '.join(readers)} needs a finished run; {A_BACKBONE}")
         return cfg
-    require("backbone" in cfg.module, "backbone", cfg.backbone, "only module=transfer reads it")
-    own = cfg.module.backbone
-    require(own == cfg.backbone, "module.backbone", shown(own), f"it is that of the run; type backbone={own} instead")
+    require(bool(readers), "backbone", cfg.backbone, "only +technique=pretrained reads it")
+    for name, own in readers.items():
+        told = f"it is that of the run; type backbone={own} instead"
+        require(own == cfg.backbone, f"techniques.{name}.backbone", shown(own), told)
     path = Path(str(cfg.backbone))
     if str(cfg.backbone).startswith("arm:"):
         path = folder.with_name(folder.name.replace(str(cfg.arm), cfg.backbone.removeprefix("arm:"), 1))

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dnnx.basics.at_work import Check
 from dnnx.basics.errors import check_arguments, require
 from dnnx.basics.seeding import generator
 from dnnx.data.augment import Augmentation, Augmented
+from dnnx.data.checks import DATA_CHECKS
 from dnnx.data.loaders import Chunks, EvalBatches, TrainBatches
 from dnnx.data.sources import Source, load
 
@@ -32,6 +34,7 @@ class ImageData(pl.LightningDataModule):
 
     labels = range(10)
     sources: tuple[str, ...] = ("auto", "mnist", "digits")
+    checks: tuple[Check, ...] = DATA_CHECKS
     items, multiple = "images", 1  # what batches are of, and of how many a batch is a multiple
 
     def __init__(
@@ -89,6 +92,11 @@ class ImageData(pl.LightningDataModule):
         chosen = np.isin(labels, self.labels)
         x = torch.from_numpy(images[chosen]).flatten(1).to(torch.float32).div_(255)
         return x, torch.from_numpy(labels[chosen]).long() - self.labels.start
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one example as the net gets it."""
+        return (self.splits["test"][0].shape[1],)
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -62,6 +62,10 @@ class MNISTPairs(ImageData):
         return {"train": (x[rows], y[rows]), "val": splits["val"]}
 
     @property
+    def input_shape(self) -> tuple[int, ...]:
+        return (2, *super().input_shape)
+
+    @property
     def sizes(self) -> dict[str, int]:
         """Pairs of each split, for one seed; for training those of an epoch."""
         val, test = len(self.splits["val"][1]), len(self.splits["test"][1])

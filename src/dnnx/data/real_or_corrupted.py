@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dnnx.basics.seeding import generator
+from dnnx.data.checks import CORRUPTED_CHECKS
 from dnnx.data.images import EVAL_BATCH, Images
 from dnnx.data.loaders import Chunks
 from dnnx.data.mnist59 import MNIST59
@@ -27,6 +28,7 @@ class RealOrCorrupted(MNIST59):
     test images are corrupted, the same for all seeds.
     """
 
+    checks = CORRUPTED_CHECKS
     items = "real or corrupted images"
 
     def __init__(

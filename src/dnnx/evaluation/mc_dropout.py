@@ -26,8 +26,8 @@ def require_dropout(module: Any, passes: Any) -> None:
         f"a number of passes up to {MOST_PASSES:,}, for example mc_dropout=100; 0 for none",
     )  # fmt: skip
     require(
-        isinstance(module.replicas.net, DenseNet), "mc_dropout", passes,
-        f"only for a DenseNet by itself, not for a {type(module.replicas.net).__name__}; type mc_dropout=0",
+        module.task.has_classes and len(module.task.curves) == 2, "mc_dropout", passes,
+        f"only for classes, not for task={type(module.task).__name__}; type mc_dropout=0",
     )  # fmt: skip
     require(
         bool(_layers(module)), "mc_dropout", passes,
@@ -44,18 +44,21 @@ def predict(module: Any, batches: Any, num_images: int, passes: int) -> tuple[Te
     module.eval()
     depth, layers = _blocks_beneath(module.replicas.net), _layers(module)
     mean, spread, first = [], [], 0
-    for x, _ in track(batches, "MC dropout", console=console, transient=True, disable=not console.is_terminal):
+    for x, *_ in track(batches, "MC dropout", console=console, transient=True, disable=not console.is_terminal):
         module.to(x.device)
-        images = torch.arange(first, first := first + x.shape[-2], device=x.device)
+        axis = 0 if module.is_shared(x) else 1
+        images = torch.arange(first, first := first + x.shape[axis], device=x.device)
         module.start = 0
-        x = module(x, stop=depth) if depth else x  # the same in every pass
+        if depth:  # the same in every pass
+            x, axis = module(x, stop=depth), 1
         module.start = depth
         sums: list[Tensor] = [torch.zeros((), device=x.device), torch.zeros((), device=x.device)]
         at_once = max(1, (ROWS_CUDA if x.is_cuda else ROWS) // len(images))
         for some in torch.arange(passes, device=x.device).split(at_once):
             for layer in layers:
                 layer.rows = (some[:, None] * num_images + images).flatten()
-            logits = module(x.repeat(*[1] * (x.dim() - 2), len(some), 1))
+            times = [len(some) if i == axis else 1 for i in range(x.dim())]
+            logits = module(x.repeat(*times))
             p = logits.double().softmax(-1).unflatten(1, (len(some), len(images)))
             sums = [sums[0] + p.sum(1), sums[1] + calibration.entropy(p).sum(1)]
         mean.append(sums[0] / passes)
@@ -105,10 +108,12 @@ def draw(curves: dict[str, dict], folder: Path) -> None:
     figures.save(partial(figures.reliability, curves), folder, "mc_dropout")
 
 
-def _blocks_beneath(net: DenseNet) -> int:
-    """How many hidden blocks lie beneath all dropout."""
+def _blocks_beneath(net: Any) -> int:
+    """How many hidden blocks lie beneath all dropout, of a net that can be entered at a block."""
+    if not isinstance(net, DenseNet) or isinstance(net.input_dropout, Dropout):
+        return 0
     dropped = [any(isinstance(part, Dropout) for part in block.modules()) for block in net.hidden_layers]
-    return 0 if isinstance(net.input_dropout, Dropout) else dropped.index(True)
+    return dropped.index(True)
 
 
 def _layers(module: Any) -> list[Dropout]:

@@ -1,6 +1,5 @@
 """Tests the best weights of every seed and writes what a finished run says: results.json and predictions."""
 
-import math
 import resource
 import time
 from collections.abc import Callable, Sequence
@@ -12,10 +11,9 @@ import torch
 from torch import Tensor
 
 from dnnx.evaluation import sparsity as sparse
-from dnnx.tasks import scores
+from dnnx.tasks.scores import multiclass
 from dnnx.training.callbacks.early_stopping import EarlyStopping
 
-NUM_HARDEST = 32
 TIMED_PASSES = 5
 
 
@@ -23,14 +21,14 @@ def evaluate(
     logits: Tensor,
     y: Tensor,
     survived: list[bool],
-    metrics: Callable[..., dict[str, Any]] = scores.multiclass,
+    metrics: Callable[..., dict[str, Any]] = multiclass,
     chosen: Sequence[dict[str, Any]] | None = None,
 ) -> dict[str, list]:
     """`metrics` of logits [R, N, C] for labels [N] or [R, N]: one value per seed, None for a seed that diverged.
 
     `chosen` are further arguments of `metrics`, for each seed.
     """
-    seeds = zip(logits, y.expand(len(logits), -1), survived, chosen or [{}] * len(logits), strict=True)
+    seeds = zip(logits, for_each(y, logits), survived, chosen or [{}] * len(logits), strict=True)
     rows = [metrics(of_seed, labels, **own) if ok else None for of_seed, labels, ok, own in seeds]
     names = next(row for row in rows if row is not None)
     return {name: [row[name] if row else None for row in rows] for name in names}
@@ -40,37 +38,41 @@ def measure(
     module: Any, data: Any, seeds: list[int], survived: list[bool]
 ) -> tuple[dict[str, list], dict[str, Tensor]]:
     """The metrics of every split with the module's present weights, and the predictions on the test set."""
+    task = module.task
     outputs = {split: module.predict(data.eval_dataloader(split)) for split in ("val", "test", "train")}
-    val_logits, val_y = outputs["val"]
-    of_seeds = zip(val_logits, val_y.expand(len(val_logits), -1), survived, strict=True)
-    chosen = [module.choose(of_seed, labels) if ok else {} for of_seed, labels, ok in of_seeds]
+    val, val_y = outputs["val"]
+    of_seeds = zip(val, for_each(val_y, val), survived, strict=True)
+    chosen = [task.choose(of_seed, labels) if ok else {} for of_seed, labels, ok in of_seeds]
     results: dict[str, list] = {"seeds": seeds}
-    for split, wanted in (("test", None), ("train", module.curves), ("val", module.curves)):
-        logits, y = outputs[split]
-        metrics = evaluate(logits, y, survived, module.metrics, chosen)
+    for split, wanted in (("test", None), ("train", task.curves), ("val", task.curves)):
+        summaries, y = outputs[split]
+        metrics = evaluate(summaries, y, survived, task.measure, chosen)
         results |= {f"{split}/{name}": metrics[name] for name in wanted or metrics}
-    if "accuracy" not in module.curves:  # no classes: no probabilities to average
-        return results, module.exhibits(data)
-    logits, y = outputs["test"]
-    ensemble = average(logits, survived)
-    together = module.choose(average(val_logits, survived), val_y) if val_y.dim() == 1 else {}
-    metrics = module.metrics(ensemble, y, **together)
-    results |= {f"ensemble/{name}": [metrics[name]] for name in ("accuracy", "loss", *together)}
-    predictions = {"labels": y, "probabilities": logits.softmax(-1)} | _hardest(ensemble, y, data)
-    return results, predictions | module.exhibits(data)
+    summaries, y = outputs["test"]
+    ensemble = task.ensemble(alive(summaries, survived)) if y.dim() < 2 or y.shape[:2] != summaries.shape[:2] else None
+    if ensemble is not None:
+        shared = val_y.shape[:2] != val.shape[:2]
+        together = task.choose(task.ensemble(alive(val, survived)), val_y) if shared else {}
+        metrics = task.measure(ensemble, y, **together)
+        results |= {f"ensemble/{name}": [metrics[name]] for name in (*task.ensemble_metrics(), *together)}
+    predictions = task.predictions(summaries, y, ensemble, data)
+    return results, predictions | task.exhibits(module, data)
 
 
-def average(logits: Tensor, survived: list[bool]) -> Tensor:
-    """Log of the mean probability over the seeds that did not diverge: [R, N, C] -> [N, C]."""
-    alive = logits[torch.tensor(survived, device=logits.device)].double().log_softmax(-1)
-    return alive.logsumexp(0) - math.log(len(alive))
+def alive(outputs: Tensor, survived: list[bool]) -> Tensor:
+    """The outputs [S, N, ...] of the seeds that did not diverge."""
+    return outputs[torch.tensor(survived, device=outputs.device)]
 
 
-def _hardest(log_probabilities: Tensor, y: Tensor, data: Any) -> dict[str, Tensor]:
-    """What of the test set the ensemble finds least probable the true class of."""
-    true = log_probabilities.gather(1, y[:, None])[:, 0]
-    index = true.topk(min(NUM_HARDEST, len(y)), largest=False).indices
-    return {"hardest_index": index, "hardest_images": data.test_pictures(index)}
+def for_each(y: Tensor, outputs: Tensor) -> Tensor:
+    """The targets of each seed, [R, N, ...], where they may be [N, ...] for all."""
+    return y if y.shape[:2] == outputs.shape[:2] else y.expand(len(outputs), *y.shape)
+
+
+def about(task: Any) -> dict[str, dict[str, str | None]]:
+    """Unit and direction of every metric of a run, by its name in the results."""
+    splits = ("test", "train", "val", "ensemble")
+    return {f"{split}/{name}": metric.about() for split in splits for name, metric in task.metrics.items()}
 
 
 def training_facts(stopping: EarlyStopping, elapsed_s: list[float], module: Any, data: Any) -> dict[str, list]:

@@ -29,15 +29,18 @@ def measure(module: Any, survived: Sequence[bool], seconds: Callable[[Any], floa
     """
     state = module.replicas.stacked_state()
     layers = linear_layers(module.replicas.net)
+    matrices = [name for name, value in state.items() if value.dim() > 2 and name.endswith("weight")]
+    if not matrices:
+        return {}
     nets = [{name: value[r].cpu() for name, value in state.items()} if ok else {} for r, ok in enumerate(survived)]
-    shares = [zero_share([net[f"{name}.weight"] for name in layers], 1).item() if net else None for net in nets]
+    shares = [zero_share([net[name] for name in matrices], 1).item() if net else None for net in nets]
     results: dict[str, list] = {"sparsity": shares}
     if any(shares):
         rows = [compress(net, layers) if net else {} for net in nets]
         results["size/dense_bytes"] = [len(save(net)) if net else None for net in nets]
         results["size/sparse_bytes"] = [len(save(row)) if row else None for row in rows]
         first = list(survived).index(True)
-        one = alone(module, nets[first])
+        one = module.alone(nets[first])
         results["time/dense_s"] = [seconds(one)] * len(nets)
         use_rows(one.replicas.net, rows[first])
         results["time/sparse_s"] = [seconds(one)] * len(nets)
@@ -69,11 +72,3 @@ def use_rows(net: nn.Module, compressed: Mapping[str, Tensor]) -> None:
         weight = torch.sparse_csr_tensor(starts, columns.int(), values, size, check_invariants=True)
         layer.__class__ = SparseLinear
         layer.weight = nn.Parameter(weight, requires_grad=False)
-
-
-def alone(module: Any, state: Mapping[str, Tensor]) -> Any:
-    """A module of the same kind with a single network of this state."""
-    sizes_and_net = (module.hparams[name] for name in ("in_features", "num_classes", "net"))
-    one = type(module)(*sizes_and_net, module.hparams["seeds"][:1])
-    one.replicas.load_stacked({name: value[None] for name, value in state.items()})
-    return one

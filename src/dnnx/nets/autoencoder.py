@@ -1,34 +1,39 @@
-"""AutoencoderNet: a DenseNet makes a short code of an image, a second one makes the image of the code."""
+"""Autoencoder: a DenseNet makes a short code of an example, a second one makes the example of the code."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
-from dnnx.basics.errors import require
-from dnnx.nets.dense import DenseNet
+from dnnx.basics.errors import check_arguments, require
+from dnnx.nets.dense import DenseNet, num_features
+from dnnx.nets.dense_checks import DENSE_CHECKS
 
 DROPOUTS = ("dropout", "input_dropout", "dropout_kind", "dropout_layers")
 
 
-class AutoencoderNet(nn.Module):
-    """`encoder` is the DenseNet of the arguments `net` without an output layer, `decoder` one that mirrors it and drops
-    nothing (Hinton & Salakhutdinov 2006).
+class Autoencoder(nn.Module):
+    """`encoder` is a DenseNet of these arguments without an output layer, `decoder` one that mirrors it.
 
-    With `input_dropout` it is a denoising autoencoder (Vincent et al. 2010): images are to be made of what is left of
-    their pixels.
+    The decoder has no dropout (Hinton & Salakhutdinov 2006). With `input_dropout` it is a denoising autoencoder
+    (Vincent et al. 2010): it makes examples of the features that are left.
     """
 
-    def __init__(self, in_features: int, net: Mapping[str, Any]):
+    checks = DENSE_CHECKS
+    batched_layers = True
+
+    def __init__(
+        self, in_shape: int | Sequence[int], hidden: Sequence[int], num_outputs: int | None = None, **net: Any
+    ):
         super().__init__()
-        hidden = net["hidden"]
-        self.encoder = DenseNet(in_features, out_features=None, **net)
+        check_arguments("net", DenseNet, net)
+        self.encoder = DenseNet(in_shape, hidden, None, **net)
         require(len(hidden) > 1, "net.hidden", hidden, "two widths or more, which the decoder mirrors")
-        layers = {name: value for name, value in net.items() if name not in DROPOUTS} | {"hidden": hidden[-2::-1]}
-        self.decoder = DenseNet(hidden[-1], out_features=in_features, **layers)
+        layers = {name: value for name, value in net.items() if name not in DROPOUTS}
+        self.decoder = DenseNet(hidden[-1], [*hidden][-2::-1], num_features(in_shape), **layers)
 
     def forward(self, x: Tensor, return_activations: bool = False) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
-        """[B, in_features] -> [B, in_features]; on request also the output of every hidden block by name."""
+        """[B, ...] -> [B, features]; on request also the output of every hidden block by name."""
         code, of_encoder = self.encoder(x, return_activations=True)
         made, of_decoder = self.decoder(code, return_activations=True)
         if not return_activations:

@@ -1,11 +1,13 @@
 """DenseNet: fully connected blocks from the bottom up, and a linear output layer."""
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
 
 from dnnx.basics.errors import choose, require
+from dnnx.nets.dense_checks import DENSE_CHECKS
 from dnnx.nets.layers.activations import make_activation
 from dnnx.nets.layers.dropout import DROPOUTS
 from dnnx.nets.layers.initializers import BIASES, INITIALIZERS
@@ -33,17 +35,20 @@ class DenseBlock(nn.Sequential):
 
 
 class DenseNet(nn.Module):
-    """A multilayer perceptron; DenseNet5 is `hidden=[100] * 5`.
+    """A multilayer perceptron; DenseNet5 is `hidden=[100] * 5`. It flattens its input.
 
     `hidden_layers[i]` is the i-th block from the bottom. The output layer is Glorot uniform, which suits a
     softmax, whatever `init` the hidden layers have, but for constant weights, whose equality it would break.
     """
 
+    checks = DENSE_CHECKS
+    batched_layers = True  # its forward only passes tensors through its layers
+
     def __init__(
         self,
-        in_features: int,
+        in_shape: int | Sequence[int],
         hidden: Sequence[int],
-        out_features: int | None,  # None: no output layer, so that the highest hidden block's output comes out
+        num_outputs: int | None,  # None: no output layer, so that the highest hidden block's output comes out
         *,
         activation: str = "elu",
         activation_alpha: float | None = None,  # of elu, leaky_relu, prelu; None: torch's
@@ -63,13 +68,13 @@ class DenseNet(nn.Module):
         told = f"a list of widths from 1 to {WIDEST:,}, for example net.hidden=[100,100]"
         require(bool(valid), "net.hidden", hidden, told)
         norms = Normalization(norm, norm_at, norm_momentum)
-        widths = [in_features, *hidden]
-        self.input_norm = norms.make_input(in_features) if norms.has("input") else nn.Identity()
+        widths = [num_features(in_shape), *hidden]
+        self.input_norm = norms.make_input(widths[0]) if norms.has("input") else nn.Identity()
         self.hidden_layers = nn.ModuleList(
             DenseBlock(below, above, make_activation(activation, activation_alpha), init, norms)
             for below, above in pairwise(widths)
         )
-        self.output = nn.Identity() if out_features is None else nn.Linear(widths[-1], out_features)
+        self.output = nn.Identity() if num_outputs is None else nn.Linear(widths[-1], num_outputs)
         self.logits_norm: nn.Module = nn.Identity()
         if isinstance(self.output, nn.Linear):
             INITIALIZERS[init if init == "constant" else "glorot_uniform"](self.output)
@@ -103,6 +108,11 @@ class DenseNet(nn.Module):
             for block in self.hidden_layers[-num:]:
                 block.add_module("dropout", make(rate))
 
+    @property
+    def input_layers(self) -> list[nn.Module]:
+        """The layers beneath the lowest hidden one, without parameters of their own."""
+        return [self.input_norm, self.input_dropout]
+
     def forward(
         self, x: Tensor, start: int = 0, stop: int | None = None, return_activations: bool = False
     ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
@@ -119,6 +129,11 @@ class DenseNet(nn.Module):
             return x
         logits = self.logits_norm(self.output(x))
         return (logits, activations) if return_activations else logits
+
+
+def num_features(in_shape: int | Sequence[int]) -> int:
+    """Return the number of features of an example of this shape."""
+    return in_shape if isinstance(in_shape, int) else math.prod(in_shape)
 
 
 def _require_rate(key: str, rate: float) -> None:

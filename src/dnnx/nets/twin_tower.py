@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from dnnx.basics.errors import require
 from dnnx.nets.dense import WIDEST, DenseNet
+from dnnx.nets.dense_checks import DENSE_CHECKS
 
 
 class TwinTower(nn.Module):
@@ -16,9 +17,12 @@ class TwinTower(nn.Module):
     `shared=true` uses tower_a for both images (siamese, Bromley et al. 1993).
     """
 
+    checks = DENSE_CHECKS
+    batched_layers = True
+
     def __init__(
         self,
-        in_features: int,
+        in_shape: int | Sequence[int],  # of one image, or of a pair, which begins with 2
         hidden: Sequence[int],
         activation: str = "elu",
         init: str = "he_normal",
@@ -29,19 +33,20 @@ class TwinTower(nn.Module):
         head_width: int = 10,
     ):
         super().__init__()
+        of_image = in_shape if isinstance(in_shape, int) else list(in_shape[1:])
         require(isinstance(shared, bool), "net.shared", shared, "true for one tower used twice, else false")
         valid = type(head_width) is int and 1 <= head_width <= WIDEST
         require(valid, "net.head_width", head_width, f"a whole number from 1 to {WIDEST:,}")
         self.shared = shared
         layers: dict[str, Any] = {"activation": activation, "init": init}
         towers = layers | {"norm": norm, "dropout": dropout, "input_dropout": input_dropout}
-        self.tower_a = DenseNet(in_features, hidden, None, **towers)
+        self.tower_a = DenseNet(of_image, hidden, None, **towers)
         if not shared:
-            self.tower_b = DenseNet(in_features, hidden, None, **towers)
+            self.tower_b = DenseNet(of_image, hidden, None, **towers)
         self.head = DenseNet(2 * hidden[-1], [head_width], 1, **layers)
 
     def forward(self, x: Tensor, return_activations: bool = False) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
-        """Pairs [B, 2, in_features] -> logits [B], above 0 where the images are more likely of two classes; on
+        """Pairs [B, 2, features] -> logits [B], above 0 where the images are more likely of two classes; on
         request also the output of every hidden block of the towers by name.
         """
         a, of_a = self.tower_a(x[..., 0, :], return_activations=True)

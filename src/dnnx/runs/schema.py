@@ -34,11 +34,17 @@ def mapping(found: Any) -> dict[str, Any]:
     return found
 
 
+BETTER = ("higher", "lower", None)
+
+
 def results(found: Any) -> dict[str, list]:
     seeds: Any = mapping(found).get("seeds")
     valid = _list_of(_is_seed, seeds) and bool(seeds) and len(set(seeds)) == len(seeds)
     _need(valid, "it must list its seeds, different whole numbers")
     for metric, values in found.items():
+        if metric == "about":
+            _need(_is_about(values), "about must map metrics to unit and direction")
+            continue
         expected = 1 if metric.startswith("ensemble/") else len(seeds)
         told = f"{metric} must list {expected} values, one per seed"
         _need(isinstance(values, list) and len(values) == expected, told)
@@ -50,6 +56,12 @@ def results(found: Any) -> dict[str, list]:
     square = all(_list_of(is_number, row) and {len(row)} == sizes for matrix in matrices for row in matrix or [None])
     _need(len(sizes) <= 1 and 0 not in sizes and square, "test/confusion must list matrices of one size")
     return found
+
+
+def _is_about(found: Any) -> bool:
+    """Return whether this maps metrics to {unit: text, better: higher, lower or null}."""
+    entries = found.values() if isinstance(found, dict) else [None]
+    return all(isinstance(e, dict) and isinstance(e.get("unit"), str) and e.get("better") in BETTER for e in entries)
 
 
 def data(found: Any) -> dict[str, Any]:

@@ -1,88 +1,120 @@
-"""Magnitude pruning, for each replica by itself: the smallest weights become zero and stay zero."""
+"""Pruning: the smallest weights of each replica become zero and stay zero."""
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from dnnx.basics.at_work import must
 from dnnx.basics.errors import is_number, require
+from dnnx.techniques.base import Technique
 
-UNPRUNED = dict.fromkeys(("sparsity", "prune_below", "prune_from", "prune_until"))  # the keys of module, and no pruning
+KEY = "techniques.pruning"
 
 
-class Pruning:
-    """Prunes at the start of epoch `until`: a share `sparsity` of each layer's weights, the smallest, or all up to
-    `below` (Han et al. 2015). From `start`, where that is an earlier epoch, the share grows with every epoch, fast at
-    first (Zhu & Gupta 2017); else it is pruned at once. What is left trains on.
+class Pruning(Technique):
+    """Prunes at the start of epoch `until_epoch` a share `sparsity` of each weight's elements, the smallest, or all
+    up to `below` (Han et al. 2015).
 
-    Each layer loses the same share, as in Zhu & Gupta: their weights start at different scales, and one threshold for
-    all takes the lowest layer whole. Masks are found anew at the start of every epoch; what was pruned is zero and
-    so the smallest, so they only grow, and a resumed run, which has none, finds the same. A weight that is zero for
-    another reason stays zero too.
+    From `from_epoch`, an earlier one, the share grows with every epoch, fast at first (Zhu & Gupta 2017); without it
+    all is pruned at once. The weights that are left train on. Pruned are weights of two axes or more. The best weights
+    are of no epoch before `until_epoch`.
+
+    Each weight loses the same share, as in Zhu & Gupta: weights start at different scales, and one threshold for all
+    would take the lowest layer whole. Masks are found anew at the start of every epoch. Pruned elements are zero and
+    so the smallest, so masks only grow, and a resumed run finds the same ones. An element that is zero for another
+    reason stays zero too.
     """
 
-    def __init__(self, sparsity: float | None, below: float | None, start: int | None, until: int | None):
+    order = 10
+    skipped_in_search = True
+
+    def __init__(
+        self,
+        sparsity: float | None = None,
+        below: float | None = None,
+        from_epoch: int | None = None,
+        until_epoch: int | None = None,
+    ):
         share = sparsity is None or (is_number(sparsity) and 0 < sparsity < 1)
-        require(share, "module.sparsity", sparsity, "null, or a share in (0, 1), for example module.sparsity=0.9")
+        require(share, f"{KEY}.sparsity", sparsity, f"null, or a share in (0, 1), for example {KEY}.sparsity=0.9")
         valid = below is None or (is_number(below) and 0 < below < math.inf)
-        require(valid, "module.prune_below", below, "null, or a number above 0, for example module.prune_below=1e-3")
+        require(valid, f"{KEY}.below", below, f"null, or a number above 0, for example {KEY}.below=1e-3")
+        one = (sparsity is None) != (below is None)
+        told = "give one of sparsity and below, and the other is null"
+        require(one, KEY, f"sparsity={sparsity}, below={below}", f"{told}; for example {KEY}.sparsity=0.9")
         require(
-            sparsity is None or below is None, "module.prune_below", below,
-            f"module.sparsity={sparsity} says already what is pruned; set one of the two to null",
+            type(until_epoch) is int and until_epoch >= 1, f"{KEY}.until_epoch", until_epoch,
+            f"the epoch at whose start all is pruned, for example {KEY}.until_epoch=10",
         )  # fmt: skip
+        until = int(until_epoch or 0)
         require(
-            type(until) is int and until >= 1, "module.prune_until", until,
-            "the epoch at whose start all is pruned, for example module.prune_until=10",
+            from_epoch is None or (below is None and type(from_epoch) is int and 1 <= from_epoch <= until),
+            f"{KEY}.from_epoch", from_epoch, "null to prune at once" if below else
+            f"null to prune at once, or an epoch from 1 to {KEY}.until_epoch={until}",
         )  # fmt: skip
-        require(
-            start is None or (below is None and type(start) is int and 1 <= start <= int(until or 0)),
-            "module.prune_from", start, "null to prune at once" if below else
-            f"null to prune at once, or an epoch from 1 to module.prune_until={until}",
-        )  # fmt: skip
-        self.sparsity, self.below, self.until = sparsity, below, int(until or 0)
-        self.start = self.until if start is None else start
+        self.sparsity, self.below, self.until, self.first_epoch = sparsity, below, until, until
+        self.start_epoch = until if from_epoch is None else from_epoch
         self.masks: list[Tensor] = []
 
+    def before_epoch(self, epoch: int) -> None:
+        self.begin(epoch, self.module.weights, self.module.replicas.num_replicas)
+
+    def after_backward(self) -> None:
+        self.hold([w.grad for w in self.module.weights if w.grad is not None])
+
+    def after_step(self) -> None:
+        self.hold(self.module.weights)
+
+    def metrics(self) -> dict[str, Tensor]:
+        return {"train/sparsity": zero_share(self.module.weights, self.module.replicas.num_replicas)}
+
+    def check_after(self, run: Any) -> None:
+        """Zeros never come back, are as many in every weight as asked for, and are in the tested weights."""
+        shares, until = run.recorded["train/sparsity"], self.until
+        must(len(shares) > 0, "no share of zeros was recorded")
+        gone = dict(zip(run.metrics["seeds"], run.metrics["epoch/diverged"], strict=True))
+        for (seed, epoch), share in shares.items():
+            before = shares.get((seed, epoch - 1), 0.0)
+            must(share >= before or gone[seed] == epoch, f"seed {seed} had {before:.2%} zeros, then {share:.2%}")
+        for best in run.metrics["epoch/best"]:
+            must(best is None or best >= until, f"the best weights are of epoch {best}, before all was pruned")
+        for name in run.module.weight_names if self.sparsity else ():
+            weights = run.end[name].flatten(1)
+            zeros = (weights[weights.isfinite().all(1)] == 0).sum(1)
+            least = round(self.sparsity * weights.shape[1])
+            must((zeros >= least).all(), f"{name} has fewer than {least} zeros")
+
     def share(self, epoch: int) -> float:
-        """What is pruned at the start of this epoch t, from t0 to t0 + n: s (1 - (1 - (t - t0) / n)^3)."""
-        left = (self.until - epoch) / (self.until - self.start) if epoch < self.until else 0.0
+        """Return the share pruned at the start of epoch t, from t0 to t0 + n: s (1 - (1 - (t - t0) / n)^3)."""
+        left = (self.until - epoch) / (self.until - self.start_epoch) if epoch < self.until else 0.0
         return (self.sparsity or 0.0) * (1 - left**3)
 
     @torch.no_grad()
     def begin(self, epoch: int, weights: Sequence[Tensor], num_replicas: int) -> None:
-        """Prunes these weights, [R, ...] or of one replica without R, and holds them so until the next epoch begins."""
-        if epoch >= self.start:
+        """Prune these weights, [R, ...] or of one replica without R, until the next epoch begins."""
+        if epoch >= self.start_epoch:
             share = self.share(epoch)
             self.masks = [larger(w.view(num_replicas, -1).abs(), share, self.below).view_as(w).to(w) for w in weights]
             self.hold(weights)
 
     @torch.no_grad()
     def hold(self, tensors: Sequence[Tensor]) -> None:
-        """Sets what is pruned to zero, in the weights or in as many tensors of their shapes."""
+        """Set pruned elements to zero, in the weights or in as many tensors of their shapes."""
         if self.masks:
             torch._foreach_mul_(list(tensors), self.masks)
 
 
-def make_pruning(
-    sparsity: float | None, prune_below: float | None, prune_from: int | None, prune_until: int | None
-) -> Pruning | None:
-    """None where nothing is to be pruned."""
-    if sparsity is not None or prune_below is not None:
-        return Pruning(sparsity, prune_below, prune_from, prune_until)
-    for name, epoch in (("prune_from", prune_from), ("prune_until", prune_until)):
-        require(epoch is None, f"module.{name}", epoch, "nothing is pruned; type for example module.sparsity=0.9 too")
-    return None
-
-
 def larger(sizes: Tensor, share: float, below: float | None) -> Tensor:
-    """Which of these magnitudes [R, N] are above `below`, or else above the smallest `share` of their row."""
+    """Return which of these magnitudes [R, N] are above `below`, or else above the smallest `share` of their row."""
     count = round(share * sizes.shape[1])
     most = sizes.kthvalue(count, keepdim=True).values if count else torch.zeros_like(sizes[:, :1])
     return sizes > (most if below is None else below)
 
 
 def zero_share(weights: Sequence[Tensor], num_replicas: int) -> Tensor:
-    """Which share of each replica's weights is exactly zero, [R]."""
+    """Return the share of each replica's weights that is exactly zero, [R]."""
     zeros = torch.stack([(w.view(num_replicas, -1) == 0).sum(1) for w in weights]).sum(0)
     return zeros / sum(w.numel() for w in weights) * num_replicas

@@ -2,10 +2,9 @@
 
 import inspect
 import logging
-import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from hydra.errors import InstantiationException
 from lightning.pytorch import Trainer
 from omegaconf import DictConfig, OmegaConf
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
@@ -23,6 +23,7 @@ from dnnx.basics.errors import UserError, check_arguments, is_number, is_out_of_
 from dnnx.evaluation.mc_dropout import require_dropout
 from dnnx.nets.layers.self_normalizing import check_input
 from dnnx.optim.schedules import Performance
+from dnnx.training.module import ReplicaModule
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no tips, no list of absent devices
 warnings.filterwarnings("ignore", message=".*LeafSpec")  # Lightning 2.6 on torch 2.15
@@ -32,12 +33,24 @@ warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")
 os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
 
 ALLOWED = ("dnnx.", "torch.", "lightning.", "torchmetrics.", "optuna.")
+FEW = 8  # examples of a first look at the outputs
 OF_HYDRA = ("_target_", "_partial_")  # keys that are no argument
 
 
 def build(key: str, config: DictConfig, factory: bool = False, **arguments: Any) -> Any:
     """Instantiates the config group `key`, or with `factory` makes the factory that it is; a wrong target, argument or
     value is a UserError that names it."""
+    function = resolve(key, config)
+    given: Any = OmegaConf.to_container(config, resolve=True)
+    found = given.get("_partial_", False)
+    require(found is factory, f"{key}._partial_", found, f"leave it as it is in conf/{key.split('.')[0]}/")
+    check_arguments(key, function, {name: value for name, value in given.items() if name not in OF_HYDRA})
+    with naming(key):
+        return hydra.utils.instantiate(config, **arguments, _recursive_=False, _convert_="all")
+
+
+def resolve(key: str, config: DictConfig) -> Any:
+    """The class or function that the group `key` names; UserError for one that is not allowed or not there."""
     target = config.get("_target_") if isinstance(config, DictConfig) else None
     packages = ", ".join(name.rstrip(".") for name in ALLOWED)
     require(
@@ -52,12 +65,7 @@ def build(key: str, config: DictConfig, factory: bool = False, **arguments: Any)
         _is_ours(function), f"{key}._target_", target,
         f"a class that is defined in one of {packages}, or a class or function of dnnx",
     )  # fmt: skip
-    given: Any = OmegaConf.to_container(config, resolve=True)
-    found = given.get("_partial_", False)
-    require(found is factory, f"{key}._partial_", found, f"leave it as it is in conf/{key.split('.')[0]}/")
-    check_arguments(key, function, {name: value for name, value in given.items() if name not in OF_HYDRA})
-    with naming(key):
-        return hydra.utils.instantiate(config, **arguments, _recursive_=False, _convert_="all")
+    return function
 
 
 def _is_ours(function: Any) -> bool:
@@ -89,7 +97,7 @@ def build_optimizer(config: DictConfig, num_replicas: int) -> tuple[partial[Any]
     """The factory of an optimizer, and one of nothing, to try a schedule with."""
     factory = build("optimizer", config, factory=True)
     rate = factory.keywords.get("lr", 1)  # torch would not name the key
-    valid = is_number(rate) and 0 < rate < math.inf
+    valid = is_number(rate) and 0 < rate < float("inf")
     require(valid, "optimizer.lr", shown(rate), "a number above 0, for example optimizer.lr=1e-3")
     with naming("optimizer"):
         trial = factory([torch.nn.Parameter(torch.zeros(num_replicas))])
@@ -114,7 +122,7 @@ def check_schedule(factory: partial[Any], optimizer: Optimizer, epochs: int) -> 
         for _ in range(epochs * factory.keywords.get("steps_per_epoch", 1)):
             group = optimizer.param_groups[0]
             rate, momentum = group["lr"], group["betas"][0] if "betas" in group else group.get("momentum", 0)
-            require(0 <= rate < math.inf, "scheduler", given, f"it takes the learning rate to {rate:g}")
+            require(0 <= rate < float("inf"), "scheduler", given, f"it takes the learning rate to {rate:g}")
             require(0 <= momentum < 1, "scheduler", given, f"it takes the momentum to {momentum:g}")
             if not isinstance(schedule, Performance):  # it follows the validation loss
                 schedule.step()
@@ -144,11 +152,29 @@ def build_data(cfg: DictConfig, seeds: list[int]) -> Any:
     return data
 
 
-def build_module(cfg: DictConfig, data: Any, seeds: list[int], **factories: Any) -> Any:
+def net_factory(config: DictConfig, **known: Any) -> Callable[[], torch.nn.Module]:
+    """Return a function that builds one network; of `known` the constructor gets the arguments that it takes."""
+    kind = resolve("net", config)
+    given: Any = OmegaConf.to_container(config, resolve=True)
+    given = {name: value for name, value in given.items() if name not in OF_HYDRA}
+    check_arguments("net", kind, given)
+    asked = inspect.signature(kind).parameters
+    told = {name: value for name, value in known.items() if name in asked}
+
+    def build_one() -> torch.nn.Module:
+        with naming("net"):
+            return kind(**told, **given)
+
+    return build_one
+
+
+def build_module(cfg: DictConfig, data: Any, seeds: list[int], **factories: Any) -> ReplicaModule:
     """The LightningModule of a run, its networks sized for `data`; `factories` are those of the optimizer."""
-    net = OmegaConf.to_container(cfg.net, resolve=True)
-    sizes = {"in_features": math.prod(data.in_shape), "num_classes": data.num_classes}
-    return build("module", cfg.module, net=net, seeds=seeds, **sizes, **factories)
+    task = build("task", cfg.task)
+    net = net_factory(cfg.net, in_shape=data.input_shape, num_outputs=task.num_outputs(data))
+    chosen = cfg.get("techniques") or {}
+    techniques = {str(name): build(f"techniques.{name}", config) for name, config in chosen.items()}
+    return ReplicaModule(net, task, seeds, data.input_shape, techniques, **factories)
 
 
 def assemble(cfg: DictConfig, seeds: list[int], folder: Path, data: Any = None) -> tuple[Any, Any, Any]:
@@ -160,29 +186,47 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path, data: Any = None) 
     callbacks = [build(f"callbacks.{name}", callback) for name, callback in cfg.callbacks.items()]
     trainer = build("trainer", cfg.trainer, callbacks=callbacks, default_root_dir=str(folder))
     data.trainer = trainer  # it knows the epoch, and without it there are no batches to count
-    data.check_batch_size(2 if cfg.net.get("norm") == "batch" else 1)
+    data.check_batch_size(1)
     steps = len(data.train_dataloader().batches)
     optimizer, trial = build_optimizer(cfg.optimizer, len(seeds))
     scheduler = build_scheduler(cfg.scheduler, steps_per_epoch=steps, num_replicas=len(seeds))
     check_schedule(scheduler, trial, cfg.trainer.max_epochs)
     module = build_module(cfg, data, seeds, optimizer=optimizer, scheduler=scheduler)
-    last = cfg.trainer.max_epochs
-    require(
-        module.first_epoch <= last, "module.prune_until", module.first_epoch,
-        f"training ends before, with epoch {last}; type a lower one or more trainer.max_epochs",
-    )  # fmt: skip
-    if cfg.backbone is not None:
-        module.load_backbone()
-    require(
-        not (cfg.module.get("cached") and data.augmentation), "data.augment", cfg.data.get("augment"),
-        "features of images that change cannot be cached; type module.cached=false",
-    )  # fmt: skip
+    if any(isinstance(layer, _BatchNorm) for layer in module.replicas.net.modules()):
+        data.check_batch_size(2)
+    check_length(module, cfg.trainer.max_epochs)
+    for technique in module.techniques.values():
+        technique.start()
     data.to(trainer.strategy.root_device)
+    check_fit(module, data)
     if cfg.net.get("self_normalizing"):
         check_input(data.eval_dataloader("train"))
     if cfg.get("mc_dropout"):
         require_dropout(module, cfg.mc_dropout)
     return data, module, trainer
+
+
+def check_length(module: ReplicaModule, last: int) -> None:
+    """UserError where training ends before a technique lets an epoch be the best."""
+    for name, technique in module.techniques.items():
+        told = f"training ends before, with epoch {last}; type a lower one or more trainer.max_epochs"
+        first = technique.first_epoch
+        require(first <= last, f"techniques.{name}", f"no best epoch before {first}", told)
+
+
+@torch.no_grad()
+def check_fit(module: ReplicaModule, data: Any) -> None:
+    """UserError where the outputs of a few validation examples do not fit the task."""
+    x, y, *_ = next(iter(data.eval_dataloader("val")))
+    few = slice(0, FEW)
+    x, y = (x[few], y[few]) if module.is_shared(x) else (x[:, few], y[:, few])
+    module.to(x.device).eval()
+    outputs = module(x)
+    found = type(outputs).__name__
+    require(isinstance(outputs, torch.Tensor), "net", found, "its forward must return one tensor [B, ...]")
+    targets = module.targets(x, y, outputs)
+    module.task.check_outputs(outputs.flatten(0, 1), targets.flatten(0, 1))
+    module.train()
 
 
 def choose_device(accelerator: str) -> torch.device:

@@ -18,8 +18,7 @@ from dnnx.basics.errors import UserError, check_arguments, ctrl_c, is_number, re
 from dnnx.config.check import MOST_EPOCHS, save_config
 from dnnx.optim.schedules import scale_rates
 from dnnx.runs.files import write_text
-from dnnx.techniques.pruning import UNPRUNED
-from dnnx.training.assemble import assemble
+from dnnx.training.assemble import assemble, resolve
 from dnnx.training.callbacks.early_stopping import EarlyStopping
 
 Curve = tuple[list[float], Tensor]  # rates [K] and a loss for each of them and each seed, [K, R]
@@ -106,7 +105,7 @@ def range_test(cfg: DictConfig, seeds: list[int], folder: Path, wanted: Settings
     return rates, torch.stack(losses)
 
 
-def _batches(data: Any) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(data: Any) -> Iterator[Any]:
     """Training batches without end."""
     for epoch in count():
         data.trainer = SimpleNamespace(current_epoch=epoch)
@@ -139,7 +138,7 @@ def grid(cfg: DictConfig, seeds: list[int], folder: Path, rates: list[float], ep
     cfg = cfg.copy()
     cfg.trainer.max_epochs = epochs
     cfg.optimizer.lr = max(rates)
-    cfg.module.update({key: None for key in UNPRUNED if key in cfg.module})
+    cfg.techniques = {name: value for name, value in cfg.techniques.items() if not _is_skipped(value)}
     cfg.callbacks = {name: cfg.callbacks[name] for name in ("early_stopping", "progress") if name in cfg.callbacks}
     cfg.callbacks.early_stopping.patience = epochs
     data, module, trainer = assemble(cfg, seeds * len(rates), folder)
@@ -150,6 +149,11 @@ def grid(cfg: DictConfig, seeds: list[int], folder: Path, rates: list[float], ep
     stopping = EarlyStopping.of(trainer)
     losses = torch.where(stopping.diverged_epoch > 0, torch.inf, stopping.best_loss)
     return rates, losses.view(len(rates), len(seeds))
+
+
+def _is_skipped(technique: DictConfig) -> bool:
+    """Return whether a search trains without this technique, for example pruning."""
+    return getattr(resolve("techniques", technique), "skipped_in_search", False)
 
 
 def scaled(factory: Callable[..., torch.optim.Optimizer], scale: Tensor) -> Callable[..., torch.optim.Optimizer]:

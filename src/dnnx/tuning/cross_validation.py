@@ -79,7 +79,8 @@ class CrossValidation:
         data = for_trial(self.fold_data(cfg), cfg.data.batch_size)
         cfg.callbacks = {name: value for name, value in cfg.callbacks.items() if name not in FOR_RUNS}
         data, module, trainer = assemble(cfg, list(data.seeds), self.folder, data)
-        require("accuracy" in module.curves, "module", type(module).__name__, "a tuning is of what classifies images")
+        told = "a tuning measures how often classes are told right; choose task=classification"
+        require("accuracy" in module.task.curves, "task", type(module.task).__name__, told)
         trainer.callbacks += callbacks
         trainer.fold_data = data
         return module, trainer

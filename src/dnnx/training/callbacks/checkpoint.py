@@ -110,6 +110,7 @@ def restore(trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
             saved = checkpoint["callbacks"][callback.state_key]
             _check_like(saved, callback.state_dict())
             callback.load_state_dict(saved)
+    pl_module.on_load_checkpoint(checkpoint)
     stopping, epoch = EarlyStopping.of(trainer), checkpoint["epoch"]
     if type(epoch) is not int or epoch < 1 or int(stopping.last_epoch.max()) > epoch:
         raise ValueError(f"epoch {epoch}")

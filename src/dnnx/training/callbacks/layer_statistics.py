@@ -1,13 +1,15 @@
 """What happens inside a network, layer by layer and epoch by epoch: activations, gradients, dead and equal units."""
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from dnnx.basics.errors import require
 from dnnx.techniques.clipping import gradient_norm
 
 SAME = 1e-5  # a unit whose output varies less than this over the images tells nothing about them
@@ -33,10 +35,10 @@ class LayerStatistics(pl.Callback):
         pl_module.train()
         replicas = pl_module.replicas
         saved = {name: value.detach().clone() for name, value in replicas.stacked_state().items()}
-        x, y = next(iter(trainer.val_dataloaders))
-        logits, activations = pl_module(x, return_activations=True)
+        x, y, *_ = next(iter(trainer.val_dataloaders))
+        outputs, activations = with_activations(pl_module, x)
         trained = {name: p for name, p in replicas.net.named_parameters() if p.requires_grad}
-        loss = pl_module.losses(logits, y.expand(len(logits), -1)).mean(-1).sum()
+        loss = pl_module.losses(outputs, pl_module.targets(x, y, outputs)).mean(-1).sum()
         gradients = dict(zip(trained, torch.autograd.grad(loss, list(trained.values())), strict=True))
         pl_module.epoch_metrics = layer_statistics(activations, [activations], gradients)
         replicas.load_stacked(saved)
@@ -48,9 +50,39 @@ class LayerStatistics(pl.Callback):
 
     @torch.inference_mode()
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        batches = (pl_module(x, return_activations=True)[1] for x, _ in trainer.val_dataloaders)
+        batches = (with_activations(pl_module, x)[1] for x, *_ in trainer.val_dataloaders)
         first = next(batches)
         pl_module.epoch_metrics |= layer_statistics(first, chain([first], batches), self.gradients)
+
+
+def with_activations(module: Any, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return outputs and the outputs of every hidden layer [R, B, units], by name.
+
+    A net whose forward takes `return_activations` says itself which layers are hidden. In any other the layers with
+    weights of two axes or more are, but for the last; units are then all elements of an example.
+    """
+    net = module.replicas.net
+    if "return_activations" in inspect.signature(type(net).forward).parameters:
+        return module(x, return_activations=True)
+    way = getattr(module.replicas, "way", "batched")
+    told = f"its replicas run by {way}, where layers cannot be watched; leave layer_statistics out"
+    require(way == "batched" or module.replicas.num_replicas == 1, "callbacks.layer_statistics", way, told)
+    seen: dict[str, Tensor] = {}
+    names = [name.rpartition(".")[0] for name in module.weight_names][:-1]
+
+    def keep(name: str) -> Callable[..., None]:
+        def hook(layer: nn.Module, inputs: Any, output: Tensor) -> None:
+            out = output[None] if module.replicas.num_replicas == 1 else output
+            seen[name] = out.flatten(2)
+
+        return hook
+
+    handles = [net.get_submodule(name).register_forward_hook(keep(name)) for name in names]
+    try:
+        return module(x), seen
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 @torch.no_grad()

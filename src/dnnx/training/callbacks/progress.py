@@ -39,7 +39,7 @@ class Progress(pl.Callback):
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         epoch, stopping = trainer.current_epoch + 1, EarlyStopping.of(trainer)
         counted = stopping.counted
-        means = {name: stopping.metrics[f"val/{name}"][counted].mean() for name in pl_module.curves}
+        means = {name: stopping.metrics[f"val/{name}"][counted].mean() for name in pl_module.task.curves}
         accuracy = f"val/accuracy {means['accuracy']:.2%}  " if "accuracy" in means else ""
         self.status = f"{accuracy}{int(stopping.active.sum())}/{len(counted)} seeds"
         self._show(trainer, epoch)

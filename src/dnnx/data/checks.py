@@ -1,0 +1,42 @@
+"""Checks of the data of a run: scaled, augmented, drawn and corrupted as the config says."""
+
+from typing import Any
+
+import torch
+
+from dnnx.basics.at_work import Check, must
+
+
+def standardized(run: Any) -> None:
+    x, _ = run.data.splits["train"]
+    mean, std = x.mean(0), x.std(0)
+    must(mean.abs().max() < 0.05, f"a feature of the training images has mean {mean.abs().max():g}")
+    must(((std - 1).abs() < 0.05).logical_or(std < 1e-6).all(), "a feature's standard deviation is neither 1 nor 0")
+
+
+def augmented(run: Any) -> None:
+    moved = run.data.train_dataloader().batches
+    pairs = zip(moved, getattr(moved, "batches", moved), strict=True)
+    must(any(not torch.equal(x, plain) for (x, _), (plain, _) in pairs), "the training images are as they are")
+
+
+def drawn(run: Any) -> None:
+    rows, n = run.data.rows.get("train", torch.zeros(0, 0)), run.cfg.data.train_size
+    must(rows.shape == (run.module.replicas.num_replicas, n), f"the training images are {tuple(rows.shape)}")
+    must(all(len(row.unique()) == n for row in rows), "a training image is there twice")
+
+
+def corrupted(run: Any) -> None:
+    x, y = next(iter(run.data.train_dataloader().batches))
+    known, y = run.data.splits["train"][0], y[0, :20]
+    real = torch.stack([(known == image).all(1).any() for image in x[0, :20]])
+    must(real[y == 1].all(), "an image that is labelled real is none of the training images")
+    must(not real[y == 0].all(), "no image is corrupted")
+
+
+DATA_CHECKS = (
+    Check("data.standardize", lambda cfg: cfg.data.get("standardize"), standardized),
+    Check("data.augment", lambda cfg: any((cfg.data.get("augment") or {}).values()), augmented),
+    Check("data.train_size", lambda cfg: cfg.data.get("train_size"), drawn),
+)
+CORRUPTED_CHECKS = (*DATA_CHECKS, Check("data=real_or_corrupted", lambda cfg: True, corrupted))

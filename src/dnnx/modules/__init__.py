@@ -1,1 +1,0 @@
-"""LightningModules: what is learned, with loss and metrics per replica."""

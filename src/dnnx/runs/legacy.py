@@ -1,0 +1,71 @@
+"""Run folders of before: the names and keys that changed, and what they are called now."""
+
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+# Where a class of before is now.
+MOVED = {
+    "dnnx.callbacks.": "dnnx.training.callbacks.",
+    "dnnx.schedules.": "dnnx.optim.schedules.",
+    "dnnx.ftrl.": "dnnx.optim.ftrl.",
+    "dnnx.fused_adam.": "dnnx.optim.fused_adam.",
+}
+
+# The keys of the group `module` of before, and the technique and argument that each is now.
+TECHNIQUES = {
+    "l1": "penalty.l1", "l2": "penalty.l2", "max_norm": "max_norm.value", "clip_norm": "clipping.norm",
+    "clip_value": "clipping.value", "label_smoothing": "label_smoothing.share", "sparsity": "pruning.sparsity",
+    "prune_below": "pruning.below", "prune_from": "pruning.from_epoch", "prune_until": "pruning.until_epoch",
+    **{name: f"pretrained.{name}" for name in ("part", "fresh", "dropped", "frozen", "cached", "backbone")},
+}  # fmt: skip
+CLASSES = {
+    "penalty": "Penalty", "max_norm": "MaxNorm", "clipping": "Clipping", "label_smoothing": "LabelSmoothing",
+    "pruning": "Pruning", "pretrained": "Pretrained",
+}  # fmt: skip
+NETS = {
+    "Classifier": "dnnx.nets.dense.DenseNet",
+    "Transfer": "dnnx.nets.dense.DenseNet",
+    "Pairs": "dnnx.nets.twin_tower.TwinTower",
+    "Autoencoder": "dnnx.nets.autoencoder.Autoencoder",
+}
+TASKS = {
+    "Pairs": "dnnx.tasks.pairs.Pairs",
+    "Autoencoder": "dnnx.tasks.reconstruction.Reconstruction",
+}
+OFF: tuple[object, ...] = (None, 0, False, [])
+
+
+def modernized(cfg: Any) -> Any:
+    """Return the config of a run folder in today's names; one of today is returned as it is."""
+    module = cfg.get("module") if isinstance(cfg, DictConfig) else None
+    target = module.get("_target_", "") if isinstance(module, DictConfig) else ""
+    if not str(target).startswith("dnnx.modules."):
+        return cfg
+    old: Any = OmegaConf.to_container(cfg, resolve=False)
+    kind = str(target).rpartition(".")[2]
+    old["task"] = {"_target_": TASKS.get(kind, "dnnx.tasks.classification.Classification")}
+    old["net"] = {"_target_": NETS.get(kind, NETS["Classifier"]), **(old.get("net") or {})}
+    old["techniques"] = _techniques(old.pop("module"))
+    old["module"] = None
+    return OmegaConf.create(_moved(old))
+
+
+def _techniques(module: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    on = {TECHNIQUES[key].split(".")[0] for key, v in module.items() if key in TECHNIQUES and v not in OFF}
+    for key, value in module.items():
+        name, _, argument = TECHNIQUES.get(key, "").partition(".")
+        if name in on:
+            found.setdefault(name, {"_target_": f"dnnx.techniques.{name}.{CLASSES[name]}"})[argument] = value
+    return found
+
+
+def _moved(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _moved(inner) for key, inner in value.items()}
+    if isinstance(value, str):
+        for old, new in MOVED.items():
+            if value.startswith(old):
+                return new + value.removeprefix(old)
+    return value

@@ -1,0 +1,24 @@
+"""Metric: a number that tells how good a network is, with its unit and its direction."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A function of a whole split, its unit, and which direction is better.
+
+    `function(outputs [N, ...], y [N, ...])` returns a number or a list of numbers. A task may leave it out and return
+    the value from `Task.measure`. The unit "%" marks a share in [0, 1] that is shown in percent.
+
+    Example: `Metric(mean_absolute_error, unit="°C", better="lower")`
+    """
+
+    function: Callable[[Any, Any], Any] | None = None
+    unit: str = ""
+    better: str | None = None  # "higher", "lower" or None: unknown
+
+    def about(self) -> dict[str, str | None]:
+        """Return the entry of results.json that travels with every value of this metric."""
+        return {"unit": self.unit, "better": self.better}

@@ -1,0 +1,58 @@
+"""Pairs: do two images show one class, or two?"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dnnx.tasks.classification import Classification, stack_with_zero
+from dnnx.tasks.metric import Metric
+from dnnx.tasks.scores import best_threshold, binary
+
+NUM_SAMPLES = 30  # test pairs for the figure of them
+NUM_EMBEDDED = 1000  # test images for the embedding
+SHARES = ("accuracy", "accuracy_at_half", "precision", "recall", "f1")
+
+
+class Pairs(Classification):
+    """The net has one logit z [N], above 0 for "different".
+
+    (0, z) are then the logits of "same" (label 0) and "different" (label 1): their softmax is the logistic function
+    of z, their cross-entropy the binary one. The threshold of the decision is chosen on validation pairs.
+    """
+
+    metrics: Mapping[str, Metric] = {
+        "loss": Metric(better="lower"),
+        **dict.fromkeys(SHARES, Metric(unit="%", better="higher")),
+        "auc": Metric(better="higher"),
+        "threshold": Metric(),
+        "confusion": Metric(),
+    }
+
+    def num_outputs(self, data: Any) -> int | None:
+        return None
+
+    def read(self, outputs: Tensor) -> Tensor:
+        return stack_with_zero(outputs)
+
+    def choose(self, outputs: Tensor, y: Tensor) -> dict[str, Any]:
+        return {"threshold": best_threshold(outputs, y)}
+
+    def measure(self, outputs: Tensor, y: Tensor, threshold: float = 0.5, **chosen: Any) -> dict[str, Any]:
+        extra = {name: m.function(outputs, y) for name, m in self.metrics.items() if m.function is not None}
+        return binary(outputs, y, threshold) | extra
+
+    @torch.no_grad()
+    def exhibits(self, module: Any, data: Any) -> dict[str, Tensor]:
+        """Return test pairs in their order, and the first replica's output of tower A for the first test images."""
+        x, digits = data.splits["test"]
+        x = x[:NUM_EMBEDDED]
+        samples = torch.arange(min(NUM_SAMPLES, data.sizes["test"]))
+        shown = {"sample_index": samples, "sample_images": data.test_pictures(samples)}
+        try:
+            _, activations = module(torch.stack([x, x], 1), return_activations=True)
+        except TypeError:  # a net of the user's shows no activations
+            return shown
+        top = [name for name in activations if name.startswith("tower_a.")][-1]
+        return shown | {"embedded": activations[top][0], "embedded_labels": digits[:NUM_EMBEDDED]}

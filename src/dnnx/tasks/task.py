@@ -1,0 +1,99 @@
+"""Task: the protocol of anything that a network can learn."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dnnx.basics.at_work import Check
+from dnnx.basics.errors import UserError
+from dnnx.tasks.metric import Metric
+
+
+class Task:
+    """A loss, the width of the output, and metrics. Written for one network: a method gets N examples.
+
+    dnnx passes the examples of all replicas at once, flattened to N, so a task never sees the replica axis.
+    Override `loss`; everything else has a default.
+
+    Example:
+        class Quantile(Task):
+            metrics = {"loss": Metric(better="lower")}
+            def loss(self, outputs, y):
+                error = y - outputs
+                return torch.maximum(0.9 * error, -0.1 * error).flatten(1).mean(1)
+    """
+
+    curves: tuple[str, ...] = ("loss",)  # the loss and the names of `per_example`, averaged over every epoch
+    metrics: Mapping[str, Metric] = {"loss": Metric(better="lower")}  # every name that `measure` returns
+    has_classes = False  # whether outputs are logits [N, C, ...] of integer labels
+    checks: Sequence[Check] = ()
+
+    def num_outputs(self, data: Any) -> int | None:
+        """Return the width of the output layer for this data; None: the net decides."""
+        shape = getattr(data, "target_shape", ())
+        return int(torch.Size(shape).numel())
+
+    def target(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return the tensor that `loss` and the metrics compare the outputs with; the default is y."""
+        return y
+
+    def read(self, outputs: Tensor) -> Tensor:
+        """Return the outputs of the net in the form that `loss` takes."""
+        return outputs
+
+    def check_outputs(self, outputs: Tensor, y: Tensor) -> None:
+        """Raise UserError when outputs [N, ...] of a first batch do not fit the targets y [N, ...]."""
+        try:
+            loss = self.loss(outputs, y)
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"{self.misfit(outputs, y)} ({reason})") from None
+        if tuple(loss.shape) != (len(outputs),):
+            raise UserError(f"task={type(self).__name__}: loss must return [N], one value per example, "
+                            f"not {tuple(loss.shape)} for {len(outputs)} examples")  # fmt: skip
+
+    def misfit(self, outputs: Tensor, y: Tensor) -> str:
+        """Return the line that says which shapes do not fit."""
+        return (
+            f"net: its outputs {tuple(outputs.shape)} do not fit task={type(self).__name__} with targets "
+            f"{tuple(y.shape)}; change the net's last layer, its num_outputs, or the task"
+        )
+
+    def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return the loss of each example, [N]."""
+        raise NotImplementedError
+
+    def per_example(self, outputs: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """Return further values of each example, [N] each, in the order of `curves` after the loss."""
+        return {}
+
+    def summary(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return the part of the outputs [N, ...] that `measure` needs of a whole split."""
+        return outputs
+
+    def choose(self, outputs: Tensor, y: Tensor) -> dict[str, Any]:
+        """Return settings that are chosen on validation, for one network, as arguments of `measure`."""
+        return {}
+
+    def measure(self, outputs: Tensor, y: Tensor, **chosen: Any) -> dict[str, Any]:
+        """Return the metrics of one network on a split, from its summary [N, ...] and targets [N, ...]."""
+        values = {name: m.function(outputs, y) for name, m in self.metrics.items() if m.function is not None}
+        return {"loss": self.loss(outputs.double(), y).mean().item(), **values}
+
+    def ensemble(self, outputs: Tensor) -> Tensor | None:
+        """Return the joint output [N, ...] of several networks' [S, N, ...]; None where there is none."""
+        return None
+
+    def ensemble_metrics(self) -> tuple[str, ...]:
+        """Return the names of the metrics that are measured of the ensemble too."""
+        return self.curves
+
+    def predictions(self, outputs: Tensor, y: Tensor, ensemble: Tensor | None, data: Any) -> dict[str, Tensor]:
+        """Return the tensors of the test set for predictions.safetensors, from summaries [R, N, ...]."""
+        return {}
+
+    def exhibits(self, module: Any, data: Any) -> dict[str, Tensor]:
+        """Return further tensors of the test set that figures need."""
+        return {}

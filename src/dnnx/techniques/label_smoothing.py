@@ -1,0 +1,40 @@
+"""Label smoothing: a share of each label is spread over all classes, in training alone."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dnnx.basics.at_work import must
+from dnnx.basics.errors import UserError, is_number, require
+from dnnx.tasks.classification import smoothed_cross_entropy
+from dnnx.techniques.base import Technique
+
+
+class LabelSmoothing(Technique):
+    """Trains on smoothed labels (Szegedy et al. 2016). The recorded losses are those of the plain labels."""
+
+    order = 5
+
+    def __init__(self, share: float):
+        valid = is_number(share) and 0 <= share < 1
+        told = "a share in [0, 1), for example techniques.label_smoothing.share=0.1"
+        require(valid, "techniques.label_smoothing.share", share, told)
+        self.share = share
+
+    def attach(self, module: Any) -> None:
+        super().attach(module)
+        if not module.task.has_classes:
+            raise UserError(f"techniques.label_smoothing: task={type(module.task).__name__} has no class labels")
+
+    def example_loss(self, loss: Tensor, outputs: Tensor, y: Tensor) -> Tensor:
+        return self.module.per_example(lambda o, t: smoothed_cross_entropy(o, t, self.share), outputs, y)
+
+    def check_before(self, run: Any) -> None:
+        num, classes = self.module.replicas.num_replicas, max(2, run.data.num_classes)
+        device = next(self.module.parameters()).device
+        outputs = torch.zeros(num, 1, classes, device=device)
+        outputs[..., 0], y = 5, torch.zeros(num, 1, dtype=torch.int64, device=device)
+        loss = self.module.per_example(self.module.task.loss, outputs, y)
+        differs = (self.example_loss(loss, outputs, y) - loss > 1e-6).all()
+        must(differs or self.share == 0, "the loss that is differentiated is the plain one")

@@ -1,0 +1,197 @@
+"""Pretrained: networks that start from the weights of another run, with some of their layers frozen."""
+
+import time
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dnnx.basics.at_work import must
+from dnnx.basics.errors import UserError, choose, require
+from dnnx.runs.files import read_json
+from dnnx.runs.tensors import load_tensors
+from dnnx.techniques.base import Technique
+
+KEY = "techniques.pretrained"
+
+
+class Pretrained(Technique):
+    """Replica r starts from the backbone's replica r.
+
+    Args:
+        backbone: the run folder to start from; read when training starts, never again.
+        part: the part of the backbone that this network is, for example `tower_a`; names are those within it.
+        fresh: patterns of parameter names that start from random initialization.
+        dropped: patterns of names that the backbone has and this network has not.
+        frozen: patterns of parameter names that are not trained. A frozen layer stays in evaluation mode: its batch
+            statistics never move and its dropout is off.
+        cached: compute the frozen bottom once and train on its features: the same batches, the same result. It needs
+            a net whose forward has `start` and `stop`, such as DenseNet.
+
+    A pattern such as `hidden_layers.[01].*` must match something. A name that is neither loaded, fresh nor dropped is
+    an error.
+    """
+
+    order = -10
+
+    def __init__(
+        self,
+        backbone: str | None = None,
+        part: str | None = None,
+        fresh: Sequence[str] = (),
+        dropped: Sequence[str] = (),
+        frozen: Sequence[str] = (),
+        cached: bool = False,
+    ):
+        self.backbone, self.part, self.fresh, self.dropped = backbone, part, fresh, dropped
+        self.frozen, self.cached = frozen, cached
+
+    def attach(self, module: Any) -> None:
+        super().attach(module)
+        net = module.replicas.net
+        self.frozen_layers = freeze(net, self.frozen)
+        self.num_frozen_blocks = count_frozen_blocks(net)
+        if self.cached:
+            told = f"this net's forward has no start and stop; type {KEY}.cached=false"
+            require(hasattr(net, "hidden_layers"), f"{KEY}.cached", self.cached, told)
+            told = f"the lowest hidden layer is trained, so its features change; type {KEY}.cached=false"
+            require(self.num_frozen_blocks > 0, f"{KEY}.cached", self.cached, told)
+
+    def start(self) -> None:
+        if self.backbone is not None:
+            names = self.part, self.fresh, self.dropped
+            load_weights(self.module.replicas, self.module.seeds, Path(self.backbone), *names)
+
+    def set_mode(self) -> None:
+        for layer in self.frozen_layers:
+            layer.eval()
+
+    def before_training(self, data: Any) -> None:
+        if self.cached:
+            started = time.perf_counter()
+            self._cache_features(data)
+            self.module.facts["time/cache_s"] = time.perf_counter() - started
+
+    @torch.no_grad()
+    def _cache_features(self, data: Any) -> None:
+        """Replace training and validation examples by their features [R, n, width] under the lowest trained layer."""
+        for split in ("train", "val"):
+            (x, y), rows = data.splits[split], data.rows.get(split)
+            features = self.module(x if rows is None else x[rows], stop=self.num_frozen_blocks)
+            labels = y.expand(len(features), -1) if rows is None else y[rows]
+            rows = torch.arange(labels.numel(), device=y.device).view(labels.shape)
+            data.features[split] = (features.flatten(0, 1), labels.flatten(), rows)
+        self.module.start = self.num_frozen_blocks
+
+    def check_before(self, run: Any) -> None:
+        """Every weight that is not fresh starts as it is in the backbone's file."""
+        if self.cached:
+            require(not getattr(run.data, "augmentation", None), f"{KEY}.cached", self.cached, "features of examples "
+                    f"that change cannot be cached; type {KEY}.cached=false")  # fmt: skip
+        if self.backbone is None:
+            return
+        saved = load_tensors(Path(self.backbone, "model.safetensors"))
+        prefix = f"{self.part}." if self.part else ""
+        for name in run.start:
+            if not any(fnmatchcase(name, pattern) for pattern in self.fresh):
+                same = torch.equal(run.start[name], saved[prefix + name][: len(run.start[name])])
+                must(same, f"{name} is not that of {self.backbone}")
+
+    def check_after(self, run: Any) -> None:
+        """No frozen weight and no buffer of a frozen layer has moved."""
+        inside = {m for layer in self.frozen_layers for m in layer.modules()}
+        names = [n for n, _ in run.net.named_parameters() if any(fnmatchcase(n, p) for p in self.frozen)]
+        for path, layer in run.net.named_modules():
+            if layer in inside:
+                names += [f"{path}.{name}" for name, _ in layer.named_buffers("", False)]
+        for name in names:
+            must(not run.moved(name).any(), f"{name} is frozen and has moved")
+
+
+def freeze(net: nn.Module, patterns: Iterable[str]) -> list[nn.Module]:
+    """Take the gradient from every parameter that a pattern names; return the modules that are frozen whole.
+
+    Layers beneath a frozen lowest block, such as DenseNet's input norm, are frozen too: `net.input_layers`.
+    """
+    parameters = dict(net.named_parameters())
+    for name in matching(parameters, patterns, f"{KEY}.frozen"):
+        parameters[name].requires_grad_(False)
+    left = any(p.requires_grad for p in parameters.values())
+    require(left, f"{KEY}.frozen", list(patterns), "nothing is left to train")
+    frozen = [module for module in net.modules() if _is_frozen(module)]
+    if isinstance(blocks := getattr(net, "hidden_layers", None), nn.ModuleList) and _is_frozen(blocks[0]):
+        frozen += list(getattr(net, "input_layers", ()))
+    return frozen
+
+
+def count_frozen_blocks(net: nn.Module) -> int:
+    """Return how many `hidden_layers`, from the bottom, are frozen; 0 for a net without such a list."""
+    blocks = getattr(net, "hidden_layers", ())
+    trained = [i for i, block in enumerate(blocks) if not _is_frozen(block)]
+    return min(trained, default=len(blocks))
+
+
+@torch.no_grad()
+def load_weights(
+    replicas: Any,
+    seeds: Sequence[int],
+    folder: Path,
+    part: str | None,
+    fresh: Sequence[str],
+    dropped: Sequence[str],
+) -> None:
+    """Copy the best weights of a run, or of a part; UserError unless every name is loaded, `fresh` or `dropped`.
+
+    A seed that occurs several times, as in a learning-rate search, gets the same weights each time.
+    """
+    different = list(dict.fromkeys(seeds))
+    places = [different.index(seed) for seed in seeds]
+    state, own = load_tensors(folder / "model.safetensors"), replicas.stacked_state()
+    state = state if part is None else _of_part(state, part)
+    _require_seeds(folder, min(map(len, state.values())), len(different))
+    anew, left = matching(own, fresh, f"{KEY}.fresh"), matching(state, dropped, f"{KEY}.dropped")
+    missing = [name for name in own if name not in anew and name not in state.keys() - left]
+    unexpected = [name for name in state if name not in own and name not in left]
+    if missing or unexpected:
+        of_encoder = part is None and any(name.startswith("encoder.") for name in state)
+        raise UserError(
+            f"backbone={folder}: it lacks {', '.join(missing) or 'nothing'}, and has no place for "
+            f"{', '.join(unexpected) or 'nothing'}; name these in {KEY}.fresh and {KEY}.dropped, or change net"
+            f"{f', or take a part of it: {KEY}.part=encoder' if of_encoder else ''}"
+        )
+    for name in [name for name in own if name not in anew]:
+        value = state[name][places]
+        told = f"its {name} is {tuple(value.shape)}, this network's {tuple(own[name].shape)}"
+        require(value.shape == own[name].shape, "backbone", folder, told)
+        own[name].copy_(value)
+
+
+def _require_seeds(folder: Path, num: int, needed: int) -> None:
+    diverged = read_json(folder / "results.json")["epoch/diverged"]
+    told = f"it has {num} seeds and this run {needed}; type seeds={num}"
+    require(num >= needed, "backbone", folder, told)
+    told = "a seed of it that this run starts from has diverged; train it again with a lower optimizer.lr"
+    require(not any(diverged[:needed]), "backbone", folder, told)
+
+
+def _of_part(state: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+    choose(f"{KEY}.part", part, dict.fromkeys(sorted(name.split(".")[0] for name in state)))
+    return {name.removeprefix(f"{part}."): value for name, value in state.items() if name.startswith(f"{part}.")}
+
+
+def matching(names: Iterable[str], patterns: Iterable[str], key: str) -> set[str]:
+    """Return the names that match a pattern; UserError, which names `key`, for a pattern that matches none."""
+    found: set[str] = set()
+    for pattern in patterns:
+        matches = {name for name in names if fnmatchcase(name, pattern)}
+        require(bool(matches), key, pattern, f"it matches none of {', '.join(names)}")
+        found |= matches
+    return found
+
+
+def _is_frozen(module: nn.Module) -> bool:
+    parameters = list(module.parameters())
+    return bool(parameters) and not any(p.requires_grad for p in parameters)

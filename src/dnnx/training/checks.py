@@ -1,0 +1,95 @@
+"""Checks of training itself: steps, seeds, optimizer, schedule, best weights."""
+
+import math
+from collections import defaultdict
+from typing import Any
+
+import torch
+from torch import nn
+
+from dnnx.basics.at_work import Check, must
+from dnnx.optim.schedules import Performance, rates
+from dnnx.training.callbacks.early_stopping import EarlyStopping
+
+TOLERANCE = 1e-3  # of a validation loss that is measured again, in other batches
+HALF = 0.05  # the same, where training computes in 16 bits
+APART = 1e-4  # how far the weights of two seeds are apart at least, as a share of their norm
+MAX_COMPARED = 100  # seeds
+MOMENTUM = ("lr", "momentum", "betas")  # settings that a schedule moves
+
+
+def trained(run: Any) -> None:
+    batches = len(run.data.train_dataloader().batches)
+    expected = batches * run.trainer.current_epoch
+    must(run.steps == expected, f"{run.steps} steps were taken in {run.trainer.current_epoch} epochs of {batches}")
+    moved = torch.stack([run.moved(name) for name in run.trainable()]).any(0)
+    still = (~moved).nonzero()[:, 0].tolist()
+    must(moved.all(), f"the weights of replicas {still} are as they started; are the steps too small?")
+
+
+def seeds(run: Any) -> None:
+    """Replicas of one stream end alike, but for rounding."""
+    ends = torch.cat([run.end[name].flatten(1) for name in run.trainable()], 1)[:MAX_COMPARED]
+    apart = torch.cdist(ends, ends, compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(math.inf)
+    must(not (apart < APART * ends.norm(dim=1)).any(), "two of them ended with the same weights")
+
+
+def optimizer(run: Any) -> None:
+    [own], given = run.trainer.optimizers, run.cfg.optimizer
+    kind = given._target_.rpartition(".")[2]
+    must(type(own).__name__ == kind, f"it was a {type(own).__name__}")
+    for group in own.param_groups:
+        for name in set(given) & set(group) - set(MOMENTUM):
+            must(group[name] == given[name], f"its {name} was {group[name]}")
+
+
+def schedule(run: Any) -> None:
+    """The rates that were recorded are those of the schedule, computed anew from the config's own rate."""
+    module, ids = run.module, run.module.seeds
+    plain = torch.optim.SGD([nn.Parameter(torch.zeros(len(ids)))], lr=run.cfg.optimizer.lr, momentum=0.9)
+    follows = module.scheduler(plain)
+    plain.step()  # torch warns of a schedule that is stepped first
+    times = module.scheduler.keywords.get("steps_per_epoch", 1)
+    losses, recorded = run.recorded["val/loss"], run.recorded["optimizer/lr"]
+    for epoch in range(1, run.trainer.current_epoch + 1):
+        for seed, rate in zip(ids, rates(plain, len(ids))["lr"].tolist(), strict=True):
+            found = recorded.get((seed, epoch), rate)  # none is recorded of a seed out of patience
+            must(
+                math.isclose(found, rate, rel_tol=1e-6), f"seed {seed} had {found:g} in epoch {epoch} and not {rate:g}"
+            )
+        for _ in range(times):
+            if isinstance(follows, Performance):
+                follows.step(torch.tensor([losses.get((seed, epoch), math.inf) for seed in ids]))
+            else:
+                follows.step()
+
+
+def best_weights(run: Any) -> None:
+    """The weights that were tested have the least validation loss that was recorded, each seed its own."""
+    tolerance = TOLERANCE if str(run.trainer.precision).startswith("32") else HALF
+    patience = EarlyStopping.of(run.trainer).patience
+    curves: dict[int, dict[int, float]] = defaultdict(dict)
+    for (seed, epoch), loss in run.recorded["val/loss"].items():
+        curves[seed][epoch] = loss
+    of_seeds = zip(*(run.metrics[name] for name in ("seeds", "epoch/best", "epoch/last", "val/loss")), strict=True)
+    for (seed, best, last, tested), gone in zip(of_seeds, run.metrics["epoch/diverged"], strict=True):
+        if gone is None:
+            least = min(loss for epoch, loss in curves[seed].items() if epoch >= run.module.first_epoch)
+            told = f"seed {seed} was tested with a validation loss of {tested:g}, its least is {least:g}"
+            must(math.isclose(tested, least, rel_tol=tolerance, abs_tol=1e-6), told)
+            must(curves[seed][best] == least, f"epoch {best} of seed {seed} has not its least validation loss")
+            must(last - best <= patience, f"seed {seed} went on for {last - best} epochs after its best")
+
+
+def mc_dropout(run: Any) -> None:
+    must(run.metrics["mc/nll"] != run.metrics["test/nll"], "its passes are all the one without dropout")
+
+
+TRAINING_CHECKS = (
+    Check("trainer", lambda cfg: True, after=trained),
+    Check("seeds", lambda cfg: not isinstance(cfg.seeds, int) or cfg.seeds > 1, after=seeds),
+    Check("optimizer", lambda cfg: True, after=optimizer),
+    Check("scheduler", lambda cfg: "lr" in cfg.optimizer, after=schedule),
+    Check("callbacks.early_stopping", lambda cfg: True, after=best_weights),
+    Check("mc_dropout", lambda cfg: cfg.get("mc_dropout"), after=mc_dropout),
+)
