@@ -64,7 +64,7 @@ def test_it_evaluates_to_its_own_numbers(imported: Path) -> None:
 
 
 def test_it_is_a_backbone(imported: Path, tmp_path: Path) -> None:
-    frozen = "module.frozen=['hidden_layers.*']"
+    frozen = "techniques.pretrained.frozen=['hidden_layers.*']"
     train(compose(*transfer(imported, frozen, "trainer.max_epochs=1")), tmp_path / "run")
     before, after = (load_tensors(folder / "model.safetensors") for folder in (imported, tmp_path / "run"))
     name = "hidden_layers.0.linear.weight"
@@ -96,7 +96,7 @@ def test_the_command_says_where_each_array_went_and_a_mistake_leaves_nothing(imp
         ("map=a", "map=a: a mapping"),
         ("fresh=output.*", "fresh=output.*: a list of text"),
         ("epsilon=0", "epsilon=0: a small number above 0"),
-        ("module=pairs", "only networks of module=classifier are imported"),
+        ("task=pairs", "only networks of module=classifier are imported"),
         ("+sedes=3", "sedes: there is no such key"),
     ],
 )

@@ -11,11 +11,11 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from commands import SMOKE, compose, python
+from dnnx.modules.classifier import cross_entropy
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dnnx.data.loaders import TrainBatches
-from dnnx.modules.classifier import cross_entropy
 from dnnx.nets.dense import DenseNet
 from dnnx.optim.fused_adam import FusedAdam
 from dnnx.train import fit, train

@@ -50,7 +50,7 @@ def test_a_misspelt_key_names_near_misses(tmp_path: Path) -> None:
         ("trainer.accelerator=tpu", "trainer.accelerator=tpu: choose one of auto, cpu, cuda, gpu"),
         ("trainer.devices=2", "trainer.devices=2: only 1 is valid"),
         ("~optimizer", "optimizer=null: choose one of adagrad, adam"),
-        ("module=transfer", "type the folder of one, such as backbone=outputs"),
+        ("+technique=pretrained", "type the folder of one, such as backbone=outputs"),
         ("optimizer.lr=-1", "optimizer.lr=-1: a number above 0, for example optimizer.lr=1e-3"),
         ("lr_search=3", "lr_search=3: choose one of grid, range"),
         ("scheduler=true", "scheduler=True: choose one of constant, cosine"),

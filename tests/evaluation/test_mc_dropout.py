@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from dnnx.modules.classifier import Classifier
+from dnnx.modules.pairs import Pairs
+from dnnx.modules.transfer import Transfer
 from torch import Tensor
 
 from dnnx.basics.errors import UserError
 from dnnx.evaluation import calibration, mc_dropout
 from dnnx.evaluation.mc_dropout import measure, predict
-from dnnx.modules.classifier import Classifier
-from dnnx.modules.pairs import Pairs
-from dnnx.modules.transfer import Transfer
 from dnnx.nets.layers.dropout import Dropout
 
 N, FEATURES = 30, 6

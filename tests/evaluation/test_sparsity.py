@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 from commands import SMOKE, compose
+from dnnx.modules.classifier import Classifier
+from dnnx.modules.pairs import Pairs
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dnnx.evaluation import sparsity as sparse
-from dnnx.modules.classifier import Classifier
-from dnnx.modules.pairs import Pairs
 from dnnx.train import train
 
 SEEDS = [3, 7, 11]

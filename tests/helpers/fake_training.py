@@ -14,6 +14,8 @@ class FakeModule:
 
     def __init__(self, seeds: Sequence[int]):
         self.hparams = {"seeds": list(seeds)}
+        self.seeds = list(seeds)
+        self.task = SimpleNamespace(curves=("loss", "accuracy"))
         self.weight = torch.zeros(len(seeds), 1)
         self.replicas = SimpleNamespace(num_replicas=len(seeds), stacked_state=lambda: {"weight": self.weight})
         self.epoch_metrics: dict[str, Tensor] = {}

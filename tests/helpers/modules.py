@@ -13,6 +13,10 @@ from dnnx.tasks.pairs import Pairs
 from dnnx.tasks.reconstruction import Reconstruction
 from dnnx.tasks.task import Task
 from dnnx.techniques.base import Technique
+from dnnx.techniques.clipping import Clipping
+from dnnx.techniques.label_smoothing import LabelSmoothing
+from dnnx.techniques.max_norm import MaxNorm
+from dnnx.techniques.penalty import Penalty
 from dnnx.training.module import ReplicaModule
 
 Net = Mapping[str, Any]
@@ -55,3 +59,18 @@ def autoencoder(
 def sizes(features: int, classes: int) -> SimpleNamespace:
     """Return what a task asks of data."""
     return SimpleNamespace(in_shape=(features,), num_classes=classes)
+
+
+def techniques(
+    l1: float = 0.0,
+    l2: float = 0.0,
+    max_norm: float | None = None,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    label_smoothing: float | None = None,
+) -> list[Technique]:
+    """Return the techniques that these arguments switch on."""
+    found: list[Technique] = [Penalty(l1, l2)] if l1 or l2 else []
+    found += [MaxNorm(max_norm)] if max_norm is not None else []
+    found += [Clipping(clip_norm, clip_value)] if clip_norm is not None or clip_value is not None else []
+    return [*found, LabelSmoothing(label_smoothing)] if label_smoothing is not None else found

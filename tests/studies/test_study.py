@@ -24,7 +24,10 @@ def dying(self):
     yield from plain(self)
 loaders.TrainBatches.__iter__ = dying
 """
-EARLY = {"module.prune_from": "module.prune_from=1", "module.prune_until": "module.prune_until=2"}
+EARLY = {
+    "module.prune_from": "techniques.pruning.from_epoch=1",
+    "module.prune_until": "techniques.pruning.until_epoch=2",
+}
 EXPERIMENTS = sorted(path.stem for path in (CONF / "exp").glob("*.yaml"))
 
 

@@ -19,7 +19,7 @@ from dnnx.evaluate import evaluate
 from dnnx.studies import study
 from dnnx.train import train
 
-FROZEN = ["module.frozen=['hidden_layers.[01].*']", "net.dropout=0.2", "callbacks.checkpoint.every_s=0"]
+FROZEN = ["techniques.pretrained.frozen=['hidden_layers.[01].*']", "net.dropout=0.2", "callbacks.checkpoint.every_s=0"]
 NEEDED_IN_SHORT = """
 import subprocess
 plain = subprocess.run
@@ -191,7 +191,7 @@ def dying(plain: Any) -> Any:
 def test_a_killed_run_goes_on_to_the_same_results_and_weights(
     backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: str
 ) -> None:
-    cfg = compose(*transfer(backbone, *FROZEN, f"module.cached={cached}"))
+    cfg = compose(*transfer(backbone, *FROZEN, f"techniques.pretrained.cached={cached}"))
     undisturbed = train(cfg, tmp_path / "undisturbed")
     with monkeypatch.context() as patch:
         patch.setattr(TrainBatches, "__iter__", dying(TrainBatches.__iter__))
@@ -209,14 +209,17 @@ def test_resume_knows_a_transfer_run_again_and_names_what_differs(backbone: Path
     again = config.resumed_config(compose(*typed, f"resume={folder}"), folder, [*typed, f"resume={folder}"])
     assert again.backbone == str(backbone)
     assert config.resumed_config(compose(f"resume={folder}"), folder, [f"resume={folder}"]).net == again.net
-    for other, says in (("module.cached=true", "module.cached"), ("module.frozen=[]", "module.frozen")):
+    for other, says in (
+        ("techniques.pretrained.cached=true", "module.cached"),
+        ("techniques.pretrained.frozen=[]", "module.frozen"),
+    ):
         with pytest.raises(UserError, match=f"that run has another config: {says}"):
             config.resumed_config(compose(*typed, other), folder, [*typed, other])
 
 
 def test_a_run_is_tested_again_after_its_backbone_was_deleted(backbone: Path, tmp_path: Path) -> None:
     gone = Path(shutil.copytree(backbone, tmp_path / "backbone"))
-    results = train(compose(*transfer(gone, *FROZEN, "module.cached=true")), tmp_path / "run")
+    results = train(compose(*transfer(gone, *FROZEN, "techniques.pretrained.cached=true")), tmp_path / "run")
     shutil.rmtree(gone)
     again = evaluate(compose(f"run={tmp_path / 'run'}", name="evaluate"))
     assert again == {name: results[name] for name in again}

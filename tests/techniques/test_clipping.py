@@ -1,5 +1,7 @@
 """Clipping is torch's own, for each replica by itself, and says how often it clipped."""
 
+from types import SimpleNamespace
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
@@ -16,6 +18,12 @@ def parameters() -> list[nn.Parameter]:
     for p in made:
         p.grad = torch.randn(p.shape, generator=g) * torch.tensor(SCALES).view(-1, *[1] * (p.dim() - 1))
     return made
+
+
+def make(num_replicas: int, **settings: float) -> Clipping:
+    clipping = Clipping(**settings)
+    clipping.attach(SimpleNamespace(replicas=SimpleNamespace(num_replicas=num_replicas)))
+    return clipping
 
 
 def alone(made: list[nn.Parameter], r: int) -> list[nn.Parameter]:
@@ -35,12 +43,12 @@ def gradients(made: list[nn.Parameter]) -> list[Tensor]:
 def test_each_replica_is_clipped_as_torch_clips_it_alone() -> None:
     for settings in ({"norm": 2.0}, {"value": 0.5}):
         together, expected = parameters(), [alone(parameters(), r) for r in range(3)]
-        clipping = Clipping(3, **settings)
-        clipping(together)
+        clipping = make(3, **settings)
+        clipping.clip(together)
         for r, own in enumerate(expected):
             clip_grad_norm_(own, 2.0) if "norm" in settings else clip_grad_value_(own, 0.5)
             single = alone(parameters(), r)
-            Clipping(1, **settings)(single)
+            make(1, **settings).clip(single)
             for all_of_them, by_torch, by_itself in zip(
                 gradients(together), gradients(own), gradients(single), strict=True
             ):
@@ -52,7 +60,7 @@ def test_each_replica_is_clipped_as_torch_clips_it_alone() -> None:
 def test_norms_are_hand_numbers() -> None:
     p = nn.Parameter(torch.zeros(2, 2))
     p.grad = torch.tensor([[3.0, 4.0], [0.3, 0.4]])
-    Clipping(2, norm=1.0)([p])
+    make(2, norm=1.0).clip([p])
     torch.testing.assert_close(p.grad, torch.tensor([[0.6, 0.8], [0.3, 0.4]]))
     assert gradient_norm([p.grad], 1).item() == torch.tensor(1.25).sqrt().item()
 

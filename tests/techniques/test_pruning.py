@@ -8,20 +8,22 @@ from typing import Any
 import pytest
 import torch
 from commands import SMOKE, compose, measured
+from modules import classifier, techniques
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from dnnx.basics.errors import UserError
 from dnnx.data.loaders import TrainBatches
-from dnnx.modules.classifier import Classifier
-from dnnx.modules.transfer import Transfer
-from dnnx.techniques.pruning import make_pruning, zero_share
+from dnnx.techniques.base import Technique
+from dnnx.techniques.pretrained import Pretrained
+from dnnx.techniques.pruning import Pruning, zero_share
 from dnnx.train import train
+from dnnx.training.module import ReplicaModule
 
 SHAPES = (5, 8), (4, 5), (3, 4)
 SEEDS = [3, 7, 11]
-GRADUAL: dict[str, Any] = {"sparsity": 0.8, "prune_from": 2, "prune_until": 4}
+GRADUAL: dict[str, Any] = {"sparsity": 0.8, "from_epoch": 2, "until_epoch": 4}
 
 
 def stacked(num_replicas: int = 3) -> list[Tensor]:
@@ -102,19 +104,24 @@ def test_what_was_pruned_stays_so_whatever_the_others_become() -> None:
 # --- in training
 
 
-def module(seeds: list[int], **keys: Any) -> Classifier:
+def module(seeds: list[int], *others: Technique, **keys: Any) -> ReplicaModule:
     net = {"hidden": [9, 8], "norm": "batch"}
-    return Classifier(6, 4, net, seeds, optimizer=lambda p: torch.optim.Adam(p, lr=1e-2), **keys)
+    on = [*others, Pruning(**keys)] if keys else others
+    return classifier(6, 4, net, seeds, *on, optimizer=lambda p: torch.optim.Adam(p, lr=1e-2))
 
 
-def steps(module: Classifier, epochs: int, after: Callable[[int], None] = lambda epoch: None) -> dict[str, Tensor]:
+def pruning_of(module: ReplicaModule) -> Pruning:
+    return next(t for t in module.techniques.values() if isinstance(t, Pruning))
+
+
+def steps(module: ReplicaModule, epochs: int, after: Callable[[int], None] = lambda epoch: None) -> dict[str, Tensor]:
     """Trains for some epochs of five steps, with `after` called after each step."""
-    optimizer, pruning, seeds = module.make_optimizer(), module.pruning, module.hparams["seeds"]
+    optimizer, seeds = module.make_optimizer(), module.seeds
     g = torch.Generator().manual_seed(0)
     x, y = torch.randn(40, 6, generator=g), torch.randint(4, (40,), generator=g)
     for epoch in range(1, epochs + 1):
-        if pruning:
-            pruning.begin(epoch, module.weights, len(seeds))
+        for before_epoch in module.hooks["before_epoch"]:
+            before_epoch(epoch)
         for batch in TrainBatches(x, y, 8, seeds, lambda: epoch):  # noqa: B023
             module.learn(batch, optimizer)
             after(epoch)
@@ -123,12 +130,12 @@ def steps(module: Classifier, epochs: int, after: Callable[[int], None] = lambda
 
 @pytest.mark.parametrize("more", [{}, {"clip_norm": 0.1, "l1": 1e-3, "max_norm": 1.0}])
 def test_pruned_weights_are_zero_after_every_step_in_spite_of_momentum(more: dict[str, Any]) -> None:
-    trained = module(SEEDS, **GRADUAL, **more)
+    trained = module(SEEDS, *techniques(**more), **GRADUAL)
     seen = []
 
     def after(epoch: int) -> None:
         seen.append((epoch, *zero_share(trained.weights, 3).tolist()))
-        for w, mask in zip(trained.weights, trained.pruning.masks, strict=False):  # type: ignore[union-attr]
+        for w, mask in zip(trained.weights, pruning_of(trained).masks, strict=False):
             assert w.grad is not None
             assert (w[mask == 0] == 0).all()
             assert (w.grad[mask == 0] == 0).all()
@@ -147,7 +154,7 @@ def test_until_it_begins_a_network_is_the_one_that_is_not_pruned() -> None:
     assert not any(torch.equal(later[name], same[name]) for name in same if name.endswith("linear.weight"))
 
 
-@pytest.mark.parametrize("keys", [GRADUAL, {"sparsity": 0.5, "prune_until": 2}, {"prune_below": 0.2, "prune_until": 2}])
+@pytest.mark.parametrize("keys", [GRADUAL, {"sparsity": 0.5, "until_epoch": 2}, {"below": 0.2, "until_epoch": 2}])
 def test_a_seed_among_others_is_pruned_as_it_is_alone(keys: dict[str, Any]) -> None:
     among = steps(module(SEEDS, **keys), 5)
     for r, seed in enumerate(SEEDS):
@@ -158,10 +165,10 @@ def test_a_seed_among_others_is_pruned_as_it_is_alone(keys: dict[str, Any]) -> N
 
 def test_frozen_weights_are_not_pruned() -> None:
     net = {"hidden": [9, 8]}
-    transfer = Transfer(6, 4, net, SEEDS, frozen=["hidden_layers.0.*"], sparsity=0.9, prune_until=1)
+    on = Pretrained(frozen=["hidden_layers.0.*"]), Pruning(sparsity=0.9, until_epoch=1)
+    transfer = classifier(6, 4, net, SEEDS, *on)
     before = copy.deepcopy(transfer.replicas.stacked_state())
-    assert transfer.pruning is not None
-    transfer.pruning.begin(1, transfer.weights, 3)
+    on[1].before_epoch(1)
     after = transfer.replicas.stacked_state()
     assert torch.equal(after["hidden_layers.0.linear.weight"], before["hidden_layers.0.linear.weight"])
     trained = [after["hidden_layers.1.linear.weight"], after["output.weight"]]
@@ -172,9 +179,20 @@ def test_frozen_weights_are_not_pruned() -> None:
 
 EPOCHS = [*SMOKE, "trainer.max_epochs=6"]
 RUNS = {
-    "at once": ["module.sparsity=0.9", "module.prune_until=3"],
-    "gradual": ["module.sparsity=0.9", "module.prune_from=2", "module.prune_until=5", "net.norm=batch"],
-    "below": ["module.l1=1e-3", "module.prune_below=1e-2", "module.prune_until=4"],
+    "at once": ["+technique=pruning", "techniques.pruning.sparsity=0.9", "techniques.pruning.until_epoch=3"],
+    "gradual": [
+        "+technique=pruning",
+        "techniques.pruning.sparsity=0.9",
+        "techniques.pruning.from_epoch=2",
+        "techniques.pruning.until_epoch=5",
+        "net.norm=batch",
+    ],
+    "below": [
+        "+technique=[penalty,pruning]",
+        "techniques.penalty.l1=1e-3",
+        "techniques.pruning.below=1e-2",
+        "techniques.pruning.until_epoch=4",
+    ],
 }
 
 
@@ -184,7 +202,7 @@ def test_a_run_keeps_the_best_weights_that_are_pruned_and_goes_on_with_them(name
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     results = train(compose(*overrides, "callbacks.checkpoint.every_n_epochs=1"), whole)
     cfg = compose(*overrides)
-    assert all(epoch >= cfg.module.prune_until for epoch in results["epoch/best"])
+    assert all(epoch >= cfg.techniques.pruning.until_epoch for epoch in results["epoch/best"])
     weights = [value for key, value in load_file(whole / "model.safetensors").items() if key.endswith("weight")]
     shares = zero_share([w for w in weights if w.dim() == 3], 2).tolist()
     assert results["sparsity"] == pytest.approx(shares)
@@ -201,8 +219,8 @@ def test_a_run_keeps_the_best_weights_that_are_pruned_and_goes_on_with_them(name
 
 
 def test_towers_are_pruned_too(tmp_path: Path) -> None:
-    pairs = ["data=mnist_pairs", "data.source=digits", "net=twin_tower", "net.hidden=[20]", "module=pairs"]
-    short = ["trainer.max_epochs=2", "seeds=2", "module.sparsity=0.8", "module.prune_until=2"]
+    pairs = ["data=mnist_pairs", "data.source=digits", "net=twin_tower", "net.hidden=[20]", "task=pairs"]
+    short = ["trainer.max_epochs=2", "seeds=2", "techniques.pruning.sparsity=0.8", "techniques.pruning.until_epoch=2"]
     results = train(compose(*pairs, *short), tmp_path / "pairs")
     assert results["sparsity"] == pytest.approx([0.8, 0.8], abs=1e-3)
     assert results["epoch/best"] == [2, 2]
@@ -214,18 +232,33 @@ def test_towers_are_pruned_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
-        ({"sparsity": 1}, r"module\.sparsity=1: null, or a share in \(0, 1\)"),
-        ({"sparsity": "much"}, r"module\.sparsity=much: "),
-        ({"prune_below": 0}, r"module\.prune_below=0: null, or a number above 0"),
-        ({"sparsity": 0.9, "prune_below": 0.1}, r"module\.prune_below=0\.1: module\.sparsity=0\.9 says already"),
-        ({"sparsity": 0.9}, r"module\.prune_until=None: the epoch at whose start .* module\.prune_until=10"),
-        ({"sparsity": 0.9, "prune_until": 0}, r"module\.prune_until=0: "),
-        ({"sparsity": 0.9, "prune_until": 2.0}, r"module\.prune_until=2\.0: "),
-        ({"sparsity": 0.9, "prune_until": 4, "prune_from": 5}, r"module\.prune_from=5: .* 1 to module\.prune_until=4"),
-        ({"sparsity": 0.9, "prune_until": 4, "prune_from": 0}, r"module\.prune_from=0: "),
-        ({"prune_below": 0.1, "prune_until": 4, "prune_from": 2}, r"module\.prune_from=2: null to prune at once$"),
-        ({"prune_until": 4}, r"module\.prune_until=4: nothing is pruned; type for example module\.sparsity=0\.9"),
-        ({"prune_from": 4}, r"module\.prune_from=4: nothing is pruned"),
+        ({"sparsity": 1}, r"techniques\.pruning\.sparsity=1: null, or a share in \(0, 1\)"),
+        ({"sparsity": "much"}, r"techniques\.pruning\.sparsity=much: "),
+        ({"prune_below": 0}, r"techniques\.pruning\.below=0: null, or a number above 0"),
+        (
+            {"sparsity": 0.9, "prune_below": 0.1},
+            r"techniques\.pruning\.below=0\.1: techniques\.pruning\.sparsity=0\.9 says already",
+        ),
+        (
+            {"sparsity": 0.9},
+            r"techniques\.pruning\.until_epoch=None: the epoch at whose start .* techniques\.pruning\.until_epoch=10",
+        ),
+        ({"sparsity": 0.9, "prune_until": 0}, r"techniques\.pruning\.until_epoch=0: "),
+        ({"sparsity": 0.9, "prune_until": 2.0}, r"techniques\.pruning\.until_epoch=2\.0: "),
+        (
+            {"sparsity": 0.9, "prune_until": 4, "prune_from": 5},
+            r"techniques\.pruning\.from_epoch=5: .* 1 to techniques\.pruning\.until_epoch=4",
+        ),
+        ({"sparsity": 0.9, "prune_until": 4, "prune_from": 0}, r"techniques\.pruning\.from_epoch=0: "),
+        (
+            {"prune_below": 0.1, "prune_until": 4, "prune_from": 2},
+            r"techniques\.pruning\.from_epoch=2: null to prune at once$",
+        ),
+        (
+            {"prune_until": 4},
+            r"techniques\.pruning\.until_epoch=4: nothing is pruned; type for example techniques\.pruning\.sparsity=0\.9",
+        ),
+        ({"prune_from": 4}, r"techniques\.pruning\.from_epoch=4: nothing is pruned"),
     ],
 )
 def test_a_bad_value_is_one_line(keys: dict[str, Any], says: str) -> None:
@@ -234,7 +267,9 @@ def test_a_bad_value_is_one_line(keys: dict[str, Any], says: str) -> None:
 
 
 def test_training_may_not_end_before_all_is_pruned(tmp_path: Path) -> None:
-    cfg = compose(*SMOKE, "module.sparsity=0.9", "module.prune_until=4")
-    with pytest.raises(UserError, match=r"module\.prune_until=4: training ends before, with epoch 3; type a lower one"):
+    cfg = compose(*SMOKE, "techniques.pruning.sparsity=0.9", "techniques.pruning.until_epoch=4")
+    with pytest.raises(
+        UserError, match=r"techniques\.pruning\.until_epoch=4: training ends before, with epoch 3; type a lower one"
+    ):
         train(cfg, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -18,6 +18,7 @@ from typing import Any
 import commands
 import pytest
 from commands import compose
+from dnnx.modules.classifier import Classifier
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
@@ -29,18 +30,17 @@ from dnnx.basics.errors import UserError
 from dnnx.config import app as cli
 from dnnx.config.app import CONF, flatten
 from dnnx.data.sources import cifar10, digits, synthetic
-from dnnx.modules.classifier import Classifier
 from dnnx.runs import provenance
 
 OWN = Path(__file__).parents[1] / "conf"
 SMALL = ("+exp=dense5", "+debug=smoke", "trainer.max_epochs=1", "net.hidden=[6,5]", "data.batch_size=64")
-PAIRS = (*SMALL, "data=mnist_pairs", "data.source=digits", "net=twin_tower", "net.hidden=[6,5]", "module=pairs")
+PAIRS = (*SMALL, "data=mnist_pairs", "data.source=digits", "net=twin_tower", "net.hidden=[6,5]", "task=pairs")
 SELF = (*SMALL, "data.standardize=true")
 TUNING = ("+exp=dense5", "+sweep=tiny", f"hydra.searchpath=[file://{OWN}]")
 # Choices that an option needs beside it.
 BESIDE: dict[str, tuple[str, ...]] = {
     "data=cifar10": (*SMALL, "data=cifar10", "data.source=synthetic"),
-    **dict.fromkeys(("data=mnist_pairs", "net=twin_tower", "module=pairs"), PAIRS),
+    **dict.fromkeys(("data=mnist_pairs", "net=twin_tower", "task=pairs"), PAIRS),
     **dict.fromkeys(("net=selu20", "net=selu20_alpha"), SELF),
     **dict.fromkeys(("lr_search=range", "lr_search=grid"), (*SMALL, "lr_search.steps=20")),
 }
@@ -79,8 +79,8 @@ class Started(BaseException):
 def all_tries(backbone: Path, run: Path) -> list[Try]:
     """The tries of dnnx.train, dnnx.tune and dnnx.evaluate; `backbone` and `run` are finished runs."""
     transfer = (*SMALL, "data=mnist59", "data.source=digits", "data.train_per_class=20", "data.val_per_class=10",
-                "net=backbone", "module=transfer", f"backbone={backbone}")  # fmt: skip
-    beside = BESIDE | dict.fromkeys(("net=backbone", "module=transfer"), transfer)
+                "net=backbone", "+technique=pretrained", f"backbone={backbone}")  # fmt: skip
+    beside = BESIDE | dict.fromkeys(("net=backbone", "+technique=pretrained"), transfer)
     tries = [*_of_groups("train", SMALL, beside), *_of_groups("tune", TUNING, {})]
     of_study = {key: value for key, value in _keys(CONF / "train.yaml").items() if key.startswith(("study", "arm"))}
     tries += _of_keys("train", ("+exp=bn_vs_plain", *SMALL[1:]), of_study)
@@ -88,7 +88,9 @@ def all_tries(backbone: Path, run: Path) -> list[Try]:
     for path in sorted((CONF / "exp").glob("*.yaml")):
         stated = _keys(path)
         base = [f"+exp={path.stem}", "+debug=smoke", "trainer.max_epochs=1"]
-        base += ["data.source=synthetic"] * ("cifar10" in path.stem) + ["module.part=null"] * ("module.part" in stated)
+        base += ["data.source=synthetic"] * ("cifar10" in path.stem) + ["techniques.pretrained.part=null"] * (
+            "module.part" in stated
+        )
         base += ["data.train_size=300"] * ("data.train_size" in stated) + [transfer[-1]] * ("backbone" in stated)
         base += ["net.input_dropout=0.1"] * ("net.input_dropout" in stated)  # as that backbone has
         of_run = {key: value for key, value in stated.items() if not key.startswith(("name", "study"))}

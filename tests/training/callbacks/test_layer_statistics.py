@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import torch
 from commands import compose, measured
-
 from dnnx.modules.classifier import Classifier, cross_entropy
+
 from dnnx.runs.read import read_run
 from dnnx.train import train
 from dnnx.training.callbacks.layer_statistics import activation_statistics, equal_units, layer_statistics

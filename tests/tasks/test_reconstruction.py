@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from commands import command, compose
+from modules import autoencoder as make_autoencoder
 from rebuilt import rebuilt
 from safetensors.torch import load_file
 from torch import Tensor
@@ -17,8 +18,7 @@ from tuning_sweeps import OWN
 
 from dnnx.basics.errors import UserError
 from dnnx.evaluate import evaluate
-from dnnx.modules.autoencoder import Autoencoder
-from dnnx.nets.autoencoder import AutoencoderNet
+from dnnx.nets.autoencoder import Autoencoder
 from dnnx.reports.report import build
 from dnnx.runs.read import read_run
 from dnnx.train import train
@@ -26,7 +26,7 @@ from dnnx.training.replicas import Replicas
 
 NETS: dict[str, dict[str, Any]] = {"plain": {}, "bn": {"norm": "batch"}, "denoising": {"input_dropout": 0.3}}
 SMALL = [
-    "+exp=pretext", "module=autoencoder", "data.source=digits", "data.val_per_class=30",
+    "+exp=pretext", "task=reconstruction", "net=autoencoder", "data.source=digits", "data.val_per_class=30",
     "data.batch_size=64", "net.hidden=[20,10]", "trainer.max_epochs=3",
     "callbacks.progress._target_=lightning.pytorch.Callback",
 ]  # fmt: skip
@@ -48,7 +48,7 @@ def batches(seeds: list[int]) -> Iterator[Tensor]:
 
 
 def trained(seeds: list[int], net: dict) -> Replicas:
-    module = Autoencoder(12, 5, {"hidden": [9, 8, 4], **net}, seeds)
+    module = make_autoencoder(12, {"hidden": [9, 8, 4], **net}, seeds)
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-2)
     for x in batches(seeds):
         module.learn((x, torch.zeros(len(seeds), 20, dtype=torch.int64)), optimizer)
@@ -59,7 +59,7 @@ def trained(seeds: list[int], net: dict) -> Replicas:
 
 
 def test_the_decoder_mirrors_the_encoder() -> None:
-    net = AutoencoderNet(12, {"hidden": [9, 8, 4]})
+    net = Autoencoder(12, [9, 8, 4])
     shapes = {name: tuple(p.shape) for name, p in net.named_parameters() if name.endswith("weight")}
     assert list(shapes.values()) == [(9, 12), (8, 9), (4, 8), (8, 4), (9, 8), (12, 9)]
     assert {name.split(".")[0] for name in shapes} == {"encoder", "decoder"}
@@ -68,7 +68,7 @@ def test_the_decoder_mirrors_the_encoder() -> None:
 
 @pytest.mark.parametrize("seeds", [[3], [3, 7]])
 def test_the_loss_is_torchs_mean_squared_error_of_the_image_that_came_in(seeds: list[int]) -> None:
-    module, x = Autoencoder(12, 5, {"hidden": [9, 4], "input_dropout": 0.5}, seeds), next(batches(seeds))
+    module, x = make_autoencoder(12, {"hidden": [9, 4], "input_dropout": 0.5}, seeds), next(batches(seeds))
     made = module.eval().replicas(x)
     expected = [F.mse_loss(made[r], x[r]).item() for r in range(len(seeds))]
     y = torch.zeros(x.shape[:2], dtype=torch.int64)
@@ -149,8 +149,19 @@ def test_a_run_of_one_seed_is_that_seed_of_the_run_of_three(folder: Path, tmp_pa
 
 
 def test_a_transfer_starts_from_what_the_encoder_learned(folder: Path, tmp_path: Path) -> None:
-    few = ["data=mnist59", "data.source=digits", "net=backbone", "module=transfer", f"backbone={folder}", "seeds=2"]
-    frozen = ["module.part=encoder", "module.frozen=['hidden_layers.*']", "trainer.max_epochs=2"]
+    few = [
+        "data=mnist59",
+        "data.source=digits",
+        "net=backbone",
+        "+technique=pretrained",
+        f"backbone={folder}",
+        "seeds=2",
+    ]
+    frozen = [
+        "techniques.pretrained.part=encoder",
+        "techniques.pretrained.frozen=['hidden_layers.*']",
+        "trainer.max_epochs=2",
+    ]
     train(compose(*few, *frozen), tmp_path / "run")
     theirs, ours = (load_file(made / "model.safetensors") for made in (folder, tmp_path / "run"))
     loaded = [name for name in ours if not name.startswith("output.")]
@@ -164,7 +175,10 @@ def test_a_transfer_starts_from_what_the_encoder_learned(folder: Path, tmp_path:
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
-        (["+module.label_smoothing=0.1"], "module.label_smoothing=0.1: 0: an autoencoder learns from no labels"),
+        (
+            ["+techniques.label_smoothing.share=0.1"],
+            "techniques.label_smoothing.share=0.1: 0: an autoencoder learns from no labels",
+        ),
         (["net.hidden=[]"], "net.hidden=[]: a list of widths"),
         (["net.hidden=[10]"], "net.hidden=[10]: two widths or more"),
         (["net.input_dropout=0.1", "mc_dropout=5"], "mc_dropout=5: only for a DenseNet by itself, not for a Auto"),

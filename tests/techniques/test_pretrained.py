@@ -1,4 +1,4 @@
-"""Transfer: what is frozen never moves, what is loaded is the backbone's, what is cached changes nothing."""
+"""Pretrained: what is frozen never moves, what is loaded is the backbone's, what is cached changes nothing."""
 
 import csv
 from collections.abc import Callable
@@ -16,14 +16,15 @@ from torch import Tensor
 from dnnx.basics.errors import UserError
 from dnnx.config.check import parse_seeds, settle_backbone
 from dnnx.evaluation import results
-from dnnx.modules.transfer import Transfer
+from dnnx.techniques.pretrained import Pretrained
 from dnnx.train import train
 from dnnx.training import replicas
 from dnnx.training.assemble import build_data, build_module
+from dnnx.training.module import ReplicaModule
 
 Run = Callable[..., tuple[dict, Path]]
-FROZEN2 = "module.frozen=['hidden_layers.[01].*']"
-FROZEN5 = "module.frozen=['hidden_layers.*']"
+FROZEN2 = "techniques.pretrained.frozen=['hidden_layers.[01].*']"
+FROZEN5 = "techniques.pretrained.frozen=['hidden_layers.*']"
 ALONE_OR_TOGETHER = pytest.mark.parametrize("seeds", ["seeds=1", "seeds=2", "vmap"])
 
 
@@ -44,15 +45,15 @@ def run(backbone: Path, tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def make(backbone: Path) -> Callable[..., Transfer]:
+def make(backbone: Path) -> Callable[..., ReplicaModule]:
     """The module that a run with these overrides would train, before its first step."""
 
-    def build(*overrides: str, load: bool = True) -> Transfer:
+    def build(*overrides: str, load: bool = True) -> ReplicaModule:
         cfg = settle_backbone(compose(*transfer(backbone, *overrides)), Path())
         seeds = parse_seeds(cfg.seeds)
         module = build_module(cfg, build_data(cfg, seeds), seeds)
         if load:
-            module.load_backbone()
+            module.techniques["pretrained"].start()
         return module
 
     return build
@@ -91,7 +92,7 @@ def test_frozen_layers_end_bit_identical_and_all_else_has_moved(
     assert kinds == {"weight", "bias", "running_mean", "running_var", "num_batches_tracked", "key", "call"}
 
 
-def test_frozen_layers_drop_nothing_while_those_above_do(make: Callable[..., Transfer]) -> None:
+def test_frozen_layers_drop_nothing_while_those_above_do(make: Callable[..., ReplicaModule]) -> None:
     module, x = make(FROZEN2).train(), torch.rand(2, 30, 64)
     frozen = module(x, stop=2)
     assert torch.equal(frozen, module(x, stop=2))
@@ -100,9 +101,13 @@ def test_frozen_layers_drop_nothing_while_those_above_do(make: Callable[..., Tra
 
 
 def test_a_layer_of_which_only_a_part_is_frozen_keeps_its_dropout_and_freezes_that_part(
-    make: Callable[..., Transfer],
+    make: Callable[..., ReplicaModule],
 ) -> None:
-    block = make("module.frozen=['hidden_layers.0.norm.*']").train().replicas.net.get_submodule("hidden_layers.0")
+    block = (
+        make("techniques.pretrained.frozen=['hidden_layers.0.norm.*']")
+        .train()
+        .replicas.net.get_submodule("hidden_layers.0")
+    )
     modes = {name: child.training for name, child in block.named_children()}
     assert modes == {"linear": True, "norm": False, "activation": True, "dropout": True}
 
@@ -112,7 +117,7 @@ def test_a_layer_of_which_only_a_part_is_frozen_keeps_its_dropout_and_freezes_th
 )
 def test_what_is_trained_is_what_no_pattern_names(run: Run, backbone: Path, patterns: list[str]) -> None:
     quoted = ",".join(f"'{pattern}'" for pattern in patterns)
-    results, _ = run(f"module.frozen=[{quoted}]", "trainer.max_epochs=1")
+    results, _ = run(f"techniques.pretrained.frozen=[{quoted}]", "trainer.max_epochs=1")
     sizes = {
         name: value[0].numel() for name, value in weights(backbone).items() if name.split(".")[-1] in ("weight", "bias")
     }
@@ -121,7 +126,7 @@ def test_what_is_trained_is_what_no_pattern_names(run: Run, backbone: Path, patt
     assert results["params/trainable"] == [sum(trained)] * 2
 
 
-def test_the_optimizer_holds_only_what_is_trained(make: Callable[..., Transfer]) -> None:
+def test_the_optimizer_holds_only_what_is_trained(make: Callable[..., ReplicaModule]) -> None:
     module = make(FROZEN5)
     module.optimizer = torch.optim.SGD
     [optimizer], _ = module.configure_optimizers()
@@ -132,8 +137,8 @@ def test_the_optimizer_holds_only_what_is_trained(make: Callable[..., Transfer])
 # --- loading
 
 
-def test_each_replica_starts_from_the_backbones_own(make: Callable[..., Transfer], backbone: Path) -> None:
-    loaded, before = make("module.fresh=[]", "seeds=3").replicas.stacked_state(), weights(backbone)
+def test_each_replica_starts_from_the_backbones_own(make: Callable[..., ReplicaModule], backbone: Path) -> None:
+    loaded, before = make("techniques.pretrained.fresh=[]", "seeds=3").replicas.stacked_state(), weights(backbone)
     assert loaded.keys() == before.keys()
     for name, value in loaded.items():
         assert torch.equal(value, before[name]), name
@@ -142,12 +147,13 @@ def test_each_replica_starts_from_the_backbones_own(make: Callable[..., Transfer
 
 
 def test_a_seed_that_is_there_twice_starts_from_its_own_replica_twice(
-    make: Callable[..., Transfer], backbone: Path
+    make: Callable[..., ReplicaModule], backbone: Path
 ) -> None:
     state, seeds = weights(backbone), [1, 0, 1]
     module = make("seeds=2")
-    wide = Transfer(**{**module.hparams, "seeds": seeds}, backbone=str(backbone), fresh=["output.*"])
-    wide.load_backbone()
+    pretrained = Pretrained(backbone=str(backbone), fresh=["output.*"])
+    wide = ReplicaModule(module.build, module.task, seeds, module.in_shape, {"pretrained": pretrained})
+    pretrained.start()
     loaded = wide.replicas.stacked_state()["hidden_layers.0.linear.weight"]
     first, second = state["hidden_layers.0.linear.weight"][:2]
     assert torch.equal(loaded, torch.stack([first, second, first]))  # the backbone's by place: seed 1 comes first
@@ -155,52 +161,79 @@ def test_a_seed_that_is_there_twice_starts_from_its_own_replica_twice(
 
 @pytest.mark.parametrize("fresh", ["output.*", "hidden_layers.[34].*", "*"])
 def test_what_is_fresh_starts_as_it_does_without_a_backbone(
-    make: Callable[..., Transfer], backbone: Path, fresh: str
+    make: Callable[..., ReplicaModule], backbone: Path, fresh: str
 ) -> None:
-    patterns = f"module.fresh=['{fresh}','output.*']"
+    patterns = f"techniques.pretrained.fresh=['{fresh}','output.*']"
     loaded, unloaded = (make(patterns, load=load).replicas.stacked_state() for load in (True, False))
     for name, value in loaded.items():
         anew = fnmatchcase(name, fresh) or name.startswith("output.")
         assert torch.equal(value, unloaded[name] if anew else weights(backbone)[name][:2]), name
 
 
-def test_arms_share_the_initial_weights_of_what_they_start_anew(make: Callable[..., Transfer]) -> None:
+def test_arms_share_the_initial_weights_of_what_they_start_anew(make: Callable[..., ReplicaModule]) -> None:
     arms = [
-        ["module.fresh=['*']"], ["module.fresh=['*']", FROZEN5], [FROZEN5], [FROZEN5, "module.cached=true"], [FROZEN2]
+        ["techniques.pretrained.fresh=['*']"], ["techniques.pretrained.fresh=['*']", FROZEN5], [FROZEN5], [FROZEN5, "techniques.pretrained.cached=true"], [FROZEN2]
     ]  # fmt: skip
     heads = [make(*arm).replicas.stacked_state()["output.weight"] for arm in arms]
     assert all(torch.equal(head, heads[0]) for head in heads[1:])
 
 
 FOUR = "net.hidden=[12,11,10,9]"
-OTHER_HEAD = "module.fresh=['output.*']"
+OTHER_HEAD = "techniques.pretrained.fresh=['output.*']"
 
 
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
-        (["module.frozen=['hiden_layers.*']"], r"module\.frozen=hiden_layers\.\*: it matches none of hidden_layers"),
-        (["module.frozen=['*.0.*','*.bais']"], r"module\.frozen=\*\.bais: it matches none of"),
-        (["module.frozen=['*.running_mean']"], r"module\.frozen=\*\.running_mean: it matches none of"),
-        (["module.fresh=['head.*']"], r"module\.fresh=head\.\*: it matches none of .*output\.weight"),
-        ([OTHER_HEAD, "module.dropped=['head.*']"], r"module\.dropped=head\.\*: it matches none of"),
-        (["module.frozen=['*']"], r"module\.frozen=\['\*'\]: nothing is left to train"),
+        (
+            ["techniques.pretrained.frozen=['hiden_layers.*']"],
+            r"techniques\.pretrained\.frozen=hiden_layers\.\*: it matches none of hidden_layers",
+        ),
+        (
+            ["techniques.pretrained.frozen=['*.0.*','*.bais']"],
+            r"techniques\.pretrained\.frozen=\*\.bais: it matches none of",
+        ),
+        (
+            ["techniques.pretrained.frozen=['*.running_mean']"],
+            r"techniques\.pretrained\.frozen=\*\.running_mean: it matches none of",
+        ),
+        (
+            ["techniques.pretrained.fresh=['head.*']"],
+            r"techniques\.pretrained\.fresh=head\.\*: it matches none of .*output\.weight",
+        ),
+        (
+            [OTHER_HEAD, "techniques.pretrained.dropped=['head.*']"],
+            r"techniques\.pretrained\.dropped=head\.\*: it matches none of",
+        ),
+        (["techniques.pretrained.frozen=['*']"], r"techniques\.pretrained\.frozen=\['\*'\]: nothing is left to train"),
         ([FOUR], r"backbone=.*: it lacks nothing, and has no place for .*hidden_layers\.4\.linear\.weight.*; name"),
         (["net.hidden=[12,11,10,9,8,7]"], r"it lacks .*hidden_layers\.5\.linear\.weight.*, and has no place for noth"),
         (["net.norm=layer"], r"it lacks hidden_layers\.0\.linear\.bias.*, and has no place for .*running_mean"),
         (["net.dropout=0.0"], r"it lacks nothing, and has no place for .*hidden_layers\.0\.dropout\.key"),
-        ([OTHER_HEAD, "module.dropped=['hidden_layers.0.*']"], r"it lacks .*hidden_layers\.0\.linear\.weight"),
-        (["module.fresh=[]", "module.dropped=['output.*']"], r"it lacks output\.weight, output\.bias"),
+        (
+            [OTHER_HEAD, "techniques.pretrained.dropped=['hidden_layers.0.*']"],
+            r"it lacks .*hidden_layers\.0\.linear\.weight",
+        ),
+        (
+            ["techniques.pretrained.fresh=[]", "techniques.pretrained.dropped=['output.*']"],
+            r"it lacks output\.weight, output\.bias",
+        ),
         (
             ["net.hidden=[12,11,10,9,7]"],
             r"its hidden_layers\.4\.linear\.weight is \(2, 8, 9\), this network's \(2, 7, 9\)",
         ),
         (["seeds=4"], r"backbone=.*: it has 3 seeds and this run 4; type seeds=3"),
-        (["module.cached=true"], r"module\.cached=True: the lowest hidden layer is trained.*type module\.cached=false"),
-        (["module.cached=true", "module.frozen=['*.1.*']"], r"module\.cached=True: the lowest hidden layer is trained"),
         (
-            ["module.cached=true", FROZEN5, "data.augment.shift=1"],
-            r"data\.augment=.*images that change cannot be cached; type module\.cached=false",
+            ["techniques.pretrained.cached=true"],
+            r"techniques\.pretrained\.cached=True: the lowest hidden layer is trained.*type techniques\.pretrained\.cached=false",
+        ),
+        (
+            ["techniques.pretrained.cached=true", "techniques.pretrained.frozen=['*.1.*']"],
+            r"techniques\.pretrained\.cached=True: the lowest hidden layer is trained",
+        ),
+        (
+            ["techniques.pretrained.cached=true", FROZEN5, "data.augment.shift=1"],
+            r"data\.augment=.*images that change cannot be cached; type techniques\.pretrained\.cached=false",
         ),
         (["data.train_per_class=0"], r"data\.train_per_class=0: a whole number from 1 to"),
     ],
@@ -215,7 +248,7 @@ def test_a_bad_transfer_is_one_line_and_leaves_nothing(
 
 
 def test_a_network_with_fewer_layers_loads_once_they_are_dropped(run: Run, backbone: Path) -> None:
-    _, folder = run(FOUR, "module.dropped=['hidden_layers.4.*']", FROZEN5)
+    _, folder = run(FOUR, "techniques.pretrained.dropped=['hidden_layers.4.*']", FROZEN5)
     before, after = weights(backbone), weights(folder)
     assert before.keys() - after.keys() == {name for name in before if name.startswith("hidden_layers.4.")}
     assert all(torch.equal(value, before[name][:2]) for name, value in after.items() if is_below(name, 4))
@@ -258,7 +291,7 @@ def test_cached_features_change_nothing_in_a_whole_training(
         monkeypatch.setattr(replicas, "make_batched", lambda net: False)
         seeds = "seeds=2"
     overrides = [FROZEN2, seeds, "callbacks=layer_statistics", *TINY]
-    (plain, there), (cached, here) = (run(*overrides, f"module.cached={on}") for on in ("false", "true"))
+    (plain, there), (cached, here) = (run(*overrides, f"techniques.pretrained.cached={on}") for on in ("false", "true"))
     assert cached.keys() - plain.keys() == {"time/cache_s"}
     torch.testing.assert_close(numbers(cached), numbers(plain), rtol=1e-3, atol=1e-5, equal_nan=True)
     assert cached["test/confusion"] == plain["test/confusion"]
@@ -272,15 +305,15 @@ def test_with_every_hidden_layer_cached_only_the_head_is_run_and_the_result_is_t
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, _ = run(FROZEN5)
-    widths, forward = set(), Transfer.forward
+    widths, forward = set(), ReplicaModule.forward
 
-    def watched(self: Transfer, x: Tensor, **kwargs: Any) -> Any:
+    def watched(self: ReplicaModule, x: Tensor, **kwargs: Any) -> Any:
         if torch.is_grad_enabled():
             widths.add(x.shape[-1])
         return forward(self, x, **kwargs)
 
-    monkeypatch.setattr(Transfer, "forward", watched)
-    cached, _ = run(FROZEN5, "module.cached=true")
+    monkeypatch.setattr(ReplicaModule, "forward", watched)
+    cached, _ = run(FROZEN5, "techniques.pretrained.cached=true")
     assert widths == {HIDDEN[-1]}
     torch.testing.assert_close(numbers(cached), numbers(plain), rtol=1e-4, atol=1e-6, equal_nan=True)
 
@@ -288,5 +321,5 @@ def test_with_every_hidden_layer_cached_only_the_head_is_run_and_the_result_is_t
 def test_features_of_images_that_all_seeds_share_are_cached_too(run: Run) -> None:
     seen_by_all = ["data._target_=dnnx.data.mnist04.MNIST04", "~data.train_per_class", "~data.val_per_class"]
     seen_by_all += ["trainer.max_epochs=1", "data.batch_size=64"]
-    plain, cached = (run(*seen_by_all, FROZEN2, f"module.cached={on}")[0] for on in ("false", "true"))
+    plain, cached = (run(*seen_by_all, FROZEN2, f"techniques.pretrained.cached={on}")[0] for on in ("false", "true"))
     torch.testing.assert_close(numbers(cached), numbers(plain), rtol=1e-3, atol=1e-5, equal_nan=True)

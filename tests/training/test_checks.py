@@ -11,23 +11,22 @@ from omegaconf import DictConfig
 from tiny_backbone import make_backbone, transfer
 from torch import Tensor, nn
 
+from dnnx.basics.at_work import NotAtWork
 from dnnx.basics.seeding import generator
 from dnnx.data import images, real_or_corrupted
 from dnnx.data.augment import Augmentation
 from dnnx.data.real_or_corrupted import RealOrCorrupted
 from dnnx.evaluation import calibration, mc_dropout
-from dnnx.modules import classifier
-from dnnx.modules.autoencoder import Autoencoder
-from dnnx.modules.classifier import Classifier
-from dnnx.modules.transfer import Transfer
 from dnnx.nets.dense import DenseNet
 from dnnx.nets.layers.dropout import Dropout
 from dnnx.optim.fused_adam import FusedAdam
-from dnnx.techniques.checks import NotAtWork
+from dnnx.tasks.reconstruction import Reconstruction
 from dnnx.techniques.clipping import Clipping
+from dnnx.techniques.pretrained import Pretrained
 from dnnx.techniques.pruning import Pruning
 from dnnx.train import train
 from dnnx.training.callbacks.early_stopping import EarlyStopping
+from dnnx.training.module import ReplicaModule
 from dnnx.training.replicas import Replicas
 
 EVERYTHING = [
@@ -35,13 +34,17 @@ EVERYTHING = [
     "data.standardize=true", "scheduler=performance", "scheduler.patience=0", "scheduler.threshold=0.9", "mc_dropout=3",
 ]  # fmt: skip
 REGULARIZED = [
-    *SMOKE, "net.hidden=[12,10]", "trainer.max_epochs=1", "module.l2=1e-3", "module.max_norm=1", "module.clip_norm=1",
-    "module.label_smoothing=0.1", "data.augment.shift=1", "data.train_size=300",
+    *SMOKE, "net.hidden=[12,10]", "trainer.max_epochs=1",
+    "+technique=[penalty,max_norm,clipping,label_smoothing]", "techniques.penalty.l2=1e-3",
+    "techniques.max_norm.value=1", "techniques.clipping.norm=1",
+    "techniques.label_smoothing.share=0.1", "data.augment.shift=1", "data.train_size=300",
 ]  # fmt: skip
-PRUNED = [*SMOKE, "net.hidden=[12,10]", "trainer.max_epochs=2", "module.sparsity=0.5", "module.prune_until=2"]
+PRUNED = [
+    *SMOKE, "net.hidden=[12,10]", "trainer.max_epochs=2", "+technique=pruning", "techniques.pruning.sparsity=0.5", "techniques.pruning.until_epoch=2",
+]  # fmt: skip
 PRETEXT = [*SMOKE, "data.source=digits", "net.hidden=[12,10]", "trainer.max_epochs=1"]
 CORRUPTED = [*PRETEXT, "data=real_or_corrupted", "data.source=digits", "data.val_per_class=10"]
-AUTOENCODER = [*PRETEXT, "module=autoencoder", "net.hidden=[12,10]", "net.norm=batch"]
+AUTOENCODER = [*PRETEXT, "task=reconstruction", "net=autoencoder", "net.hidden=[12,10]", "net.norm=batch"]
 LOWEST = "hidden_layers.0.linear.weight"
 Sabotage = Callable[[pytest.MonkeyPatch], Any]
 
@@ -52,7 +55,7 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def frozen(backbone: Path) -> list[str]:
-    return transfer(backbone, "module.frozen=['hidden_layers.[01].*']", "trainer.max_epochs=1")
+    return transfer(backbone, "techniques.pretrained.frozen=['hidden_layers.[01].*']", "trainer.max_epochs=1")
 
 
 def test_a_run_with_everything_shows_it(tmp_path: Path) -> None:
@@ -61,7 +64,7 @@ def test_a_run_with_everything_shows_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cached", ["false", "true"])
 def test_so_does_one_that_starts_from_another(backbone: Path, tmp_path: Path, cached: str) -> None:
-    train(compose(*frozen(backbone), f"module.cached={cached}"), tmp_path / "run")
+    train(compose(*frozen(backbone), f"techniques.pretrained.cached={cached}"), tmp_path / "run")
 
 
 def test_so_does_one_with_every_regularizer(tmp_path: Path) -> None:
@@ -89,15 +92,15 @@ def built_with(**others: Any) -> Sabotage:
 
 def learned(before: Callable[[Any], Any] = id, after: Callable[[Any], Any] = id) -> Sabotage:
     """Something is done to the module around each of its steps."""
-    plain = Classifier.learn
+    plain = ReplicaModule.learn
 
-    def learn(self: Classifier, *arguments: Any) -> Any:
+    def learn(self: ReplicaModule, *arguments: Any) -> Any:
         before(self)
         learned = plain(self, *arguments)
         after(self)
         return learned
 
-    return lambda patch: patch.setattr(Classifier, "learn", learn)
+    return lambda patch: patch.setattr(ReplicaModule, "learn", learn)
 
 
 def switched_off(kind: type[nn.Module]) -> Sabotage:
@@ -129,7 +132,7 @@ def one_stream(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("dnnx.data.loaders.generator", lambda seed, *purpose: generator(0, *purpose))
 
 
-def nadam(self: Classifier) -> torch.optim.Optimizer:
+def nadam(self: ReplicaModule) -> torch.optim.Optimizer:
     return torch.optim.NAdam([p for p in self.parameters() if p.requires_grad], lr=4e-4)
 
 
@@ -162,8 +165,8 @@ def check_refused(named: str, cfg: DictConfig, folder: Path) -> None:
         ("net.activation", built_with(activation="relu")),
         ("net.hidden", built_with(hidden=[12, 11])),
         ("data.standardize", put(images, "standardize", lambda splits: None)),
-        ("optimizer", put(Classifier, "make_optimizer", nadam)),
-        ("scheduler", put(Classifier, "on_train_epoch_end", lambda self: None)),
+        ("optimizer", put(ReplicaModule, "make_optimizer", nadam)),
+        ("scheduler", put(ReplicaModule, "on_train_epoch_end", lambda self: None)),
         ("trainer", put(FusedAdam, "step", lambda self, closure=None: None)),
         ("seeds", one_stream),
         ("callbacks.early_stopping", first_weights),
@@ -178,18 +181,14 @@ def test_what_is_not_at_work_is_named_and_leaves_no_results(
     check_refused(named, compose(*EVERYTHING), tmp_path)
 
 
-def unsmoothed(self: Classifier, logits: Tensor, y: Tensor, loss: Tensor) -> Tensor:
-    return loss.mean(-1) + self.penalty()
-
-
 @pytest.mark.parametrize(
     ("named", "sabotage"),
     [
-        ("module.l1 or l2", put(Classifier, "penalty", lambda self: torch.zeros(2))),
+        ("techniques.penalty.l1 or l2", put(ReplicaModule, "penalty", lambda self: torch.zeros(2))),
         ("module.max_norm", put(classifier, "bound_norms", lambda weights, most: None)),
-        ("module.clip_norm or clip_value", put(classifier, "Clipping", lambda *_: None)),
-        ("module.clip_norm or clip_value", put(Clipping, "__call__", lambda self, parameters: None)),
-        ("module.label_smoothing", put(Classifier, "objective", unsmoothed)),
+        ("techniques.clipping.norm or clip_value", put(classifier, "Clipping", lambda *_: None)),
+        ("techniques.clipping.norm or clip_value", put(Clipping, "__call__", lambda self, parameters: None)),
+        ("module.label_smoothing", put(ReplicaModule, "objective", unsmoothed)),
         ("data.augment", put(Augmentation, "__call__", lambda self, x, u: x)),
         ("data.train_size", put(images, "draw", lambda available, n, seeds: torch.zeros(2, n, dtype=torch.int64))),
     ],
@@ -204,10 +203,10 @@ def test_a_regularizer_that_is_not_at_work_is_named(
 @pytest.mark.parametrize(
     ("named", "sabotage"),
     [
-        ("module.backbone", put(Transfer, "load_backbone", lambda self: None)),
-        ("module.frozen", put(Transfer, "train", Classifier.train)),
+        ("techniques.pretrained", put(Pretrained, "start", lambda self: None)),
+        ("techniques.pretrained", put(Pretrained, "set_mode", lambda self: None)),
         (
-            "module.frozen",
+            "techniques.pretrained",
             learned(after=lambda module: module.replicas.stacked_state()[LOWEST].mul_(2)),
         ),
     ],
@@ -247,17 +246,17 @@ def test_so_do_pruned_networks_and_pretext_tasks(typed: list[str], tmp_path: Pat
     train(compose(*typed), tmp_path)
 
 
-def of_twice_the_error(self: Autoencoder, x: Tensor, **kwargs: Any) -> Tensor:
-    return 2 * (self.replicas(x, shared=x.dim() == 2, **kwargs) - x).square().mean(-1)
+def twice_the_error(self: Reconstruction, outputs: Tensor, y: Tensor) -> Tensor:
+    return 2 * (outputs - y).square().mean(-1)
 
 
 @pytest.mark.parametrize(
     ("named", "typed", "sabotage"),
     [
-        ("module.sparsity or prune_below", PRUNED, put(Pruning, "hold", lambda self, tensors: None)),
+        ("techniques.pruning.sparsity or prune_below", PRUNED, put(Pruning, "hold", lambda self, tensors: None)),
         ("data=real_or_corrupted", CORRUPTED, put(RealOrCorrupted, "_regions", lambda self, u: torch.ones(1) > 0)),
         ("data=real_or_corrupted", CORRUPTED, put(real_or_corrupted, "REAL", 0)),
-        ("module=autoencoder", AUTOENCODER, put(Autoencoder, "forward", of_twice_the_error)),
+        ("task=reconstruction", "net=autoencoder", AUTOENCODER, put(Autoencoder, "forward", of_twice_the_error)),
     ],
 )
 def test_zeros_and_pretext_tasks_that_are_none_are_named(

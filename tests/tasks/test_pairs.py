@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from commands import compose
+from modules import pairs as make_pairs
 from rebuilt import rebuilt
 from safetensors.torch import load_file
 from torch import Tensor
@@ -16,8 +17,6 @@ from torch import Tensor
 from dnnx.basics.errors import UserError
 from dnnx.evaluate import evaluate
 from dnnx.evaluation.results import average
-from dnnx.modules.classifier import cross_entropy
-from dnnx.modules.pairs import Pairs
 from dnnx.nets.twin_tower import TwinTower
 from dnnx.tasks.scores import best_threshold
 from dnnx.train import train
@@ -51,7 +50,7 @@ def batches(seeds: list[int], n: int = 20) -> Iterable[tuple[Tensor, Tensor]]:
 
 
 def trained(seeds: list[int], net: dict) -> Replicas:
-    module = Pairs(12, 2, {"hidden": [9, 8], **net}, seeds)
+    module = make_pairs(12, {"hidden": [9, 8], **net}, seeds)
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-2)
     for x, y in batches(seeds):
         loss = cross_entropy(module(x), y).mean(-1).sum()
@@ -71,7 +70,7 @@ def test_a_seed_trained_among_others_is_that_seed_alone(net: str) -> None:
 
 
 def test_one_replica_is_the_plain_network() -> None:
-    module, [(x, _), *_] = Pairs(12, 2, {"hidden": [9, 8]}, [3]), list(batches([3]))
+    module, [(x, _), *_] = make_pairs(12, {"hidden": [9, 8]}, [3]), list(batches([3]))
     net = module.replicas.net
     assert isinstance(net, TwinTower)
     assert torch.equal(module(x)[0, :, 1], net(x[0]))
@@ -79,7 +78,7 @@ def test_one_replica_is_the_plain_network() -> None:
 
 
 def test_the_loss_is_binary_cross_entropy_on_the_logit() -> None:
-    module, [(x, y), *_] = Pairs(12, 2, {"hidden": [9, 8]}, [3, 7]), list(batches([3, 7]))
+    module, [(x, y), *_] = make_pairs(12, {"hidden": [9, 8]}, [3, 7]), list(batches([3, 7]))
     z = module.replicas(x)
     expected = F.binary_cross_entropy_with_logits(z, y.float(), reduction="none")
     torch.testing.assert_close(cross_entropy(module(x), y), expected)
@@ -123,18 +122,21 @@ def test_what_figures_need_is_of_the_test_set(folder: Path) -> None:
 
 
 def test_a_tower_is_a_backbone_for_the_digits(folder: Path, tmp_path: Path) -> None:
-    few = ["data=mnist_split2", "data.source=digits", "net=backbone", "module=transfer", f"backbone={folder}"]
-    frozen = ["module.frozen=['hidden_layers.*']", "seeds=2", "trainer.max_epochs=2"]
+    few = ["data=mnist_split2", "data.source=digits", "net=backbone", "+technique=pretrained", f"backbone={folder}"]
+    frozen = ["techniques.pretrained.frozen=['hidden_layers.*']", "seeds=2", "trainer.max_epochs=2"]
     results = {}
     for part in ("tower_a", "tower_b"):
         run = tmp_path / part
-        results[part] = train(compose(*few, *frozen, f"module.part={part}"), run)
+        results[part] = train(compose(*few, *frozen, f"techniques.pretrained.part={part}"), run)
         theirs, ours = (load_file(made / "model.safetensors") for made in (folder, run))
         loaded = [name for name in ours if not name.startswith("output.")]
         assert {f"{part}.{name}" for name in loaded} == {name for name in theirs if name.startswith(part)}
         assert all(torch.equal(ours[name], theirs[f"{part}.{name}"][:2]) for name in loaded)
-    cached = train(compose(*few, *frozen, "module.part=tower_a", "module.cached=true"), tmp_path / "cached")
+    cached = train(
+        compose(*few, *frozen, "techniques.pretrained.part=tower_a", "techniques.pretrained.cached=true"),
+        tmp_path / "cached",
+    )
     for name in ("train/loss", "val/loss", "test/loss"):
         assert cached[name] == pytest.approx(results["tower_a"][name], rel=1e-6)
-    with pytest.raises(UserError, match=r"module\.part=tower_c: choose one of head, tower_a, tower_b"):
-        train(compose(*few, *frozen, "module.part=tower_c"), tmp_path / "wrong")
+    with pytest.raises(UserError, match=r"techniques\.pretrained\.part=tower_c: choose one of head, tower_a, tower_b"):
+        train(compose(*few, *frozen, "techniques.pretrained.part=tower_c"), tmp_path / "wrong")

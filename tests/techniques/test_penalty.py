@@ -1,20 +1,21 @@
 """Penalties and the bound on norms are their formulas, of the weights of linear layers alone."""
 
 import torch
+from modules import classifier
 from torch import nn
 
-from dnnx.nets.dense import DenseNet
-from dnnx.techniques.regularizers import bound_norms, linear_weights, penalty
-from dnnx.training.replicas import Replicas
+from dnnx.techniques.max_norm import bound_norms
+from dnnx.techniques.penalty import penalty
 
 
 def test_only_weights_of_linear_layers_that_are_trained_are_regularized() -> None:
-    net = DenseNet(4, [3, 2], 5, norm="batch")
-    assert [w.shape for w in linear_weights(net)] == [(3, 4), (2, 3), (5, 2)]
-    net.hidden_layers[0].requires_grad_(False)
-    assert [w.shape for w in linear_weights(net)] == [(2, 3), (5, 2)]
-    replicas = Replicas(lambda: DenseNet(4, [3], 5, norm="layer"), [0, 1])
-    assert [w.shape for w in linear_weights(replicas.net)] == [(2, 3, 4), (2, 5, 3)]
+    module = classifier(4, 5, {"hidden": [3, 2], "norm": "batch"}, [0])
+    assert [w.shape for w in module.weights] == [(3, 4), (2, 3), (5, 2)]
+    module = classifier(4, 5, {"hidden": [3, 2], "norm": "batch"}, [0])
+    module.replicas.net.get_submodule("hidden_layers.0").requires_grad_(False)
+    assert [w.shape for w in module.weights] == [(2, 3), (5, 2)]
+    module = classifier(4, 5, {"hidden": [3], "norm": "layer"}, [0, 1])
+    assert [w.shape for w in module.weights] == [(2, 3, 4), (2, 5, 3)]
 
 
 def test_penalties_are_hand_numbers_for_each_replica() -> None:
@@ -35,7 +36,7 @@ def test_the_gradient_of_l2_is_torch_s_weight_decay_of_twice_as_much() -> None:
 
 def test_a_unit_s_weights_are_scaled_down_to_the_bound_and_no_other_s() -> None:
     w = torch.tensor([[[3.0, 4.0], [0.3, 0.4]], [[0.0, 0.0], [-6.0, 8.0]]])
-    bound_norms([w], 2.0)
+    bound_norms([w], 2.0, num_replicas=2)
     torch.testing.assert_close(w, torch.tensor([[[1.2, 1.6], [0.3, 0.4]], [[0.0, 0.0], [-1.2, 1.6]]]))
     g = torch.Generator().manual_seed(0)
     w = torch.randn(7, 5, generator=g)
