@@ -15,8 +15,8 @@ from torture.tries import Tries
 
 from dnnx.basics.errors import UserError
 from dnnx.config.app import CONF
+from dnnx.config.build import build
 from dnnx.train import train
-from dnnx.training.assemble import build
 
 ROOT = Path(__file__).parents[2]
 FOREIGN = [
