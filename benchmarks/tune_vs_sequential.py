@@ -77,7 +77,7 @@ def use_few(images: int, fold: int | None) -> None:
 
 def search(validation: CrossValidation, space: Space, whole: Any, trials: int) -> tuple[optuna.Study, float]:
     """The study and its seconds."""
-    from dnnx.training.assemble import build
+    from dnnx.config.build import build
     from dnnx.tuning.sampler import PerTrial
 
     sampler = PerTrial(lambda seed: build("sampler", whole.sampler, seed=seed), 0, space)

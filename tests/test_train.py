@@ -380,7 +380,7 @@ def test_a_run_in_which_all_seeds_diverge_fails_and_says_when(run: Run, tmp_path
         ("optimizer.lr=-1", "optimizer.lr=-1: a number above 0"),
         (
             "optimizer._target_=os.system",
-            "optimizer._target_=os.system: the path of a class or function",
+            "optimizer._target_=os.system: it is a function; a class is needed, a subclass of torch.optim.Optimizer",
         ),
         ("optimizer._target_=torch.optim.Adamm", "optimizer._target_=torch.optim.Adamm"),
         ("+scheduler.gama=1", "scheduler.gama: there is no such key; did you mean scheduler.gamma"),

@@ -88,7 +88,7 @@ def open_study(cfg: DictConfig, folder: Path, space: "Space", validation: "Cross
     """The study named cfg.name in its storage, new or to go on with as it was begun."""
     import optuna
 
-    from dnnx.training.assemble import build
+    from dnnx.config.build import build
     from dnnx.tuning import book
     from dnnx.tuning.cross_validation import of_runs
     from dnnx.tuning.sampler import PerTrial

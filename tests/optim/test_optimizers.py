@@ -9,7 +9,7 @@ from commands import compose
 from torch import nn
 
 from dnnx.config.app import CONF
-from dnnx.training.assemble import build
+from dnnx.config.build import build
 
 LR, STEPS = 0.01, 25
 Walk = Callable[[np.ndarray, np.ndarray], np.ndarray]  # start and gradients [STEPS, n] -> where it ends

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from dnnx.basics.errors import UserError
 from dnnx.config.app import CONF
+from dnnx.config.build import build
+from dnnx.optim.checks import build_scheduler, check_schedule
 from dnnx.optim.schedules import Performance, rates, scale_rates
-from dnnx.training.assemble import build, build_scheduler, check_schedule
 
 EPOCHS, STEPS = 30, 7
 OPTIMIZERS = sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml"))

@@ -63,7 +63,7 @@ def trained(seeds: list[int], net: dict) -> Replicas:
 @pytest.mark.parametrize("net", NETS)
 def test_a_seed_trained_among_others_is_that_seed_alone(net: str) -> None:
     among = trained([3, 7, 11], NETS[net])
-    assert among.batched
+    assert among.way == "batched"
     for r, seed in enumerate([3, 7, 11]):
         for name, value in trained([seed], NETS[net]).stacked_state().items():
             torch.testing.assert_close(among.stacked_state()[name][r], value[0], rtol=1e-4, atol=1e-5, msg=name)

@@ -4,7 +4,7 @@ import difflib
 import inspect
 import math
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -32,32 +32,71 @@ def choose(key: str, value: object, choices: Mapping[str, Any]) -> Any:
 
 
 def check_arguments(key: str, function: Callable, given: Mapping[str, Any]) -> None:
-    """UserError when `given`, of the config group `key`, holds an argument that `function` does not take, or a value
-    of another type than it says."""
-    parameters = _parameters(function)
+    """Raise UserError if `function` has no argument of a name in `given`, or if a value is of another type.
+
+    `key` is the config node that the arguments stand in. An annotation that names no plain type takes any value.
+    """
+    parameters = parameters_of(function)
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        valid = [f"{key}.{name}" for name in parameters]
+        valid = [f"{key}.{name}" for name, parameter in parameters.items() if parameter.kind in BY_NAME]
         for name in given:
             if f"{key}.{name}" not in valid:
                 raise UserError(unknown_key(f"{key}.{name}", valid))
     for name in filter(parameters.__contains__, given):
-        annotation = parameters[name].annotation
-        require(fits(given[name], annotation), f"{key}.{name}", shown(given[name]), in_words(annotation))
+        expected = in_words(parameters[name].annotation)
+        valid_type = not expected or fits(given[name], parameters[name].annotation)
+        require(valid_type, f"{key}.{name}", shown(given[name]), expected)
 
 
-def _parameters(function: Callable) -> dict[str, inspect.Parameter]:
-    """Of a function or class, with annotations that are types; one that cannot be known is Any."""
+BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+def missing_arguments(function: Callable, given: Collection[str]) -> list[str]:
+    """Return the names of the arguments that `function` needs and that are not among `given`."""
+    return [
+        name
+        for name, parameter in parameters_of(function).items()
+        if parameter.kind in BY_NAME and parameter.default is parameter.empty and name not in given
+    ]
+
+
+def takes(function: Any, name: str) -> bool:
+    """Return whether a function or a class has an argument `name`, its own or one that its `**kwargs` hand on.
+
+    `**kwargs` of a class are searched for in the constructors of its base classes; those of a function take nothing.
+    """
+    for level in function.__mro__ if isinstance(function, type) else [function]:
+        own = vars(level).get("__init__") if isinstance(function, type) else level
+        if own is None or own is object.__init__:
+            continue
+        parameters = _signature(own)
+        if name in parameters and parameters[name].kind in BY_NAME:
+            return True
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+            return False
+    return False
+
+
+def parameters_of(function: Callable) -> dict[str, inspect.Parameter]:
+    """Return the parameters of a function or class, with annotations that are types; one that is unknown is Any."""
     code = inspect.unwrap(vars(function).get("__init__", function) if isinstance(function, type) else function)
     known = {**vars(typing), **getattr(code, "__globals__", {})}  # torch imports some for type checkers alone
 
     def evaluated(annotation: Any) -> Any:
         try:
             return eval(annotation, known) if isinstance(annotation, str) else annotation
-        except (NameError, TypeError):
+        except Exception:
             return Any
 
-    parameters = inspect.signature(function).parameters.items()
+    parameters = _signature(function).items()
     return {name: parameter.replace(annotation=evaluated(parameter.annotation)) for name, parameter in parameters}
+
+
+def _signature(function: Callable) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):  # a class in C that tells nothing takes whatever it takes
+        return {"kwargs": inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)}
 
 
 def fits(value: Any, annotation: Any) -> bool:

@@ -1,72 +1,89 @@
-"""Layers of R networks at once, [R, B, features] in and out: for small nets half the time of vmap."""
+"""Which layers have a form for R networks at once, and how those of a net are exchanged for it."""
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from typing import Any
 
-from dnnx.nets.layers.dropout import Dropout
+from torch import nn
 
-
-class BatchedLinear(nn.Linear):
-    """Computes [R, features, B] and shows it transposed: the weights' gradients then lie as the weights do.
-
-    Autograd would otherwise copy them, which costs an eighth of a step.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x.expand(len(self.weight), *x.shape[-2:]).transpose(1, 2)  # one batch may be for all
-        bias = self.bias
-        out = self.weight @ x if bias is None else torch.baddbmm(bias[:, :, None], self.weight, x)
-        return out.transpose(1, 2)
+from dnnx.nets.layers.dropout import AlphaDropout, ChannelAlphaDropout, ChannelDropout, Dropout
+from dnnx.training import batched_images as images
+from dnnx.training import batched_layers as layers
+from dnnx.training.batched_layers import Batched, ByExample
 
 
-class BatchedBatchNorm1d(nn.BatchNorm1d):
-    """Every feature of every replica is a channel of one batch norm."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        assert self.num_batches_tracked is not None
-        if self.training:
-            self.num_batches_tracked += 1
-        x = x.expand(len(self.running_mean), *x.shape[-2:])  # one batch may be for all
-        channels = x.transpose(1, 2).flatten(0, 1)[None]  # [1, R * features, B], after a linear layer without a copy
-        state = (self.running_mean, self.running_var, self.weight, self.bias)
-        mean, var, weight, bias = (None if v is None else v.flatten() for v in state)
-        out = F.batch_norm(channels, mean, var, weight, bias, self.training, self.momentum or 0.0, self.eps)
-        return out.view(len(x), -1, x.shape[1]).transpose(1, 2)
+def _by_channel(layer: type[nn.Module]) -> type[Batched]:
+    return type(f"Batched{layer.__name__}", (images.ByChannel, layer), {})
 
 
-class BatchedLayerNorm(nn.LayerNorm):
-    def forward(self, x: Tensor) -> Tensor:
-        out = F.layer_norm(x, self.normalized_shape, eps=self.eps)
-        return out if self.weight is None else out * self.weight[:, None] + self.bias[:, None]
-
-
-class BatchedPReLU(nn.PReLU):
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.where(x > 0, x, self.weight[:, :, None] * x)
-
-
-BATCHED: dict[type[nn.Module], type[nn.Module]] = {
-    nn.Linear: BatchedLinear,
-    nn.BatchNorm1d: BatchedBatchNorm1d,
-    nn.LayerNorm: BatchedLayerNorm,
-    nn.PReLU: BatchedPReLU,
-}
-AS_THEY_ARE = (
-    nn.Identity, Dropout, nn.ELU, nn.ReLU, nn.LeakyReLU, nn.SELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid,
+POOLING = (
+    nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d,
+    nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d,
 )  # fmt: skip
+BY_EXAMPLE = (
+    nn.Softmax, nn.LogSoftmax, nn.Softmin, nn.GLU, nn.Unflatten, nn.Upsample, nn.PixelShuffle, nn.PixelUnshuffle,
+    nn.ZeroPad1d, nn.ZeroPad2d, nn.ConstantPad1d, nn.ConstantPad2d, nn.ReflectionPad1d, nn.ReflectionPad2d,
+    nn.ReplicationPad1d, nn.ReplicationPad2d, nn.CircularPad1d, nn.CircularPad2d,
+)  # fmt: skip
+AS_THEY_ARE = (
+    nn.Identity, Dropout, AlphaDropout, ChannelDropout, ChannelAlphaDropout,
+    nn.ELU, nn.ReLU, nn.LeakyReLU, nn.SELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.CELU, nn.Softplus, nn.Softsign,
+    nn.Mish, nn.Hardtanh, nn.ReLU6, nn.Hardswish, nn.Hardsigmoid, nn.LogSigmoid, nn.Tanhshrink, nn.Hardshrink,
+    nn.Softshrink, nn.Threshold,
+)  # fmt: skip
+BATCHED: dict[type[nn.Module], type[Batched]] = {
+    nn.Linear: layers.BatchedLinear,
+    nn.BatchNorm1d: layers.BatchedBatchNorm1d,
+    nn.BatchNorm2d: layers.BatchedBatchNorm2d,
+    nn.LayerNorm: layers.BatchedLayerNorm,
+    nn.GroupNorm: layers.BatchedGroupNorm,
+    nn.PReLU: layers.BatchedPReLU,
+    nn.Embedding: layers.BatchedEmbedding,
+    nn.Flatten: layers.BatchedFlatten,
+    nn.Conv1d: images.BatchedConv1d,
+    nn.Conv2d: images.BatchedConv2d,
+    nn.ConvTranspose1d: images.BatchedConvTranspose1d,
+    nn.ConvTranspose2d: images.BatchedConvTranspose2d,
+    **{layer: _by_channel(layer) for layer in POOLING},
+    **{layer: ByExample.kind(layer) for layer in BY_EXAMPLE},
+}
+SETTINGS: dict[str, Any] = {  # the values for which there is a batched form
+    "padding_mode": "zeros", "return_indices": False, "max_norm": None, "scale_grad_by_freq": False, "sparse": False,
+}  # fmt: skip
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
-def make_batched(net: nn.Module) -> bool:
-    """Turns the layers of `net`, whose state is stacked, into those above; False where it has any other layer.
+def without_batched_form(net: nn.Module) -> str | None:
+    """Return the first layer of `net` that has no batched form, as `name (class)`, or None.
 
-    Parameters keep their names. The net's own forward may only pass tensors through its layers.
+    Parameters and buffers of a module with children count too: only its own forward knows their axes.
     """
-    leaves = [module for module in net.modules() if not any(True for _ in module.children())]
-    if not all(type(leaf) in BATCHED or isinstance(leaf, AS_THEY_ARE) for leaf in leaves):
-        return False
-    for leaf in leaves:
-        leaf.__class__ = BATCHED.get(type(leaf), type(leaf))
-    return True
+    for name, module in net.named_modules():
+        own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+        is_container = type(module) in CONTAINERS or any(True for _ in module.children())
+        if not (_is_known(module) or (is_container and not own)):
+            return f"{name or 'the net itself'} ({type(module).__name__})"
+    return None
+
+
+def _is_known(layer: nn.Module) -> bool:
+    if type(layer) in BATCHED:
+        return all(getattr(layer, name, value) == value for name, value in SETTINGS.items())
+    return type(layer) in AS_THEY_ARE
+
+
+def make_batched(owner: nn.Module) -> None:
+    """Exchange the layers below `owner`, whose state is stacked, for their batched forms.
+
+    Parameters keep their names. A layer that stands in several places of the net still does.
+    """
+    exchanged = {layer: BATCHED[type(layer)].of(layer) for layer in owner.modules() if type(layer) in BATCHED}
+    for name, layer in list(owner.named_modules(remove_duplicate=False)):
+        if layer in exchanged:
+            parent, _, last = name.rpartition(".")
+            setattr(owner.get_submodule(parent), last, exchanged[layer])
+
+
+def set_whole(net: nn.Module, whole: bool) -> None:
+    """Let the batched layers of `net` compute all replicas at once, or a single one."""
+    for layer in net.modules():
+        if isinstance(layer, Batched):
+            layer.whole = whole

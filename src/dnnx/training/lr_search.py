@@ -15,10 +15,11 @@ from torch import Tensor
 
 from dnnx.basics.console import console
 from dnnx.basics.errors import UserError, check_arguments, ctrl_c, is_number, require
+from dnnx.config.build import find
 from dnnx.config.check import MOST_EPOCHS, save_config
 from dnnx.optim.schedules import scale_rates
 from dnnx.runs.files import write_text
-from dnnx.training.assemble import assemble, resolve
+from dnnx.training.assemble import assemble
 from dnnx.training.callbacks.early_stopping import EarlyStopping
 
 Curve = tuple[list[float], Tensor]  # rates [K] and a loss for each of them and each seed, [K, R]
@@ -153,7 +154,7 @@ def grid(cfg: DictConfig, seeds: list[int], folder: Path, rates: list[float], ep
 
 def _is_skipped(technique: DictConfig) -> bool:
     """Return whether a search trains without this technique, for example pruning."""
-    return getattr(resolve("techniques", technique), "skipped_in_search", False)
+    return getattr(find("techniques", technique), "skipped_in_search", False)
 
 
 def scaled(factory: Callable[..., torch.optim.Optimizer], scale: Tensor) -> Callable[..., torch.optim.Optimizer]:

@@ -27,6 +27,7 @@ class ReplicaModule(pl.LightningModule):
         in_shape: the shape of one example; a batch without the replica axis is one for all replicas.
         techniques: hooks around the step, by name.
         optimizer, scheduler: factories; without an optimizer the module can only predict.
+        way: how several networks run, see `Replicas`.
 
     To train, Lightning's batch is a chunk of many (`dnnx.data.loaders.Chunks`): the work that Lightning does around
     each batch costs half as much as a step of a small network. After every validation `epoch_metrics` maps
@@ -47,12 +48,13 @@ class ReplicaModule(pl.LightningModule):
         techniques: Mapping[str, Technique] | None = None,
         optimizer: Callable[..., torch.optim.Optimizer] | None = None,
         scheduler: partial[Any] | None = None,
+        way: str = "auto",
     ):
         super().__init__()
         self.build, self.task, self.in_shape = build, task, tuple(in_shape)
         self.save_hyperparameters({"seeds": list(seeds)})
         self.optimizer, self.scheduler = optimizer, scheduler
-        self.replicas = Replicas(build, seeds)
+        self.replicas = Replicas(build, seeds, way)
         self.start = 0  # the hidden layer that batches enter, above 0 when they are cached features
         self.epoch_metrics: dict[str, Tensor] = {}
         self.rates: dict[str, Tensor] = {}

@@ -5,44 +5,49 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
-from torch.utils._pytree import tree_map
 
-from dnnx.basics.errors import UserError
-from dnnx.basics.seeding import derive
-from dnnx.training.batched import make_batched
+from dnnx.basics.errors import UserError, choose, require
+from dnnx.training.batched import make_batched, set_whole, without_batched_form
+from dnnx.training.ways import ALONE, RUN, WAYS, build_net, stack
 
 
 class Replicas(nn.Module):
     """Stacks R networks built by `build`, the r-th from `seeds[r]` alone.
 
     Parameters and buffers keep the names of a single network, with a leading axis R. A single network
-    (R = 1) runs as it is; `stacked_state` shows the leading axis all the same. Several run through the layers
-    of dnnx.training.batched, or through vmap where a net has others.
+    (R = 1) runs as it is; `stacked_state` shows the leading axis all the same.
+
+    `way` is how several run: `batched` through the layers of dnnx.training.batched, `vmap` through torch.func, `loop`
+    one after another. On `auto` it is the first of them that computes the same as the networks alone.
     """
 
-    def __init__(self, build: Callable[[], nn.Module], seeds: Sequence[int]):
+    def __init__(self, build: Callable[[], nn.Module], seeds: Sequence[int], way: str = "auto"):
         super().__init__()
-        nets = [_build(build, seed) for seed in seeds]
-        self.num_replicas = len(nets)
+        choose("replicas", way, dict.fromkeys(["auto", *WAYS]))
+        self.build, self.seeds, self.num_replicas = build, [*seeds], len(seeds)
+        nets = [build_net(build, seed) for seed in seeds]
         self.net = nets[0]
+        self.ways = [ALONE]
         if self.num_replicas > 1:
-            _replace(self.net, *stack_module_state(nets))
-            self.batched = make_batched(self.net)
+            unknown = without_batched_form(self.net)
+            require(
+                way != "batched" or unknown is None, "replicas", way,
+                f"the layer {unknown} has no batched form; type replicas=auto",
+            )  # fmt: skip
+            self.net = stack(nets)
+            self.ways = [way] if way != "auto" else [name for name in WAYS if name != "batched" or unknown is None]
+            if self.ways[0] == "batched":
+                make_batched(self)
+        self.way = self.ways[0]
 
     def forward(self, x: Tensor, shared: bool = False, **kwargs: Any) -> Any:
-        """Inputs [R, B, ...], or one batch [B, ...] for all when `shared`; outputs [R, B, ...]."""
-        if self.num_replicas == 1:
-            out = self.net(x if shared else x[0], **kwargs)
-            return out[None] if isinstance(out, Tensor) else tree_map(lambda one: one[None], out)
-        if self.batched:
-            return self.net(x, **kwargs)
+        """Compute outputs [R, B, ...] of inputs [R, B, ...], or of one batch [B, ...] for all when `shared`."""
+        return RUN[self.way](self.net, self.num_replicas, x, shared, kwargs)
 
-        def one(state: dict[str, Tensor], x: Tensor) -> Any:
-            return functional_call(self.net, state, (x,), kwargs)
-
-        state = {**dict(self.net.named_parameters()), **dict(self.net.named_buffers())}
-        return vmap(one, in_dims=(0, None if shared else 0))(state, x)
+    def use(self, way: str) -> None:
+        """Run in this way from now on."""
+        self.way = way
+        set_whole(self.net, way == "batched")
 
     def stacked_state(self) -> dict[str, Tensor]:
         """The network's state by its own names, each tensor [R, ...] and sharing memory with the replicas."""
@@ -63,18 +68,3 @@ class Replicas(nn.Module):
 
 def _shape(state: dict[str, Tensor], name: str) -> tuple[int, ...] | None:
     return tuple(state[name].shape) if name in state else None
-
-
-def _build(build: Callable[[], nn.Module], seed: int) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, "init"))
-        return build()
-
-
-def _replace(net: nn.Module, parameters: dict[str, Any], buffers: dict[str, Any]) -> None:
-    for name, value in parameters.items():
-        owner, _, leaf = name.rpartition(".")
-        setattr(net.get_submodule(owner), leaf, nn.Parameter(value.detach().clone(), requires_grad=value.requires_grad))
-    for name, value in buffers.items():
-        owner, _, leaf = name.rpartition(".")
-        setattr(net.get_submodule(owner), leaf, value.clone())

@@ -1,15 +1,17 @@
 """Dropout whose masks are a function of the net's own key, so that a replica never depends on its neighbours."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 
 def random_bits(key: Tensor, call: Tensor, shape: torch.Size, rows: Tensor | None = None) -> Tensor:
-    """Uniform int32 numbers [*key.shape, *shape]: a counter-based stream, equal on CPU and CUDA.
+    """Return uniform int32 numbers [*key.shape, *shape]: a counter-based stream, equal on CPU and CUDA.
 
-    `rows` [B] are the rows of the stream to take, else the first ones.
+    `rows` [B] are the rows of the stream to take, the first axis of `shape`, else the first ones.
 
     SplitMix64 (Steele et al. 2014): position and call number step by odd 64-bit constants from the key, and
     its finalizer mixes them (with shifts that keep the sign, which takes two of 64 bits of state). Each result
@@ -19,7 +21,8 @@ def random_bits(key: Tensor, call: Tensor, shape: torch.Size, rows: Tensor | Non
     if rows is None:
         position = torch.arange(shape[:-1].numel() * words, device=key.device).view(*shape[:-1], words)
     else:
-        position = rows[:, None] * words + torch.arange(words, device=key.device)
+        of_row = torch.arange(shape[1:-1].numel() * words, device=key.device).view(*shape[1:-1], words)
+        position = rows.view(-1, *[1] * of_row.dim()) * of_row.numel() + of_row
     start = (key + call * (0xD1B54A32D192ED03 - 2**64))[(..., *[None] * len(shape))]
     x = position * (0x9E3779B97F4A7C15 - 2**64) + start
     x = (x ^ x >> 30) * (0xBF58476D1CE4E5B9 - 2**64)
@@ -28,10 +31,11 @@ def random_bits(key: Tensor, call: Tensor, shape: torch.Size, rows: Tensor | Non
 
 
 class Dropout(nn.Module):
-    """Inverted dropout (Srivastava et al. 2014): zeroes a share `p` of the inputs while training.
+    """Inverted dropout (Srivastava et al. 2014): zeroes a share `p` of the inputs [B, ...] while training.
 
     torch's own draws from one global stream, which replicas would share. Here the key is drawn when the
-    net is initialized, and a counter moves on with every training step; both are saved with the net.
+    net is initialized, and a counter moves on with every training step; both are saved with the net. Of R networks
+    at once the key is [R], and the inputs are [R, B, ...].
 
     With `rows` [B] set it also drops in evaluation mode, as MC dropout needs: a row of the batch then has the mask
     of that row of a stream of its own, whatever else is in the batch.
@@ -55,8 +59,16 @@ class Dropout(nn.Module):
             call, rows = torch.zeros_like(self.call), self.rows  # no training step is call 0
         else:
             return x
-        kept = random_bits(self.key, call, x.shape[-2:], rows) >= int(self.p * 2**32) - 2**31
-        return self._drop(x, kept.to(x.dtype))
+        if self.p == 1:
+            return x * 0
+        shape = self._mask_shape(x.shape[self.key.dim() :])
+        kept = random_bits(self.key, call, shape, rows) >= int(self.p * 2**32) - 2**31
+        missing = x.dim() - kept.dim()
+        return self._drop(x, (kept[(..., *[None] * missing)] if missing else kept).to(x.dtype))
+
+    def _mask_shape(self, shape: torch.Size) -> torch.Size:
+        """Return the axes of a batch [B, ...] along which the mask differs."""
+        return shape
 
     def _drop(self, x: Tensor, kept: Tensor) -> Tensor:
         return x * (kept * (1 / (1 - self.p)))
@@ -80,4 +92,38 @@ class AlphaDropout(Dropout):
         return (x * kept + low * (1 - kept)) * a + b
 
 
+class ChannelDropout(Dropout):
+    """Drops whole channels of each example, [B, C, ...] (Tompson et al. 2015), as nn.Dropout1d, 2d and 3d do."""
+
+    def _mask_shape(self, shape: torch.Size) -> torch.Size:
+        return shape[:2]
+
+
+class ChannelAlphaDropout(AlphaDropout):
+    """Drops whole channels of each example as alpha dropout does, as nn.FeatureAlphaDropout."""
+
+    def _mask_shape(self, shape: torch.Size) -> torch.Size:
+        return shape[:2]
+
+
 DROPOUTS: dict[str, type[Dropout]] = {"plain": Dropout, "alpha": AlphaDropout}
+OF_TORCH: dict[type[nn.Module], Callable[[float], Dropout]] = {
+    nn.Dropout: Dropout,
+    nn.Dropout1d: ChannelDropout,
+    nn.Dropout2d: ChannelDropout,
+    nn.Dropout3d: ChannelDropout,
+    nn.AlphaDropout: AlphaDropout,
+    nn.FeatureAlphaDropout: ChannelAlphaDropout,
+}
+
+
+def own_streams(net: nn.Module) -> nn.Module:
+    """Exchange torch's dropout layers, which draw from one stream for all, for those above; returns the net."""
+    made: dict[nn.Module, Dropout] = {}
+    for name, layer in list(net.named_modules(remove_duplicate=False)):
+        if type(layer) in OF_TORCH and name:
+            given: Any = layer
+            made.setdefault(layer, OF_TORCH[type(layer)](given.p).train(layer.training))
+            parent, _, last = name.rpartition(".")
+            setattr(net.get_submodule(parent), last, made[layer])
+    return net

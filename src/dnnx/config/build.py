@@ -1,0 +1,164 @@
+"""From a node of a config to the object that its `_target_` and arguments name. Imports no torch by itself."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from dnnx.basics.errors import (
+    UserError,
+    check_arguments,
+    is_out_of_memory,
+    missing_arguments,
+    require,
+    shown,
+    takes,
+)  # fmt: skip
+from dnnx.config.locate import lines_of, locate, one_line
+
+# The classes of which a node of each group must be one.
+BASES: dict[str, tuple[str, ...]] = {
+    "net": ("torch.nn.Module",),
+    "data": ("lightning.pytorch.LightningDataModule", "torch.utils.data.Dataset"),
+    "task": ("dnnx.tasks.task.Task",),
+    "module": ("lightning.pytorch.LightningModule",),
+    "techniques": ("dnnx.techniques.base.Technique",),
+    "callbacks": ("lightning.pytorch.Callback",),
+    "logger": ("lightning.pytorch.loggers.Logger",),
+    "trainer": ("lightning.pytorch.Trainer",),
+    "optimizer": ("torch.optim.Optimizer",),
+    "scheduler": ("torch.optim.lr_scheduler.LRScheduler", "dnnx.optim.schedules.Performance"),
+    "sampler": ("optuna.samplers.BaseSampler",),
+    "pruner": ("optuna.pruners.BasePruner",),
+}
+FUNCTIONS = ("net", "scheduler", "metrics")  # groups in which a function that returns such an object will do
+OF_HYDRA = ("_target_", "_partial_", "_recursive_", "_convert_")  # keys that are no argument
+
+
+def build(key: str, config: Any, base: Any = None, factory: bool = False, **known: Any) -> Any:
+    """Return the object that the config node at `key` describes; with `factory` a function that makes it.
+
+    `base` is the class that it must be an instance of, by default that of the group in BASES. Of the values `known`
+    (in_shape, num_outputs, seeds, ...) the constructor gets those that it has arguments for.
+    Raise UserError for a wrong target, argument or value, and for whatever the constructor raises.
+
+    Example: `build("net", OmegaConf.create({"_target_": "my_nets.SmallConv", "width": 64}), in_shape=(1, 28, 28))`
+    """
+    function = find(key, config, base)
+    plain: Any = OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else dict(config)
+    is_partial = plain.get("_partial_", factory)
+    require(is_partial is factory, f"{key}._partial_", is_partial, f"leave it as it is in conf/{key.split('.')[0]}/")
+    given = {name: _nested(f"{key}.{name}", value) for name, value in plain.items() if name not in OF_HYDRA}
+    told = {name: value for name, value in known.items() if takes(function, name)}
+    for name in told.keys() & given.keys():
+        raise UserError(f"{key}.{name}={shown(given[name])}: it is set by the run itself; leave it out")
+    check_arguments(key, function, given)
+    if factory:
+        return partial(function, **given, **told)
+    for name in missing_arguments(function, given.keys() | told.keys()):
+        hint = "" if takes(function, "in_shape") or key != "net" else "; in_shape and num_outputs need not be typed"
+        raise UserError(f"{key}.{name}: {plain['_target_']} needs it; type {key}.{name}=...{hint}")
+    with naming(key, function):
+        made = function(**given, **told)
+    check_made(key, made, function, base)
+    return made
+
+
+def find(key: str, config: Any, base: Any = None) -> Any:
+    """Return the class or function that the config node at `key` names, of the kind that its group needs."""
+    target = config.get("_target_") if isinstance(config, Mapping | DictConfig) else None
+    function = locate(f"{key}._target_", target)
+    bases, kinds = bases_of(key, base)
+    wanted = f"a class is needed{f', a subclass of {kinds}' if kinds else ''}"
+    if isinstance(function, ModuleType):
+        own = ((n, v) for n, v in vars(function).items() if getattr(v, "__module__", "") == function.__name__)
+        names = [name for name, value in own if _is_a(value, bases)]
+        raise UserError(f"{key}._target_={target}: it is a module; {wanted}{_such_as(str(target), names)}")
+    if isinstance(function, type):
+        fits = not bases or _is_a(function, bases)
+        require(fits, f"{key}._target_", target, f"it is no {kinds}{_other_lightning(function)}")
+        lacks = ", ".join(sorted(getattr(function, "__abstractmethods__", ())))
+        require(not inspect.isabstract(function), f"{key}._target_", target, f"it is abstract: it lacks {lacks}")
+    else:
+        makes = callable(function) and (key.split(".")[0] in FUNCTIONS or base == ())
+        require(makes, f"{key}._target_", target, f"it is {_kind_of(function)}; {wanted}")
+    return function
+
+
+def bases_of(key: str, base: Any = None) -> tuple[tuple[type, ...], str]:
+    """Return the classes of which the node at `key` must be one, () where anything goes, and their names.
+
+    `base`, a class or a tuple of classes, is taken instead of those of the group.
+    """
+    if base is None:
+        paths = BASES.get(key.split(".")[0], ())
+        return tuple(locate("base", path) for path in paths), " or ".join(paths)
+    bases = base if isinstance(base, tuple) else (base,)
+    return bases, " or ".join(f"{one.__module__}.{one.__qualname__}" for one in bases)
+
+
+def check_made(key: str, made: Any, function: Any, base: Any = None) -> None:
+    """Raise UserError if a function returned an object of another kind than the group needs."""
+    bases, kinds = bases_of(key, base)
+    if bases and not isinstance(function, type) and not isinstance(made, bases):
+        path = f"{function.__module__}.{function.__qualname__}"
+        raise UserError(f"{key}._target_={path}: it returned {_kind_of(made)}, no {kinds}")
+
+
+@contextmanager
+def naming(key: str, function: Any = None) -> Iterator[None]:
+    """Turn what a constructor says of a bad value into a UserError that names the config group.
+
+    Whatever a class of the user's raises is theirs, so it is shown with their lines. Of dnnx's own classes only
+    errors about values are the user's; any other is a bug and keeps its traceback.
+    """
+    try:
+        yield
+    except (UserError, OSError):
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        module = str(getattr(function, "__module__", "dnnx"))
+        if module.split(".")[0] not in ("dnnx", "torch", "lightning", "optuna"):
+            kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+            raise UserError(f"{key}: {kind}{one_line(error)}{lines_of(error, module)}") from None
+        misconfigured = type(error).__name__ == "MisconfigurationException"
+        if isinstance(error, TypeError | ValueError | RuntimeError) or misconfigured:
+            raise UserError(f"{key}: {one_line(error)}") from None
+        raise
+
+
+def _nested(key: str, value: Any) -> Any:
+    """Return a value of a config with every mapping in it that has a `_target_` built."""
+    if isinstance(value, list):
+        return [_nested(f"{key}.{i}", one) for i, one in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    if "_target_" in value:
+        return build(key, value, (), factory=value.get("_partial_") is True)
+    return {name: _nested(f"{key}.{name}", one) for name, one in value.items()}
+
+
+def _is_a(value: Any, bases: Any) -> bool:
+    return isinstance(value, type) and (not bases or issubclass(value, bases))
+
+
+def _kind_of(value: Any) -> str:
+    if value is None:
+        return "None"
+    return "a function" if callable(value) else f"of type {type(value).__name__}"
+
+
+def _such_as(module: str, names: list[str]) -> str:
+    return f", such as {module}.{names[0]}" if names else ""
+
+
+def _other_lightning(function: type) -> str:
+    """The package pytorch_lightning has classes of the same names, which are not those of lightning.pytorch."""
+    other = any(cls.__module__.startswith("pytorch_lightning") for cls in function.__mro__)
+    return "; import lightning.pytorch instead of pytorch_lightning" if other else ""

@@ -1,0 +1,107 @@
+"""From a dotted path to the class or function that it names, of the current folder or any installed package."""
+
+import importlib
+import importlib.metadata
+import linecache
+import re
+import sys
+import sysconfig
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from dnnx.basics.errors import UserError, near_misses, require, shown
+
+DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+DNNX = str(Path(__file__).parents[1])
+
+
+def locate(key: str, target: Any) -> Any:
+    """Return the object that `target` names, importing the modules on its path.
+
+    Raise UserError if there is no such module or name, with near misses, or if a module raises, with its lines.
+
+    Example: `locate("net._target_", "my_nets.SmallConv")` imports my_nets.py of the current folder.
+    """
+    dotted = isinstance(target, str) and bool(DOTTED.fullmatch(target))
+    require(dotted, key, shown(target), "the path of a class, with its module, for example my_nets.SmallConv")
+    add_code_folders([Path.cwd()], first=True)
+    found, names = None, target.split(".")
+    for i, name in enumerate(names):
+        if found is None or (isinstance(found, ModuleType) and not hasattr(found, name)):
+            found = _module(key, target, ".".join(names[: i + 1]), found)
+        elif not hasattr(found, name):
+            raise _no_such_name(key, target, ".".join(names[:i]), found)
+        else:
+            found = getattr(found, name)
+    return found
+
+
+def add_code_folders(folders: Iterable[str | Path], first: bool = False) -> None:
+    """Let modules in these folders be imported, after all others, or before them as Python does with its own folder."""
+    for folder in map(str, folders):
+        if folder not in sys.path and Path(folder).is_dir():
+            sys.path.insert(0 if first else len(sys.path), folder)
+
+
+def _module(key: str, target: str, name: str, above: ModuleType | None) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise _broken(key, target, name, error) from None
+    except (Exception, SystemExit) as error:
+        raise _broken(key, target, name, error) from None
+    if above is not None:
+        raise _no_such_name(key, target, above.__name__, above)
+    near = near_misses(name, _top_level_names())
+    raise UserError(f"{key}={target}: there is no module {name}, neither in {Path.cwd()} nor installed{near}")
+
+
+def _broken(key: str, target: str, name: str, error: BaseException) -> UserError:
+    kind = type(error).__name__
+    return UserError(f"{key}={target}: importing {name} raises {kind}: {one_line(error)}{lines_of(error, name)}")
+
+
+def _no_such_name(key: str, target: str, path: str, found: Any) -> UserError:
+    wrong = target.removeprefix(f"{path}.").partition(".")[0]
+    public = [f"{path}.{name}" for name in dir(found) if not name.startswith("_")]
+    return UserError(f"{key}={target}: {path} has no {wrong}{near_misses(f'{path}.{wrong}', public)}")
+
+
+def _top_level_names() -> list[str]:
+    here = Path.cwd()
+    own = [path.stem for path in here.glob("*.py")] + [path.parent.name for path in here.glob("*/*.py")]
+    return sorted({*own, *importlib.metadata.packages_distributions()})
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of an error in one line; of an assertion without one, the assertion."""
+    text = " ".join(str(error).split())
+    frames = traceback.extract_tb(error.__traceback__)
+    return text or (frames[-1].line or "" if frames else "")
+
+
+def lines_of(error: BaseException, module: str) -> str:
+    """Return the traceback of an error, shortened to the lines of the user's own: "" or one indented line for each."""
+    top = module.partition(".")[0]
+    frames = [(f.filename, f.lineno or 0) for f in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and error.filename:
+        frames.append((error.filename, error.lineno or 0))
+    own = [(name, line) for name, line in dict.fromkeys(frames) if _is_theirs(name, top)]
+    return "".join(f"\n  {_short(name)}, line {i}: {linecache.getline(name, i).strip()}" for name, i in own)
+
+
+def _is_theirs(filename: str, top: str) -> bool:
+    path = Path(filename)
+    if top in {*path.parts, path.stem}:
+        return True
+    return not filename.startswith((*LIBRARIES, DNNX, "<"))
+
+
+def _short(filename: str) -> str:
+    path = Path(filename)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
