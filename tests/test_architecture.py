@@ -45,7 +45,6 @@ LONG_FILES: dict[str, int] = {
 PRIVATE_IMPORTS: set[tuple[str, str]] = {
     ("config/app.py", "hydra._internal.config_loader_impl.ConfigLoaderImpl"),
     ("config/app.py", "hydra._internal.hydra"),
-    ("training/replicas.py", "torch.utils._pytree.tree_map"),
 }  # (file, module of a library)
 
 
