@@ -9,6 +9,8 @@ import yaml
 from commands import command, compose, typed
 
 from dnnx.config.app import CONF
+from dnnx.config.paths import experiment, options
+from dnnx.studies.claims import baseline, declared_verdicts
 from dnnx.train import train
 
 SMALL = ["data.source=digits", "seeds=2", "trainer.max_epochs=2"]
@@ -25,10 +27,10 @@ def dying(self):
 loaders.TrainBatches.__iter__ = dying
 """
 EARLY = {
-    "module.prune_from": "techniques.pruning.from_epoch=1",
-    "module.prune_until": "techniques.pruning.until_epoch=2",
+    "techniques.pruning.from_epoch": "techniques.pruning.from_epoch=1",
+    "techniques.pruning.until_epoch": "techniques.pruning.until_epoch=2",
 }
-EXPERIMENTS = sorted(path.stem for path in (CONF / "exp").glob("*.yaml"))
+EXPERIMENTS = options("exp")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,9 @@ def test_every_arm_of_every_experiment_trains(name: str, tmp_path: Path, backbon
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_states_its_command_its_question_and_its_result(name: str) -> None:
-    text = (CONF / "exp" / f"{name}.yaml").read_text()
+    path = experiment(name)
+    assert path
+    text = path.read_text()
     header = [line for line in text.splitlines() if line.startswith("#")]
     assert f"# python -m dnnx.train +exp={name}" in header
     for told in ("2 CPU cores", "seeds", "%"):
@@ -74,9 +78,17 @@ def test_every_experiment_states_its_command_its_question_and_its_result(name: s
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_verdicts_name_arms_that_there_are(name: str) -> None:
     study = compose(f"+exp={name}").study
-    for verdict in study.verdicts:
-        assert {verdict.arm, verdict.than} <= set(study.arms)
-    assert not study.arms or study.reference in study.arms
+    for verdict in declared_verdicts(study):
+        assert {verdict["arm"], verdict["than"]} <= set(study.arms)
+    assert not study.arms or baseline(study) in study.arms
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_is_found_with_and_without_its_folder(name: str) -> None:
+    path = experiment(name)
+    assert path
+    assert compose(f"+exp={path.parent.name}/{name}") == compose(f"+exp={name}")
+    assert path.parent.name not in EXPERIMENTS, "a folder of the same name would hide it"
 
 
 def test_a_study_runs_its_arms_and_answers(tmp_path: Path) -> None:

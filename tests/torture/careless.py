@@ -85,7 +85,7 @@ def all_tries(backbone: Path, run: Path) -> list[Try]:
     of_study = {key: value for key, value in _keys(CONF / "train.yaml").items() if key.startswith(("study", "arm"))}
     tries += _of_keys("train", ("+exp=bn_vs_plain", *SMALL[1:]), of_study)
     tries += _of_keys("train", SMALL, {key: v for key, v in _keys(CONF / "train.yaml").items() if key not in of_study})
-    for path in sorted((CONF / "exp").glob("*.yaml")):
+    for path in sorted((CONF / "exp").rglob("*.yaml")):
         stated = _keys(path)
         base = [f"+exp={path.stem}", "+debug=smoke", "trainer.max_epochs=1"]
         base += ["data.source=synthetic"] * ("cifar10" in path.stem) + ["techniques.pretrained.part=null"] * (
@@ -138,7 +138,7 @@ def _keys(path: Path) -> dict[str, Any]:
     flat = flatten(stated)
     inner = {key for key in flat if any(other.startswith(f"{key}.") for other in flat)}
     own = {key: value for key, value in flat.items() if key not in inner}
-    within = path.parent != CONF and path.parent.name != "exp"  # there each is tried by itself
+    within = path.parent != CONF and "exp" not in path.parts  # there each is tried by itself
     return {
         key: value for name in inherited if within for key, value in _keys(path.with_name(f"{name}.yaml")).items()
     } | own

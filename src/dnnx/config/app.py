@@ -28,15 +28,13 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
 from dnnx.basics.errors import UserError, is_out_of_memory, near_misses, require, shown, unknown_key
+from dnnx.config.paths import CONF, options
 from dnnx.runs import schema
 from dnnx.runs.files import read_json, remove_empty
 
 MADE: dict[Path, Path] = {}  # folders, and the outputs folder that each is in
 FAILED = "failed.txt"  # in the folder of a job
 FAILURES: list[str] = []  # what went wrong in this process; any makes the exit code 2
-PACKAGE = Path(__file__).parents[1]
-# An installed wheel carries conf/ inside the package; a checkout has it at the top.
-CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parents[1] / "conf"
 
 
 class _Loader(ConfigLoaderImpl):
@@ -224,8 +222,7 @@ def choose_groups(arguments: list[str]) -> list[str]:
 
 def no_option(group: str, found: object) -> UserError:
     """The error of a group of conf/ for which something was typed that is the name of no option."""
-    options = ", ".join(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
-    return UserError(f"{group}={shown(found)}: choose one of {options}")
+    return UserError(f"{group}={shown(found)}: choose one of {', '.join(options(group))}")
 
 
 def _name_jobs_by_swept_keys(arguments: list[str]) -> list[str]:

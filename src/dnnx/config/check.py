@@ -48,6 +48,8 @@ KINDS: dict[str, Any] = {
     "timeout": float | None,
     "trial": list[str],
     "study.verdicts": list[dict],
+    "study.claims": Any,
+    "study.claims.": Any,
     "study.arms.": list[str],
     "study.axes.": str | int | float,
     "weights": str | list[str],

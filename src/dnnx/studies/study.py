@@ -30,7 +30,7 @@ from dnnx.config.check import check_keys, parse_seeds
 from dnnx.config.params import read_params
 from dnnx.runs.files import read_json, remove_empty, write_json
 from dnnx.runs.locks import sole_writer
-from dnnx.runs.schema import VERDICT
+from dnnx.studies.claims import baseline, declared_verdicts
 
 
 def recomposed(cfg: DictConfig) -> DictConfig:
@@ -143,20 +143,11 @@ def loudly() -> Iterator[None]:
 def check_study(config: DictConfig) -> None:
     """UserError, before anything is trained, for a study that could not be reported on."""
     check_keys(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), "train")
-    arms, reference = config.study.arms, config.study.reference
-    choices = dict.fromkeys(arms)
-    for overrides in arms.values():
+    for overrides in config.study.arms.values():
         choose_groups(list(overrides))
     check_arms(config)
-    if arms and reference is not None:
-        choose("study.reference", reference, choices)
-    for verdict in config.study.verdicts:
-        given = set(verdict)
-        told = f"each has just the keys {', '.join(sorted(VERDICT))}, and than_metric where that is another"
-        require(given - {"than_metric"} == VERDICT, "study.verdicts", sorted(given), told)
-        for side in ("arm", "than"):
-            choose(f"study.verdicts.{side}", verdict[side], choices)
-        choose("study.verdicts.expect", verdict.expect, {"higher": None, "lower": None})
+    declared_verdicts(config.study)
+    baseline(config.study)
     backbone, default = config.backbone, Path(config.paths.outputs, str(config.study.needs))
     if backbone is not None and not str(backbone).startswith("arm:") and default not in Path(str(backbone)).parents:
         found = Path(str(backbone), "results.json").is_file()
@@ -257,7 +248,8 @@ def _declaration(
     """What study.json holds; each verdict is asked once for every setting of what else is swept."""
     study = OmegaConf.to_container(config.study, resolve=True)
     assert isinstance(study, dict)
-    reference = study["reference"] if study["reference"] in arms else arms[0]
+    reference = baseline(study)
+    reference = reference if reference in arms else arms[0]
     return {
         "name": config.name,
         "question": study["question"],
@@ -270,7 +262,7 @@ def _declaration(
             | {"ask": verdict["ask"] + (f" ({setting})" if setting else "")}
             | {side: run_name(verdict[side], setting) for side in ("arm", "than")}
             for setting in settings
-            for verdict in study["verdicts"]
+            for verdict in declared_verdicts(study)
             if verdict["arm"] in arms and verdict["than"] in arms
         ],
         "axes": axes,

@@ -1,0 +1,114 @@
+"""Claims of a study in one line each, and the verdicts that they ask for.
+
+    study:
+      baseline: relu
+      claims:
+        convergence/epochs: [elu < relu, selu < relu]
+        test/accuracy:
+          - elu > relu
+          - {claim: selu > relu, ask: "Is SELU more accurate than ReLU?"}
+        mc/accuracy: [dropout > test/accuracy of dropout]   # another metric on the right
+
+The order of the claims is that of the report; where one metric comes twice, `claims` is a list of such mappings.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from dnnx.basics.errors import UserError, choose, near_misses, require, shown
+from dnnx.runs.schema import VERDICT
+
+EXAMPLE = "a claim such as 'bn > plain', or 'dropout < test/ece of plain' where the metrics differ"
+EXPECT = {"<": "lower", ">": "higher"}
+FORM = re.compile(r"\s*(\S+)\s*([<>])\s*(?:(\S+)\s+of\s+)?(\S+)\s*")
+QUESTIONS = {
+    ("convergence/epochs", "lower"): "Does {} converge in fewer epochs than {}?",
+    ("convergence/epochs", "higher"): "Does {} need more epochs than {} to converge?",
+    ("convergence/seconds", "lower"): "Does {} converge in less time than {}?",
+    ("convergence/seconds", "higher"): "Does {} need more time than {} to converge?",
+    ("test/accuracy", "higher"): "Is {} more accurate than {}?",
+    ("test/accuracy", "lower"): "Is {} less accurate than {}?",
+    ("dead/share", "lower"): "Has {} fewer dead units than {}?",
+    ("dead/share", "higher"): "Has {} more dead units than {}?",
+}
+
+
+def declared_verdicts(study: Any) -> list[dict[str, str]]:
+    """Return the verdicts of a study's config: its claims, then its `verdicts`; UserError for one that is none.
+
+    Each verdict has the keys ask, metric, arm, than, expect (higher or lower), and than_metric if it differs.
+    """
+    plain: Any = OmegaConf.to_container(study, resolve=True) if OmegaConf.is_config(study) else study
+    claimed = [_verdict(metric, claim, plain["arms"]) for metric, claim in _claims(plain.get("claims"))]
+    for verdict in plain["verdicts"]:
+        _check(verdict, plain["arms"])
+    return [*claimed, *plain["verdicts"]]
+
+
+def baseline(study: Any) -> str | None:
+    """Return the arm that others are compared with: `baseline`, or `reference`, its older name."""
+    given = [key for key in ("baseline", "reference") if study.get(key) is not None]
+    for key in given:
+        if study["arms"]:
+            choose(f"study.{key}", study[key], dict.fromkeys(study["arms"]))
+    names = [study[key] for key in given]
+    told = f"study.baseline is {names[:1]}; type study.baseline={study['reference']} instead"
+    require(len(set(names)) < 2, "study.reference", study["reference"], told)
+    return names[0] if names else None
+
+
+def _claims(claims: Any) -> Iterator[tuple[str, Any]]:
+    """Yield (metric, claim) in their order."""
+    if claims is None:
+        return
+    groups = claims if isinstance(claims, Sequence) and not isinstance(claims, str) else [claims]
+    for group in groups:
+        if isinstance(group, str):  # "test/accuracy: bn > plain", as typed in Python
+            metric, colon, text = group.partition(":")
+            require(bool(colon), "study.claims", group, "a metric and a claim, such as 'test/accuracy: bn > plain'")
+            group = {metric.strip(): text}
+        valid = isinstance(group, Mapping)
+        require(valid, "study.claims", shown(group), "a mapping such as {test/accuracy: [bn > plain]}")
+        for metric, lines in group.items():
+            for line in lines if isinstance(lines, list) else [lines]:
+                yield str(metric), line
+
+
+def _verdict(metric: str, claim: Any, arms: Mapping[str, Any]) -> dict[str, str]:
+    key = f"study.claims.{metric}"
+    line, ask = claim, None
+    if isinstance(claim, Mapping):
+        valid = {"claim"} <= set(claim) <= {"claim", "ask"}
+        require(valid, key, sorted(map(str, claim)), "a written-out claim has the keys claim and ask")
+        line, ask = claim["claim"], claim.get("ask")
+    match = FORM.fullmatch(line) if isinstance(line, str) else None
+    if match is None:
+        raise UserError(f"{key}={shown(line)}: {EXAMPLE}")
+    arm, sign, than_metric, than = match.groups()
+    for name in (arm, than):
+        if name not in arms:
+            told = f"{name} is none of the arms {', '.join(arms)}{near_misses(name, arms)}"
+            raise UserError(f"{key}={line}: {told}")
+    expect = EXPECT[sign]
+    other = {"than_metric": than_metric} if than_metric not in (None, metric) else {}
+    asked = ask if ask is not None else _question(metric, arm, expect, other.get("than_metric"), than)
+    return {"ask": str(asked), "metric": metric, "arm": arm, "than": than, "expect": expect} | other
+
+
+def _question(metric: str, arm: str, expect: str, than_metric: str | None, than: str) -> str:
+    name = metric.replace("/", " ")
+    if than_metric:
+        return f"Is the {name} of {arm} {expect} than the {than_metric.replace('/', ' ')} of {than}?"
+    return QUESTIONS.get((metric, expect), f"Is the {name} of {{}} {expect} than that of {{}}?").format(arm, than)
+
+
+def _check(verdict: Mapping[str, Any], arms: Mapping[str, Any]) -> None:
+    given = set(verdict)
+    told = f"each has just the keys {', '.join(sorted(VERDICT))}, and than_metric where that is another"
+    require(given - {"than_metric"} == VERDICT, "study.verdicts", sorted(given), told)
+    for side in ("arm", "than"):
+        choose(f"study.verdicts.{side}", verdict[side], dict.fromkeys(arms))
+    choose("study.verdicts.expect", verdict["expect"], {"higher": None, "lower": None})
