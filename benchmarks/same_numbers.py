@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
-from functools import partial
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,7 +83,7 @@ def keep(folder: Path, patterns: list[str], jobs: int = 1) -> int:
     failed: set[str | None] = set()
     while wave := order.get_ready():
         with ThreadPoolExecutor(jobs) as pool:
-            list(pool.map(partial(keep_one, folder=folder, failed=failed), [known[name] for name in wave]))
+            list(pool.map(lambda name: keep_one(known[name], folder, failed), wave))
         order.done(*wave)
     shutil.rmtree(folder / "being_made", ignore_errors=True)
     kept = len(list(folder.glob("*/*/results.json")))
@@ -114,8 +113,7 @@ def keep_one(experiment: Experiment, folder: Path, failed: set[str | None]) -> N
         done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
         copied = copy_numbers(outputs / name / "latest", folder / name)
         said = f"{copied} runs, {time.monotonic() - started:.0f} s"
-        if done.returncode or not copied:
-            said += f", FAILED with exit code {done.returncode}: {done.stderr[-2000:]}"
+        said += f", FAILED, exit code {done.returncode}: {done.stderr[-2000:]}" if done.returncode or not copied else ""
     failed |= {name} if "FAILED" in said else set()
     print(f"{name}: {said}", flush=True)
 
