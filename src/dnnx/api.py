@@ -1,0 +1,279 @@
+"""The Python front door: fit networks, run studies, load finished runs. It walks the road of the commands.
+
+    import dnnx
+    run = dnnx.fit(SmallConv, data=(x, y), seeds=5)
+    run.results; run.network(seed=0); run.predict(x)
+    study = dnnx.study(arms={"plain": [], "bn": ["net.norm=batch"]}, claims=["test/accuracy: bn > plain"])
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from dnnx.basics.errors import UserError, require
+from dnnx.config import resume
+from dnnx.config.build import build
+from dnnx.config.compose import compose
+from dnnx.config.locate import locate
+from dnnx.config.overrides import quoted, split
+from dnnx.config.paths import run_folder
+from dnnx.reports import notebook
+from dnnx.runs.files import read_json, remove_empty, write_text
+from dnnx.runs.locks import sole_writer
+from dnnx.runs.tensors import load_tensors
+from dnnx.studies.study import Runner, run_study
+from dnnx.train import train
+from dnnx.training.assemble import build_data
+
+Arms = Mapping[str, Sequence[str]]
+
+
+class Run:
+    """A finished run: its results, its networks and its predictions. `dnnx.load(folder)` returns one."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.config = resume.load_config(folder, "run")
+        self.values = resume.load_results(folder)
+
+    @property
+    def seeds(self) -> list[int]:
+        return self.values["seeds"]
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """One row for each seed, one column for each number; a seed that diverged has NaN."""
+        per_seed = {
+            name: values
+            for name, values in self.values.items()
+            if name not in ("seeds", "about") and not name.startswith("ensemble/") and _numbers(values)
+        }
+        return pd.DataFrame(per_seed, index=pd.Index(self.seeds, name="seed"))
+
+    def network(self, seed: int = 0) -> nn.Module:
+        """Return the network of a seed with its best weights, a plain nn.Module in evaluation mode."""
+        told = f"this run has the seeds {', '.join(map(str, self.seeds))}"
+        require(seed in self.seeds, "seed", seed, told)
+        facts = resume.load_data(self.folder)
+        sizes = SimpleNamespace(
+            in_shape=tuple(facts["in_shape"]),
+            num_classes=len(facts.get("class_names") or ()),
+            target_shape=tuple(facts.get("target_shape") or ()),
+        )
+        num_outputs = build("task", self.config.task).num_outputs(sizes)
+        net = build("net", self.config.net, in_shape=sizes.in_shape, num_outputs=num_outputs)
+        state = load_tensors(self.folder / "model.safetensors")
+        own = {name: state[name][self.seeds.index(seed)] for name in net.state_dict()}
+        net.load_state_dict(own)
+        return net.eval()
+
+    @torch.no_grad()
+    def predict(self, x: Any, seed: int | None = None) -> Tensor:
+        """Return predictions for x [N, *in_shape], of one seed or of the ensemble of all.
+
+        Classes: probabilities [N, C]. Other tasks: outputs [N, ...]. x has the form of the data before it was
+        standardized; uint8 images become [0, 1].
+        """
+        x = torch.as_tensor(x)
+        x = x.float() / 255 if x.dtype == torch.uint8 else x
+        if self.config.data.get("standardize"):
+            mean, scale = self._scaling
+            x = (x - mean) / scale
+        task = build("task", self.config.task)
+        alive = [s for s, epoch in zip(self.seeds, self.values["epoch/diverged"], strict=True) if epoch is None]
+        outputs = torch.stack([task.read(self.network(s)(x)) for s in ([seed] if seed is not None else alive)])
+        return (outputs.double().softmax(-1) if task.has_classes else outputs).mean(0)
+
+    @cached_property
+    def _scaling(self) -> tuple[Tensor, Tensor]:
+        return build_data(self.config, self.seeds[:1]).scaling
+
+    def curves(self) -> Any:
+        """Return the learning curves as a matplotlib Figure."""
+        return notebook.curves(self.folder)
+
+    def _repr_html_(self) -> str:
+        return f"<p><code>{self.folder}</code></p>{self.results.T.to_html()}{notebook.curves_html(self.folder)}"
+
+
+class Study:
+    """A finished study: its runs by arm, its answers, and its report, which a notebook shows."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.declared = read_json(folder / "study.json")
+
+    @property
+    def runs(self) -> dict[str, Run]:
+        """The runs of the arms that finished."""
+        names = self.declared["arms"]
+        return {name: Run(self.folder / name) for name in names if (self.folder / name / "results.json").exists()}
+
+    @property
+    def report(self) -> Path:
+        """The report, one HTML file."""
+        return self.folder / "report.html"
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """The results of all arms, one row for each arm and seed."""
+        return pd.concat({name: run.results for name, run in self.runs.items()}, names=["arm"])
+
+    def _repr_html_(self) -> str:
+        return notebook.html(self.folder)
+
+
+def fit(
+    net: Any = None,
+    data: Any = None,
+    task: Any = None,
+    seeds: int | Sequence[int] = 5,
+    name: str = "fit",
+    outputs: str | Path = "outputs",
+    overrides: Sequence[str] = (),
+) -> Run:
+    """Train one network per seed, all at once, and test each with its best weights.
+
+    Args:
+        net: a class of yours, its path "my_nets.SmallConv", or a name of conf/net such as "dense5".
+        data: a pair of arrays (x [N, ...], y [N, ...]), a LightningDataModule, its class or path, or a name of
+            conf/data such as "mnist".
+        task: a class, a path, or a name of conf/task such as "regression"; None: classification.
+        seeds: how many, or a list.
+        name: the folder of the run in `outputs`.
+        overrides: anything else as the command line has it, for example ["net.width=64", "optimizer.lr=1e-3"].
+
+    Raises UserError with one line for anything that cannot be used.
+    """
+    words = _words(net, data, task, seeds, name, outputs, overrides)
+    cfg = compose("train", words, [])
+    folder = run_folder(cfg)
+    try:
+        with sole_writer(folder):
+            train(cfg, folder, study=folder)
+    finally:
+        remove_empty(folder, Path(outputs).absolute())
+    return Run(folder)
+
+
+def study(
+    arms: Arms,
+    claims: Any = (),
+    question: str | None = None,
+    baseline: str | None = None,
+    net: Any = None,
+    data: Any = None,
+    task: Any = None,
+    seeds: int | Sequence[int] = 5,
+    name: str = "study",
+    outputs: str | Path = "outputs",
+    overrides: Sequence[str] = (),
+) -> Study:
+    """Train the arms, each a list of overrides, and answer the claims in a report.
+
+    Args: arms: {"plain": [], "bn": ["net.norm=batch"]}; claims: ["test/accuracy: bn > plain"]; others as in `fit`.
+
+    The declaration is kept as an experiment in `outputs`/<name>/declared, so a command goes on with the study:
+    `python -m dnnx.train resume=outputs/<name>/latest`.
+    """
+    words = _words(net, data, task, seeds, name, outputs, overrides)
+    declared = {"question": question, "baseline": baseline, "claims": list(claims)}
+    arms = {arm: [_word(word) for word in own] for arm, own in arms.items()}
+    own = Path(outputs, name, "declared").absolute()
+    own.joinpath("exp").mkdir(parents=True, exist_ok=True)
+    import yaml
+
+    text = yaml.safe_dump({"name": name, "study": {**declared, "arms": arms}}, sort_keys=False)
+    write_text(own / "exp" / f"{name}.yaml", f"# @package _global_\n{text}")
+    typed = split([f"+exp={name}", *words]).overrides
+    folder = run_folder(compose("train", typed, [str(own)]))
+    place = [f"hydra.sweep.dir={quoted(folder)}"]
+    config = compose("train", [*typed, *place], [str(own)], with_hydra=True)
+    run_study(config, Runner(lambda jobs: None, lambda jobs, first: [_job(job, own, folder) for job in jobs]))
+    return Study(folder)
+
+
+def load(folder: str | Path) -> Run | Study:
+    """Return the finished run or study in a folder, for example `dnnx.load("outputs/dense5/latest")`."""
+    path = Path(folder).resolve()
+    require(path.is_dir(), "folder", folder, "there is no such folder; try outputs/dense5/latest")
+    return Study(path) if (path / "study.json").exists() else Run(path)
+
+
+def _job(overrides: Sequence[str], own: Path, folder: Path) -> Any:
+    cfg = compose("train", [word for word in overrides if not word.startswith("hydra.")], [str(own)])
+    subdir = next(word for word in overrides if word.startswith("hydra.sweep.subdir="))
+    of_arm = folder / subdir.partition("=")[2].strip("'\"")
+    of_arm.mkdir(parents=True, exist_ok=True)
+    train(cfg, of_arm, study=folder)
+    return SimpleNamespace(return_value=None)
+
+
+def _words(
+    net: Any, data: Any, task: Any, seeds: Any, name: str, outputs: str | Path, overrides: Sequence[str]
+) -> list[str]:
+    """Return the words of the command that does the same."""
+    if isinstance(data, pl.LightningDataModule):
+        data = _loaded(data)
+    words = [f"name={name}", f"paths.outputs={quoted(Path(outputs))}", f"seeds={seeds}".replace(" ", "")]
+    words += _named("net", net) + _named("task", task)
+    if isinstance(data, tuple | Mapping):
+        words += ["data=npz", f"data.file={quoted(_save(data, Path(outputs, name)))}"]
+    else:
+        words += _named("data", data)
+    return [*words, *map(_word, overrides)]
+
+
+def _word(word: Any) -> str:
+    """Return an override as text; a class stands for its path in ("net", SmallConv)."""
+    return word if isinstance(word, str) else _named(*word)[0]
+
+
+def _named(group: str, given: Any) -> list[str]:
+    """Return the override that names a class, a path or an option of a group."""
+    if given is None:
+        return []
+    if isinstance(given, type):
+        path = f"{given.__module__}.{given.__qualname__}"
+        if "<locals>" in path or locate(group, path) is not given:
+            raise UserError(f"{group}={path}: define the class at the top of a module or notebook, so it has a name")
+        return [f"{group}._target_={path}"]
+    require(isinstance(given, str), group, type(given).__name__, "give a class, its path, or the name of an option")
+    return [f"{group}._target_={given}" if "." in given else f"{group}={given}"]
+
+
+def _save(data: Any, folder: Path) -> Path:
+    """Keep arrays as <folder>/data-<checksum>.npz, so that the run can be resumed and tested again."""
+    named = dict(data) if isinstance(data, Mapping) else {"x": data[0], "y": data[1]}
+    arrays = {key: np.asarray(value) for key, value in named.items()}
+    digest = hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays.values()))
+    path = folder.absolute() / f"data-{digest.hexdigest()[:12]}.npz"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        np.savez(path, **arrays)  # type: ignore[arg-type]
+    return path
+
+
+def _loaded(data: pl.LightningDataModule) -> dict[str, Any]:
+    """Return the arrays of the three loaders of a LightningDataModule."""
+    data.prepare_data()
+    data.setup("fit")
+    data.setup("test")
+    found: dict[str, Any] = {}
+    for split in ("train", "val", "test"):
+        batches = [batch[:2] for batch in getattr(data, f"{split}_dataloader")()]
+        found[f"x_{split}"], found[f"y_{split}"] = (torch.cat(parts).numpy() for parts in zip(*batches, strict=True))
+    return found
+
+
+def _numbers(values: Any) -> bool:
+    return isinstance(values, list) and all(value is None or isinstance(value, int | float) for value in values)

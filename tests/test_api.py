@@ -1,0 +1,106 @@
+"""The Python front door walks the road of the commands: same results, same folders, same errors."""
+
+from pathlib import Path
+
+import lightning.pytorch as pl
+import numpy as np
+import pytest
+import torch
+from commands import SMOKE, compose, measured
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import dnnx
+from dnnx.basics.errors import UserError
+from dnnx.train import train
+
+FEW = ["trainer.max_epochs=2", "trainer.accelerator=cpu", "callbacks.progress._target_=lightning.pytorch.Callback"]
+
+
+class Small(nn.Module):
+    def __init__(self, in_shape: tuple[int, ...], num_outputs: int, width: int = 8):
+        super().__init__()
+        self.hidden = nn.Linear(in_shape[0], width)
+        self.dropout = nn.Dropout(0.1)
+        self.output = nn.Linear(width, num_outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.output(self.dropout(torch.relu(self.hidden(x))))
+
+
+class Digits(pl.LightningDataModule):
+    def setup(self, stage: str | None = None) -> None:
+        x, y = digits()
+        self.parts = [TensorDataset(torch.tensor(x[i::3]), torch.tensor(y[i::3])) for i in range(3)]
+
+    def train_dataloader(self) -> DataLoader:
+        return DataLoader(self.parts[0], 32, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader:
+        return DataLoader(self.parts[1], 100)
+
+    def test_dataloader(self) -> DataLoader:
+        return DataLoader(self.parts[2], 100)
+
+
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    x, y = load_digits(return_X_y=True)
+    return (x / 16).astype(np.float32), y
+
+
+def test_arrays_are_fitted_and_each_network_is_a_plain_module_that_predicts_as_tested(tmp_path: Path) -> None:
+    run = dnnx.fit(Small, data=digits(), seeds=2, outputs=tmp_path, overrides=[*FEW, "net.width=16"])
+    assert list(run.results.index) == [0, 1]
+    assert run.results["test/accuracy"].between(0, 1).all()
+    network = run.network(seed=1)
+    assert type(network) is Small
+    assert network.hidden.out_features == 16
+    x, y = digits()
+    p = run.predict(x)
+    assert p.shape == (len(x), 10)
+    torch.testing.assert_close(p.sum(1), torch.ones(len(x), dtype=p.dtype))
+    torch.testing.assert_close(run.predict(x, seed=1), network(torch.tensor(x)).double().softmax(1))
+    assert dnnx.load(run.folder).results.equals(run.results)
+
+
+def test_a_fit_is_the_run_of_the_command(tmp_path: Path) -> None:
+    typed = ["net.hidden=[8]", "data.source=digits", "optimizer.lr=1e-3", *FEW]
+    by_command = train(compose(*typed, "seeds=2"), tmp_path / "command")
+    run = dnnx.fit(seeds=2, outputs=tmp_path / "python", overrides=typed)
+    assert measured(run.values) == measured(by_command)
+
+
+def test_a_study_answers_its_claims_and_shows_its_report(tmp_path: Path) -> None:
+    study = dnnx.study(
+        arms={"narrow": ["net.hidden=[2]"], "wide": ["net.hidden=[40]"]},
+        claims=["test/accuracy: wide > narrow"],
+        question="Does width help?",
+        seeds=3,
+        outputs=tmp_path,
+        overrides=["data.source=digits", *FEW],
+    )
+    assert set(study.runs) == {"narrow", "wide"}
+    assert study.report.is_file()
+    assert "Does width help?" in study._repr_html_()
+    assert set(study.results.index.get_level_values("arm")) == {"narrow", "wide"}
+    assert isinstance(dnnx.load(study.folder), type(study))
+
+
+def test_a_lightning_data_module_is_read_once(tmp_path: Path) -> None:
+    run = dnnx.fit(Small, data=Digits(), seeds=2, outputs=tmp_path, overrides=FEW)
+    assert run.results["test/accuracy"].notna().all()
+    assert "svg" in run._repr_html_() or "img" in run._repr_html_()
+
+
+def test_a_class_without_a_name_and_a_seed_that_is_not_there_are_one_line(tmp_path: Path) -> None:
+    class Local(nn.Module):
+        pass
+
+    with pytest.raises(UserError, match="net=.*Local: define the class at the top of a module"):
+        dnnx.fit(Local, data=digits(), outputs=tmp_path)
+    train(compose(*SMOKE, "net.hidden=[4]", *FEW), tmp_path / "run")
+    with pytest.raises(UserError, match="seed=7: this run has the seeds 0, 1"):
+        dnnx.load(tmp_path / "run").network(seed=7)
+    with pytest.raises(UserError, match="folder=nowhere: there is no such folder"):
+        dnnx.load("nowhere")
