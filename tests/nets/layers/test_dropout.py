@@ -120,7 +120,7 @@ def test_evaluation_is_the_identity_and_counts_no_call() -> None:
     assert layer.call == 0
 
 
-def test_the_same_key_and_call_give_the_same_mask_whatever_else_was_drawn() -> None:
+def test_the_same_key_and_call_give_the_same_mask_after_any_other_draws() -> None:
     def masks(seed: int) -> list[Tensor]:
         layer = dropout(0.5, seed)
         torch.rand(seed)
@@ -169,7 +169,7 @@ def test_alpha_dropout_keeps_mean_0_and_variance_1(p: float) -> None:
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5])
-def test_alpha_dropout_is_torchs_but_for_the_mask(p: float) -> None:
+def test_alpha_dropout_is_torchs_with_another_mask(p: float) -> None:
     torch.manual_seed(1)
     x = torch.ones(10_000)
     mine, theirs = AlphaDropout(p)(x).unique(), nn.AlphaDropout(p)(x).unique()
@@ -188,7 +188,7 @@ def test_both_kinds_have_the_same_mask() -> None:
 
 
 @pytest.mark.parametrize("kind", DROPOUTS)
-def test_in_evaluation_the_mask_of_a_row_depends_on_its_number_alone(kind: str) -> None:
+def test_in_evaluation_the_mask_of_a_row_depends_only_on_its_number(kind: str) -> None:
     torch.manual_seed(2)
     layer, x = DROPOUTS[kind](0.5).eval(), torch.randn(40, 7)
     numbers = torch.arange(100, 140)
@@ -202,7 +202,7 @@ def test_in_evaluation_the_mask_of_a_row_depends_on_its_number_alone(kind: str) 
     assert layer.call == 0
 
 
-def test_masks_by_row_are_none_of_training() -> None:
+def test_masks_by_row_differ_from_the_masks_of_training() -> None:
     layer, x = dropout(0.5), torch.ones(40, 30)
     masks = [layer(x) for _ in range(3)]
     layer.eval().rows = torch.arange(40)
