@@ -15,7 +15,7 @@ from dnnx.data.cifar10 import CIFAR10
 from dnnx.data.digits import Digits
 from dnnx.data.scaling import CHUNK, standardize
 from dnnx.data.sources import load
-from dnnx.evaluation import results
+from dnnx.tasks.classification import Classification
 from dnnx.training.assemble import build_data
 
 
@@ -94,7 +94,7 @@ def test_pictures_are_the_pixels_as_they_were(tmp_path: Path, standardized: bool
     data, source = set_up(tmp_path, standardize=standardized), load("synthetic", tmp_path)
     y = data.splits["test"][1]
     log_probabilities = torch.rand(len(y), 10, generator=torch.Generator().manual_seed(0)).log_softmax(1)
-    hardest = results._hardest(log_probabilities, y, data)
+    hardest = Classification().predictions(log_probabilities[None], y, log_probabilities, data)
     expected = source.test_images[hardest["hardest_index"]].transpose(0, 2, 3, 1)
     np.testing.assert_array_equal(hardest["hardest_images"], expected)
 
