@@ -1,4 +1,4 @@
-"""What several tests share: the real MNIST where it is, a tiny made-up one, nets, and devices."""
+"""Fixtures of several tests: real data sets where present, a tiny made-up MNIST, and devices."""
 
 import os
 from collections.abc import Callable
@@ -21,7 +21,7 @@ settings.load_profile("dnnx")
 
 @pytest.fixture(scope="session")
 def mnist_root() -> Path:
-    """The folder of the real MNIST: $DNNX_DATA_DIR, else shared/data beside the repository."""
+    """Return the folder of the real MNIST: $DNNX_DATA_DIR, else shared/data beside the repository."""
     if not all((REAL / "MNIST" / "raw" / name).exists() for name in MNIST_FILES):
         pytest.skip("real MNIST is absent: set DNNX_DATA_DIR to the folder that holds MNIST/raw/")
     return REAL
@@ -29,7 +29,7 @@ def mnist_root() -> Path:
 
 @pytest.fixture(scope="session")
 def real_cifar10() -> Path:
-    """The folder of the real CIFAR-10, as for MNIST."""
+    """Return the folder of the real CIFAR-10, as for MNIST."""
     if not any((REAL / name).exists() for name in READERS):
         pytest.skip(f"real CIFAR-10 is absent: set DNNX_DATA_DIR to the folder that holds {' or '.join(READERS)}")
     return REAL
@@ -37,13 +37,13 @@ def real_cifar10() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_files() -> dict[str, bytes]:
-    """The files of a tiny made-up MNIST: file name -> contents."""
+    """Return the files of a tiny made-up MNIST: file name -> contents."""
     return make_files()
 
 
 @pytest.fixture
 def tiny_mnist(tmp_path: Path, tiny_files: dict[str, bytes]) -> Callable[..., Path]:
-    """Makes a data folder of `tiny_files`; `changed` replaces the contents of a file, or leaves it out (None)."""
+    """Return a function that writes `tiny_files`; `changed` replaces a file's contents, or leaves it out (None)."""
 
     def make(folder: str = "MNIST/raw", **changed: bytes | None) -> Path:
         root = tmp_path / "data"

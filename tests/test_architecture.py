@@ -27,24 +27,24 @@ MAX_LINES = 250
 
 UPWARD_IMPORTS: set[tuple[str, str]] = {
     ("nets/weight_import.py", "modules"),
-    ("techniques/checks.py", "modules"),
-    ("techniques/checks.py", "optim"),
-    ("techniques/checks.py", "training"),
+    ("techniques/label_smoothing.py", "tasks"),
     ("training/assemble.py", "evaluation"),
 }  # (file, package that it should not import)
 LONG_FILES: dict[str, int] = {
-    "config/app.py": 343,
+    "config/app.py": 340,
+    "config/check.py": 265,
     "reports/figures.py": 378,
     "reports/report.py": 412,
     "reports/verdicts.py": 268,
     "runs/read.py": 287,
-    "studies/study.py": 286,
-    "techniques/checks.py": 493,
+    "studies/study.py": 278,
+    "training/module.py": 264,
     "tune.py": 276,
 }  # file: its lines, a bound that it may not exceed
 PRIVATE_IMPORTS: set[tuple[str, str]] = {
     ("config/app.py", "hydra._internal.config_loader_impl.ConfigLoaderImpl"),
     ("config/app.py", "hydra._internal.hydra"),
+    ("training/assemble.py", "torch.nn.modules.batchnorm._BatchNorm"),
 }  # (file, module of a library)
 
 

@@ -11,7 +11,7 @@ import torch
 from commands import SMOKE, compose, measured
 from safetensors.torch import load_file
 
-from dnnx.data import images, mnist_pairs
+from dnnx.data import arrays, images, mnist_pairs
 from dnnx.data.sources import Source
 from dnnx.train import train
 
@@ -59,7 +59,7 @@ def test_no_result_depends_on_the_batches_of_an_evaluation(
     run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usual = train(compose(*RUNS[run]), tmp_path / "usual")
-    for module in (images, mnist_pairs):
+    for module in (arrays, mnist_pairs):
         monkeypatch.setattr(module, "EVAL_BATCH", 13)  # the last batch of a split is smaller
     close(usual, train(compose(*RUNS[run]), tmp_path / "small"), rel=1e-4)
 

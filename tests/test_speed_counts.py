@@ -136,7 +136,7 @@ def test_an_epoch_writes_to_one_file(tmp_path: Path) -> None:
 def test_training_imports_nothing_that_only_reports_need(tmp_path: Path) -> None:
     code = """
 import sys
-import dnnx.train, dnnx.training.assemble, dnnx.training.callbacks.record, dnnx.data.mnist04, dnnx.modules.classifier
+import dnnx.train, dnnx.training.assemble, dnnx.training.callbacks.record, dnnx.data.digits, dnnx.modules.classifier
 print(sorted({"sklearn", "pandas", "tensorflow", "jax"} & set(sys.modules)))
 """
     assert python(code, tmp_path).stdout == "[]\n"

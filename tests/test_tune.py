@@ -27,13 +27,13 @@ from dnnx.tuning.space import Space
 
 NO_RETRAIN = "retrain=false"
 OTHER_TESTS = """
-from dnnx.data.images import ImageData
-plain = ImageData.setup
+from dnnx.data.arrays import ArrayData
+plain = ArrayData.setup
 def setup(self, stage=None):
     plain(self, stage)
     for x in self.splits.get("test", ()):  # folds have none
         x.zero_()
-ImageData.setup = setup
+ArrayData.setup = setup
 """
 
 

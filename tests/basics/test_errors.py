@@ -1,4 +1,4 @@
-"""The one error of a user's mistake: what is found, what is valid, and the near misses."""
+"""UserError, the one error of a user's mistake: key, value, valid values and near misses."""
 
 import math
 from collections.abc import Sequence
@@ -10,18 +10,18 @@ import torch
 from dnnx.basics.errors import UserError, check_arguments, choose, fits, near_misses, require, unknown_key
 
 
-def test_require_is_silent_when_valid_and_else_names_key_value_and_expected() -> None:
+def test_require_passes_a_valid_value_and_else_names_key_value_and_expectation() -> None:
     require(True, "seeds", 5, "a count")
     with pytest.raises(UserError, match=r"^seeds=0: a count of at least 1$"):
         require(False, "seeds", 0, "a count of at least 1")
 
 
-def test_choose_gives_the_named_entry() -> None:
+def test_choose_returns_the_named_entry() -> None:
     assert choose("net.norm", "batch", {"batch": 1, "layer": 2}) == 1
 
 
 @pytest.mark.parametrize("value", ["Batch", "", None, 3, ["batch"], True])
-def test_choose_refuses_anything_else_with_the_names_there_are(value: object) -> None:
+def test_choose_lists_the_valid_names_for_an_unknown_one(value: object) -> None:
     with pytest.raises(UserError, match="choose one of batch, layer") as error:
         choose("net.norm", value, {"batch": 1, "layer": 2})
     assert str(error.value).startswith(f"net.norm={value}: ")
@@ -34,7 +34,7 @@ def test_near_misses_are_named_only_when_they_are_near(name: str, near: str) -> 
     assert bool(near_misses(name, ["batch", "layer"])) == bool(near)
 
 
-def test_check_arguments_refuses_what_a_function_does_not_take() -> None:
+def test_check_arguments_refuses_an_argument_that_the_function_does_not_take() -> None:
     def function(rate: float, momentum: float = 0.9) -> None: ...
 
     check_arguments("optimizer", function, {"rate": 1, "momentum": 0.5})
@@ -42,7 +42,7 @@ def test_check_arguments_refuses_what_a_function_does_not_take() -> None:
         check_arguments("optimizer", function, {"rate": 1, "momentun": 0.5})
 
 
-def test_check_arguments_lets_pass_what_a_function_takes_by_any_name() -> None:
+def test_check_arguments_accepts_every_argument_of_a_function_with_kwargs() -> None:
     def function(**options: float) -> None: ...
 
     check_arguments("optimizer", function, {"anything": 1})
@@ -79,7 +79,7 @@ def test_a_value_fits_its_annotation_or_not(annotation: Any, fit: list, do_not: 
     assert not any(fits(value, annotation) for value in do_not)
 
 
-def test_a_value_of_another_type_is_named_with_what_is_valid() -> None:
+def test_a_value_of_a_wrong_type_is_an_error_with_the_valid_types() -> None:
     def function(rate: float, layers: Sequence[int] | None = None, kind: Literal["a", "b"] = "a") -> None: ...
 
     for given, says in (
@@ -93,5 +93,5 @@ def test_a_value_of_another_type_is_named_with_what_is_valid() -> None:
         assert str(error.value) == says
 
 
-def test_an_unknown_key_says_where_the_keys_are() -> None:
+def test_the_error_of_an_unknown_key_says_where_the_keys_are_listed() -> None:
     assert unknown_key("net.hiden", ["net.hidden"]).endswith("did you mean net.hidden?; see all keys with --cfg job")

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from dnnx.basics.errors import UserError
 from dnnx.data.augment import Augmentation, Augmented
-from dnnx.data.images import standardize
+from dnnx.data.digits import Digits
 from dnnx.data.loaders import TrainBatches
-from dnnx.data.mnist04 import MNIST04
+from dnnx.data.scaling import standardize
 
 SHAPE, BATCH, N = (1, 8, 8), 4, 24
 
@@ -33,13 +33,13 @@ def draws(angle: float = 0.5, across: float = 0.5, down: float = 0.5, flip: floa
 
 
 def batches(seeds: list[int], epoch: int = 0, rows: Tensor | None = None) -> TrainBatches:
-    x = torch.rand(N, 64, generator=torch.Generator().manual_seed(1))
+    x = torch.rand(N, *SHAPE, generator=torch.Generator().manual_seed(1))
     return TrainBatches(x, torch.arange(N) % 5, BATCH, seeds, lambda: epoch, rows)
 
 
 def moved(seeds: list[int], epoch: int = 0, **settings: Any) -> Tensor:
-    """All images of an epoch, [R, n, features]."""
-    return torch.cat([x for x, _ in Augmented(batches(seeds, epoch), Augmentation(**settings), SHAPE)], 1)
+    """All images of an epoch, [R, n, *SHAPE]."""
+    return torch.cat([x for x, _ in Augmented(batches(seeds, epoch), Augmentation(**settings))], 1)
 
 
 # --- formulas
@@ -91,9 +91,9 @@ def test_draws_are_uniform_and_every_image_moves_anew_in_every_epoch() -> None:
     still = torch.cat([x for x, _ in batches([3], 0)], 1)
     one, again, next_epoch = moved([3], shift=2.5), moved([3], shift=2.5), moved([3], epoch=1, shift=2.5)
     assert torch.equal(one, again)
-    assert (one - still).abs().amax(-1).gt(0.01).all()
+    assert (one - still).abs().amax((-3, -2, -1)).gt(0.01).all()
     assert one.shape == next_epoch.shape
-    assert (one[0, :, None] - next_epoch[0]).abs().amax(-1).min() > 0.001
+    assert (one[0, :, None] - next_epoch[0]).abs().amax((-3, -2, -1)).min() > 0.001
 
 
 def test_a_seed_is_moved_the_same_among_others_as_alone() -> None:
@@ -104,27 +104,27 @@ def test_a_seed_is_moved_the_same_among_others_as_alone() -> None:
 
 
 def test_each_seed_moves_the_same_image_otherwise() -> None:
-    same = TrainBatches(torch.rand(1, 64).expand(N, 64), torch.zeros(N), BATCH, [3, 7], lambda: 0)
-    for x, _ in Augmented(same, Augmentation(shift=2.5), SHAPE):
-        assert ((x[0] - x[1]).abs().amax(-1) > 0.01).all()
+    same = TrainBatches(torch.rand(1, *SHAPE).expand(N, *SHAPE), torch.zeros(N), BATCH, [3, 7], lambda: 0)
+    for x, _ in Augmented(same, Augmentation(shift=2.5)):
+        assert ((x[0] - x[1]).abs().amax((-3, -2, -1)) > 0.01).all()
 
 
 def test_standardized_images_are_moved_as_pixels() -> None:
-    pixels = torch.rand(50, 64)
+    pixels = torch.rand(50, *SHAPE)
     features = pixels.clone()
     scaling = standardize({"train": features})
     x = TrainBatches(features, torch.arange(50), 10, [3], lambda: 0)
     raw = TrainBatches(pixels, torch.arange(50), 10, [3], lambda: 0)
     shift = Augmentation(shift=2)
-    for (ours, _), (plain, _) in zip(Augmented(x, shift, SHAPE, scaling), Augmented(raw, shift, SHAPE), strict=True):
+    for (ours, _), (plain, _) in zip(Augmented(x, shift, scaling), Augmented(raw, shift), strict=True):
         torch.testing.assert_close(ours, (plain - scaling[0]) / scaling[1], rtol=1e-4, atol=1e-4)
 
 
 # --- in the data module
 
 
-def digits(**augment: Any) -> MNIST04:
-    data = MNIST04([0, 1], "", "digits", 32, augment=augment)
+def digits(**augment: Any) -> Digits:
+    data = Digits(seeds=[0, 1], root="", source="digits", augment=augment)
     data.setup()
     data.trainer = SimpleNamespace(current_epoch=0)  # type: ignore[assignment]
     return data

@@ -12,15 +12,15 @@ from splits import splits
 from dnnx.basics.errors import UserError
 from dnnx.data import images
 from dnnx.data.cifar10 import CIFAR10
-from dnnx.data.images import standardize
-from dnnx.data.mnist04 import MNIST04
+from dnnx.data.digits import Digits
+from dnnx.data.scaling import CHUNK, standardize
 from dnnx.data.sources import load
-from dnnx.evaluation import results
+from dnnx.tasks.classification import Classification
 from dnnx.training.assemble import build_data
 
 
 def set_up(root: Path, source: str = "synthetic", **arguments: object) -> CIFAR10:
-    data = CIFAR10([0, 1], str(root), source, **arguments)  # type: ignore[arg-type]
+    data = CIFAR10(seeds=[0, 1], root=str(root), source=source, **arguments)  # type: ignore[arg-type]
     data.setup()
     return data
 
@@ -33,6 +33,7 @@ def test_the_real_splits_have_the_known_sizes_and_are_standardized(real_cifar10:
     x = data.splits["train"][0]
     assert x.mean(0).abs().max() < 1e-4
     assert (x.std(0) - 1).abs().max() < 1e-3
+    assert data.test_images is not None
     assert data.test_images.shape == (10_000, 3, 32, 32)
 
 
@@ -48,7 +49,7 @@ def test_image_files_become_splits_with_provenance(tmp_path: Path, monkeypatch: 
 
 def test_every_feature_is_standardized_by_the_training_images_alone(tmp_path: Path) -> None:
     data = set_up(tmp_path)
-    parts = {name: x.reshape(len(x), -1) / 255 for name, (x, _) in splits(load("synthetic", tmp_path)).items()}
+    parts = {name: x / 255 for name, (x, _) in splits(load("synthetic", tmp_path)).items()}
     mean, std = parts["train"].mean(0), parts["train"].std(0)
     for name, (x, y) in data.splits.items():
         torch.testing.assert_close(x.double(), torch.from_numpy((parts[name] - mean) / std), atol=1e-5, rtol=1e-5)
@@ -85,7 +86,7 @@ def test_no_more_than_a_chunk_is_float64(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(torch.Tensor, "double", watched)
     standardize({"train": torch.rand(1000, 3)})
     assert sum(sizes) == 1000
-    assert max(sizes) == images.CHUNK
+    assert max(sizes) == CHUNK
 
 
 @pytest.mark.parametrize("standardized", [True, False])
@@ -93,17 +94,18 @@ def test_pictures_are_the_pixels_as_they_were(tmp_path: Path, standardized: bool
     data, source = set_up(tmp_path, standardize=standardized), load("synthetic", tmp_path)
     y = data.splits["test"][1]
     log_probabilities = torch.rand(len(y), 10, generator=torch.Generator().manual_seed(0)).log_softmax(1)
-    hardest = results._hardest(log_probabilities, y, data)
+    hardest = Classification().predictions(log_probabilities[None], y, log_probabilities, data)
     expected = source.test_images[hardest["hardest_index"]].transpose(0, 2, 3, 1)
     np.testing.assert_array_equal(hardest["hardest_images"], expected)
 
 
 def test_pictures_of_chosen_classes_are_those_of_the_split(tmp_path: Path) -> None:
-    data = MNIST04([0], str(tmp_path), "digits", standardize=True)
+    data = Digits(seeds=[0], root=str(tmp_path), source="digits", standardize=True)
     data.setup()
-    plain = MNIST04([0], str(tmp_path), "digits")
+    plain = Digits(seeds=[0], root=str(tmp_path), source="digits")
     plain.setup()
-    torch.testing.assert_close(data.test_images.flatten(1) / 255, plain.splits["test"][0])
+    assert data.test_images is not None
+    torch.testing.assert_close(data.test_images / 255, plain.splits["test"][0])
     assert not torch.equal(data.splits["test"][0], plain.splits["test"][0])
 
 
@@ -112,7 +114,7 @@ def test_a_source_of_other_images_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match=rf"data\.source={name}: choose one of cifar10, synthetic"):
         set_up(tmp_path, name)
     with pytest.raises(UserError, match=r"data\.source=synthetic: choose one of auto, mnist, digits"):
-        MNIST04([0], str(tmp_path), "synthetic").setup()
+        Digits(seeds=[0], root=str(tmp_path), source="synthetic").setup()
 
 
 def test_standardize_is_true_or_false(tmp_path: Path) -> None:

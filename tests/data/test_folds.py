@@ -1,5 +1,6 @@
 """Folds: disjoint, covering, stratified, fixed by their seed, and never of test images."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,9 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnnx.basics.errors import UserError
+from dnnx.data.digits import Digits
 from dnnx.data.folds import fold_rows, for_trial, make_folds
-from dnnx.data.mnist04 import MNIST04
-from dnnx.data.mnist59 import MNIST59
+
+
+def few_of_each(root: Any) -> Digits:
+    few = partial(Digits, train_per_class=10, val_per_class=5)
+    return few(seeds=[7, 8], root=str(root), source="digits", classes=range(5, 10))
 
 
 class Untouchable(dict):
@@ -47,20 +52,20 @@ def test_the_folds_depend_on_their_seed_alone() -> None:
 
 
 def test_the_images_are_those_for_training_and_validation_and_no_test_image(tmp_path: Any) -> None:
-    data = MNIST04([0], str(tmp_path), "digits")
+    data = Digits(seeds=[0], root=str(tmp_path), source="digits", classes=range(5))
     data.setup()
     (train, _), (val, _), (test, _) = (data.splits[split] for split in ("train", "val", "test"))
     data.splits = Untouchable(data.splits)
     folded = make_folds(data, 3, seed=0)
     assert set(folded.splits) == {"train", "val"}
     assert folded.sizes == {"train": 480, "val": 240}
-    used = {tuple(image) for image in folded.splits["train"][0].tolist()}
-    assert used == {tuple(image) for image in torch.cat([train, val]).tolist()}
-    assert not used & {tuple(image) for image in test.tolist()}
+    used = {tuple(image) for image in folded.splits["train"][0].flatten(1).tolist()}
+    assert used == {tuple(image) for image in torch.cat([train, val]).flatten(1).tolist()}
+    assert not used & {tuple(image) for image in test.flatten(1).tolist()}
 
 
 def test_where_each_seed_has_its_own_images_the_folds_are_of_the_first_seeds(tmp_path: Any) -> None:
-    data = MNIST59([7, 8], str(tmp_path), "digits", train_per_class=10, val_per_class=5)
+    data = few_of_each(tmp_path)
     data.setup()
     x, y = make_folds(data, 3, seed=0).splits["train"]
     rows = torch.cat([data.rows["train"][0], data.rows["val"][0]])
@@ -70,14 +75,14 @@ def test_where_each_seed_has_its_own_images_the_folds_are_of_the_first_seeds(tmp
 
 @pytest.mark.parametrize("folds", [1, 0, 2.5, None, 10_000])
 def test_a_number_of_folds_that_cannot_be_is_one_line(folds: Any, tmp_path: Any) -> None:
-    data = MNIST04([0], str(tmp_path), "digits")
+    data = Digits(seeds=[0], root=str(tmp_path), source="digits", classes=range(5))
     data.setup()
     with pytest.raises(UserError, match=rf"folds={folds}: a whole number from 2 to 360"):
         make_folds(data, folds, seed=0)
 
 
 def test_a_trial_has_its_own_batch_size_and_no_features_of_another(tmp_path: Any) -> None:
-    data = MNIST04([0], str(tmp_path), "digits")
+    data = Digits(seeds=[0], root=str(tmp_path), source="digits", classes=range(5))
     data.setup()
     folded = make_folds(data, 3, seed=0)
     first = for_trial(folded, 16)

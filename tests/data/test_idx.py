@@ -1,4 +1,4 @@
-"""IDX files: what is whole is read, anything else is one UserError that names file, expected and found."""
+"""IDX files: a whole file is read, any other is one UserError that names file, expectation and finding."""
 
 import gzip
 import struct
@@ -83,7 +83,7 @@ def test_a_broken_file_is_one_line_with_file_expected_and_found(
         pytest.param(b"\x1f\x8b\x08", id="three bytes"),
     ],
 )
-def test_a_gz_that_is_none_or_cut_or_damaged_is_a_user_error(tmp_path: Path, contents: bytes) -> None:
+def test_an_invalid_truncated_or_damaged_gz_is_a_user_error(tmp_path: Path, contents: bytes) -> None:
     path = tmp_path / "images.gz"
     path.write_bytes(contents)
     with pytest.raises(UserError, match=r"images\.gz: .*(cannot be read|header|found)"):
@@ -127,7 +127,7 @@ def test_any_bytes_are_an_array_or_a_user_error(
 
 
 @given(shape=st.lists(st.integers(0, 4), min_size=3, max_size=3), cut=st.integers(-3, 3))
-def test_only_the_very_size_of_the_header_is_read(
+def test_a_file_longer_or_shorter_than_its_header_is_refused(
     tmp_path_factory: pytest.TempPathFactory, shape: list[int], cut: int
 ) -> None:
     size = int(np.prod(shape))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,15 +12,19 @@ from made_up_mnist import idx_bytes
 
 from dnnx.basics.errors import UserError
 from dnnx.data import images
+from dnnx.data.digits import Digits
 from dnnx.data.idx import read_idx
 from dnnx.data.loaders import Chunks
-from dnnx.data.mnist04 import MNIST04
 
 Make = Callable[..., Path]
 
 
-def set_up(root: Path, source: str = "mnist", batch_size: int = 32) -> MNIST04:
-    data = MNIST04([0, 1], str(root), source, batch_size)
+def zero_to_four(**arguments: Any) -> Digits:
+    return Digits(classes=range(5), **arguments)
+
+
+def set_up(root: Path, source: str = "mnist", batch_size: int = 32) -> Digits:
+    data = zero_to_four(seeds=[0, 1], root=str(root), source=source, batch_size=batch_size)
     data.setup()
     return data
 
@@ -42,7 +47,7 @@ def test_validation_is_the_first_5000_training_images(tiny_mnist: Make) -> None:
     labels = read_idx(root / "MNIST/raw/train-labels-idx1-ubyte", 1)
     splits = set_up(root).splits
     for name, part in (("val", slice(5000)), ("train", slice(5000, None))):
-        chosen = images[part][labels[part] < 5].reshape(-1, 4)
+        chosen = images[part][labels[part] < 5][:, None]
         torch.testing.assert_close(splits[name][0], torch.from_numpy(chosen / np.float32(255)))
         assert splits[name][1].tolist() == labels[part][labels[part] < 5].tolist()
 
@@ -86,7 +91,7 @@ def test_batch_norm_has_a_least_batch_size(tiny_mnist: Make) -> None:
 def test_the_whole_training_set_can_be_one_batch(tiny_mnist: Make) -> None:
     data = set_up(tiny_mnist(), batch_size=100)
     data.trainer = SimpleNamespace(current_epoch=0)  # type: ignore[assignment]
-    assert [x.shape for chunk in data.train_dataloader() for x, _ in chunk] == [(2, 100, 4)]
+    assert [x.shape for chunk in data.train_dataloader() for x, _ in chunk] == [(2, 100, 1, 2, 2)]
 
 
 def test_a_split_without_one_of_the_digits_is_refused(tiny_mnist: Make) -> None:
@@ -132,8 +137,8 @@ def test_batches_are_cut_from_the_one_copy_of_a_split(tiny_mnist: Make) -> None:
 # --- few training images
 
 
-def few(root: Path, n: int, *seeds: int) -> MNIST04:
-    data = MNIST04(seeds, str(root), "mnist", 4, train_size=n)
+def few(root: Path, n: int, *seeds: int) -> Digits:
+    data = zero_to_four(seeds=seeds, root=str(root), source="mnist", batch_size=4, train_size=n)
     data.setup()
     return data
 

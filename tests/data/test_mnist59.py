@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 from made_up_mnist import idx_bytes
 
 from dnnx.basics.errors import UserError
+from dnnx.data.digits import Digits, draw
 from dnnx.data.idx import read_idx
-from dnnx.data.mnist59 import MNIST59, draw
 
 Make = Callable[..., Path]
 
 
-def set_up(root: Path, seeds: list[int], source: str = "mnist", **sizes: Any) -> MNIST59:
-    data = MNIST59(seeds, str(root), source, **sizes)
+def set_up(root: Path, seeds: list[int], source: str = "mnist", **sizes: Any) -> Digits:
+    sizes = {"train_per_class": 100, "val_per_class": 30} | sizes
+    data = Digits(seeds=seeds, root=str(root), source=source, classes=range(5, 10), **sizes)
     data.setup()
     return data
 
@@ -39,7 +40,7 @@ def test_images_are_of_the_training_set_and_labels_5_to_9_become_0_to_4(tiny_mni
     root = tiny_mnist()
     data = set_up(root, [0, 1, 2], train_per_class=7, val_per_class=3)
     for split, stem, n in (("train", "train", 7), ("val", "train", 3), ("test", "t10k", 10)):
-        images = read_idx(root / f"MNIST/raw/{stem}-images-idx3-ubyte", 3).reshape(-1, 4)
+        images = read_idx(root / f"MNIST/raw/{stem}-images-idx3-ubyte", 3)
         labels = read_idx(root / f"MNIST/raw/{stem}-labels-idx1-ubyte", 1)
         of_image = {image.tobytes(): label for image, label in zip(images, labels, strict=True)}
         x, y = data.splits[split]
@@ -83,13 +84,15 @@ def test_batches_are_each_seeds_own_images(tiny_mnist: Make) -> None:
     for split, batches in (("train", data.train_dataloader().batches), ("val", data.val_dataloader())):
         x, y = (torch.cat(parts, dim=1) for parts in zip(*batches, strict=True))
         for r, rows in enumerate(data.rows[split]):
-            expected = {(*image.tolist(), int(label)) for image, label in zip(*of(data, split, rows), strict=True)}
-            seen = [(*image.tolist(), int(label)) for image, label in zip(x[r], y[r], strict=True)]
+            expected = {
+                (*image.flatten().tolist(), int(label)) for image, label in zip(*of(data, split, rows), strict=True)
+            }
+            seen = [(*image.flatten().tolist(), int(label)) for image, label in zip(x[r], y[r], strict=True)]
             assert len(seen) == len(rows)
             assert set(seen) == expected
 
 
-def of(data: MNIST59, split: str, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def of(data: Digits, split: str, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     x, y = data.splits[split]
     return x[rows], y[rows]
 

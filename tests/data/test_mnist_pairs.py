@@ -1,5 +1,7 @@
 """The pairs and split #2: no image in two places, the same held-out pairs for all, a stream for each seed."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,26 +13,27 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dnnx.basics.errors import UserError
-from dnnx.data.images import ImageData
+from dnnx.data.digits import Digits, split1, split2
 from dnnx.data.mnist_pairs import MNISTPairs
-from dnnx.data.mnist_split2 import MNISTSplit2, split1, split2
+
+Split2 = partial(Digits, part="split2")
 
 
-def set_up(kind: type[ImageData], root: Path, seeds: list[int], source: str = "digits", **settings: Any) -> Any:
-    data = kind(seeds, str(root), source, **settings)
+def set_up(kind: Callable[..., Digits], root: Path, seeds: list[int], source: str = "digits", **settings: Any) -> Any:
+    data = kind(seeds=seeds, root=str(root), source=source, **settings)
     data.setup()
     return data
 
 
 def epoch_of(data: MNISTPairs, epoch: int) -> tuple[Tensor, Tensor]:
-    """All training batches of an epoch: x [R, n, 2, features], y [R, n]."""
+    """All training batches of an epoch: x [R, n, 2, 1, H, W], y [R, n]."""
     data.trainer = SimpleNamespace(current_epoch=epoch)  # type: ignore[assignment]
     x, y = zip(*data.train_dataloader().batches, strict=True)
     return torch.cat(x, 1), torch.cat(y, 1)
 
 
 def images_of(x: Tensor) -> set[bytes]:
-    return {image.numpy().tobytes() for image in x.flatten(0, -2)}
+    return {image.numpy().tobytes() for image in x.flatten(0, -4)}
 
 
 @given(st.lists(st.integers(22, 60), min_size=2, max_size=10))
@@ -43,7 +46,7 @@ def test_the_splits_are_disjoint_and_hold_every_image(counts: list[int]) -> None
 
 def test_the_real_splits_have_the_known_sizes(mnist_root: Path) -> None:
     pairs = set_up(MNISTPairs, mnist_root, [0], "mnist")
-    few = set_up(MNISTSplit2, mnist_root, [0], "mnist")
+    few = set_up(Split2, mnist_root, [0], "mnist")
     assert {split: len(y) for split, (_, y) in pairs.splits.items()} == {"train": 50_000, "val": 5_000, "test": 10_000}
     assert pairs.sizes == {"train": 50_000, "val": 10_000, "test": 10_000}
     assert few.splits["train"][1].bincount().tolist() == [400] * 10
@@ -52,7 +55,7 @@ def test_the_real_splits_have_the_known_sizes(mnist_root: Path) -> None:
 
 
 def test_no_image_is_in_two_splits(tmp_path: Path) -> None:
-    pairs, few = (set_up(kind, tmp_path, [0, 1]) for kind in (MNISTPairs, MNISTSplit2))
+    pairs, few = (set_up(kind, tmp_path, [0, 1]) for kind in (MNISTPairs, Split2))
     train = set().union(*(images_of(epoch_of(pairs, epoch)[0]) for epoch in range(3)))
     val, test = (images_of(torch.cat([x for x, _ in pairs.eval_dataloader(split)])) for split in ("val", "test"))
     labelled = [images_of(few.splits[split][0]) for split in ("train", "val")]
@@ -68,7 +71,7 @@ def test_labels_are_true_and_batches_balanced(tmp_path: Path) -> None:
     digit = {x.numpy().tobytes(): int(y) for xs, ys in data.splits.values() for x, y in zip(xs, ys, strict=True)}
     data.trainer = SimpleNamespace(current_epoch=0)
     for x, y in data.train_dataloader().batches:
-        assert x.shape == (2, 6, 2, 64)
+        assert x.shape == (2, 6, 2, 1, 8, 8)
         assert y.sum(1).tolist() == [3, 3]
         for (a, b), label in zip(x.flatten(0, 1), y.flatten(), strict=True):
             assert (digit[a.numpy().tobytes()] != digit[b.numpy().tobytes()]) == label
@@ -111,7 +114,7 @@ def test_what_cannot_be_half_and_half_is_one_line(tmp_path: Path, settings: dict
 
 def test_the_note_says_what_there_is_instead_of_mnist(tmp_path: Path) -> None:
     assert "pairs of 1,147 / 180 / 360 images" in set_up(MNISTPairs, tmp_path, [0]).provenance["note"]
-    assert "split #2: 11 of each class" in set_up(MNISTSplit2, tmp_path, [0]).provenance["note"]
+    assert "split #2: 11 of each class" in set_up(Split2, tmp_path, [0]).provenance["note"]
 
 
 def test_a_picture_of_a_pair_is_its_two_images_side_by_side(tmp_path: Path) -> None:

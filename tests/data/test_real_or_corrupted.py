@@ -1,5 +1,6 @@
 """Real or corrupted: only what is labelled so is changed, each seed by its own stream, and no pixel tells by itself."""
 
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from dnnx.basics.errors import UserError
-from dnnx.data.mnist59 import MNIST59
+from dnnx.data.digits import Digits
 from dnnx.data.real_or_corrupted import REAL, RealOrCorrupted, regions
 from dnnx.train import train
 
@@ -23,20 +24,25 @@ SMALL = [
 
 
 def set_up(root: Path, seeds: list[int], source: str = "digits", **settings: Any) -> RealOrCorrupted:
-    data = RealOrCorrupted(seeds, str(root), source, **{"batch_size": 32, **settings})
+    data = RealOrCorrupted(seeds=seeds, root=str(root), source=source, **{"batch_size": 32, **settings})
     data.setup()
     return data
 
 
+def five_to_nine(root: Path) -> Digits:
+    few = partial(Digits, train_per_class=100, val_per_class=100)
+    return few(seeds=[0, 1], root=str(root), source="mnist", classes=range(5, 10))
+
+
 def epoch(data: RealOrCorrupted, number: int) -> tuple[Tensor, Tensor]:
-    """All training batches of an epoch, [R, n, features] and [R, n]."""
+    """All training batches of an epoch, [R, n, 1, H, W] and [R, n]."""
     data.trainer = SimpleNamespace(current_epoch=number)  # type: ignore[assignment]
     return whole(data.train_dataloader().batches)
 
 
 def whole(batches: Any) -> tuple[Tensor, Tensor]:
     x, y = zip(*batches, strict=True)
-    return torch.cat(x, dim=-2), torch.cat(y, dim=-1)
+    return torch.cat(x, dim=-4), torch.cat(y, dim=-1)
 
 
 def known(data: RealOrCorrupted, split: str, r: int) -> set[bytes]:
@@ -58,7 +64,7 @@ def test_a_corrupted_image_is_made_of_two_images_of_its_split_pixel_by_pixel(tmp
     data = set_up(tmp_path, [0])
     images, (x, y) = data.splits["train"][0][data.rows["train"][0]], epoch(data, 0)
     for image in x[0, y[0] != REAL][:20]:
-        same = images == image
+        same = (images == image).flatten(1)
         first = same.sum(1).argmax()
         assert (same | same[first]).all(1).any(), "no second image has what the first has not"
         assert not same[first].all()
@@ -97,14 +103,14 @@ def test_no_pixel_tells_by_itself(tmp_path: Path) -> None:
 
 
 def test_regions_take_half_of_the_pixels_in_few_pieces() -> None:
-    masks = regions(torch.randn(400, 16, generator=torch.Generator().manual_seed(0)), 28, 28).view(-1, 28, 28)
+    masks = regions(torch.randn(400, 16, generator=torch.Generator().manual_seed(0)), 28, 28)
     assert masks.double().mean().item() == pytest.approx(0.5, abs=0.03)
     assert (masks[:, 1:] != masks[:, :-1]).double().mean() < 0.1, "neighbours are parted"
     assert len(masks.flatten(1).unique(dim=0)) == 400
 
 
 def test_unlabelled_images_are_none_that_validate_a_study_of_few_labels_nor_test_images(mnist_root: Path) -> None:
-    data, few = set_up(mnist_root, [0, 1], "mnist"), MNIST59([0, 1], str(mnist_root), "mnist", val_per_class=100)
+    data, few = set_up(mnist_root, [0, 1], "mnist"), five_to_nine(mnist_root)
     few.setup()
     assert data.sizes == {"train": 28_904, "val": 500, "test": 4_861}
     for r in range(2):

@@ -1,4 +1,4 @@
-"""Made-up run folders in the format of docs/run-folder.md: what the readers are tested on, without any training."""
+"""Write made-up run folders in the format of docs/run-folder.md, to test the readers without any training."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -108,7 +108,7 @@ def _predictions(rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
 
 
 def pair_predictions(folder: Path, n: int) -> None:
-    """Makes the predictions of a made-up run those of pairs: two classes, samples, an embedding of `n` images."""
+    """Write predictions of pairs for a made-up run: two classes, samples and an embedding of `n` images."""
     rng = np.random.default_rng(0)
     labels = np.arange(100) % 2
     p = np.clip(0.2 + 0.6 * labels + rng.normal(0, 0.2, (5, 100)), 0, 1).astype(np.float32)

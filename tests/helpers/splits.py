@@ -1,4 +1,4 @@
-"""The three splits of a source, and what they share."""
+"""Return the three splits of a source, and find images that two of them share."""
 
 import numpy as np
 

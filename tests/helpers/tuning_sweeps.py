@@ -1,4 +1,4 @@
-"""How the tests tune: the sweep of tests/conf in this process, and the book that it leaves."""
+"""Run the sweep of tests/conf in this process, and load the study that it leaves."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ def compose_tuning(*overrides: str) -> DictConfig:
 
 
 def run_tuning(folder: Path, *overrides: str) -> optuna.Study:
-    """Tunes in `folder` and returns the study."""
+    """Tune in `folder` and return the study."""
 
     def again(more: Sequence[str]) -> DictConfig:
         return compose_tuning(*overrides, *more)

@@ -1,4 +1,4 @@
-"""DenseNet: any depth and width, every option by name, blocks from the bottom, and what is refused."""
+"""DenseNet: any depth and width, every option by name, blocks from the bottom, and refused values."""
 
 from itertools import pairwise
 from typing import Any
@@ -69,7 +69,7 @@ def test_the_first_blocks_can_be_reused() -> None:
     assert torch.equal(nn.Sequential(*net.hidden_layers[:2])(x), activations["hidden_layers.1"])
 
 
-def test_before_batch_norm_there_is_no_bias_and_else_there_is() -> None:
+def test_a_linear_layer_has_no_bias_before_batch_norm_and_one_otherwise() -> None:
     for norm in (None, "batch", "layer"):
         names = [name for name, _ in seeded(norm=norm).named_parameters() if name.endswith("linear.bias")]
         assert len(names) == (0 if norm == "batch" else 3)
@@ -118,7 +118,7 @@ def test_normalized_inputs_hidden_outputs_and_logits_have_mean_0_and_variance_1(
 
 
 @pytest.mark.parametrize("momentum", [None, 0.01, 1.0])
-def test_the_momentum_is_what_a_batch_weighs_in_the_running_mean(momentum: float | None) -> None:
+def test_momentum_is_the_weight_of_a_batch_in_the_running_mean(momentum: float | None) -> None:
     net, x = seeded(norm="batch", norm_at="input", norm_momentum=momentum), torch.randn(50, 6)
     net(x)
     expected = (0.1 if momentum is None else momentum) * x.mean(0)
@@ -142,7 +142,7 @@ def test_constant_weights_make_the_units_of_every_layer_equal_and_random_biases_
         {"activation": "prelu"}, {"bias_init": "normal"}, {"norm": "batch", "norm_at": ALL},
     ],
 )  # fmt: skip
-def test_arms_that_differ_in_this_start_from_the_same_weights(other: dict[str, Any]) -> None:
+def test_arms_that_differ_in_the_place_of_the_norm_start_from_the_same_weights(other: dict[str, Any]) -> None:
     plain, arm = dict(seeded().named_parameters()), dict(seeded(**other).named_parameters())
     shared = [name for name in plain if name in arm and name.endswith("weight")]
     assert len(shared) == 4
@@ -224,14 +224,14 @@ def test_a_bad_value_is_one_line_with_its_key(bad: dict[str, Any], told: str) ->
 
 @pytest.mark.parametrize("norm", [None, "batch", "layer"])
 @pytest.mark.parametrize("depth", [0, 1, 2, 3])
-def test_a_net_stopped_and_started_at_a_depth_gives_what_it_gives_at_once(norm: str | None, depth: int) -> None:
+def test_a_net_run_in_two_parts_gives_the_outputs_of_one_pass(norm: str | None, depth: int) -> None:
     net, x = seeded(norm=norm, dropout=0.5, input_dropout=0.5).eval(), torch.randn(10, 6)
     features = net(x, stop=depth)
     assert features.shape == (10, [6, 8, 7, 4][depth])
     assert torch.equal(net(features, start=depth), net(x))
 
 
-def test_stop_gives_the_output_of_the_block_below_and_start_shows_only_what_it_ran() -> None:
+def test_stop_returns_the_output_of_the_block_below_and_start_records_only_the_blocks_it_ran() -> None:
     net, x = seeded().eval(), torch.randn(10, 6)
     _, activations = net(x, return_activations=True)
     assert torch.equal(net(x, stop=2), activations["hidden_layers.1"])

@@ -13,7 +13,7 @@ def pairs(n: int = 7) -> torch.Tensor:
 
 @pytest.mark.parametrize("norm", [None, "batch", "layer"])
 def test_the_sizes_are_those_of_the_exercise(norm: str | None) -> None:
-    net = TwinTower(784, [100] * 5, norm=norm)
+    net = TwinTower((2, 784), [100] * 5, norm=norm)
     norms = 0 if norm is None else 5 * (100 if norm == "batch" else 200)  # batch norm takes a bias away
     tower = 784 * 100 + 4 * 100 * 100 + 5 * 100 + norms
     assert sum(p.numel() for p in net.tower_a.parameters()) == tower
@@ -21,7 +21,7 @@ def test_the_sizes_are_those_of_the_exercise(norm: str | None) -> None:
 
 
 def test_towers_see_one_image_each() -> None:
-    net, x = TwinTower(12, [8, 6]), pairs()
+    net, x = TwinTower((2, 12), [8, 6]), pairs()
     _, activations = net(x, return_activations=True)
     assert list(activations) == [f"{tower}.hidden_layers.{i}" for tower in ("tower_a", "tower_b") for i in (0, 1)]
     torch.testing.assert_close(activations["tower_a.hidden_layers.1"], net.tower_a(x[:, 0]))
@@ -32,7 +32,7 @@ def test_towers_see_one_image_each() -> None:
 
 
 def test_a_shared_tower_is_there_once_and_sees_both_images() -> None:
-    net, x = TwinTower(12, [8, 6], shared=True), pairs()
+    net, x = TwinTower((2, 12), [8, 6], shared=True), pairs()
     assert not any(name.startswith("tower_b") for name in net.state_dict())
     expected = net.head(torch.cat([net.tower_a(x[:, 0]), net.tower_a(x[:, 1])], 1))[:, 0]
     torch.testing.assert_close(net(x), expected)
@@ -40,4 +40,4 @@ def test_a_shared_tower_is_there_once_and_sees_both_images() -> None:
 
 def test_what_is_neither_true_nor_false_is_one_line() -> None:
     with pytest.raises(UserError, match=r"net\.shared=yes: true for one tower"):
-        TwinTower(12, [8], shared="yes")  # type: ignore[arg-type]
+        TwinTower((2, 12), [8], shared="yes")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Weights from elsewhere: numbers by hand, Keras' names and layout, torch's, and what does not fit said in one line."""
+"""Imported weights: numbers by hand, names and layouts of Keras and torch, one-line errors for the rest."""
 
 import pickle
 from itertools import pairwise
@@ -55,7 +55,7 @@ def test_a_kernel_is_in_by_out(file: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["a.npz", "a.safetensors"])
-def test_a_keras_net_of_many_layers_with_batch_norm_computes_what_keras_does(file: str, tmp_path: Path) -> None:
+def test_a_deep_keras_net_with_batch_norm_gives_the_outputs_of_keras(file: str, tmp_path: Path) -> None:
     arrays, x = keras_like(), np.random.default_rng(1).normal(size=(20, 6))
     net = DenseNet(6, [4] * 11, 3, activation="tanh", norm="batch").eval()
     fill(net.state_dict(), read_arrays(saved(tmp_path / file, arrays)), file)
@@ -127,7 +127,7 @@ def test_our_own_names_need_no_order_and_map_wins_over_places() -> None:
         ({"top/bias": np.array([1, np.nan, 2])}, r"its top/bias holds values that are not finite"),
     ],
 )
-def test_what_does_not_fit_is_one_line_and_changes_nothing(change: dict[str, Any], told: str) -> None:
+def test_weights_that_do_not_fit_are_a_one_line_error_and_change_nothing(change: dict[str, Any], told: str) -> None:
     arrays = {
         "low/kernel": np.ones((6, 4)),
         "low/bias": np.ones(4),
@@ -151,7 +151,7 @@ class Bomb:
 
 
 @pytest.mark.parametrize("how", ["object array", "pickle", "npy", "cut", "text", "other suffix", "absent"])
-def test_what_is_no_file_of_numbers_is_refused_and_no_pickle_is_loaded(
+def test_a_file_without_arrays_is_refused_and_no_pickle_is_loaded(
     how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

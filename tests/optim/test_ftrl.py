@@ -1,4 +1,4 @@
-"""FTRL-Proximal is what McMahan et al. 2013 define, and AdaGrad where nothing is regularized."""
+"""FTRL-Proximal is the algorithm of McMahan et al. 2013, and AdaGrad without regularization."""
 
 import math
 
@@ -65,7 +65,7 @@ def test_two_steps_by_hand() -> None:
     assert path[:, 0].tolist() == [1.0, 0.125, -0.375]
 
 
-def test_without_regularization_it_is_torch_s_adagrad_also_where_the_rate_moves() -> None:
+def test_without_regularization_it_is_torchs_adagrad_also_under_a_schedule() -> None:
     gradients, p = random_gradients(20, 5), nn.Parameter(torch.linspace(-1, 1, 5))
     own = nn.Parameter(p.detach().clone())
     adagrad, ftrl = torch.optim.Adagrad([p], lr=LR, eps=BETA), FTRL([own], lr=LR, beta=BETA)
@@ -77,13 +77,13 @@ def test_without_regularization_it_is_torch_s_adagrad_also_where_the_rate_moves(
         torch.testing.assert_close(own, p, rtol=1e-4, atol=1e-6)
 
 
-def test_l1_leaves_exact_zeros_and_without_it_there_are_none() -> None:
+def test_l1_leaves_exact_zeros_and_its_absence_none() -> None:
     gradients, start = 0.1 * random_gradients(200, 50), torch.linspace(-0.1, 0.1, 50)
     assert (walk(start, gradients, lr=0.1, l1=2.0)[-1] == 0).float().mean() > 0.5
     assert (walk(start, gradients, lr=0.1)[-1] != 0).all()
 
 
-def test_each_replica_has_its_own_rate() -> None:
+def test_each_replica_has_its_own_learning_rate() -> None:
     gradients, start = random_gradients(10, 2, 3), torch.ones(2, 3)
     p = nn.Parameter(start.clone())
     optimizer = FTRL([p], lr=LR, l1=L1)

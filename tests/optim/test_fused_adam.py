@@ -9,7 +9,7 @@ from dnnx.optim.fused_adam import FusedAdam
 
 
 @pytest.mark.parametrize("decoupled", [False, True], ids=["adam", "adamw"])
-def test_it_takes_the_steps_of_torch(decoupled: bool) -> None:
+def test_its_steps_are_those_of_torch(decoupled: bool) -> None:
     """Step hooks run once in a step, though torch wraps the step of each class that was made."""
     hooked = []
     start = [torch.randn(3, 4), torch.randn(5)]

@@ -77,7 +77,7 @@ def test_bad_input_is_one_line_and_exit_code_2_and_writes_nothing(case, study, t
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_report_that_is_there_is_not_overwritten(study, tmp_path, capsys):
+def test_an_existing_report_is_not_overwritten(study, tmp_path, capsys):
     out = tmp_path / "out"
     out.mkdir()
     (out / "report.md").write_text("mine")

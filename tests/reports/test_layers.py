@@ -1,4 +1,4 @@
-"""One number per seed of what happened inside the layers, by hand, and as a verdict."""
+"""One number per seed from the layer statistics: by hand, and as a verdict."""
 
 from pathlib import Path
 
@@ -32,12 +32,12 @@ def test_shares_are_means_over_layers_at_the_best_epoch_and_the_gradient_is_that
     assert gradient_start(run).tolist() == pytest.approx([-3] * 5)
 
 
-def test_a_run_that_was_not_looked_into_has_none(tmp_path: Path) -> None:
+def test_a_run_without_layer_statistics_has_no_such_numbers(tmp_path: Path) -> None:
     run = read_run(write_run(tmp_path / "run"), "run")
     assert all(of(run).isna().all() for of in (dead, equal, gradient_start))
 
 
-def test_a_verdict_can_ask_for_them_and_the_report_shows_them(tmp_path: Path) -> None:
+def test_a_verdict_can_ask_for_layer_statistics_and_the_report_shows_them(tmp_path: Path) -> None:
     ask = {"ask": "Fewer?", "metric": "dead/share", "arm": "b", "than": "a", "expect": "lower"}
     study = write_study(tmp_path / "study", {"a": {}, "b": {"noise": 1}}, verdicts=[ask])
     for arm, norm in (("a", 1.0), ("b", 1e-6)):

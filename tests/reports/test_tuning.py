@@ -1,4 +1,4 @@
-"""The report of a search: what it counts, what it estimates, and that it can be made of any book."""
+"""The report of a search: its counts, its estimates, and that any book gives one."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ PRUNED = made_up(TrialState.PRUNED, [0.4, 0.4], seconds=3.0)
 FAILED = made_up(TrialState.FAIL, [0.3], reason="diverged")
 
 
-def test_it_counts_every_trial_once_and_names_the_best(tmp_path: Path) -> None:
+def test_the_report_counts_every_trial_once_and_names_the_best(tmp_path: Path) -> None:
     report = tuning.build(study_of(*COMPLETE, PRUNED, FAILED, made_up(TrialState.FAIL, [])), tmp_path)
     assert report.has_best
     assert report.sentences[0].startswith("7 trials finished: 5 complete, 1 pruned, 1 failed; 1 were interrupted")
@@ -54,7 +54,7 @@ def test_it_counts_every_trial_once_and_names_the_best(tmp_path: Path) -> None:
     assert "x|y<z>" not in (tmp_path / "report.html").read_text()
 
 
-def test_what_pruning_saved_is_epochs_not_run_at_the_trials_own_pace() -> None:
+def test_the_time_saved_by_pruning_counts_epochs_not_run_at_the_pace_of_their_trial() -> None:
     assert tuning.seconds_saved([*COMPLETE, PRUNED, FAILED]) == pytest.approx((10 - 2) * 3.0 / 2)
     assert tuning.seconds_saved([PRUNED]) == 0
 

@@ -11,7 +11,7 @@ import pytest
 from dnnx.runs.files import HOST, link_latest, remove_empty, write_atomic, write_json, write_text
 
 
-def test_text_and_json_come_back(tmp_path: Path) -> None:
+def test_text_and_json_are_read_back_unchanged(tmp_path: Path) -> None:
     write_text(tmp_path / "a.txt", "one\n")
     write_json(tmp_path / "a.json", {"x": [1, None, 0.1]})
     assert (tmp_path / "a.txt").read_text() == "one\n"
@@ -20,7 +20,7 @@ def test_text_and_json_come_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("death", [RuntimeError, KeyboardInterrupt])
-def test_a_death_while_writing_leaves_the_file_as_it_was(tmp_path: Path, death: type[BaseException]) -> None:
+def test_a_death_while_writing_leaves_the_file_unchanged(tmp_path: Path, death: type[BaseException]) -> None:
     path = tmp_path / "a.txt"
     path.write_text("before")
 
@@ -35,7 +35,7 @@ def test_a_death_while_writing_leaves_the_file_as_it_was(tmp_path: Path, death: 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_value_that_is_no_json_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+def test_a_value_that_json_cannot_hold_leaves_the_file_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write_json(path, 1)
     with pytest.raises(TypeError):
@@ -55,7 +55,7 @@ def test_latest_points_to_the_newest_and_survives_a_move(tmp_path: Path) -> None
     assert sorted(path.name for path in (tmp_path / "moved").iterdir()) == ["first", "latest", "second"]
 
 
-def test_what_a_dead_process_left_is_removed_and_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
+def test_leftovers_of_a_dead_process_are_removed_and_files_of_a_living_one_kept(tmp_path: Path) -> None:
     dead = subprocess.Popen(["true"])
     dead.wait()
     left, written, foreign = (

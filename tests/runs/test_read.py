@@ -1,4 +1,4 @@
-"""Run folders are read whole, or with a note on what is missing; what is no run is refused in one line."""
+"""Run folders are read whole, or with a note on missing files; other folders are a one-line error."""
 
 import json
 from pathlib import Path
@@ -95,7 +95,7 @@ def refusal(*folders: Path, **options) -> str:
     return str(error.value)
 
 
-def test_what_is_no_run_is_refused(tmp_path):
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
     assert "no such folder" in refusal(tmp_path / "absent")
     (tmp_path / "started").mkdir()
     (tmp_path / "started/config.yaml").write_text("name: x")

@@ -59,7 +59,7 @@ def test_claims_come_before_verdicts_and_keep_their_own_words() -> None:
         (3, "study.claims=3: a mapping such as"),
     ],
 )  # fmt: skip
-def test_a_claim_that_is_none_is_one_line(claims: Any, says: str) -> None:
+def test_an_invalid_claim_is_a_one_line_error(claims: Any, says: str) -> None:
     with pytest.raises(UserError, match=re.escape(says)) as error:
         declared_verdicts(study(claims))
     assert "\n" not in str(error.value)

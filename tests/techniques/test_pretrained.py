@@ -319,7 +319,7 @@ def test_with_every_hidden_layer_cached_only_the_head_is_run_and_the_result_is_t
 
 
 def test_features_of_images_that_all_seeds_share_are_cached_too(run: Run) -> None:
-    seen_by_all = ["data._target_=dnnx.data.mnist04.MNIST04", "~data.train_per_class", "~data.val_per_class"]
+    seen_by_all = ["data.classes=[0,1,2,3,4]", "data.train_per_class=null", "data.val_per_class=null"]
     seen_by_all += ["trainer.max_epochs=1", "data.batch_size=64"]
     plain, cached = (run(*seen_by_all, FROZEN2, f"techniques.pretrained.cached={on}")[0] for on in ("false", "true"))
     torch.testing.assert_close(numbers(cached), numbers(plain), rtol=1e-3, atol=1e-5, equal_nan=True)

@@ -1,4 +1,4 @@
-"""What tries share: their count, shown at the end of `make torture`, and the study that nothing disturbs."""
+"""Fixtures of all tries: their count, shown at the end of `make torture`, and an undisturbed study."""
 
 import json
 import subprocess

@@ -85,7 +85,7 @@ def tensors(data: bytes, folder: Path) -> None:
 
 
 def cached(data: bytes, folder: Path) -> None:
-    """What is kept of a decoded source: never an error, for it can be built anew."""
+    """Read the cache of a decoded source: never an error, since it can be rebuilt."""
     (path := folder / "a.safetensors").write_bytes(edited(data))
     cache._read(path, "stamp")
 
@@ -158,7 +158,7 @@ def seeds(name: str) -> list[bytes]:
 
 @functools.cache
 def safetensors() -> list[bytes]:
-    """What is kept of a source, a plain one, and one whose header claims to be huge."""
+    """Return caches of a source: a plain one, and one with a header that claims a huge size."""
     source = '{"source":"a","num_val":1,"class_names":["a"],"note":"","warning":"","files":{},"stamp":"stamp"}'
     arrays = {key: torch.zeros(2, 1, 2, 2, dtype=torch.uint8) for key in ("train_images", "test_images")}
     arrays |= {key: torch.zeros(2, dtype=torch.uint8) for key in ("train_labels", "test_labels")}

@@ -61,7 +61,7 @@ def _cpu_s() -> float:
 
 
 def differences(whole: Path, other: Path) -> list[str]:
-    """What is not the same in two places of one study, times apart."""
+    """Return the differences between two copies of one study, except times."""
     one, two = ((place / "outputs/torture/latest").resolve() for place in (whole, other))
     wrong = []
     for arm in ("plain", "bn"):
@@ -90,7 +90,7 @@ def _epochs(run: Path) -> list[list[str]]:
 
 
 def _config(run: Path) -> list[str]:
-    """But for `resume`, which says where it is."""
+    """Ignore `resume`, which holds the folder."""
     return [line for line in (run / "config.yaml").read_text().splitlines() if not line.startswith("resume: ")]
 
 

@@ -46,7 +46,7 @@ def slips(tries: Tries, places: tuple[Path, Path]) -> list[Try]:
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is typed may be the name of a file."""
+    """A typed value may be the name of a file."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -56,7 +56,7 @@ def before_training(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def end(slip: Try, folder: Path) -> tuple[str | None, str | None]:
-    """What a user reads, and what is wrong with it."""
+    """Return the error that a user reads, and the fault in it."""
     shutil.rmtree(folder, ignore_errors=True)
     try:
         said = careless.end(slip, folder)
@@ -66,7 +66,7 @@ def end(slip: Try, folder: Path) -> tuple[str | None, str | None]:
 
 
 @pytest.mark.usefixtures("before_training")
-def test_every_slip_is_one_line_that_names_its_key_or_a_value_that_is_one(
+def test_every_slip_is_a_one_line_error_that_names_the_key_or_a_valid_value(
     tries: Tries, slips: list[Try], tmp_path: Path
 ) -> None:
     chosen = slips if ALL else slips[: tries.number(250, 3000)]
@@ -75,8 +75,8 @@ def test_every_slip_is_one_line_that_names_its_key_or_a_value_that_is_one(
     assert not wrong, "\n".join(wrong)
 
 
-def test_what_may_be_typed_is_trained_to_a_result_that_is_one(tries: Tries, slips: list[Try], tmp_path: Path) -> None:
-    """Each of these runs asserts that what its config names was at work."""
+def test_every_valid_setting_trains_to_valid_results(tries: Tries, slips: list[Try], tmp_path: Path) -> None:
+    """Each of these runs asserts that every technique of its config had an effect."""
     trained, most = 0, tries.number(6, 60)
     for slip in (slip for slip in slips if slip.command == "train"):
         with pytest.MonkeyPatch.context() as patch:

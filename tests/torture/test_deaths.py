@@ -73,7 +73,7 @@ def deaths(whole: Whole, rng: random.Random, num: int) -> list[tuple[Die, float]
 
 
 def die_and_resume(whole: Whole, folder: Path, die: Die, x: float) -> list[str]:
-    """What is wrong after a death and a resume."""
+    """Return the faults after a death and a resume."""
     place(folder)
     code, told = run(*STUDY, cwd=folder, before=partial(die, x))
     if code >= 0:

@@ -19,7 +19,7 @@ from torture.tries import FULL, Tries
 
 
 def full_from(n: int) -> None:
-    """No file can grow beyond 500 bytes from the n-th change of a file on, and what needs a new place finds none."""
+    """From the n-th change of a file on, no file can grow beyond 500 bytes and no new file can be made."""
 
     def act(i: int, event: str, path: str) -> None:
         if i == n:
@@ -57,7 +57,7 @@ def test_a_full_disk_is_one_line_and_a_resume_with_room_ends_as_if_it_never_was(
 
 
 def fill_and_resume(whole: Whole, folder: Path, fill: Callable[[int], None], n: int) -> list[str]:
-    """What is wrong after the disk was full and had room again."""
+    """Return the faults after the disk was full and had room again."""
     place(folder)
     fault = f"{fill.__name__}({n}) at {whole.places[n - 1]}"
     code, told = run(*STUDY, cwd=folder, before=partial(fill, n))
@@ -122,7 +122,7 @@ def test_a_small_disk_then_a_read_only_one_then_a_large_one(whole: Whole, small_
 
 
 def refused(folder: Path, *command: str) -> str:
-    """What a command says that ends with exit code 2 and no traceback."""
+    """Return the output of a command that must end with exit code 2 and no traceback."""
     code, told = run(*command, cwd=folder, before=draw_little)
     assert code == 2, told
     assert "Traceback" not in told

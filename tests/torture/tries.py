@@ -1,4 +1,4 @@
-"""How often each kind of fault is tried, and the table of what came of it."""
+"""How often each kind of fault is tried, and the table of outcomes."""
 
 import os
 from collections.abc import Sequence

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from dnnx.basics.at_work import NotAtWork
 from dnnx.basics.seeding import generator
-from dnnx.data import images, real_or_corrupted
+from dnnx.data import arrays, real_or_corrupted
 from dnnx.data.augment import Augmentation
 from dnnx.data.real_or_corrupted import RealOrCorrupted
 from dnnx.evaluation import calibration, mc_dropout
@@ -164,7 +164,7 @@ def check_refused(named: str, cfg: DictConfig, folder: Path) -> None:
         ("net.norm=batch", switched_off(nn.BatchNorm1d)),
         ("net.activation", built_with(activation="relu")),
         ("net.hidden", built_with(hidden=[12, 11])),
-        ("data.standardize", put(images, "standardize", lambda splits: None)),
+        ("data.standardize", put(arrays, "standardize", lambda splits: None)),
         ("optimizer", put(ReplicaModule, "make_optimizer", nadam)),
         ("scheduler", put(ReplicaModule, "on_train_epoch_end", lambda self: None)),
         ("trainer", put(FusedAdam, "step", lambda self, closure=None: None)),
@@ -190,7 +190,7 @@ def test_what_is_not_at_work_is_named_and_leaves_no_results(
         ("techniques.clipping.norm or clip_value", put(Clipping, "__call__", lambda self, parameters: None)),
         ("module.label_smoothing", put(ReplicaModule, "objective", unsmoothed)),
         ("data.augment", put(Augmentation, "__call__", lambda self, x, u: x)),
-        ("data.train_size", put(images, "draw", lambda available, n, seeds: torch.zeros(2, n, dtype=torch.int64))),
+        ("data.train_size", put(arrays, "draw", lambda available, n, seeds: torch.zeros(2, n, dtype=torch.int64))),
     ],
 )
 def test_a_regularizer_that_is_not_at_work_is_named(
@@ -254,7 +254,7 @@ def twice_the_error(self: Reconstruction, outputs: Tensor, y: Tensor) -> Tensor:
     ("named", "typed", "sabotage"),
     [
         ("techniques.pruning.sparsity or prune_below", PRUNED, put(Pruning, "hold", lambda self, tensors: None)),
-        ("data=real_or_corrupted", CORRUPTED, put(RealOrCorrupted, "_regions", lambda self, u: torch.ones(1) > 0)),
+        ("data=real_or_corrupted", CORRUPTED, put(RealOrCorrupted, "_regions", lambda self, u: torch.ones(1, 1) > 0)),
         ("data=real_or_corrupted", CORRUPTED, put(real_or_corrupted, "REAL", 0)),
         ("task=reconstruction", "net=autoencoder", AUTOENCODER, put(Autoencoder, "forward", of_twice_the_error)),
     ],

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
 from dnnx.basics.errors import UserError
-from dnnx.data.images import ImageData
+from dnnx.data.arrays import ArrayData
 from dnnx.train import train
 from dnnx.training import lr_search
 from dnnx.training.lr_search import Settings, choose, grid, range_test, suggest
@@ -94,7 +94,7 @@ def test_the_figure_of_an_arm_is_titled_with_the_arm(tmp_path: Path, monkeypatch
     assert titles == ["bn_vs_plain", "bn"]
 
 
-def no_test_set(self: ImageData, split: str) -> Any:
+def no_test_set(self: ArrayData, split: str) -> Any:
     raise AssertionError(f"the {split} set was touched")
 
 
@@ -116,9 +116,9 @@ def test_nothing_is_pruned_while_a_rate_is_searched(tmp_path: Path) -> None:
 
 
 def test_a_grid_sets_the_rate_without_a_look_at_the_test_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = ImageData.eval_dataloader
+    plain = ArrayData.eval_dataloader
     monkeypatch.setattr(
-        ImageData,
+        ArrayData,
         "eval_dataloader",
         lambda self, split: no_test_set(self, split) if split == "test" else plain(self, split),
     )

@@ -152,7 +152,7 @@ def test_a_replica_with_nan_weights_spares_the_others(net: str) -> None:
 
 @pytest.mark.parametrize("seeds", [[3], SEEDS])
 @pytest.mark.parametrize("net", NETS)
-def test_replicas_compute_what_their_nets_do(net: str, seeds: list[int]) -> None:
+def test_replicas_compute_the_outputs_of_their_nets(net: str, seeds: list[int]) -> None:
     replicas = Replicas(NETS[net], seeds).eval()
     x = torch.randn(len(seeds), BATCH, FEATURES)
     for r, seed in enumerate(seeds):
@@ -162,7 +162,7 @@ def test_replicas_compute_what_their_nets_do(net: str, seeds: list[int]) -> None
 
 
 @pytest.mark.parametrize("seeds", [[3], SEEDS])
-def test_activations_come_by_name_with_the_replicas_in_front(seeds: list[int]) -> None:
+def test_activations_have_names_and_a_leading_replica_axis(seeds: list[int]) -> None:
     replicas = Replicas(dense, seeds)
     x = torch.randn(BATCH, FEATURES)
     logits, activations = replicas(x, shared=True, return_activations=True)

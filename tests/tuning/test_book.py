@@ -1,4 +1,4 @@
-"""The book that workers share: places are taken once, the dead are failed, and what was begun is not mixed."""
+"""The book that workers share: places are taken once, dead trials fail, different searches are not mixed."""
 
 import os
 import platform
@@ -32,7 +32,7 @@ def gone() -> int:
     return process.pid
 
 
-def test_no_more_places_than_there_are_and_interrupted_trials_leave_theirs() -> None:
+def test_trials_never_exceed_the_total_and_interrupted_ones_free_their_place() -> None:
     study = optuna.create_study()
     trials = [book.claim(study, SPACE, 3) for _ in range(5)]  # type: ignore[arg-type]
     assert [trial is not None for trial in trials] == [True, True, True, False, False]
@@ -48,7 +48,7 @@ def test_no_more_places_than_there_are_and_interrupted_trials_leave_theirs() -> 
     assert book.claim(study, SPACE, 3) is None  # type: ignore[arg-type]
 
 
-def test_of_two_workers_at_the_last_place_the_later_gives_its_trial_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_later_of_two_workers_at_the_last_place_gives_its_trial_back(monkeypatch: pytest.MonkeyPatch) -> None:
     study = optuna.create_study()
     plain, looked = book.counting, []
 
@@ -72,7 +72,7 @@ def test_trials_of_killed_workers_are_failed_and_no_others() -> None:
     assert [trial.state == TrialState.FAIL for trial in study.get_trials()] == [True, True, False, False]
 
 
-def test_a_study_goes_on_only_with_what_it_was_begun_with(tmp_path: Path) -> None:
+def test_a_study_goes_on_only_with_its_own_settings(tmp_path: Path) -> None:
     study = optuna.create_study(study_name="s", storage=book.open_storage(None, tmp_path))
     book.agree(study, "search", {"folds": 3, "space.a": "x"})
     study = optuna.load_study(study_name="s", storage=book.open_storage(None, tmp_path))
@@ -81,7 +81,7 @@ def test_a_study_goes_on_only_with_what_it_was_begun_with(tmp_path: Path) -> Non
         book.agree(study, "search", {"folds": 5, "space.a": "x", "space.b": "y"})
 
 
-def test_any_database_and_any_journal_will_do_and_none_else(tmp_path: Path) -> None:
+def test_a_database_or_a_journal_is_accepted_and_nothing_else(tmp_path: Path) -> None:
     for storage in (f"sqlite:///{tmp_path}/tune.db", str(tmp_path / "other.log")):
         optuna.create_study(study_name="s", storage=book.open_storage(storage, tmp_path))
         assert optuna.load_study(study_name="s", storage=book.open_storage(storage, tmp_path)).trials == []
@@ -114,7 +114,7 @@ def test_a_torn_journal_goes_on_and_loses_only_its_last_entry(tmp_path: Path) ->
         ('{"op_code":"x"}\n', "no whole journal of Optuna"),
     ],
 )
-def test_a_journal_that_is_none_is_one_line_and_stays_as_it_is(more: str, says: str, tmp_path: Path) -> None:
+def test_an_invalid_journal_is_a_one_line_error_and_stays_unchanged(more: str, says: str, tmp_path: Path) -> None:
     optuna.create_study(study_name="s", storage=book.open_storage(None, tmp_path))
     journal = tmp_path / "journal.log"
     journal.write_text(before := journal.read_text() + more)

@@ -1,4 +1,4 @@
-"""Prune: one report per epoch, of each fold's best so far; what diverged fails, what is finished is not pruned."""
+"""Pruning trials: one report per epoch, of each fold's best so far; diverged ones fail, finished ones stay."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from dnnx.tuning.prune_trials import Prune, TrialFailed
 
 
 class Recorded(optuna.trial.FixedTrial):
-    """Keeps what is reported; says to prune from an epoch on."""
+    """Keep the reported values; ask to prune from an epoch on."""
 
     def __init__(self, prune_at: int = 1000):
         super().__init__({})

@@ -1,4 +1,4 @@
-"""A space in Hydra's grammar: what it becomes in Optuna, and the settings that follow from its points."""
+"""A space in Hydra's grammar: its distributions in Optuna, and the settings of its points."""
 
 from typing import Any
 
@@ -23,11 +23,11 @@ from dnnx.tuning.space import Space
         ("choice([0.9,0.99],[0.5,0.5])", CategoricalDistribution(["[0.9,0.99]", "[0.5,0.5]"])),
     ],
 )
-def test_hydras_terms_become_optunas(text: str, distribution: Any) -> None:
+def test_the_terms_of_hydra_become_distributions_of_optuna(text: str, distribution: Any) -> None:
     assert Space({"net.x": text}, {}).distributions == {"net.x": distribution}
 
 
-def test_settings_have_the_values_behind_choices_and_what_is_derived_but_no_variables() -> None:
+def test_settings_hold_chosen_and_derived_values_and_no_variables() -> None:
     space = Space(
         {"width": "range(4,9)", "depth": "choice(2,3)", "net.norm": "null,batch", "optimizer": "adam,sgd"},
         {"net.hidden": "${dnnx.repeat:${width},${depth}}", "optimizer.betas": ["0.9", "0.${width}"]},
@@ -62,13 +62,13 @@ def test_a_finite_space_lists_its_points() -> None:
         ({"width": "range(1,5)"}, {}, r"space\.width=range\(1,5\): no key of a run"),
     ],
 )
-def test_a_space_that_is_none_is_one_line(space: dict, derived: dict, says: str) -> None:
+def test_an_invalid_space_is_a_one_line_error(space: dict, derived: dict, says: str) -> None:
     with pytest.raises(UserError, match=says) as error:
         Space(space, derived)
     assert "\n" not in str(error.value)
 
 
-def test_a_derived_key_of_nothing_is_one_line() -> None:
+def test_a_derived_key_without_source_is_a_one_line_error() -> None:
     space = Space({"width": "range(1,5)"}, {"net.hidden": "${dnnx.repeat:${width},${depth}}"})
     with pytest.raises(UserError, match=r"derived: .*depth"):
         space.settings({"width": 3})

@@ -1,8 +1,9 @@
 """Augmentation: training images shifted, rotated and flipped, on the device, anew in every epoch."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -55,31 +56,25 @@ class Augmentation:
 
 
 class Augmented:
-    """The batches of an epoch, [R, B, features], with every image moved.
+    """The batches of an epoch, x [R, B, channels, H, W], with every image moved.
 
-    The draws depend on seed and epoch alone, as the order does. `scaling` is what standardized the features
-    (mean and scale): pixels are moved, not features.
+    The draws depend on seed and epoch alone, as the order does. `scaling` is the mean and the scale that standardized
+    the pixels: they are moved as they were before.
     """
 
-    def __init__(
-        self,
-        batches: TrainBatches,
-        augmentation: Augmentation,
-        in_shape: Sequence[int],
-        scaling: tuple[Tensor, Tensor] | None = None,
-    ):
-        self.batches, self.augmentation, self.in_shape, self.scaling = batches, augmentation, in_shape, scaling
+    def __init__(self, batches: TrainBatches, augmentation: Augmentation, scaling: tuple[Tensor, Tensor] | None = None):
+        self.batches, self.augmentation, self.scaling = batches, augmentation, scaling
 
     def __len__(self) -> int:
         return len(self.batches)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[Any]:
         epoch, device = self.batches.epoch(), self.batches.x.device
         shape = len(self), self.batches.batch_size, NUM_DRAWS
         streams = [generator(seed, "augment", epoch) for seed in self.batches.seeds]
         draws = torch.stack([torch.rand(shape, generator=g) for g in streams], 1).to(device)
         mean, scale = (v.to(device) for v in self.scaling) if self.scaling else (0.0, 1.0)
-        for (x, y), u in zip(self.batches, draws, strict=True):
+        for (x, *others), u in zip(self.batches, draws, strict=True):
             pixels = x * scale + mean if self.scaling else x
-            moved = self.augmentation(pixels.view(-1, *self.in_shape), u.flatten(0, 1)).view_as(x)
-            yield (moved - mean) / scale if self.scaling else moved, y
+            moved = self.augmentation(pixels.flatten(0, 1), u.flatten(0, 1)).view_as(x)
+            yield ((moved - mean) / scale if self.scaling else moved, *others)

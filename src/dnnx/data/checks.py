@@ -17,7 +17,7 @@ def standardized(run: Any) -> None:
 def augmented(run: Any) -> None:
     moved = run.data.train_dataloader().batches
     pairs = zip(moved, getattr(moved, "batches", moved), strict=True)
-    must(any(not torch.equal(x, plain) for (x, _), (plain, _) in pairs), "the training images are as they are")
+    must(any(not torch.equal(x, plain) for (x, *_), (plain, *_) in pairs), "the training images are as they are")
 
 
 def drawn(run: Any) -> None:
@@ -29,7 +29,7 @@ def drawn(run: Any) -> None:
 def corrupted(run: Any) -> None:
     x, y = next(iter(run.data.train_dataloader().batches))
     known, y = run.data.splits["train"][0], y[0, :20]
-    real = torch.stack([(known == image).all(1).any() for image in x[0, :20]])
+    real = torch.stack([(known == image).flatten(1).all(1).any() for image in x[0, :20]])
     must(real[y == 1].all(), "an image that is labelled real is none of the training images")
     must(not real[y == 0].all(), "no image is corrupted")
 

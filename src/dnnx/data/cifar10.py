@@ -1,24 +1,16 @@
 """The ten classes of CIFAR-10."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
-from dnnx.data.images import ImageData
+from dnnx.data.images import Images
 
 
-class CIFAR10(ImageData):
-    """45,000 training, 5,000 validation and 10,000 test images, 3,072 features each; 740 MB as float32."""
+@dataclass(eq=False, repr=False, kw_only=True)
+class CIFAR10(Images):
+    """45,000 training, 5,000 validation and 10,000 test images of 3 x 32 x 32; 740 MB as float32."""
 
-    sources = ("cifar10", "synthetic")
+    source: str = "cifar10"
+    standardize: bool = True
 
-    def __init__(
-        self,
-        seeds: Sequence[int],
-        root: str,
-        source: str = "cifar10",
-        batch_size: int = 32,
-        standardize: bool = True,
-        train_size: int | None = None,
-        augment: Mapping[str, Any] | None = None,
-    ):
-        super().__init__(seeds, root, source, batch_size, standardize, train_size, augment)
+    sources: ClassVar[tuple[str, ...]] = ("cifar10", "synthetic")

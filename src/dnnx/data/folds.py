@@ -11,17 +11,19 @@ from dnnx.basics.seeding import generator
 
 
 def make_folds(data: Any, folds: int, seed: int) -> Any:
-    """A data module like `data`, with one replica per fold and no test images.
+    """Return a data module like `data`, with one replica per fold and no test examples.
 
-    The training and validation images of `data` (of its first seed, where each has its own) are dealt into folds;
+    The training and validation examples of `data` (of its first seed, where each has its own) are dealt into folds;
     replica r trains on all folds but the r-th and is validated on that.
     """
-    require(data.items == "images", "data", type(data).__name__, f"folds are of images, not of {data.items}")
+    require(data.foldable, "data", type(data).__name__, f"folds are of images, not of {data.items}")
+    told = "folds would need the weights of the validation examples; leave it out"
+    require(data.weights is None, "data.class_weights", data.class_weights, told)
     parts = [_of_first_seed(data, split) for split in ("train", "val")]
     x, y = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
     most = len(y) // 2
     valid = type(folds) is int and 2 <= folds <= most
-    require(valid, "folds", folds, f"a whole number from 2 to {most}, half of the images")
+    require(valid, "folds", folds, f"a whole number from 2 to {most}, half of the {data.items}")
     folded = copy.copy(data)
     folded.seeds = list(range(folds))
     folded.splits = {"train": (x, y), "val": (x, y)}
@@ -37,13 +39,14 @@ def for_trial(folded: Any, batch_size: int) -> Any:
 
 
 def fold_rows(y: Tensor, folds: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Rows for training [folds, n] and validation [folds, m] of the images with labels y.
+    """Return the rows for training [folds, n] and validation [folds, m] of the examples with targets y.
 
     Each class is shuffled and all are dealt one by one, so that folds are equally large and hold as many of each
-    class, give or take one; what is left, fewer images than folds, is in none.
+    class, give or take one. Targets that are numbers are dealt in their order: each fold holds low and high ones.
+    The examples left over, fewer than folds, are in none.
     """
     shuffled = torch.randperm(len(y), generator=generator(seed, "folds"))
-    by_class = shuffled[y[shuffled].argsort(stable=True)]
+    by_class = shuffled[y[shuffled].argsort(stable=True)] if y.dim() == 1 else shuffled
     val = by_class[: len(y) // folds * folds].view(-1, folds).T.contiguous()
     train = torch.stack([val[torch.arange(folds) != r].flatten() for r in range(folds)])
     return train, val

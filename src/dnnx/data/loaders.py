@@ -25,11 +25,12 @@ class Chunks:
 
 
 class TrainBatches:
-    """One epoch of batches ([R, B, features], [R, B]), each seed in its own order.
+    """One epoch of batches (x [R, B, ...], y [R, B, ...]), each seed in its own order; with weights (x, y, w [R, B]).
 
     The order depends on seed and epoch alone, so every arm sees the same batches and a resumed epoch is the
-    same epoch. All batches are full: the images left over (fewer than a batch) differ in every epoch. With
-    `rows` [R, n] each seed has its own n images of x.
+    same epoch. All batches are full: the examples left over (fewer than a batch) differ in every epoch.
+
+    Args: rows [R, n]: each seed has its own n examples of x. weights [N]: of the examples of x in the loss.
     """
 
     def __init__(
@@ -40,30 +41,33 @@ class TrainBatches:
         seeds: Sequence[int],
         epoch: Callable[[], int],
         rows: Tensor | None = None,
+        weights: Tensor | None = None,
     ):
         self.x, self.y, self.batch_size, self.seeds, self.epoch, self.rows = x, y, batch_size, seeds, epoch, rows
+        self.weights = weights
 
     def __len__(self) -> int:
-        return self._num_images() // self.batch_size
+        return self._num_examples() // self.batch_size
 
-    def _num_images(self) -> int:
+    def _num_examples(self) -> int:
         return len(self.x) if self.rows is None else self.rows.shape[1]
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        n, epoch = self._num_images(), self.epoch()
+    def __iter__(self) -> Iterator[Any]:
+        n, epoch = self._num_examples(), self.epoch()
         orders = torch.stack([torch.randperm(n, generator=generator(seed, "order", epoch)) for seed in self.seeds])
         orders = orders.to(self.x.device)
         orders = orders if self.rows is None else self.rows.gather(1, orders)
+        tensors = (self.x, self.y) if self.weights is None else (self.x, self.y, self.weights)
         shape = (len(self.seeds), self.batch_size)
         for order in orders.split(self.batch_size, dim=1)[: len(self)]:
             index = order.flatten()
-            yield self.x[index].view(*shape, -1), self.y[index].view(shape)
+            yield tuple(tensor[index].view(*shape, *tensor.shape[1:]) for tensor in tensors)
 
 
 class EvalBatches:
-    """A split in its own order: ([B, features], [B]), one batch for all replicas.
+    """A split in its own order: (x [B, ...], y [B, ...]), one batch for all replicas.
 
-    With `rows` [R, n] each replica has its own images of x: ([R, B, features], [R, B]).
+    With `rows` [R, n] each replica has its own examples of x: (x [R, B, ...], y [R, B, ...]).
     """
 
     def __init__(self, x: Tensor, y: Tensor, batch_size: int, rows: Tensor | None = None):

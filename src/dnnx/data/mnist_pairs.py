@@ -1,22 +1,24 @@
 """Pairs of images and whether they show the same class, for towers that split #2 and the test images are new to."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from dnnx.basics.errors import require
 from dnnx.basics.seeding import generator
-from dnnx.data.images import EVAL_BATCH, ImageData, Images
+from dnnx.data.arrays import EVAL_BATCH, Arrays
+from dnnx.data.digits import Digits
 from dnnx.data.loaders import Chunks
-from dnnx.data.mnist_split2 import split1
 from dnnx.data.pair_sampler import PairBatches, PairSampler
-from dnnx.data.sources import Source
 
-MOST_PAIRS = 10_000_000  # of an epoch, whose rows are in memory
+MAX_PAIRS = 10_000_000  # of an epoch, whose rows are in memory
 
 
-class MNISTPairs(ImageData):
+@dataclass(eq=False, repr=False, kw_only=True)
+class MNISTPairs(Digits):
     """Label 0: two images of one class, 1: of two. `splits` hold images and their digits, `pairs` rows and labels.
 
     Split #2 of MNIST's official training images, 500 of each digit, is in no pair. Of the 55,000 others, split #1,
@@ -25,24 +27,20 @@ class MNISTPairs(ImageData):
     each image) are drawn once, the same for all seeds and arms; so are those that train/accuracy is measured on.
     """
 
-    items, multiple = "pairs", 2  # half of them same, half different
-    pairs: dict[str, tuple[Tensor, Tensor]]
+    batch_size: int = 128
+    pairs_per_epoch: int | None = None  # None: one for each training image
+    part: str = "split1"
 
-    def __init__(
-        self,
-        seeds: Sequence[int],
-        root: str,
-        source: str = "auto",
-        batch_size: int = 128,
-        pairs_per_epoch: int | None = None,  # one for each training image
-    ):
-        super().__init__(seeds, root, source, batch_size)
-        self.pairs_per_epoch = pairs_per_epoch
+    items: ClassVar[str] = "pairs"
+    multiple: ClassVar[int] = 2  # half of them same, half different
+    foldable: ClassVar[bool] = False
+    refused: ClassVar[tuple[str, ...]] = ("train_size", "augment", "class_weights", "train_per_class", "val_per_class")
 
     def setup(self, stage: str | None = None) -> None:
         if self.splits:
             return
         super().setup(stage)
+        self.in_shape = (2, *self.in_shape)
         self.num_classes, self.class_names = 2, ["same", "different"]
         self.samplers = {split: PairSampler(y) for split, (_, y) in self.splits.items()}
         images = " / ".join(f"{len(y):,}" for _, y in self.splits.values())
@@ -50,20 +48,14 @@ class MNISTPairs(ImageData):
         sizes = self.sizes | {"train": self.sizes["test"]}
         self.pairs = {split: self.samplers[split].draw(sizes[split], generator(0, "pairs", split)) for split in sizes}
 
-    def _training_splits(self, source: Source) -> dict[str, Images]:
-        splits = super()._training_splits(source)
-        x, y = splits["train"]
-        rows = split1(y)
+    def read(self) -> Arrays:
+        found = super().read()
         if self.pairs_per_epoch is None:
-            self.pairs_per_epoch = len(rows) // 2 * 2
+            self.pairs_per_epoch = len(found.splits["train"][1]) // 2 * 2
         num = self.pairs_per_epoch
-        valid = type(num) is int and 0 < num <= MOST_PAIRS and num % 2 == 0
-        require(valid, "data.pairs_per_epoch", num, f"an even number up to {MOST_PAIRS:,}, half same, half different")
-        return {"train": (x[rows], y[rows]), "val": splits["val"]}
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        return (2, *super().input_shape)
+        valid = type(num) is int and 0 < num <= MAX_PAIRS and num % 2 == 0
+        require(valid, "data.pairs_per_epoch", num, f"an even number up to {MAX_PAIRS:,}, half same, half different")
+        return found
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -88,7 +80,7 @@ class MNISTPairs(ImageData):
         rows, labels = self.pairs[split]
         return PairBatches(self.splits[split][0], len(labels), EVAL_BATCH, lambda: (rows, labels))
 
-    def test_pictures(self, index: Tensor) -> Tensor:
+    def pictures(self, images: Tensor, index: Tensor) -> Tensor:
         """The two images of each pair side by side."""
-        a, b = (super(MNISTPairs, self).test_pictures(rows) for rows in self.pairs["test"][0][index.cpu()].unbind(1))
-        return torch.cat([a, b], 2)
+        image_of = partial(super().pictures, images)
+        return torch.cat([image_of(rows) for rows in self.pairs["test"][0][index.cpu()].unbind(1)], 2)

@@ -35,8 +35,8 @@ class PairSampler:
 
 
 class PairBatches:
-    """Batches (x [..., B, 2, features], y [..., B]) of the `num` pairs that `draw` gives in every pass: rows of `x`
-    [..., num, 2] and labels [..., num].
+    """Batches (x [..., B, 2, channels, H, W], y [..., B]) of the `num` pairs that `draw` gives in every pass: rows of
+    `x` [..., num, 2] and labels [..., num].
     """
 
     def __init__(self, x: Tensor, num: int, batch_size: int, draw: Callable[[], tuple[Tensor, Tensor]]):

@@ -1,17 +1,20 @@
 """Images without labels, half of them corrupted: to tell which is an auxiliary task that needs no labels."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dnnx.basics.at_work import Check
 from dnnx.basics.seeding import generator
+from dnnx.data.arrays import EVAL_BATCH, Examples
 from dnnx.data.checks import CORRUPTED_CHECKS
-from dnnx.data.images import EVAL_BATCH, Images
+from dnnx.data.digits import Digits
 from dnnx.data.loaders import Chunks
-from dnnx.data.mnist59 import MNIST59
 
 CORRUPTED, REAL = 0, 1
 GRID = 4  # points each way at which the surface is drawn that parts two images
@@ -19,28 +22,24 @@ GRID = 4  # points each way at which the surface is drawn that parts two images
 Draw = tuple[Tensor, Tensor, Tensor]  # rows [..., n], rows of what they are mixed with [..., n], numbers [..., n, K]
 
 
-class RealOrCorrupted(MNIST59):
+@dataclass(eq=False, repr=False, kw_only=True)
+class RealOrCorrupted(Digits):
     """Label 1: an image; 0: an image some regions of which are those of another image.
 
     The regions are drawn for each image and depend on neither (Hinton 2022, there called hybrid images), so that no
-    pixel by itself tells a corrupted image from a real one. Every seed has its own images of the digits 5-9, as in
-    MNIST59, and corrupts every other one: in training others in every epoch, for validation the same. Half of the
-    test images are corrupted, the same for all seeds.
+    pixel by itself tells a corrupted image from a real one. Every seed has its own images of the digits 5-9 and
+    corrupts every other one: in training others in every epoch, for validation the same. Half of the test images are
+    corrupted, the same for all seeds.
     """
 
-    checks = CORRUPTED_CHECKS
-    items = "real or corrupted images"
+    batch_size: int = 128
+    classes: Sequence[int] | None = (5, 6, 7, 8, 9)
+    val_per_class: int | None = 100
 
-    def __init__(
-        self,
-        seeds: Sequence[int],
-        root: str,
-        source: str = "auto",
-        batch_size: int = 128,
-        train_per_class: int | None = None,
-        val_per_class: int = 100,
-    ):
-        super().__init__(seeds, root, source, batch_size, train_per_class, val_per_class)
+    checks: ClassVar[tuple[Check, ...]] = CORRUPTED_CHECKS
+    items: ClassVar[str] = "real or corrupted images"
+    foldable: ClassVar[bool] = False
+    refused: ClassVar[tuple[str, ...]] = ("train_size", "augment", "class_weights")
 
     def setup(self, stage: str | None = None) -> None:
         if self.splits:
@@ -64,9 +63,10 @@ class RealOrCorrupted(MNIST59):
         draw = partial(self._draw, split, num, "once")
         return CorruptedBatches(self.splits[split][0], num, EVAL_BATCH, draw, self._regions)
 
-    def test_pictures(self, index: Tensor) -> Tensor:
+    def pictures(self, images: Tensor, index: Tensor) -> Tensor:
         x = torch.cat([x for x, _ in self.eval_dataloader("test")])[index.to(self.splits["test"][0].device)]
-        return (255 * x.cpu()).round().to(torch.uint8).view(-1, *self.in_shape).permute(0, 2, 3, 1)
+        x = x if self.scaling is None else x * self.scaling[1].to(x.device) + self.scaling[0].to(x.device)
+        return (255 * x.cpu()).round().to(torch.uint8).permute(0, 2, 3, 1)
 
     def _draw(self, split: str, num: int, when: int | str) -> Draw:
         """`num` images of each seed in an order of its own, each mixed with the one before."""
@@ -82,8 +82,8 @@ class RealOrCorrupted(MNIST59):
 
 
 class CorruptedBatches:
-    """Batches (x [..., B, features], y [..., B]) of the `num` images that `draw` gives in every pass, corrupted and
-    real in turns.
+    """Batches (x [..., B, channels, H, W], y [..., B]) of the `num` images that `draw` gives in every pass, corrupted
+    and real in turns.
     """
 
     def __init__(
@@ -94,12 +94,12 @@ class CorruptedBatches:
     def __len__(self) -> int:
         return -(-self.num // self.batch_size)
 
-    def __iter__(self) -> Iterator[Images]:
+    def __iter__(self) -> Iterator[Examples]:
         drawn = [values.to(self.x.device) for values in self.draw()]
         axis = drawn[0].dim() - 1
         for rows, others, u in zip(*(values.split(self.batch_size, axis) for values in drawn), strict=True):
             y = torch.arange(rows.shape[-1], device=rows.device) % 2
-            own = self.masks(u) | (y == REAL)[:, None]
+            own = self.masks(u)[..., None, :, :] | (y == REAL)[:, None, None, None]
             yield torch.where(own, self.x[rows], self.x[others]), y.expand(rows.shape)
 
 
@@ -109,6 +109,7 @@ def draw(rows: Tensor, num: int, g: torch.Generator) -> Draw:
 
 
 def regions(u: Tensor, height: int, width: int) -> Tensor:
-    """Masks [..., height * width], true where the smooth surface through normal numbers u [..., GRID^2] is above 0."""
+    """Masks [..., height, width], true where the smooth surface through normal numbers u [..., GRID^2] is above 0."""
     points = torch.eye(GRID**2, device=u.device).view(-1, 1, GRID, GRID)
-    return u @ F.interpolate(points, (height, width), mode="bicubic").flatten(1) > 0
+    above = u @ F.interpolate(points, (height, width), mode="bicubic").flatten(1) > 0
+    return above.unflatten(-1, (height, width))

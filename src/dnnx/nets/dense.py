@@ -46,7 +46,7 @@ class DenseNet(nn.Module):
 
     def __init__(
         self,
-        in_shape: int | Sequence[int],
+        in_shape: int | Sequence[int],  # of one example, which is flattened
         hidden: Sequence[int],
         num_outputs: int | None,  # None: no output layer, so that the highest hidden block's output comes out
         *,
@@ -68,6 +68,7 @@ class DenseNet(nn.Module):
         told = f"a list of widths from 1 to {WIDEST:,}, for example net.hidden=[100,100]"
         require(bool(valid), "net.hidden", hidden, told)
         norms = Normalization(norm, norm_at, norm_momentum)
+        self.in_dims = 1 if isinstance(in_shape, int) else len(in_shape)
         widths = [num_features(in_shape), *hidden]
         self.input_norm = norms.make_input(widths[0]) if norms.has("input") else nn.Identity()
         self.hidden_layers = nn.ModuleList(
@@ -116,11 +117,11 @@ class DenseNet(nn.Module):
     def forward(
         self, x: Tensor, start: int = 0, stop: int | None = None, return_activations: bool = False
     ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
-        """[B, in_features] -> logits [B, out_features]; on request also the output of every hidden block by name.
+        """[B, *in_shape] -> logits [B, num_outputs]; on request also the output of every hidden block by name.
 
         `stop=k` gives the output of the k lowest hidden blocks instead, and `start=k` goes on from there.
         """
-        x = self.input_dropout(self.input_norm(x)) if start == 0 else x
+        x = self.input_dropout(self.input_norm(x.flatten(-self.in_dims))) if start == 0 else x
         activations = {}
         for i in range(start, len(self.hidden_layers) if stop is None else stop):
             x = self.hidden_layers[i](x)

@@ -22,7 +22,7 @@ class TwinTower(nn.Module):
 
     def __init__(
         self,
-        in_shape: int | Sequence[int],  # of one image, or of a pair, which begins with 2
+        in_shape: Sequence[int],  # of a pair: it begins with 2
         hidden: Sequence[int],
         activation: str = "elu",
         init: str = "he_normal",
@@ -33,7 +33,7 @@ class TwinTower(nn.Module):
         head_width: int = 10,
     ):
         super().__init__()
-        of_image = in_shape if isinstance(in_shape, int) else list(in_shape[1:])
+        of_image, self.pair_axis = list(in_shape[1:]), -len(in_shape)
         require(isinstance(shared, bool), "net.shared", shared, "true for one tower used twice, else false")
         valid = type(head_width) is int and 1 <= head_width <= WIDEST
         require(valid, "net.head_width", head_width, f"a whole number from 1 to {WIDEST:,}")
@@ -46,11 +46,11 @@ class TwinTower(nn.Module):
         self.head = DenseNet(2 * hidden[-1], [head_width], 1, **layers)
 
     def forward(self, x: Tensor, return_activations: bool = False) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
-        """Pairs [B, 2, features] -> logits [B], above 0 where the images are more likely of two classes; on
+        """Pairs [B, 2, ...] -> logits [B], above 0 where the images are more likely of two classes; on
         request also the output of every hidden block of the towers by name.
         """
-        a, of_a = self.tower_a(x[..., 0, :], return_activations=True)
-        b, of_b = (self.tower_a if self.shared else self.tower_b)(x[..., 1, :], return_activations=True)
+        a, of_a = self.tower_a(x.select(self.pair_axis, 0), return_activations=True)
+        b, of_b = (self.tower_a if self.shared else self.tower_b)(x.select(self.pair_axis, 1), return_activations=True)
         logits = self.head(torch.cat([a, b], -1))[..., 0]
         if not return_activations:
             return logits

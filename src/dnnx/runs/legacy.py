@@ -33,6 +33,12 @@ TASKS = {
     "Pairs": "dnnx.tasks.pairs.Pairs",
     "Autoencoder": "dnnx.tasks.reconstruction.Reconstruction",
 }
+DATA: dict[str, tuple[str, dict[str, Any]]] = {  # target of before -> target of today, arguments that it needs
+    "dnnx.data.images.ImageData": ("dnnx.data.digits.Digits", {}),
+    "dnnx.data.mnist04.MNIST04": ("dnnx.data.digits.Digits", {"classes": [0, 1, 2, 3, 4]}),
+    "dnnx.data.mnist59.MNIST59": ("dnnx.data.digits.Digits", {"classes": [5, 6, 7, 8, 9]}),
+    "dnnx.data.mnist_split2.MNISTSplit2": ("dnnx.data.digits.Digits", {"part": "split2"}),
+}
 OFF: tuple[object, ...] = (None, 0, False, [])
 
 
@@ -48,6 +54,8 @@ def modernized(cfg: Any) -> Any:
     old["net"] = {"_target_": NETS.get(kind, NETS["Classifier"]), **(old.get("net") or {})}
     old["techniques"] = _techniques(old.pop("module"))
     old["module"] = None
+    target, more = DATA.get(old["data"]["_target_"], (old["data"]["_target_"], {}))
+    old["data"] |= {"_target_": target, **more}
     return OmegaConf.create(_moved(old))
 
 

@@ -21,7 +21,7 @@ def _reconstructs(run: Any) -> None:
         x = x.to(next(run.module.parameters()).device)
         made = run.module(x)
         y = run.module.targets(x, x, made)
-        errors, expected = run.module.losses(made, y), (made - y).square().flatten(2).mean(-1)
+        errors, expected = run.module.losses(made, y), (made.flatten(2) - y.flatten(2)).square().mean(-1)
     run.module.train()
     must(torch.allclose(errors, expected, rtol=TOLERANCE), "the loss is not the error of the reconstruction")
 
@@ -57,7 +57,7 @@ class Reconstruction(Task):
     @torch.no_grad()
     def exhibits(self, module: Any, data: Any) -> dict[str, Tensor]:
         """Return the first test images and the first replica's reconstructions, as pixels [K, H, W, channels]."""
-        if not hasattr(data, "test_pictures"):
+        if getattr(data, "test_pictures", None) is None:
             return {}
         index = torch.arange(min(NUM_SAMPLES, data.sizes["test"]))
         x = data.splits["test"][0][index]

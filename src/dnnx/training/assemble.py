@@ -38,7 +38,7 @@ def build_data(cfg: DictConfig, seeds: list[int]) -> Any:
 def build_module(cfg: DictConfig, data: Any, seeds: list[int], **factories: Any) -> ReplicaModule:
     """The LightningModule of a run, its networks sized for `data`; `factories` are those of the optimizer."""
     task = build("task", cfg.task)
-    sizes = {"in_shape": data.input_shape, "num_outputs": task.num_outputs(data)}
+    sizes = {"in_shape": data.in_shape, "num_outputs": task.num_outputs(data)}
 
     def build_net() -> torch.nn.Module:
         return build("net", cfg.net, **sizes)
@@ -46,7 +46,7 @@ def build_module(cfg: DictConfig, data: Any, seeds: list[int], **factories: Any)
     chosen = cfg.get("techniques") or {}
     techniques = {str(name): build(f"techniques.{name}", config) for name, config in chosen.items()}
     way = cfg.get("replicas") or "auto"
-    return ReplicaModule(build_net, task, seeds, data.input_shape, techniques, way=way, **factories)
+    return ReplicaModule(build_net, task, seeds, data.in_shape, techniques, way=way, **factories)
 
 
 def assemble(cfg: DictConfig, seeds: list[int], folder: Path, data: Any = None) -> tuple[Any, Any, Any]:
@@ -72,7 +72,7 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path, data: Any = None) 
     data.to(trainer.strategy.root_device)
     check_fit(module, data)
     if cfg.net.get("self_normalizing"):
-        check_input(data.eval_dataloader("train"))
+        check_input(data.eval_dataloader("train"), len(data.in_shape))
     if cfg.get("mc_dropout"):
         require_dropout(module, cfg.mc_dropout)
     return data, module, trainer

@@ -70,16 +70,19 @@ def _is_known(layer: nn.Module) -> bool:
     return type(layer) in AS_THEY_ARE
 
 
-def make_batched(owner: nn.Module) -> None:
-    """Exchange the layers below `owner`, whose state is stacked, for their batched forms.
+def make_batched(net: nn.Module) -> nn.Module:
+    """Exchange the layers of `net`, whose state is stacked, for their batched forms; returns the net.
 
     Parameters keep their names. A layer that stands in several places of the net still does.
     """
-    exchanged = {layer: BATCHED[type(layer)].of(layer) for layer in owner.modules() if type(layer) in BATCHED}
-    for name, layer in list(owner.named_modules(remove_duplicate=False)):
-        if layer in exchanged:
+    exchanged: dict[nn.Module, Any] = {
+        layer: BATCHED[type(layer)].of(layer) for layer in net.modules() if type(layer) in BATCHED
+    }
+    for name, layer in list(net.named_modules(remove_duplicate=False)):
+        if layer in exchanged and name:
             parent, _, last = name.rpartition(".")
-            setattr(owner.get_submodule(parent), last, exchanged[layer])
+            setattr(net.get_submodule(parent), last, exchanged[layer])
+    return exchanged.get(net, net)
 
 
 def set_whole(net: nn.Module, whole: bool) -> None:

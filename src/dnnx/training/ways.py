@@ -1,6 +1,8 @@
 """The ways to run R networks of one shape: batched layers, vmap, or one network after another."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,9 +16,21 @@ from dnnx.nets.layers.dropout import own_streams
 
 def build_net(build: Callable[[], nn.Module], seed: int) -> nn.Module:
     """Return the network of this seed alone; its dropout layers draw from streams of their own."""
+    with _initial_stream(seed):
+        return own_streams(build())
+
+
+def build_plain(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """Return the network of this seed alone, with the dropout layers that `build` gave it."""
+    with _initial_stream(seed):
+        return build()
+
+
+@contextmanager
+def _initial_stream(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "init"))
-        return own_streams(build())
+        yield
 
 
 def stack(nets: Sequence[nn.Module]) -> nn.Module:
@@ -24,12 +38,14 @@ def stack(nets: Sequence[nn.Module]) -> nn.Module:
 
     A tensor that stands under several names still does.
     """
-    named = [{**dict(net.named_parameters()), **dict(net.named_buffers())} for net in nets]
+    named = [state_of(net) for net in nets]
     lazy = [name for name, value in named[0].items() if nn.parameter.is_lazy(value)]
     if lazy:
         raise UserError(f"net: the size of {lazy[0]} is not known before the first batch; give its layer a size")
     stacked: dict[Tensor, Tensor] = {}
     for name, value in named[0].items():
+        if value in stacked:
+            continue
         values = torch.stack([of_net[name].detach() for of_net in named])
         is_parameter = isinstance(value, nn.Parameter)
         stacked[value] = nn.Parameter(values, requires_grad=value.requires_grad) if is_parameter else values
@@ -40,41 +56,82 @@ def stack(nets: Sequence[nn.Module]) -> nn.Module:
     return nets[0]
 
 
-def alone(net: nn.Module, num: int, x: Tensor, shared: bool, kwargs: dict[str, Any]) -> Any:
-    return each(lambda values: values[0][None], [net(x if shared else x[0], **kwargs)])
+@dataclass(frozen=True)
+class Batch:
+    """Inputs [R, B, ...], or [B, ...] for all replicas where `shared`, and whatever else forward is told.
+
+    `streams[r]` seeds torch's global stream for replica r, where a forward draws from it.
+    """
+
+    x: Tensor
+    shared: bool = False
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    streams: Sequence[int] | None = None
+
+    def of(self, r: int) -> Tensor:
+        return self.x if self.shared else self.x[r]
+
+    @contextmanager
+    def stream(self, r: int) -> Iterator[None]:
+        if self.streams is None:
+            yield
+            return
+        with torch.random.fork_rng(beside_cpu(self.x.device)):
+            torch.manual_seed(self.streams[r])
+            yield
 
 
-def batched(net: nn.Module, num: int, x: Tensor, shared: bool, kwargs: dict[str, Any]) -> Any:
-    return net(x.expand(num, *x.shape) if shared else x, **kwargs)
+def beside_cpu(device: torch.device) -> list[torch.device]:
+    """Return the devices, beside the CPU, on whose random streams a computation on `device` may draw."""
+    return [device] if device.type == "cuda" else []
 
 
-def vmapped(net: nn.Module, num: int, x: Tensor, shared: bool, kwargs: dict[str, Any]) -> Any:
+def alone(net: nn.Module, num: int, batch: Batch) -> Any:
+    with batch.stream(0):
+        return each(lambda values: values[0][None], [net(batch.of(0), **batch.kwargs)])
+
+
+def batched(net: nn.Module, num: int, batch: Batch) -> Any:
+    x = batch.x
+    return net(x.expand(num, *x.shape) if batch.shared else x, **batch.kwargs)
+
+
+def vmapped(net: nn.Module, num: int, batch: Batch) -> Any:
     def one(state: dict[str, Tensor], x: Tensor) -> Any:
         given = dict(state)
-        out = functional_call(net, state, (x,), kwargs)
+        out = functional_call(net, state, (x,), dict(batch.kwargs), tie_weights=False)
         return out, {name: state[name] for name in given if state[name] is not given[name]}
 
     state = state_of(net)
-    out, assigned = vmap(one, in_dims=(0, None if shared else 0))(state, x)
-    for name, value in assigned.items():
+    out, assigned = vmap(one, in_dims=(0, None if batch.shared else 0))(state, batch.x)
+    for name, value in assigned.items():  # buffers that forward assigned anew
         state[name].copy_(value.detach())
     return out
 
 
-def looped(net: nn.Module, num: int, x: Tensor, shared: bool, kwargs: dict[str, Any]) -> Any:
+def looped(net: nn.Module, num: int, batch: Batch) -> Any:
     parts = {name: value.unbind() for name, value in state_of(net).items()}
     outs = []
     for r in range(num):
         state = {name: values[r] for name, values in parts.items()}
-        outs.append(functional_call(net, state, (x if shared else x[r],), kwargs))
+        with batch.stream(r):
+            outs.append(functional_call(net, state, (batch.of(r),), dict(batch.kwargs), tie_weights=False))
         for name, values in parts.items():
-            if state[name] is not values[r]:  # forward assigned a buffer anew
+            if state[name] is not values[r]:  # a buffer that forward assigned anew
                 values[r].copy_(state[name].detach())
     return each(torch.stack, outs)
 
 
 def state_of(net: nn.Module) -> dict[str, Tensor]:
-    return {**dict(net.named_parameters()), **dict(net.named_buffers())}
+    """Return the parameters and buffers of every module of `net`, a tied one under each of its names.
+
+    A module in several places has one name: `functional_call` would leave its second one exchanged.
+    """
+    state: dict[str, Tensor] = {}
+    for path, module in net.named_modules():
+        state |= dict(module.named_parameters(prefix=path, recurse=False, remove_duplicate=False))
+        state |= dict(module.named_buffers(prefix=path, recurse=False, remove_duplicate=False))
+    return state
 
 
 def each(function: Callable[[Any], Tensor], outs: Iterable[Any]) -> Any:
@@ -87,7 +144,7 @@ def each(function: Callable[[Any], Tensor], outs: Iterable[Any]) -> Any:
     return function(outs) if isinstance(first, Tensor) else first
 
 
-Way = Callable[[nn.Module, int, Tensor, bool, dict[str, Any]], Any]
+Way = Callable[[nn.Module, int, Batch], Any]
 WAYS: dict[str, Way] = {"batched": batched, "vmap": vmapped, "loop": looped}  # the fastest first
 ALONE = "alone"
 RUN: dict[str, Way] = {ALONE: alone, **WAYS}

@@ -234,7 +234,7 @@ def test_an_image_that_an_archive_has_twice_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a folder without permission", "a link to nowhere"])
-def test_what_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_an_unreadable_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     folder = unpacked(tmp_path, image_files())
     if name == "a link to nowhere":
         (folder / "train" / "dog" / "link.png").symlink_to(tmp_path / "nowhere")
@@ -360,7 +360,7 @@ def test_the_second_start_decodes_nothing(tmp_path: Path, decodings: list[str]) 
 
 
 @pytest.mark.parametrize("place", [packed, unpacked])
-def test_a_changed_source_is_decoded_anew(tmp_path: Path, decodings: list[str], place: Callable[..., Path]) -> None:
+def test_a_changed_source_is_decoded_again(tmp_path: Path, decodings: list[str], place: Callable[..., Path]) -> None:
     files = image_files()
     place(tmp_path, files)
     first = load("cifar10", tmp_path)
@@ -373,7 +373,7 @@ def test_a_changed_source_is_decoded_anew(tmp_path: Path, decodings: list[str], 
 
 
 @pytest.mark.parametrize("left", [0, 7, 1000, -1])
-def test_a_damaged_cache_is_built_anew(tmp_path: Path, decodings: list[str], left: int) -> None:
+def test_a_damaged_cache_is_rebuilt(tmp_path: Path, decodings: list[str], left: int) -> None:
     packed(tmp_path, image_files())
     first = load("cifar10", tmp_path)
     cache = tmp_path / "cifar10.tgz.decoded.safetensors"

@@ -1,4 +1,4 @@
-"""MNIST: where it is found, what is refused, when the bundled digits stand in, and the download."""
+"""MNIST: places of its files, refused files, the download, and the bundled digits as a substitute."""
 
 import gzip
 import hashlib
@@ -57,7 +57,7 @@ def test_files_are_found_plain_and_gz_in_raw_and_flat(tiny_mnist: Make, folder: 
     assert set(source.files) == set(MNIST_FILES)
 
 
-def test_checksums_are_those_of_the_files(tiny_mnist: Make, tiny_files: dict[str, bytes]) -> None:
+def test_checksums_are_of_the_uncompressed_files(tiny_mnist: Make, tiny_files: dict[str, bytes]) -> None:
     expected = {name: hashlib.sha256(contents).hexdigest() for name, contents in tiny_files.items()}
     assert load("mnist", tiny_mnist()).files == expected
 

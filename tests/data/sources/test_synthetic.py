@@ -10,7 +10,7 @@ from splits import shared_images, splits
 from dnnx.data.sources import MissingData, load
 
 
-def test_they_are_the_same_every_time_balanced_and_disjoint() -> None:
+def test_synthetic_images_are_reproducible_balanced_and_disjoint() -> None:
     first, second = load("synthetic", Path("nowhere")), load("synthetic", Path("nowhere"))
     for (images, labels), (again, _) in zip(splits(first).values(), splits(second).values(), strict=True):
         np.testing.assert_array_equal(images, again)
@@ -25,7 +25,7 @@ def test_they_are_the_same_every_time_balanced_and_disjoint() -> None:
     assert shared_images(first) == set()
 
 
-def test_a_linear_model_learns_them_but_not_perfectly() -> None:
+def test_a_linear_model_learns_synthetic_images_but_not_perfectly() -> None:
     source = load("synthetic", Path("nowhere"))
     (x, y), (test_x, test_y) = (
         (images.reshape(len(images), 3, 4, 8, 4, 8).mean((3, 5)).reshape(len(images), -1) / 255, labels)
@@ -35,7 +35,7 @@ def test_a_linear_model_learns_them_but_not_perfectly() -> None:
     assert 0.5 < accuracy < 0.98  # chance is 0.1
 
 
-def test_they_never_stand_in(tmp_path: Path) -> None:
+def test_synthetic_images_never_replace_real_ones(tmp_path: Path) -> None:
     assert load("auto", tmp_path).source == "digits"
     with pytest.raises(MissingData, match=r"data\.source=synthetic"):
         load("cifar10", tmp_path)

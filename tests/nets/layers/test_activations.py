@@ -1,4 +1,4 @@
-"""Activations: each name is the function that it says."""
+"""Activations: each name gives the function of that name."""
 
 import math
 

@@ -5,7 +5,16 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from dnnx.nets.layers.dropout import DROPOUTS, AlphaDropout, Dropout, random_bits
+from dnnx.nets.layers.dropout import (
+    DROPOUTS,
+    OF_TORCH,
+    AlphaDropout,
+    ChannelAlphaDropout,
+    ChannelDropout,
+    Dropout,
+    own_streams,
+    random_bits,
+)  # fmt: skip
 
 KEYS = [0, 1, 2, 2**62, 1234567890123456789]
 ROOM = 1e-4  # all streams are fixed: a probability below this is a weak stream, not bad luck
@@ -120,7 +129,7 @@ def test_evaluation_is_the_identity_and_counts_no_call() -> None:
     assert layer.call == 0
 
 
-def test_the_same_key_and_call_give_the_same_mask_whatever_else_was_drawn() -> None:
+def test_the_same_key_and_call_give_the_same_mask_after_any_other_draws() -> None:
     def masks(seed: int) -> list[Tensor]:
         layer = dropout(0.5, seed)
         torch.rand(seed)
@@ -169,7 +178,7 @@ def test_alpha_dropout_keeps_mean_0_and_variance_1(p: float) -> None:
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5])
-def test_alpha_dropout_is_torchs_but_for_the_mask(p: float) -> None:
+def test_alpha_dropout_is_torchs_with_another_mask(p: float) -> None:
     torch.manual_seed(1)
     x = torch.ones(10_000)
     mine, theirs = AlphaDropout(p)(x).unique(), nn.AlphaDropout(p)(x).unique()
@@ -188,7 +197,7 @@ def test_both_kinds_have_the_same_mask() -> None:
 
 
 @pytest.mark.parametrize("kind", DROPOUTS)
-def test_in_evaluation_the_mask_of_a_row_depends_on_its_number_alone(kind: str) -> None:
+def test_in_evaluation_the_mask_of_a_row_depends_only_on_its_number(kind: str) -> None:
     torch.manual_seed(2)
     layer, x = DROPOUTS[kind](0.5).eval(), torch.randn(40, 7)
     numbers = torch.arange(100, 140)
@@ -202,7 +211,7 @@ def test_in_evaluation_the_mask_of_a_row_depends_on_its_number_alone(kind: str) 
     assert layer.call == 0
 
 
-def test_masks_by_row_are_none_of_training() -> None:
+def test_masks_by_row_differ_from_the_masks_of_training() -> None:
     layer, x = dropout(0.5), torch.ones(40, 30)
     masks = [layer(x) for _ in range(3)]
     layer.eval().rows = torch.arange(40)
@@ -216,3 +225,95 @@ def test_rows_change_nothing_in_training() -> None:
     other.rows = torch.arange(7, 12)
     x = torch.ones(5, 30)
     assert torch.equal(one(x), other(x))
+
+
+# --- maps, channels, series
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (20, 6, 8), (20, 3, 8, 10), (20, 2, 3, 4, 6)])
+def test_every_element_of_every_example_has_a_mask_of_its_own(shape: tuple[int, ...]) -> None:
+    dropped = dropout(0.5)(torch.ones(shape)) == 0
+    for axis in range(dropped.dim()):
+        slices = dropped.movedim(axis, 0).flatten(1)
+        assert len(slices.unique(dim=0)) == len(slices)
+    rows, masks = dropped.flatten(0, -2), 2 ** shape[-1]
+    expected = masks * (1 - (1 - 1 / masks) ** len(rows))  # different ones among so many draws
+    assert len(rows.unique(dim=0)) == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.parametrize("kind", [ChannelDropout, ChannelAlphaDropout])
+@pytest.mark.parametrize("shape", [(40, 16, 7), (40, 16, 7, 6)])
+def test_a_channel_is_kept_or_dropped_whole(kind: type[Dropout], shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    out = kind(0.4)(torch.ones(shape)).flatten(2)
+    assert (out == out[..., :1]).all()
+    dropped = out[..., 0] < 0.5
+    assert len(dropped.unique(dim=0)) == 40
+    assert stats.binomtest(int(dropped.sum()), dropped.numel(), 0.4).pvalue > ROOM
+
+
+@pytest.mark.parametrize("kind", [Dropout, AlphaDropout, ChannelDropout, ChannelAlphaDropout])
+@pytest.mark.parametrize("shape", [(9, 6), (9, 6, 5), (9, 4, 5, 6)])
+def test_replicas_at_once_have_the_masks_that_each_has_alone(kind: type[Dropout], shape: tuple[int, ...]) -> None:
+    alone = []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        alone.append(kind(0.5))
+    among = kind(0.5)
+    among.key, among.call = (torch.stack([getattr(one, name) for one in alone]) for name in ("key", "call"))
+    x = torch.randn(3, *shape)
+    for _ in range(2):
+        assert torch.equal(among(x), torch.stack([one(part) for one, part in zip(alone, x, strict=True)]))
+    rows = torch.arange(50, 59)
+    for layer in (among, *alone):
+        layer.eval().rows = rows
+    assert torch.equal(among(x), torch.stack([one(part) for one, part in zip(alone, x, strict=True)]))
+
+
+@pytest.mark.parametrize("kind", [Dropout, ChannelDropout])
+def test_the_mask_of_an_image_depends_on_its_number_alone(kind: type[Dropout]) -> None:
+    torch.manual_seed(2)
+    layer, x, numbers = kind(0.5).eval(), torch.randn(20, 6, 5, 4), torch.arange(100, 120)
+    layer.rows = numbers
+    whole = layer(x)
+    assert len((whole == 0).flatten(1).unique(dim=0)) > 15
+    for some in torch.randperm(20).split(7):
+        layer.rows = numbers[some]
+        assert torch.equal(layer(x[some]), whole[some])
+
+
+def test_all_are_dropped_or_none_at_the_ends() -> None:
+    x = torch.randn(4, 5)
+    assert torch.equal(dropout(0.0)(x), x)
+    assert torch.equal(dropout(1.0)(x), torch.zeros(4, 5))
+
+
+# --- in a user's net
+
+
+def test_torchs_layers_become_layers_with_a_stream_of_their_own() -> None:
+    shared = nn.Dropout(0.3)
+    inner = nn.ModuleDict({kind.__name__: kind(0.2) for kind in OF_TORCH})
+    net = own_streams(nn.Sequential(nn.Linear(3, 3), shared, nn.Sequential(shared, inner)).eval())
+    layers: dict[str, nn.Module] = dict(net.named_modules(remove_duplicate=False))
+    assert layers["1"] is layers["2.0"]
+    assert {name: type(layers[f"2.1.{name}"]) for name in inner} == {
+        "Dropout": Dropout, "Dropout1d": ChannelDropout, "Dropout2d": ChannelDropout, "Dropout3d": ChannelDropout,
+        "AlphaDropout": AlphaDropout, "FeatureAlphaDropout": ChannelAlphaDropout,
+    }  # fmt: skip
+    keys = [value for name, value in net.state_dict().items() if name.endswith("key")]
+    assert len(torch.stack(keys).unique()) == 7
+    assert not any(layer.training for layer in net.modules())
+
+
+@pytest.mark.parametrize("kind", OF_TORCH)
+def test_one_of_them_drops_as_torchs_does(kind: type[nn.Module]) -> None:
+    torch.manual_seed(0)
+    torchs: nn.Module = kind(0.3)  # type: ignore[call-arg]
+    mine = own_streams(nn.Sequential(torchs))
+    x = torch.ones(200, 30, *{"Dropout1d": [4], "Dropout2d": [4, 4]}.get(kind.__name__, [2, 2, 2]))
+    outs = [layer.train()(x) for layer in (torchs, mine)]
+    torch.testing.assert_close(outs[0].unique(), outs[1].unique())
+    per_channel = [(out.flatten(2) == out.flatten(2)[..., :1]).all(2).float().mean().item() for out in outs]
+    assert per_channel[0] == pytest.approx(per_channel[1], abs=0.1)
+    torch.testing.assert_close(outs[0].mean(), outs[1].mean(), rtol=0.1, atol=0.1)

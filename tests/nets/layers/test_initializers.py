@@ -1,4 +1,4 @@
-"""Initializers: spread and bound of each against its closed form, and what SELU makes of it."""
+"""Initializers: spread and bound of each against its closed form, and their effect through SELU layers."""
 
 import math
 
@@ -34,13 +34,13 @@ def initialized(name: str) -> torch.Tensor:
     return layer.weight.detach().double()
 
 
-def test_there_are_all_of_them() -> None:
+def test_every_initializer_of_the_list_exists() -> None:
     drawn = {f"{scheme}_{kind}" for scheme in STD for kind in ("normal", "uniform")}
     assert set(INITIALIZERS) == drawn | {"constant"}
 
 
 @pytest.mark.parametrize("mode", ["normal", "uniform"])
-def test_he_is_what_torch_calls_kaiming_and_glorot_xavier(mode: str) -> None:
+def test_he_is_kaiming_of_torch_and_glorot_is_xavier(mode: str) -> None:
     layer, other = nn.Linear(FAN_IN, FAN_OUT), torch.empty(FAN_OUT, FAN_IN)
     torchs = {"he": nn.init.__dict__[f"kaiming_{mode}_"], "glorot": nn.init.__dict__[f"xavier_{mode}_"]}
     for scheme, theirs in torchs.items():

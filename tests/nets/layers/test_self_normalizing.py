@@ -79,7 +79,7 @@ def test_standardized_inputs_pass_and_so_does_a_pixel_that_is_always_0() -> None
 
 
 @pytest.mark.parametrize(("scale", "shift"), [(1.3, 0), (0.7, 0), (1, 0.3), (0, 0.3), (1, -0.3)])
-def test_one_feature_that_is_off_is_enough(scale: float, shift: float) -> None:
+def test_one_unstandardized_feature_fails_the_check(scale: float, shift: float) -> None:
     x = noise()
     x[:, 5] = scale * x[:, 5] + shift
     with pytest.raises(UserError, match="mean 0 and standard deviation 1 per feature"):
@@ -94,7 +94,7 @@ def test_a_run_checks_its_own_training_images_before_it_trains(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("net", ["dense20", "dense20_bn", "selu20", "selu20_alpha"])
-def test_the_nets_of_twenty_layers_are_what_they_are_called(net: str) -> None:
+def test_the_configs_of_twenty_layers_have_twenty_layers(net: str) -> None:
     made = DenseNet(8, out_features=3, **compose(f"net={net}").net)
     assert [block.linear.out_features for block in made.hidden_layers] == [100] * 20  # type: ignore[union-attr]
     kinds = {type(part).__name__ for part in made.modules()}

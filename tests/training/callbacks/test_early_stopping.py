@@ -1,4 +1,4 @@
-"""Early stopping: each seed keeps what it would keep alone, whatever happens to the others."""
+"""Early stopping: each seed keeps the weights that it would keep alone, whatever happens to the others."""
 
 import io
 import math
@@ -28,7 +28,7 @@ def drive(
 
 
 def alone(losses: Sequence[float], patience: int, first_epoch: int = 1) -> dict[str, float]:
-    """What one seed keeps, written as plainly as can be."""
+    """Return the epoch that one seed keeps, by the plainest loop."""
     kept = {"best_loss": INF, "best_epoch": 0, "last_epoch": 0, "diverged_epoch": 0}
     for epoch, loss in enumerate(losses, 1):
         kept["last_epoch"] = epoch
@@ -55,7 +55,9 @@ some_losses = st.integers(1, 4).flatmap(
 
 
 @given(some_losses, st.integers(1, 5), st.integers(1, 4))
-def test_each_seed_keeps_what_it_would_keep_alone(losses: list[list[float]], patience: int, first_epoch: int) -> None:
+def test_each_seed_keeps_the_weights_that_it_would_keep_alone(
+    losses: list[list[float]], patience: int, first_epoch: int
+) -> None:
     stopping = drive(losses, patience, first_epoch)
     for seed, column in enumerate(columns(losses)):
         expected = alone(column, patience, first_epoch)
@@ -69,7 +71,7 @@ def test_an_equal_loss_is_no_improvement() -> None:
     assert stopping.last_epoch.tolist() == [3]
 
 
-def test_what_comes_before_the_first_epoch_that_counts_is_never_the_best_and_costs_no_patience() -> None:
+def test_an_epoch_before_the_first_that_counts_is_never_the_best_and_costs_no_patience() -> None:
     stopping = drive([[0.1], [0.2], [0.3], [0.9], [0.8], [0.85], [0.9], [0.1]], patience=2, first_epoch=4)
     assert stopping.best_epoch.tolist() == [5]
     assert stopping.last_epoch.tolist() == [7]
@@ -118,7 +120,7 @@ def test_when_every_seed_diverged_it_says_so_with_their_epochs() -> None:
 
 
 @given(some_losses, st.integers(1, 4), st.integers(0, 12))
-def test_what_was_saved_goes_on_as_if_never_stopped(losses: list[list[float]], patience: int, at: int) -> None:
+def test_saved_state_goes_on_as_if_never_stopped(losses: list[list[float]], patience: int, at: int) -> None:
     seeds = range(len(losses[0]))
     first = EarlyStopping(patience)
     training = FakeTraining([first], seeds)

@@ -38,7 +38,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def training(folder: Path, start: int = 0, after: FakeTraining | None = None) -> FakeTraining:
-    """One that starts anew, or goes on from where another one ended."""
+    """Start a new record, or go on from the end of another one."""
     begun = FakeTraining([EarlyStopping(2), Record()], SEEDS, folder, start)
     if after:
         Record.of(begun.trainer).load_state_dict(deepcopy(Record.of(after.trainer).state_dict()))
@@ -84,9 +84,7 @@ def test_elapsed_time_is_that_of_all_epochs_without_the_pauses(tmp_path: Path, c
 
 
 @pytest.mark.parametrize("damage", ["", "1,val,loss,3,-7\n", "epoch,sp", "\0"])
-def test_a_resumed_run_writes_anew_what_its_checkpoint_holds_whatever_became_of_the_file(
-    tmp_path: Path, damage: str
-) -> None:
+def test_a_resumed_run_rewrites_the_rows_of_its_checkpoint_whatever_the_file_holds(tmp_path: Path, damage: str) -> None:
     first = training(tmp_path)
     first.run([[0.5, 0.5]])
     at_checkpoint = deepcopy(first)
@@ -100,12 +98,12 @@ def test_a_resumed_run_writes_anew_what_its_checkpoint_holds_whatever_became_of_
 
 
 @pytest.mark.parametrize("rows", ["1,val,loss,3\n", "1,val,loss,3,0.5", "1,val,loss,a,0.5\n", "a,val,loss,3,0.5\n", 7])
-def test_a_checkpoint_of_other_rows_is_none(tmp_path: Path, rows: object) -> None:
+def test_a_checkpoint_with_other_rows_is_refused(tmp_path: Path, rows: object) -> None:
     with pytest.raises(ValueError, match="rows"):
         Record().load_state_dict({"elapsed_s": [], "rows": [rows]})
 
 
-def test_what_was_measured_before_the_first_epoch_is_epoch_0_once_however_often_it_starts(tmp_path: Path) -> None:
+def test_measurements_before_the_first_epoch_are_epoch_0_once_however_often_it_starts(tmp_path: Path) -> None:
     for _ in range(2):  # the first died before any checkpoint
         begun = training(tmp_path)
         begun.module.epoch_metrics = {"hidden_layers.0/activation_std": torch.tensor([0.5, 0.75])}

@@ -25,12 +25,15 @@ def check_net(activation: str, init: str, norm: str | None, dropout_kind: str) -
         )  # fmt: skip
 
 
-def check_input(batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-    """UserError unless every feature of the inputs [..., features] has mean 0 and standard deviation 1, or is 0."""
+def check_input(batches: Iterable[tuple[Tensor, Tensor]], in_dims: int = 1) -> None:
+    """Raise UserError unless every feature has mean 0 and standard deviation 1, or is 0.
+
+    Features are the last `in_dims` dimensions of the inputs.
+    """
     total = squares = torch.zeros((), dtype=torch.float64)
     n = 0
     for x, _ in batches:
-        flat = x.flatten(0, -2).double()
+        flat = x.flatten(-in_dims).flatten(0, -2).double()
         total, squares, n = total + flat.sum(0).cpu(), squares + flat.square().sum(0).cpu(), n + len(flat)
     mean = total / n
     std = (squares / n - mean.square()).clamp(min=0).sqrt()

@@ -1,0 +1,201 @@
+"""ArrayData: examples in memory, of any shape, with classes, numbers or label maps as targets."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, ClassVar
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch import Tensor
+
+from dnnx.basics.at_work import Check
+from dnnx.basics.errors import UserError, check_arguments, choose, require
+from dnnx.basics.seeding import generator
+from dnnx.data import targets
+from dnnx.data.augment import Augmentation, Augmented
+from dnnx.data.checks import DATA_CHECKS
+from dnnx.data.loaders import Chunks, EvalBatches, TrainBatches
+from dnnx.data.scaling import standardize
+from dnnx.data.splitting import split_examples
+from dnnx.data.weights import example_weights
+
+EVAL_BATCH = 1024  # examples per forward pass of an evaluation; no result depends on it
+Examples = tuple[Tensor, Tensor]  # x [N, *in_shape] float32 or int64, y [N, ...] int64 or float32
+
+
+@dataclass
+class Arrays:
+    """The content of a data set before anything is scaled or drawn."""
+
+    splits: dict[str, Examples]  # train, val, test
+    provenance: dict[str, Any]  # source, note, warning, files
+    class_names: list[str] | None = None  # None: those of the labels 0 to C-1, or no classes
+    rows: dict[str, Tensor] = field(default_factory=dict)  # split -> rows [R, n], where each seed has its own
+    weights: Tensor | None = None  # of the training examples, [N]
+    test_images: Tensor | None = None  # pixels of the test split, uint8 [N, channels, H, W]
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class ArrayData(pl.LightningDataModule):
+    """Data in memory, from tensors or arrays. A subclass reads its own from somewhere: it overrides `read`.
+
+    `splits` maps train, val and test to x [N, *in_shape] and y [N, ...]; where each seed has its own part of a split,
+    `rows` maps it to their places, [R, n]. Images of uint8 become float32 in [0, 1].
+
+    Example: `ArrayData(seeds=[0, 1], x=x, y=y)` with x [N, T, F] and y [N] splits the examples 70 : 15 : 15.
+    """
+
+    seeds: Sequence[int]
+    x: Any = None  # all examples, which `split` parts
+    y: Any = None
+    given: Mapping[str, tuple[Any, Any]] | None = (
+        None  # or the three splits: {"train": (x, y), "val": ..., "test": ...}
+    )
+    batch_size: int = 32
+    standardize: bool = False  # every feature to mean 0, standard deviation 1 over all training examples
+    train_size: int | None = None  # training examples that each seed draws for itself; fewer are among the more
+    augment: Mapping[str, Any] | None = None
+    class_weights: str | Sequence[float] | None = None  # of the loss: balanced, or a number for each class
+    kind: str = "auto"  # classes, numbers, or auto: whole numbers are classes
+    split: Sequence[float] = (0.7, 0.15, 0.15)  # shares for train, val, test of what comes unsplit
+    order_seed: int = 0  # draws that split
+
+    checks: ClassVar[tuple[Check, ...]] = DATA_CHECKS
+    items: ClassVar[str] = "examples"
+    multiple: ClassVar[int] = 1  # a batch holds a multiple of it
+    foldable: ClassVar[bool] = True
+    refused: ClassVar[tuple[str, ...]] = ()  # fields without effect on this kind of data
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        check_arguments("data.augment", Augmentation, self.augment or {})
+        self.augmentation = Augmentation(**self.augment or {})
+        self.splits: dict[str, Examples] = {}
+        self.rows: dict[str, Tensor] = {}
+        self.features: dict[str, tuple[Tensor, Tensor, Tensor]] = {}  # computed once by frozen layers, for x
+        self.scaling: tuple[Tensor, Tensor] | None = None  # mean and scale, each of in_shape
+        self.weights: Tensor | None = None  # of the training examples
+        self.test_images: Tensor | None = None
+
+    def read(self) -> Arrays:
+        """Return the content; raise UserError for anything that cannot be used."""
+        given = self.given or split_examples(_tensor(self.x), _tensor(self.y), self.split, self.order_seed, self.kind)
+        note = f"{type(self).__name__}, arrays in memory"
+        note += "" if self.given else f", split {'/'.join(map(str, self.split))} by data.order_seed={self.order_seed}"
+        splits = {name: (_tensor(x), _tensor(y)) for name, (x, y) in given.items()}
+        return Arrays(splits, {"source": "arrays", "note": note, "warning": "", "files": {}})
+
+    def setup(self, stage: str | None = None) -> None:
+        if self.splits:
+            return
+        for name in self.refused:
+            value = getattr(self, name)
+            require(not value, f"data.{name}", value, f"without effect on {self.items}; leave it out")
+        choose("data.kind", self.kind, dict.fromkeys(("auto", "classes", "numbers")))
+        require(isinstance(self.standardize, bool), "data.standardize", self.standardize, "true or false")
+        found = self.read()
+        require(set(found.splits) == {"train", "val", "test"}, "data", list(found.splits), "train, val and test needed")
+        self.provenance, self.rows = found.provenance, found.rows
+        self.splits, self.test_images = _as_inputs(found.splits), found.test_images
+        if self.test_images is None:
+            self.test_images = _pictures(found.splits["test"][0])
+        self.in_shape = tuple(self.splits["train"][0].shape[1:])
+        self.splits, self.num_classes, self.class_names = targets.settle(self.splits, self.kind, found.class_names)
+        self.target_shape = tuple(self.splits["train"][1].shape[1:])
+        if self.train_size is not None:
+            self.rows["train"] = draw(len(self.splits["train"][1]), self.train_size, self.seeds)
+        self.weights = example_weights(self.class_weights, found.weights, self.splits["train"][1], self.num_classes)
+        if self.standardize:
+            self.scaling = standardize({name: x for name, (x, _) in self.splits.items()})
+        require(not self.augmentation or len(self.in_shape) == 3, "data.augment", self.augment, "only for images")
+
+    def check_batch_size(self, least: int) -> None:
+        """Raise UserError unless the training examples make batches of at least `least`; batch norm needs 2."""
+        n, size = self.sizes["train"], self.batch_size
+        least = max(least, self.multiple)
+        valid = type(size) is int and least <= size <= n and size % self.multiple == 0
+        whole = "a whole number" if self.multiple == 1 else f"a multiple of {self.multiple}"
+        require(valid, "data.batch_size", size, f"{whole} from {least} to the {n} training {self.items}")
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The examples of each split, for one seed."""
+        return {name: self.rows[name].shape[1] if name in self.rows else len(y) for name, (_, y) in self.splits.items()}
+
+    def to(self, device: torch.device) -> None:
+        """Move every split to `device`, once; batches are then gathered there."""
+        self.splits = {name: (x.to(device), y.to(device)) for name, (x, y) in self.splits.items()}
+        self.rows = {name: rows.to(device) for name, rows in self.rows.items()}
+        self.weights = None if self.weights is None else self.weights.to(device)
+
+    def train_dataloader(self) -> Chunks:
+        trainer = self.trainer
+        assert trainer is not None, "the trainer knows the epoch"
+        x, y, rows = self.features.get("train") or (*self.splits["train"], self.rows.get("train"))
+        weights = self._weights_of_features() if "train" in self.features else self.weights
+        batches = TrainBatches(x, y, self.batch_size, self.seeds, lambda: trainer.current_epoch, rows, weights)
+        return Chunks(Augmented(batches, self.augmentation, self.scaling) if self.augmentation else batches)
+
+    def _weights_of_features(self) -> Tensor | None:
+        """The weights of cached features, which lie seed after seed."""
+        if self.weights is None or "train" not in self.rows:
+            return None if self.weights is None else self.weights.repeat(len(self.seeds))
+        return self.weights[self.rows["train"]].flatten()
+
+    def val_dataloader(self) -> Any:
+        if "val" in self.features:
+            x, y, rows = self.features["val"]
+            return EvalBatches(x, y, EVAL_BATCH, rows)
+        return self.eval_dataloader("val")
+
+    def eval_dataloader(self, split: str) -> Any:
+        return EvalBatches(*self.splits[split], EVAL_BATCH, self.rows.get(split))
+
+    @property
+    def test_pictures(self) -> Any:
+        """The function of indices [K] of test examples that gives their pixels [K, H, W, channels], uint8; or None."""
+        return None if self.test_images is None else partial(self.pictures, self.test_images)
+
+    def pictures(self, images: Tensor, index: Tensor) -> Tensor:
+        return images[index.cpu()].permute(0, 2, 3, 1)
+
+
+def draw(available: int, n: int, seeds: Sequence[int]) -> Tensor:
+    """Return each seed's own `n` of the available training examples, [R, n]; UserError unless there are so many."""
+    valid = type(n) is int and 1 <= n <= available
+    require(valid, "data.train_size", n, f"null for all {available} training images, or so many of them")
+    return torch.stack([torch.randperm(available, generator=generator(seed, "draw"))[:n] for seed in seeds])
+
+
+def _tensor(values: Any) -> Tensor:
+    if values is None:
+        raise UserError("data: x and y are needed, or given={'train': (x, y), 'val': (x, y), 'test': (x, y)}")
+    return values if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(values))
+
+
+def _as_inputs(splits: Mapping[str, Examples]) -> dict[str, Examples]:
+    """The splits with x float32, pixels of uint8 in [0, 1], or int64 for other whole numbers, such as tokens."""
+    shapes = {name: tuple(x.shape[1:]) for name, (x, _) in splits.items()}
+    require(len(set(shapes.values())) == 1, "data", shapes, "the examples of all splits must have one shape")
+    for name, (x, y) in splits.items():
+        told = "as many targets as examples, and at least one"
+        require(len(x) == len(y) > 0, "data", f"{len(x)} examples and {len(y)} targets in {name}", told)
+        require(not x.is_floating_point() or bool(x.isfinite().all()), "data", name, "x holds NaN or infinite numbers")
+    return {name: (_as_input(x), y) for name, (x, y) in splits.items()}
+
+
+def _as_input(x: Tensor) -> Tensor:
+    if x.dtype == torch.uint8:
+        return x.to(torch.float32).div_(255)
+    return x.to(torch.float32) if x.is_floating_point() or x.dtype == torch.bool else x.long()
+
+
+def _pictures(x: Tensor) -> Tensor | None:
+    """The pixels of x, uint8 [N, channels, H, W], where x can be shown."""
+    if x.dim() != 4 or x.shape[1] not in (1, 3):
+        return None
+    if x.dtype == torch.uint8:
+        return x
+    return (x * 255).round().to(torch.uint8) if x.is_floating_point() and x.min() >= 0 and x.max() <= 1 else None

@@ -1,0 +1,19 @@
+"""Standardization by the training examples."""
+
+import torch
+from torch import Tensor
+
+CHUNK = 64  # examples that are float64 at a time, which a processor's cache holds
+
+
+def standardize(splits: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Shift and scale each feature of every split [N, ...], in place, by its mean and standard deviation over the
+    training examples; return both. A feature that is constant there is only shifted.
+    """
+    train = splits["train"]
+    mean = sum(x.double().sum(0) for x in train.split(CHUNK)) / len(train)
+    variance = sum((x - mean).square_().sum(0) for x in train.split(CHUNK)) / len(train)
+    scaling = mean.float(), torch.where(variance > 0, variance.sqrt(), 1).float()
+    for x in splits.values():
+        x.sub_(scaling[0]).div_(scaling[1])
+    return scaling

@@ -1,0 +1,235 @@
+"""One small batch shows whether a network can be trained as replicas, and in which way."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dnnx.basics.errors import UserError, is_out_of_memory, require
+from dnnx.basics.seeding import derive, generator
+from dnnx.training.batched import make_batched
+from dnnx.training.ways import ALONE, RUN, Batch, beside_cpu, build_net, stack, state_of
+
+NUM_EXAMPLES = 8
+TOLERANCE = 1e-3  # how far a number may be off, as a share of the largest one beside it
+JITTER = 0.1  # of a weight's deviation, so that branches that begin at zero are seen too
+
+Outcome = dict[str, Tensor]  # whatever replicas compute, by name, each [R, ...]
+
+
+class MismatchError(Exception):
+    """One line: which number of the replicas is not that of the network alone."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The way to run the replicas, why not the ways before it, and whether forward draws random numbers itself."""
+
+    way: str
+    refused: Mapping[str, str] = field(default_factory=dict)
+    draws: bool = False
+
+
+def find_way(build: Callable[[], nn.Module], seeds: Sequence[int], ways: Sequence[str], x: Tensor) -> Finding:
+    """Return the first of `ways` in which the first and the last replica compute as their networks do alone.
+
+    Outputs are compared in evaluation and in training mode, with gradients and buffers, on networks built anew: those
+    in training are not touched. x [B, ...] is a batch of one network. UserError if no way computes the same, or if the
+    network cannot be trained as a replica: its forward fails, returns no tensor [B, ...], changes its input or depends
+    on the other examples of the batch.
+    """
+    seeds = [seeds[0], seeds[-1]]
+    with _undisturbed(x.device):
+        x = x[:NUM_EXAMPLES].clone()
+        name, draws = _check_alone(_networks(build, seeds[:1], x)[0], x)
+        streams = [derive(seed, "forward", 0) for seed in seeds] if draws else None
+        asked, ways = ways, [way for way in ways if way in (ALONE, "loop") or not draws]
+        require(
+            bool(ways), "replicas", asked[0],
+            f"forward of {name} draws random numbers (F.dropout, torch.rand), which only a loop gives each seed by "
+            "itself; type replicas=loop",
+        )  # fmt: skip
+        if ways == [ALONE]:
+            return Finding(ALONE, {}, draws)
+        batch = Batch(torch.stack([x, x.flip(0)]), streams=streams)
+        expected = _alone(_networks(build, seeds, x), x, batch)
+        refused: dict[str, str] = {}
+        for way in ways:
+            try:
+                _compare(expected, _together(_networks(build, seeds, x), way, x, batch), seeds)
+            except MismatchError as mismatch:
+                refused[way] = str(mismatch)
+            else:
+                return Finding(way, refused, draws)
+    raise UserError(_in_no_way(name, refused))
+
+
+def _in_no_way(name: str, refused: Mapping[str, str]) -> str:
+    (way, why), *others = refused.items()
+    if others:
+        told = "; ".join(f"{way}: {why}" for way, why in refused.items())
+        return f"net={name}: in no way its replicas compute as the network alone; {told}; type seeds=1"
+    return f"replicas={way}: {why}; type replicas=auto"
+
+
+@contextmanager
+def _undisturbed(device: torch.device) -> Iterator[None]:
+    """Compute with gradients and in full precision, and leave the global random streams as they were."""
+    cudnn = torch.backends.cudnn
+    flags = {"enabled": cudnn.enabled, "benchmark": False, "deterministic": True, "allow_tf32": False}
+    with (
+        torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False),
+        torch.random.fork_rng(beside_cpu(device)), cudnn.flags(**flags),
+    ):  # fmt: skip
+        yield
+
+
+@torch.no_grad()
+def _networks(build: Callable[[], nn.Module], seeds: Sequence[int], x: Tensor) -> list[nn.Module]:
+    nets = [build_net(build, seed) for seed in seeds]
+    for net, place in zip(nets, range(len(nets)), strict=True):
+        draw = generator(place, "probe")
+        for weight in net.parameters():
+            spread = weight.std(correction=0).item() or 0.2
+            weight.add_(torch.randn(weight.shape, generator=draw).to(weight) * (JITTER * spread))
+    return [net.to(x.device) for net in nets]
+
+
+# --- the network alone
+
+
+@torch.no_grad()
+def _check_alone(net: nn.Module, x: Tensor) -> tuple[str, bool]:
+    """Return the net's name and whether its forward draws random numbers; UserError unless it can be a replica."""
+    name, num, before = type(net).__name__, len(x), x.clone()
+    streams = _streams(x.device)
+    out = _called(net.eval(), x)
+    require(
+        isinstance(out, Tensor), "net", name, f"its forward returns a {type(out).__name__}; return one tensor, the "
+        "outputs of the batch",
+    )  # fmt: skip
+    require(
+        out.dim() > 0 and len(out) == num, "net", name,
+        f"its forward returns {list(out.shape)} for {num} examples; the first axis must be the examples",
+    )  # fmt: skip
+    require(torch.equal(x, before), "net", name, "its forward changes its input in place, and so the data; copy it")
+    drawn = not _equal(streams, _streams(x.device))
+    require(
+        not drawn, "net", name, "its forward draws random numbers in evaluation mode too; give F.dropout "
+        "training=self.training",
+    )  # fmt: skip
+    if num > 1:
+        half = _called(net, x[: num // 2].clone())
+        off = "another shape" if half.shape[1:] != out.shape[1:] else _difference(out[: num // 2], half)
+        require(
+            off is None, "net", name, "its forward depends on the other examples of the batch, so that no seed and no "
+            f"test result would be its own: of {num // 2} examples {off} with the other {num - num // 2}",
+        )  # fmt: skip
+        _called(net.train(), x.clone())
+    return name, not _equal(streams, _streams(x.device)) or any(map(_drops_inside, net.modules()))
+
+
+def _called(net: nn.Module, x: Tensor) -> Any:
+    try:
+        return net(x)
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        told = f"its forward fails on a batch {list(x.shape)}: {_line(error)}"
+        raise UserError(f"net={type(net).__name__}: {told}") from error
+
+
+def _streams(device: torch.device) -> list[Tensor]:
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
+
+
+def _equal(these: Sequence[Tensor], those: Sequence[Tensor]) -> bool:
+    return all(torch.equal(one, other) for one, other in zip(these, those, strict=True))
+
+
+def _drops_inside(layer: nn.Module) -> bool:
+    """Whether it is recurrent with dropout between its layers, which cuDNN draws by itself."""
+    return isinstance(layer, nn.RNNBase) and layer.dropout > 0 and layer.num_layers > 1
+
+
+# --- alone and together
+
+
+def _alone(nets: Sequence[nn.Module], x: Tensor, batch: Batch) -> Outcome:
+    evaluated = torch.stack([_called(net.eval(), x) for net in nets])
+    outputs = []
+    for r, net in enumerate(nets):
+        with batch.stream(r):
+            outputs.append(_called(net.train(), batch.of(r)) if len(x) > 1 else evaluated[r])
+    states = [state_of(net) for net in nets]
+    trained = _differentiated(torch.stack(outputs))
+    return _outcome(evaluated, trained, {name: [state[name] for state in states] for name in states[0]})
+
+
+def _together(nets: Sequence[nn.Module], way: str, x: Tensor, batch: Batch) -> Outcome:
+    num, net = len(nets), stack(nets)
+    net = make_batched(net) if way == "batched" else net
+    try:
+        evaluated = RUN[way](net.eval(), num, Batch(x.clone(), shared=True))
+        trained = RUN[way](net.train(), num, batch) if len(x) > 1 else evaluated
+        if not isinstance(trained, Tensor):
+            raise MismatchError(f"the output is a {type(trained).__name__}")
+        trained = _differentiated(trained)
+    except MismatchError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        raise MismatchError(_line(error)) from error
+    return _outcome(evaluated, trained, {name: [value] for name, value in state_of(net).items()})
+
+
+def _differentiated(out: Tensor) -> Tensor:
+    if out.requires_grad:
+        weights = torch.randn(out.shape, generator=generator(0, "probe", "loss")).to(out)
+        (out * weights).sum().backward()
+    return out
+
+
+def _outcome(evaluated: Tensor, trained: Tensor, states: Mapping[str, Sequence[Tensor]]) -> Outcome:
+    outcome = {"output in evaluation": evaluated.detach(), "output in training": trained.detach()}
+    for name, values in states.items():
+        if values[0].requires_grad:
+            values = [torch.zeros_like(value) if value.grad is None else value.grad for value in values]
+        kind = "gradient of" if isinstance(states[name][0], nn.Parameter) else "buffer"
+        outcome[f"{kind} {name}"] = values[0] if len(values) == 1 else torch.stack(list(values)).detach()
+    return outcome
+
+
+def _compare(expected: Outcome, found: Outcome, seeds: Sequence[int]) -> None:
+    """MismatchError that names the first number that differs."""
+    gradients = [value.abs().max() for name, value in expected.items() if name.startswith("gradient") and value.numel()]
+    most = torch.stack(gradients).max().item() if gradients else 0.0
+    for name, value in expected.items():
+        if value.shape != found[name].shape:
+            shapes = f"{list(found[name].shape[1:])} instead of {list(value.shape[1:])}"
+            raise MismatchError(f"{name} has the shape {shapes}")
+        for r, seed in enumerate(seeds):
+            off = _difference(value[r], found[name][r], most if name.startswith("gradient") else None)
+            if off:
+                raise MismatchError(f"{name}{off} in the network alone (seed {seed})")
+
+
+def _difference(expected: Tensor, found: Tensor, scale: float | None = None) -> str | None:
+    """`[index] is a number and not another`, of the largest difference; None where all are near."""
+    if expected.numel() == 0:
+        return None
+    one, other = expected.double(), found.double()
+    off = (one - other).abs().nan_to_num(torch.inf).where(~(one.isnan() & other.isnan()) & (one != other), 0.0)
+    largest = one.abs().nan_to_num(0.0, 0.0).max().item() if scale is None else scale
+    if off.max().item() <= TOLERANCE * largest:
+        return None
+    index = [int(axis) for axis in torch.unravel_index(off.argmax(), off.shape)]
+    return f"{index or ''} is {other[(*index,)].item():.4g}, and {one[(*index,)].item():.4g}"
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
