@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dnnx.basics.errors import require
 from dnnx.tasks.metric import Metric
 from dnnx.tasks.scores import multiclass
 from dnnx.tasks.task import Task
@@ -28,6 +29,8 @@ class Classification(Task):
     has_classes = True
 
     def num_outputs(self, data: Any) -> int | None:
+        told = "the targets are numbers, not classes; type task=regression, or data.kind=classes"
+        require(data.num_classes is not None, "task", "classification", told)
         return data.num_classes
 
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
