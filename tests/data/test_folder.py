@@ -131,3 +131,8 @@ def test_a_folder_trains_from_the_command_line(tmp_path: Path) -> None:
     ]
     results = train(compose(*typed, *few), tmp_path / "run")
     assert min(results["test/accuracy"]) > 0.6
+
+
+def test_a_root_that_is_not_typed_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^data\.root: it has no default; type data\.root=\.\.\."):
+        train(compose("data=folder", "seeds=1"), tmp_path)
