@@ -20,7 +20,7 @@ def evaluate(cfg: DictConfig) -> dict[str, list]:
     choose("accelerator", cfg.accelerator, dict.fromkeys(config.ACCELERATORS))
     folder = Path(cfg.run)
     require(folder.is_dir(), "run", cfg.run, "there is no such folder; give a run folder such as outputs/dense5/latest")
-    run = config.load_config(folder, "run")
+    run = config.load_config(folder, "run", cfg)
     finished = (folder / "results.json").is_file()
     require(finished, "run", cfg.run, f"it did not finish; go on with: python -m dnnx.train resume={cfg.run}")
     if cfg.data_root is not None:
