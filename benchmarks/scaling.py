@@ -8,6 +8,7 @@ from itertools import cycle, pairwise
 from typing import Any
 
 import torch
+from dnnx.modules.classifier import Classifier
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.progress import track
@@ -17,9 +18,8 @@ from benchmarks.rounds import splits
 from dnnx.basics.console import console
 from dnnx.basics.errors import UserError
 from dnnx.data.loaders import TrainBatches
-from dnnx.modules.classifier import Classifier
 from dnnx.optim.fused_adam import FusedAdam
-from dnnx.reports.figures import save
+from dnnx.reports.figures.drawing import save
 
 BASE = {"seeds": 10, "depth": 5, "width": 100, "batch": 32, "images": 28038}
 AXES = {

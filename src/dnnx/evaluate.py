@@ -56,14 +56,14 @@ def mc_dropout(
     passes: int, module: Any, data: Any, folder: Path, saved: dict[str, list], survived: list[bool], name: str
 ) -> None:
     """Leaves what MC dropout measured in `folder`/mc_dropout.json, with a figure, and says whether it helps."""
-    from dnnx.evaluation.mc_dropout import draw, measure
+    from dnnx.evaluation.mc_dropout import ABOUT, draw, measure
     from dnnx.reports.table import mc_table
     from dnnx.reports.verdicts import decide
-    from dnnx.runs.read import Run, Study
+    from dnnx.runs.run import Run, Study
 
     console.print(f"MC dropout: {passes} passes over {data.sizes['test']:,} test images")
     metrics, curves = measure(module, data, survived, passes)
-    run = Run(name, folder, results=saved | metrics)
+    run = Run(name, folder, results=saved | metrics | {"about": saved.get("about", {}) | ABOUT})
     verdicts, _ = decide(Study("", "", name, [run], [_ask(name, *question) for question in QUESTIONS], []))
     sentences = [verdict.sentence for verdict in verdicts]
     facts = {"passes": passes, "seeds": saved["seeds"], **metrics, "reliability": curves, "verdicts": sentences}

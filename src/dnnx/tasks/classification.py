@@ -15,6 +15,7 @@ from dnnx.tasks.task import Task
 
 NUM_HARDEST = 32
 SHARE = Metric(unit="%", better="higher")
+MACRO = Metric(unit="%", better="higher", note="Precision, recall and F1 are macro averages over the classes.")
 
 
 class Classification(Task):
@@ -24,6 +25,7 @@ class Classification(Task):
     metrics: Mapping[str, Metric] = {
         "loss": Metric(better="lower"),
         **dict.fromkeys(("accuracy", "precision", "recall", "f1", "class_accuracy"), SHARE),
+        "precision": MACRO,
         "confusion": Metric(),
     }
     has_classes = True
