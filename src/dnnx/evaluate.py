@@ -63,7 +63,8 @@ def mc_dropout(
 
     console.print(f"MC dropout: {passes} passes over {data.sizes['test']:,} test images")
     metrics, curves = measure(module, data, survived, passes)
-    run = Run(name, folder, results=saved | metrics | {"about": saved.get("about", {}) | ABOUT})
+    described: Any = saved.get("about", {})
+    run = Run(name, folder, results=saved | metrics | {"about": described | ABOUT})
     verdicts, _ = decide(Study("", "", name, [run], [_ask(name, *question) for question in QUESTIONS], []))
     sentences = [verdict.sentence for verdict in verdicts]
     facts = {"passes": passes, "seeds": saved["seeds"], **metrics, "reliability": curves, "verdicts": sentences}

@@ -19,10 +19,10 @@ MOST_PASSES = 10_000
 ROWS, ROWS_CUDA = 1024, 16384  # images times passes at once; no result depends on it
 
 
-# Unit and direction of every score; `words` name it in a verdict.
+# Unit and direction of every score.
 SCORES = {"accuracy": ("%", "higher"), **dict.fromkeys(("nll", "brier", "ece"), ("", "lower"))}
 SCORES |= dict.fromkeys(("entropy", "mutual_information"), ("", None))
-ABOUT = {
+ABOUT: dict[str, dict[str, str | None]] = {
     f"{split}/{name}": {"unit": unit, "better": better}
     for split in ("test", "mc", "ensemble")
     for name, (unit, better) in SCORES.items()
