@@ -8,7 +8,6 @@ from itertools import cycle, pairwise
 from typing import Any
 
 import torch
-from dnnx.modules.classifier import Classifier
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.progress import track
@@ -18,6 +17,7 @@ from benchmarks.rounds import splits
 from dnnx.basics.console import console
 from dnnx.basics.errors import UserError
 from dnnx.data.loaders import TrainBatches
+from dnnx.modules.classifier import Classifier
 from dnnx.optim.fused_adam import FusedAdam
 from dnnx.reports.figures.drawing import save
 

@@ -20,7 +20,10 @@ ROWS, ROWS_CUDA = 1024, 16384  # images times passes at once; no result depends 
 
 
 # Unit and direction of every score.
-SCORES = {"accuracy": ("%", "higher"), **dict.fromkeys(("nll", "brier", "ece"), ("", "lower"))}
+SCORES: dict[str, tuple[str, str | None]] = {
+    "accuracy": ("%", "higher"),
+    **dict.fromkeys(("nll", "brier", "ece"), ("", "lower")),
+}
 SCORES |= dict.fromkeys(("entropy", "mutual_information"), ("", None))
 ABOUT: dict[str, dict[str, str | None]] = {
     f"{split}/{name}": {"unit": unit, "better": better}
