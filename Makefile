@@ -36,6 +36,11 @@ lint: setup ## check style and types, and whether a dependency is known to be vu
 bench: setup ## measure speed beside the bare PyTorch loop and others; rounds=, steps= and rows= choose
 	$(BIN)/python -m benchmarks.bench $(foreach key,rounds steps rows,$(if $($(key)),'$(key)=$($(key))'))
 
+.PHONY: same
+same: setup ## keep the numbers of every experiment in folder=; with base= compare them with those of another version
+	$(BIN)/python -m benchmarks.same_numbers keep $(folder)
+	$(if $(base),$(BIN)/python -m benchmarks.same_numbers compare $(base) $(folder))
+
 .PHONY: scaling
 scaling: setup ## measure what seeds, depth, width, batch and data size cost, with a figure; rounds= chooses
 	$(BIN)/python -m benchmarks.scaling $(if $(rounds),rounds=$(rounds))

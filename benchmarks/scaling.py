@@ -19,7 +19,7 @@ from dnnx.basics.errors import UserError
 from dnnx.data.loaders import TrainBatches
 from dnnx.modules.classifier import Classifier
 from dnnx.optim.fused_adam import FusedAdam
-from dnnx.reports.figures import save
+from dnnx.reports.figures.drawing import save
 
 BASE = {"seeds": 10, "depth": 5, "width": 100, "batch": 32, "images": 28038}
 AXES = {

@@ -20,7 +20,7 @@ def evaluate(cfg: DictConfig) -> dict[str, list]:
     choose("accelerator", cfg.accelerator, dict.fromkeys(config.ACCELERATORS))
     folder = Path(cfg.run)
     require(folder.is_dir(), "run", cfg.run, "there is no such folder; give a run folder such as outputs/dense5/latest")
-    run = config.load_config(folder, "run")
+    run = config.load_config(folder, "run", cfg)
     finished = (folder / "results.json").is_file()
     require(finished, "run", cfg.run, f"it did not finish; go on with: python -m dnnx.train resume={cfg.run}")
     if cfg.data_root is not None:
@@ -56,14 +56,15 @@ def mc_dropout(
     passes: int, module: Any, data: Any, folder: Path, saved: dict[str, list], survived: list[bool], name: str
 ) -> None:
     """Leaves what MC dropout measured in `folder`/mc_dropout.json, with a figure, and says whether it helps."""
-    from dnnx.evaluation.mc_dropout import draw, measure
+    from dnnx.evaluation.mc_dropout import ABOUT, draw, measure
     from dnnx.reports.table import mc_table
     from dnnx.reports.verdicts import decide
-    from dnnx.runs.read import Run, Study
+    from dnnx.runs.run import Run, Study
 
     console.print(f"MC dropout: {passes} passes over {data.sizes['test']:,} test images")
     metrics, curves = measure(module, data, survived, passes)
-    run = Run(name, folder, results=saved | metrics)
+    described: Any = saved.get("about", {})
+    run = Run(name, folder, results=saved | metrics | {"about": described | ABOUT})
     verdicts, _ = decide(Study("", "", name, [run], [_ask(name, *question) for question in QUESTIONS], []))
     sentences = [verdict.sentence for verdict in verdicts]
     facts = {"passes": passes, "seeds": saved["seeds"], **metrics, "reliability": curves, "verdicts": sentences}

@@ -67,17 +67,18 @@ def measure(cfg: DictConfig, seeds: list[int], folder: Path, run: Any) -> None:
     module, data, stopping = run.module, run.data, EarlyStopping.of(run.trainer)
     module.replicas.load_stacked(stopping.best_state)
     save_tensors(module.replicas.stacked_state(), folder / "model.safetensors")
+    about = results.about(module.task)
     metrics, predictions = results.measure(module, data, seeds, stopping.survived(seeds))
     save_tensors(predictions, folder / "predictions.safetensors")
     if cfg.get("mc_dropout"):
         scores, curves = mc_dropout.measure(module, data, stopping.survived(seeds), cfg.mc_dropout)
         mc_dropout.draw(curves, folder)
-        metrics |= scores
+        metrics, about = metrics | scores, about | mc_dropout.ABOUT
     metrics |= results.training_facts(stopping, Record.of(run.trainer).elapsed_s, module, data)
     run.verify(metrics)
     log_embedding(folder, predictions)
     log_hparams(folder, _settings(cfg), _finals(metrics))
-    write_json(folder / "results.json", metrics | {"about": results.about(module.task)})
+    write_json(folder / "results.json", metrics | {"about": about})
 
 
 @contextmanager

@@ -5,9 +5,10 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import redirect_stderr
 from pathlib import Path
+from typing import Any
 
 import hydra
 import pytest
@@ -22,6 +23,11 @@ SMOKE = ["+exp=dense5", "+debug=smoke"]  # two seeds, three epochs, on the bundl
 def compose(*overrides: str, name: str = "train") -> DictConfig:
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         return hydra.compose(name, list(overrides))
+
+
+def slow_where(slow: Collection[str], names: Iterable[str]) -> list[Any]:
+    """Return `names` as parameters of a test; those in `slow` are run by `make test slow=1` only."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in names]
 
 
 def python(code: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from made_up_runs import write_study
 
-from dnnx.reports import figures
+from dnnx.reports.figures import drawing
 
 
 @pytest.fixture
@@ -28,4 +28,4 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
         (folder / f"{name}.svg").write_text("<svg/>")
         return folder / f"{name}.svg"
 
-    monkeypatch.setattr(figures, "save", save)
+    monkeypatch.setattr(drawing, "save", save)

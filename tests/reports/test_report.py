@@ -19,9 +19,12 @@ from matplotlib.text import Text
 from scipy import stats
 
 from dnnx.basics.errors import UserError
-from dnnx.reports import figures, report
+from dnnx.reports import report
+from dnnx.reports.figures import along, confusion, depth, drawing, layers, lr_search, pictures, reliability, roc
 from dnnx.reports.report import Report, build
+from dnnx.reports.sections.drawn import UNDRAWN
 from dnnx.reports.statistics import estimate
+from dnnx.runs.legacy import THRESHOLD
 from dnnx.runs.read import read_run, read_study
 
 VERDICTS = [
@@ -48,6 +51,10 @@ def row(markdown: Path, section: str, arm: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
+def cell(markdown: Path, section: str, arm: str, head: str) -> str:
+    return row(markdown, section, arm)[row(markdown, section, "arm ").index(head)]
+
+
 @pytest.mark.usefixtures("undrawn")
 def test_table_numbers_equal_a_recomputation_by_hand(study):
     made = build([study], study)
@@ -58,7 +65,7 @@ def test_table_numbers_equal_a_recomputation_by_hand(study):
     x = 100 * np.array(results["test/accuracy"])
     half = 2.776445 * x.std(ddof=1) / 5**0.5  # t(4)
     assert row(made.md, "Arms", "bn")[1] == f"{x.mean():.2f} % ({x.mean() - half:.2f} to {x.mean() + half:.2f}, n = 5)"
-    assert row(made.md, "Arms", "bn")[5] == f"{100 * results['ensemble/accuracy'][0]:.2f} %"
+    assert cell(made.md, "Arms", "bn", "ensemble accuracy") == f"{100 * results['ensemble/accuracy'][0]:.2f} %"
 
     first = []
     for seed, target in zip(reference["seeds"], reference["val/loss"], strict=True):
@@ -138,7 +145,7 @@ def test_every_arm_without_results_or_curves_still_gives_a_report(study):
 def test_diverged_seeds_are_counted_and_nothing_is_made_of_them(tmp_path):
     folder = write_study(tmp_path / "s", {"plain": {}, "bn": {"diverged": [0, 1, 2, 3, 4]}})
     made = build([folder], folder)
-    assert row(made.md, "Arms", "bn")[1:] == ["not measured"] * 4 + [row(made.md, "Arms", "bn")[5], "5 of 5"]
+    assert row(made.md, "Arms", "bn")[1:] == ["not measured"] * 5 + [row(made.md, "Arms", "bn")[6], "5 of 5"]
     assert row(made.md, "Convergence", "bn")[1:4] == ["0 of 5", "never", "never"]
     assert "nan" not in re.sub("<[^>]*>", "", made.html.read_text())
 
@@ -220,12 +227,12 @@ def test_pairs_have_samples_a_roc_and_an_embedding_and_need_no_confusion_matrix(
         )
     made = build([folder], folder)
     assert [path.stem for path in made.figures][3:] == ["hardest", "sample", "roc", "embedding"]
-    assert row(made.md, "Arms", "twin")[4].startswith("99.00 %")
-    assert row(made.md, "Arms", "twin")[5].startswith("0.400")
-    assert report.THRESHOLD in text(made.md)
+    assert cell(made.md, "Arms", "twin", "test auc").startswith("99.00 %")
+    assert cell(made.md, "Arms", "twin", "test threshold").startswith("0.400")
+    assert THRESHOLD in text(made.md)
     assert text(made.md).count("the true one. At the threshold 0.5.") == 4  # alternative text and caption of two
     runs = read_study([folder]).runs
-    curve = figures.roc(runs).axes[0].lines[0]
+    curve = roc.draw(runs).axes[0].lines[0]
     assert list(curve.get_ydata()) == sorted(curve.get_ydata())  # type: ignore[type-var, arg-type]
     assert curve.get_ydata()[-1] == 1  # type: ignore[index]
 
@@ -290,7 +297,7 @@ def test_a_swept_number_has_a_figure_with_a_line_per_arm_through_the_means(tmp_p
     assert {name: {value: run.name for value, run in line.items()} for name, line in lines.items()} == {
         f"arm{i}": {10: f"arm{i}_data.n-10", 100: f"arm{i}_data.n-100"} for i in range(2)
     }
-    drawn = figures.test_accuracy_along("data.n", lines).axes[0]
+    drawn = along.draw("data.n", lines, "test/accuracy").axes[0]
     assert drawn.get_xscale() == "log"
     for line, runs in zip(drawn.lines, lines.values(), strict=True):
         means = [100 * run.values("test/accuracy").mean() for run in runs.values()]
@@ -342,7 +349,7 @@ def test_zeros_have_a_table_and_a_figure_with_a_line_for_arms_that_are_numbered(
         path.write_text(json.dumps(json.loads(path.read_text()) | found))
     made = build([folder], folder)
     assert made.figures[0].stem == "by_zeros"
-    lines = {name: list(line) for name, line in read_study([folder]).along_zeros().items()}
+    lines = {name: list(line) for name, line in along.along_zeros(read_study([folder])).items()}
     assert lines == {"dense": [100], "one_shot": [20, 5], "ftrl": [46.9]}
     part = made.md.read_text().replace("\\", "").replace("\u00a0", " ").split("| arm | weights that are zero")[1]
     rows = [line.strip("| ").split(" | ") for line in part.splitlines() if line.startswith("| ")]
@@ -361,8 +368,8 @@ def test_what_more_arms_would_make_unreadable_is_left_out_and_said_so(tmp_path):
     few, many = (build([folder := sweep(tmp_path / str(n), arms=n)], folder) for n in (4, 5))
     assert {"curves_epochs", "confusion", "hardest"} <= {path.stem for path in few.figures}
     assert [path.stem for path in many.figures] == ["by_data.n", "accuracy"]
-    assert report.UNDRAWN in text(many.md)
-    assert report.UNDRAWN not in text(few.md)
+    assert UNDRAWN in text(many.md)
+    assert UNDRAWN not in text(few.md)
     assert row(many.md, "What differs", "arm4")[1:] == ['"arm4"', "10"]  # a row per arm
 
 
@@ -382,7 +389,7 @@ def test_activations_through_depth_are_at_initialization_and_at_each_seeds_best_
     for arm in ("plain", "bn"):
         add_layers(folder / arm, list(range(13)))
     runs = read_study([folder]).runs
-    figure = figures.depth(runs)
+    figure = depth.draw(runs)
     assert [axes.get_title() for axes in figure.axes] == ["at initialization", "at the best epoch", *[""] * 4]
     best = runs[1].values("epoch/best").drop(3)
     for axes, statistic, start in zip(figure.axes[:4], ("mean", "mean", "std", "std"), (True, False) * 2, strict=True):
@@ -402,8 +409,8 @@ def test_each_tower_has_a_line_through_depth_and_a_column_of_layers_of_its_own(t
         add_layers(folder / "twin", [0, 1], tower=f"tower_{tower}.")
     runs = read_study([folder]).runs
     labels = ["plain", "twin tower a", "twin tower b"]
-    assert figures.depth(runs).axes[0].get_legend_handles_labels()[1] == labels
-    columns = figures.layers(runs).axes[:3]
+    assert depth.draw(runs).axes[0].get_legend_handles_labels()[1] == labels
+    columns = layers.draw(runs).axes[:3]
     assert [axes.get_title() for axes in columns] == labels
     assert [len(axes.get_lines()) for axes in columns] == [3, 3, 3]
 
@@ -415,10 +422,10 @@ def texts(figure: Figure) -> list[Text]:
     return [*axes.texts, *axes.get_xticklabels()]
 
 
-@pytest.mark.parametrize("draw", [figures.confusion, partial(figures.pictures, kind="hardest", rows=1)])
+@pytest.mark.parametrize("draw", [confusion.draw, partial(pictures.draw, kind="hardest", rows=1)])
 def test_long_class_names_do_not_overlap(tmp_path, draw):
     names = ["airplane", "automobile", "bird", "automobile", "different things"]
-    with matplotlib.rc_context(figures.STYLE):  # type: ignore[arg-type]
+    with matplotlib.rc_context(drawing.STYLE):  # type: ignore[arg-type]
         figure = draw([read_run(write_run(tmp_path / "a", data={"class_names": names}), "a")])
         boxes = [text.get_window_extent() for text in texts(figure) if text.get_text()]
     assert not [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a.overlaps(b)]
@@ -434,7 +441,7 @@ def test_depth_is_drawn_for_runs_that_hold_epoch_0(tmp_path, epochs, drawn):
 
 def test_reliability_shows_accuracy_against_confidence_and_the_share_of_images():
     curve = {"images": [0, 4, 16], "confidence": [0, 2, 15], "correct": [0, 1, 12]}
-    top, bottom = figures.reliability({"test": curve, "mc": curve}).axes
+    top, bottom = reliability.draw({"test": curve, "mc": curve}).axes
     _, line, other = top.get_lines()
     assert list(line.get_xdata()) == pytest.approx([0.5, 15 / 16])  # type: ignore[arg-type]
     assert list(line.get_ydata()) == pytest.approx([0.25, 0.75])  # type: ignore[arg-type]
@@ -451,7 +458,7 @@ def test_a_searched_learning_rate_is_a_figure_with_a_row_for_each_arm_that_searc
         (folder / arm / "lr_search.csv").write_text("\n".join(["stage,lr,seed,loss", *stages]))
     assert "lr_search" in [path.stem for path in build([folder], folder).figures]
     runs = [run for run in read_study([folder]).runs if run.lr_search is not None]
-    panels = figures.lr_search(runs).axes
+    panels = lr_search.draw(runs).axes
     assert [axes.get_title() for axes in panels] == [
         f"{arm}: {what}" for arm in ("plain", "bn") for what in ("training loss, range test", "validation loss")
     ]

@@ -8,9 +8,13 @@ import pytest
 from made_up_runs import write_study
 
 from dnnx.basics.errors import UserError
+from dnnx.reports.format import show_estimate
+from dnnx.reports.measures import reach, reference_targets, values
 from dnnx.reports.statistics import estimate
-from dnnx.reports.verdicts import Verdict, decide, reach, reference_targets, show_estimate, values
-from dnnx.runs.read import Run, Study, read_study
+from dnnx.reports.verdicts import Verdict, decide
+from dnnx.runs.about import About
+from dnnx.runs.read import read_study
+from dnnx.runs.run import Run, Study
 
 FASTER = {"ask": "Faster?", "metric": "convergence/epochs", "arm": "b", "than": "a", "expect": "lower"}
 
@@ -184,13 +188,12 @@ def test_scores_of_pairs_are_shares_and_a_diverged_seed_has_the_worst(score):
 
 def test_a_mean_is_shown_with_interval_and_n():
     assert (
-        show_estimate("test/accuracy", estimate([0.98, 0.99])).replace("\u00a0", " ")
-        == "98.50 % (92.15 to 104.85, n = 2)"
+        show_estimate(estimate([0.98, 0.99]), About("%")).replace("\u00a0", " ") == "98.50 % (92.15 to 104.85, n = 2)"
     )
-    share = show_estimate("test/auc", estimate([0.98, 0.99], "test/auc")).replace("\u00a0", " ")
+    share = show_estimate(estimate([0.98, 0.99], share=True), About("%")).replace("\u00a0", " ")
     assert share == "98.50 % (92.15 to 100.00, n = 2)"
-    assert show_estimate("test/loss", estimate([0.5])) == "0.500 (n = 1)"
-    assert show_estimate("test/loss", estimate([])) == "not measured"
+    assert show_estimate(estimate([0.5])) == "0.500 (n = 1)"
+    assert show_estimate(estimate([])) == "not measured"
 
 
 def test_two_metrics_of_one_arm_are_compared_seed_by_seed():

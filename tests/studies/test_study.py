@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from commands import command, compose, typed
+from commands import command, compose, slow_where, typed
 
 from dnnx.config.app import CONF
 from dnnx.config.paths import experiment, options
@@ -31,6 +31,7 @@ EARLY = {
     "techniques.pruning.until_epoch": "techniques.pruning.until_epoch=2",
 }
 EXPERIMENTS = options("exp")
+LONG = {"optimizers", "schedules", "init", "cifar10_onecycle", "cifar10_bn", "cifar10_dropout"}  # many arms, or images
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def backbones(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], 
     return make
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", slow_where(LONG, EXPERIMENTS))
 def test_every_arm_of_every_experiment_trains(name: str, tmp_path: Path, backbones: Callable[[str, str], Path]) -> None:
     cfg = compose(f"+exp={name}")
     study = cfg.study

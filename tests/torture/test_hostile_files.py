@@ -31,7 +31,7 @@ from dnnx.config.check import load_config, load_results, resumed_config
 from dnnx.data import sources
 from dnnx.data.sources import cache, digits
 from dnnx.evaluate import evaluate
-from dnnx.reports import figures
+from dnnx.reports.figures import drawing
 from dnnx.runs.read import read_study
 from dnnx.runs.tensors import load_tensors
 from dnnx.train import train
@@ -192,7 +192,7 @@ def through(
 def test_a_report_on_a_hostile_run_folder(
     copy: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tries: Tries
 ) -> None:
-    save, out = figures.save, tmp_path / "out"
+    save, out = drawing.save, tmp_path / "out"
     calls = 0
 
     def sometimes(draw: Callable, folder: Path, name: str) -> Path:
@@ -209,7 +209,7 @@ def test_a_report_on_a_hostile_run_folder(
             assert "<script" not in (out / "report.html").read_text()
         shutil.rmtree(out, ignore_errors=True)
 
-    monkeypatch.setattr(figures, "save", sometimes)
+    monkeypatch.setattr(drawing, "save", sometimes)
     through(copy, tries, "a hostile run folder in dnnx.compare", FILES, report, 5, 120)
 
 
@@ -250,7 +250,7 @@ def test_a_hostile_study_is_reported_on_or_refused(
     for arm in ("one", "two"):
         shutil.copytree(finished, study / arm)
     monkeypatch.setattr(
-        figures, "save", lambda draw, folder, name: (folder / "a.svg").write_text("<svg/>") and folder / "a.svg"
+        drawing, "save", lambda draw, folder, name: (folder / "a.svg").write_text("<svg/>") and folder / "a.svg"
     )
     count = 0
 

@@ -86,8 +86,8 @@ def test_a_range_test_of_a_seed_among_others_is_that_of_the_seed_alone(tmp_path:
 
 def test_the_figure_of_an_arm_is_titled_with_the_arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     titles: list[str] = []
-    monkeypatch.setattr("dnnx.reports.figures.save", lambda figure, *_: titles.append(figure()))
-    monkeypatch.setattr("dnnx.reports.figures.lr_search", lambda runs: runs[0].name)
+    monkeypatch.setattr("dnnx.reports.figures.drawing.save", lambda figure, *_: titles.append(figure()))
+    monkeypatch.setattr("dnnx.reports.figures.lr_search.draw", lambda runs: runs[0].name)
     monkeypatch.setattr(lr_search, "range_test", lambda *_: ([1e-3, 1e-2], torch.tensor([[2.0], [1.0]])))
     for arm in ("null", "bn"):
         lr_search.search(compose("+exp=bn_vs_plain", "lr_search=range", f"arm={arm}"), [0], tmp_path)

@@ -38,10 +38,11 @@ def check_arguments(key: str, function: Callable, given: Mapping[str, Any]) -> N
     """
     parameters = parameters_of(function)
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        valid = [f"{key}.{name}" for name, parameter in parameters.items() if parameter.kind in BY_NAME]
+        valid = [name for name, parameter in parameters.items() if parameter.kind in BY_NAME]
         for name in given:
-            if f"{key}.{name}" not in valid:
-                raise UserError(unknown_key(f"{key}.{name}", valid))
+            if name not in valid:
+                near = near_misses(name, valid, f"{key}.")
+                raise UserError(f"{key}.{name}: there is no such key{near}; see all keys with --cfg job")
     for name in filter(parameters.__contains__, given):
         expected = in_words(parameters[name].annotation)
         valid_type = not expected or fits(given[name], parameters[name].annotation)
@@ -171,6 +172,7 @@ def ctrl_c(says: str = "") -> Iterator[None]:
         raise KeyboardInterrupt(says) from None
 
 
-def near_misses(name: str, names: Iterable[str]) -> str:
+def near_misses(name: str, names: Iterable[str], prefix: str = "") -> str:
+    """Return "; did you mean a or b?" for the closest of `names`, each behind `prefix`; "" where none is close."""
     near = difflib.get_close_matches(name, list(names), n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"; did you mean {' or '.join(prefix + one for one in near)}?" if near else ""

@@ -28,6 +28,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
 from dnnx.basics.errors import UserError, is_out_of_memory, near_misses, require, shown, unknown_key
+from dnnx.config.own_code import own_targets
 from dnnx.config.paths import CONF, options
 from dnnx.runs import schema
 from dnnx.runs.files import read_json, remove_empty
@@ -86,7 +87,8 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
             threading.excepthook = _in_thread
             try:
                 sys.argv[1:] = sorted(sys.argv[1:], key=lambda argument: argument not in ("-m", "--multirun"))
-                sys.argv[1:] = _name_jobs_by_swept_keys(choose_groups(_retype_study(sys.argv[1:])))
+                typed = own_targets(choose_groups(_retype_study(sys.argv[1:])), config_name)
+                sys.argv[1:] = _name_jobs_by_swept_keys(typed)
                 run()
             except (UserError, HydraException, OmegaConfBaseException, YAMLError, OSError) as error:
                 fail(explain(error, config_name, sys.argv[1:]))
@@ -175,7 +177,7 @@ def _retype_study(arguments: list[str]) -> list[str]:
     """`resume=<study folder>`, alone or with overrides of hydra, stands for all that was typed to start that study."""
     resumed = [argument for argument in arguments if argument.startswith("resume=")]
     others = [argument for argument in arguments if argument not in resumed]
-    if len(resumed) != 1 or not all(argument.startswith("hydra") for argument in others):
+    if len(resumed) != 1 or not all(argument.startswith(("hydra", "packages=")) for argument in others):
         return arguments
     path = Path(resumed[0].removeprefix("resume="), "study.json")
     if not path.is_file():
@@ -188,7 +190,8 @@ def _retype_study(arguments: list[str]) -> list[str]:
         valid = re.match(r"hydra/launcher=\w+$|hydra\.launcher\.n_jobs=-?\d+$|(?![^=]*hydra)[+~]*\w", override)
         require(bool(valid), "overrides", override, f"{path} may not say this of Hydra; type it after {resumed[0]}")
     own = [word for folder in study.get("config_dir", []) for word in ("--config-dir", folder)]
-    return ["-m", *own, *study.get("overrides", []), *arguments]
+    overrides = [o for o in study.get("overrides", []) if not re.match(r"\+*packages=", o)]  # it is typed each time
+    return ["-m", *own, *overrides, *arguments]
 
 
 def _parse(arguments: list[str]) -> dict[int, Override]:
@@ -210,6 +213,8 @@ def choose_groups(arguments: list[str]) -> list[str]:
     for place, override in _parse(arguments).items():
         group, value = override.key_or_group, override.value()
         if override.is_delete() or not (CONF / group).is_dir():
+            continue
+        if value == []:  # of a class of the user's
             continue
         if group == "lr_search" and (value is None or isinstance(value, bool)):
             chosen[place] = "lr_search=grid" if value else None
@@ -233,7 +238,7 @@ def _name_jobs_by_swept_keys(arguments: list[str]) -> list[str]:
     keys = [override.key_or_group for override in overrides]
     for key in swept:  # Hydra would let the last one win, and jobs share a folder
         require(keys.count(key) == 1, key, "...", f"it is given {keys.count(key)} times, once as a sweep; type it once")
-    fixed = ["arm", *(key for key in keys if key not in swept)]
+    fixed = ["arm", *(key for key in keys if key not in swept), *(a[1:] for a in arguments if a.startswith("~"))]
     if not parsed:
         return arguments
     after = max(parsed) + 1
@@ -324,7 +329,7 @@ RESOLVERS: dict[str, Callable] = {
     "mode": lambda arms: "MULTIRUN" if arms else None,  # a study is a multirun without -m
     "sweep": _sweep,
     "repeat": lambda value, times: [value] * times,
-    "run_name": lambda arm, swept: "_".join(filter(None, [arm, swept.replace("/", "-")])),
+    "run_name": lambda arm, swept: "_".join(filter(None, [arm, re.sub(r"(^|_)\++", r"\1", swept.replace("/", "-"))])),
 }
 
 for _name, _resolver in RESOLVERS.items():

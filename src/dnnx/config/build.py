@@ -56,6 +56,8 @@ def build(key: str, config: Any, base: Any = None, factory: bool = False, **know
     told = {name: value for name, value in known.items() if takes(function, name)}
     for name in told.keys() & given.keys():
         raise UserError(f"{key}.{name}={shown(given[name])}: it is set by the run itself; leave it out")
+    for name in (name for name, value in given.items() if value == "???"):
+        raise UserError(f"{key}.{name}: it has no default; type {key}.{name}=...")
     check_arguments(key, function, given)
     if factory:
         return partial(function, **given, **told)

@@ -9,12 +9,15 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from dnnx.basics.errors import UserError, choose, differences, fits, in_words, require, shown, unknown_key
 from dnnx.config.app import CONF, flatten, no_option
+from dnnx.config.trust import check_run, limit
 from dnnx.runs import schema
 from dnnx.runs.files import read_json, read_yaml, write_text
 from dnnx.runs.legacy import modernized
 
 # What may differ when a run goes on: where things are, how long, on what, and how it is shown.
-FREE_ON_RESUME = ("resume", "paths", "data.root", "trainer.max_epochs", "trainer.accelerator", "callbacks.progress")
+FREE_ON_RESUME = (
+    "resume", "packages", "paths", "data.root", "trainer.max_epochs", "trainer.accelerator", "callbacks.progress",
+)  # fmt: skip
 
 # What a key is set to that leaves a run as it was before there was such a key.
 OFF: tuple[object, ...] = (None, False, "plain", "zeros", "before", {}, [])
@@ -52,6 +55,8 @@ KINDS: dict[str, Any] = {
     "study.claims.": Any,
     "study.arms.": list[str],
     "study.axes.": str | int | float,
+    "packages": list[str],
+    "metrics.": Any,
     "weights": str | list[str],
     "fresh": list[str],
     "dropped": list[str],
@@ -62,8 +67,6 @@ KINDS: dict[str, Any] = {
     "techniques": dict,
     "techniques.": Any,
     "metrics": dict,
-    "metrics.": Any,
-    "packages": list[str],
     "derived.": Any,
 }
 
@@ -75,6 +78,7 @@ def check(cfg: DictConfig) -> None:
     told = "null, or a LightningModule of yours, module._target_=my_project.Lit"
     told = INSTEAD.get(str(module), told)
     require(module is None or isinstance(module, DictConfig), "module", module, told)
+    check_run(cfg)
     epochs = cfg.trainer.get("max_epochs")
     valid = type(epochs) is int and 1 <= epochs <= MOST_EPOCHS
     require(valid, "trainer.max_epochs", epochs, f"a whole number of at least 1, at most {MOST_EPOCHS:,}")
@@ -154,8 +158,11 @@ def save_config(cfg: DictConfig, path: Path) -> None:
     write_text(path, OmegaConf.to_yaml(cfg, resolve=True))
 
 
-def load_config(folder: Path, key: str) -> DictConfig:
-    """The config of a run folder that the user gave as `key`."""
+def load_config(folder: Path, key: str, typed: DictConfig | None = None) -> DictConfig:
+    """The config of a run folder that the user gave as `key`.
+
+    Raise UserError if it names code that neither conf/ nor the config `typed` names, of none of its `packages`.
+    """
     path = folder / "config.yaml"
     if (folder / "study.json").is_file():
         raise UserError(f"{key}={folder}: it is a study; give one of its arms, or resume={folder} with nothing else")
@@ -166,12 +173,14 @@ def load_config(folder: Path, key: str) -> DictConfig:
     whole = all(isinstance(group, DictConfig) for group in [*groups, *(groups[-1] or {}).values()])
     require(whole, key, folder, "its config.yaml is not that of a run")
     assert isinstance(cfg, DictConfig)
+    limit(cfg, [] if typed is None else typed.packages, typed)
     return cfg
 
 
 def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> DictConfig:
     """The folder's own config when nothing but `resume` was given, else `cfg`, which must ask for the same run."""
-    saved, cfg = load_config(folder, "resume"), settle_rate(settle_backbone(cfg, folder), folder)
+    check_run(cfg)
+    saved, cfg = load_config(folder, "resume", cfg), settle_rate(settle_backbone(cfg, folder), folder)
     typed = {override.partition("=")[0] for override in overrides}
     if all(key.startswith(FREE_ON_RESUME) for key in typed):  # all else is as it was
         for key in typed - {"resume"}:
@@ -210,7 +219,7 @@ def settle_backbone(cfg: DictConfig, folder: Path) -> DictConfig:
         (path / "results.json").is_file(), "backbone", cfg.backbone,
         f"{path} is no finished run; {A_BACKBONE}",
     )  # fmt: skip
-    cfg, net = cfg.copy(), load_config(path, "backbone").net
+    cfg, net = cfg.copy(), load_config(path, "backbone", cfg).net
     cfg.backbone = str(path.resolve())
     named = {name: net.get(name) if value is None else value for name, value in cfg.net.items()}
     cfg.net = {name: value for name, value in named.items() if value is not None or name in net}
@@ -226,7 +235,7 @@ def settle_rate(cfg: DictConfig, folder: Path) -> DictConfig:
     """The config with the learning rate that a search found before this run was interrupted."""
     if "lr_search" in cfg and searched(folder):
         cfg = cfg.copy()
-        cfg.optimizer.lr = load_config(folder, "resume").optimizer.lr
+        cfg.optimizer.lr = load_config(folder, "resume", cfg).optimizer.lr
     return cfg
 
 
@@ -262,4 +271,4 @@ def finished(cfg: DictConfig, folder: Path) -> bool:
     """Whether the run in `folder` has its results and `cfg` does not ask for more epochs than it was given."""
     if not (folder / "results.json").exists():
         return False
-    return cfg.trainer.max_epochs <= load_config(folder, "resume").trainer.max_epochs
+    return cfg.trainer.max_epochs <= load_config(folder, "resume", cfg).trainer.max_epochs

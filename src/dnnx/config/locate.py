@@ -68,8 +68,8 @@ def _broken(key: str, target: str, name: str, error: BaseException) -> UserError
 
 def _no_such_name(key: str, target: str, path: str, found: Any) -> UserError:
     wrong = target.removeprefix(f"{path}.").partition(".")[0]
-    public = [f"{path}.{name}" for name in dir(found) if not name.startswith("_")]
-    return UserError(f"{key}={target}: {path} has no {wrong}{near_misses(f'{path}.{wrong}', public)}")
+    public = [name for name in dir(found) if not name.startswith("_")]
+    return UserError(f"{key}={target}: {path} has no {wrong}{near_misses(wrong, public, f'{path}.')}")
 
 
 def _top_level_names() -> list[str]:

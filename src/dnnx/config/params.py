@@ -10,6 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from dnnx.basics.errors import require, shown
+from dnnx.config.trust import limit, typed_packages
 from dnnx.runs.files import read_yaml
 
 
@@ -28,9 +29,25 @@ def read_params(path: str | Path, typed: Iterable[str]) -> list[str]:
     plain = valid and settings and all(re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*", str(key), re.ASCII) for key in settings)
     require(bool(plain), "params", path, f"it must map keys such as optimizer.lr to values; {advice}")
     assert isinstance(settings, dict)
+    of_hydra = any(str(key).startswith("hydra") for key in settings)
+    require(not of_hydra, "params", path, f"it may say nothing of Hydra; {advice}")
+    limit(_nested(settings), typed_packages(list(typed)))
     given = {override.key_or_group for override in OverridesParser.create().parse_overrides(list(typed))}
     return as_overrides({str(key): value for key, value in settings.items() if key not in given})
 
 
 def _bare(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    """Return a value as it is typed: a name as it is, any other text in quotes, so that Hydra parses nothing in it."""
+    return value if isinstance(value, str) and re.fullmatch(r"[\w./-]+", value) else json.dumps(value)
+
+
+def _nested(settings: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return `{"net.width": 3}` as `{"net": {"width": 3}}`."""
+    nested: dict[str, Any] = {}
+    for key, value in settings.items():
+        *above, last = str(key).split(".")
+        place = nested
+        for name in above:
+            place = place.setdefault(name, {})
+        place[last] = value
+    return nested

@@ -18,7 +18,7 @@ from dnnx.data.augment import Augmentation, Augmented
 from dnnx.data.checks import DATA_CHECKS
 from dnnx.data.loaders import Chunks, EvalBatches, TrainBatches
 from dnnx.data.scaling import standardize
-from dnnx.data.splitting import split_examples
+from dnnx.data.splitting import complete, told_of
 from dnnx.data.weights import example_weights
 
 EVAL_BATCH = 1024  # examples per forward pass of an evaluation; no result depends on it
@@ -81,11 +81,13 @@ class ArrayData(pl.LightningDataModule):
 
     def read(self) -> Arrays:
         """Return the content; raise UserError for anything that cannot be used."""
-        given = self.given or split_examples(_tensor(self.x), _tensor(self.y), self.split, self.order_seed, self.kind)
-        note = f"{type(self).__name__}, arrays in memory"
-        note += "" if self.given else f", split {'/'.join(map(str, self.split))} by data.order_seed={self.order_seed}"
+        given = dict(self.given) if self.given else {"all": (self.x, self.y)}
         splits = {name: (_tensor(x), _tensor(y)) for name, (x, y) in given.items()}
-        return Arrays(splits, {"source": "arrays", "note": note, "warning": "", "files": {}})
+        if self.kind == "numbers":
+            splits = {name: (x, y.float()) for name, (x, y) in splits.items()}
+        note = f"arrays in memory{told_of(list(splits), self.split, self.order_seed)}"
+        whole = complete(splits, self.split, self.order_seed)
+        return Arrays(whole, {"source": "arrays", "note": note, "warning": "", "files": {}})
 
     def setup(self, stage: str | None = None) -> None:
         if self.splits:

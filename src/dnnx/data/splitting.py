@@ -10,41 +10,65 @@ from dnnx.basics.errors import UserError, is_number, require
 from dnnx.basics.seeding import generator
 
 PARTS = ("train", "val", "test")
+Splits = dict[str, tuple[Tensor, Tensor]]
 
 
-def split_rows(y: Tensor, shares: Sequence[float], order_seed: int, names: Sequence[str] = ()) -> dict[str, Tensor]:
-    """Return the rows of train, val and test by their shares, such as (0.7, 0.15, 0.15), in a drawn order.
+def complete(splits: Splits, shares: Sequence[float], order_seed: int, names: Sequence[str] = ()) -> Splits:
+    """Return train, val and test of examples that come as `all`, as train and test, or as all three.
 
-    Integer labels [N] are parted class by class, so that each split holds about the same share of each class; UserError
-    for a class of fewer than three examples. Anything else is parted as a whole.
+    Validation examples are then drawn from those for training; official test examples are only ever test examples.
+    `names` are those of the classes, for messages.
     """
+    check_shares(shares, order_seed)
+    if set(splits) == set(PARTS):
+        return splits
+    parts = PARTS if "all" in splits else PARTS[:2]
+    x, y = splits["all"] if "all" in splits else splits["train"]
+    require(len(x) == len(y), "data", f"{len(x)} examples and {len(y)} targets", "as many targets as examples needed")
+    rows = split_rows(y, shares[: len(parts)], order_seed, names)
+    drawn = {part: (x[own], y[own]) for part, own in zip(parts, rows, strict=True)}
+    return drawn if "all" in splits else drawn | {"test": splits["test"]}
+
+
+def split_rows(y: Tensor, shares: Sequence[float], order_seed: int, names: Sequence[str] = ()) -> list[Tensor]:
+    """Return the rows of each part by their shares, such as 0.7, 0.15, 0.15, in a drawn order.
+
+    Integer labels [N] are parted class by class, so that each part holds about the same share of each class; UserError
+    for a class with fewer examples than parts. Anything else is parted as a whole.
+    """
+    order = torch.randperm(len(y), generator=generator(order_seed, "split"))
+    if y.dim() > 1 or y.is_floating_point():
+        return _cut(order, shares, "the data")
+    labels = y[order]
+    found = labels.unique().tolist()
+    of_class = [_cut(order[labels == i], shares, f"class {names[i] if names else i}") for i in found]
+    return [torch.cat(rows) for rows in zip(*of_class, strict=True)]
+
+
+def check_shares(shares: Sequence[float], order_seed: int) -> None:
     valid = len(shares) == 3 and all(is_number(share) and 0 < share < 1 for share in shares)
     told = "three shares above 0 whose sum is 1, for example data.split=[0.7,0.15,0.15]"
     require(valid and math.isclose(sum(shares), 1, abs_tol=1e-6), "data.split", list(shares), told)
     require(type(order_seed) is int and order_seed >= 0, "data.order_seed", order_seed, "a whole number of at least 0")
-    order = torch.randperm(len(y), generator=generator(order_seed, "split"))
-    if y.dim() > 1 or y.is_floating_point():
-        return dict(zip(PARTS, _cut(order, shares, "the data"), strict=True))
-    labels = y[order]
-    told_of = {label: f"class {names[i] if names else label}" for i, label in enumerate(labels.unique().tolist())}
-    of_class = [_cut(order[labels == label], shares, name) for label, name in told_of.items()]
-    return {part: torch.cat(rows) for part, rows in zip(PARTS, zip(*of_class, strict=True), strict=True)}
 
 
-def split_examples(
-    x: Tensor, y: Tensor, shares: Sequence[float], order_seed: int, kind: str
-) -> dict[str, tuple[Tensor, Tensor]]:
-    """Return train, val and test of the examples x [N, ...] with targets y [N, ...]."""
-    require(len(x) == len(y), "data", f"{len(x)} examples and {len(y)} targets", "as many targets as examples needed")
-    rows = split_rows(y.float() if kind == "numbers" else y, shares, order_seed)
-    return {part: (x[own], y[own]) for part, own in rows.items()}
+def told_of(splits: Sequence[str], shares: Sequence[float], order_seed: int) -> str:
+    """Return the words of a note that say how the examples were parted."""
+    if set(splits) == set(PARTS):
+        return ""
+    what = (
+        f"split {'/'.join(f'{share:g}' for share in shares)}" if "all" in splits else "validation drawn from training"
+    )
+    return f", {what} by data.order_seed={order_seed}"
 
 
 def _cut(rows: Tensor, shares: Sequence[float], name: str) -> list[Tensor]:
-    """The rows of each part, at least one each."""
-    n = len(rows)
-    if n < len(PARTS):
-        raise UserError(f"data: {name} has {n} example{'s' * (n != 1)}; train, val and test need one each at least")
-    val, test = (max(1, round(n * share)) for share in shares[1:])
-    train = max(1, n - val - test)
-    return list(rows.split([train, min(val, n - train - 1), n - train - min(val, n - train - 1)]))
+    """The rows of each part, at least one each; the first part gets the rows that are left."""
+    n, parts = len(rows), len(shares)
+    if n < parts:
+        needed = " and ".join([", ".join(PARTS[: parts - 1]), PARTS[parts - 1]])
+        raise UserError(f"data: {name} has {n} example{'s' * (n != 1)}; {needed} need one each at least")
+    sizes = [max(1, round(n * share / sum(shares))) for share in shares[1:]]
+    while n - sum(sizes) < 1:
+        sizes[sizes.index(max(sizes))] -= 1
+    return list(rows.split([n - sum(sizes), *sizes]))

@@ -19,6 +19,19 @@ MOST_PASSES = 10_000
 ROWS, ROWS_CUDA = 1024, 16384  # images times passes at once; no result depends on it
 
 
+# Unit and direction of every score.
+SCORES: dict[str, tuple[str, str | None]] = {
+    "accuracy": ("%", "higher"),
+    **dict.fromkeys(("nll", "brier", "ece"), ("", "lower")),
+}
+SCORES |= dict.fromkeys(("entropy", "mutual_information"), ("", None))
+ABOUT: dict[str, dict[str, str | None]] = {
+    f"{split}/{name}": {"unit": unit, "better": better}
+    for split in ("test", "mc", "ensemble")
+    for name, (unit, better) in SCORES.items()
+}
+
+
 def require_dropout(module: Any, passes: Any) -> None:
     """UserError unless several passes of this network could differ."""
     require(
@@ -103,9 +116,9 @@ def measure(module: Any, data: Any, survived: list[bool], passes: int) -> tuple[
 
 def draw(curves: dict[str, dict], folder: Path) -> None:
     """The reliability diagram, `folder`/mc_dropout.svg and .png."""
-    from dnnx.reports import figures
+    from dnnx.reports.figures import drawing, reliability
 
-    figures.save(partial(figures.reliability, curves), folder, "mc_dropout")
+    drawing.save(partial(reliability.draw, curves), folder, "mc_dropout")
 
 
 def _blocks_beneath(net: Any) -> int:

@@ -8,9 +8,6 @@ import pandas as pd
 from scipy import stats
 
 LEVEL = 0.95
-# Metrics that are shown in %.
-PERCENT = ("accuracy", "precision", "recall", "f1", "accuracy_at_half", "auc", "share", "sparsity")
-SHARES = (*PERCENT, "ece")  # between 0 and 1
 
 
 @dataclass(frozen=True)
@@ -42,15 +39,15 @@ class Difference:
     lower: int = 0
 
 
-def estimate(values: Iterable[float], metric: str = "", level: float = LEVEL) -> Estimate:
-    """Mean and t interval of the finite values; the interval ends at 0 and 1 where the `metric` cannot go beyond."""
+def estimate(values: Iterable[float], share: bool = False, level: float = LEVEL) -> Estimate:
+    """Return mean and t interval of the finite values; the interval of a `share` ends at 0 and 1."""
     x = np.asarray(list(values), dtype=float)
     x = x[np.isfinite(x)]
     if x.size < 2:
         return Estimate(x.size, float(x[0]) if x.size else np.nan, np.nan, np.nan)
     mean, half = float(x.mean()), float(stats.t.ppf((1 + level) / 2, x.size - 1) * stats.sem(x))
     low, high = mean - half, mean + half
-    if metric.split("/")[-1] in SHARES:
+    if share:
         low, high = max(low, 0.0), min(high, 1.0)
     return Estimate(x.size, mean, low, high)
 

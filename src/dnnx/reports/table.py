@@ -1,58 +1,70 @@
-"""The table that a command ends with: what a run folder says, mean and interval over its seeds."""
+"""The tables that a command ends with: what a run folder says, mean and interval over its seeds."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
 
-from dnnx.reports.statistics import PERCENT, estimate
+from dnnx.reports.format import show
+from dnnx.reports.statistics import estimate
+from dnnx.runs.about import about, is_loss, main_metric, names, split_of
 
-TESTED = (*PERCENT, "threshold", "loss")
-ROWS = (*(f"test/{name}" for name in TESTED), "train/accuracy", "val/accuracy", "val/loss", "epoch/best")
 
-
-def results_table(title: str, results: Mapping[str, list[Any]]) -> Table:
-    """Mean, 95 % t interval, n and extremes of each metric; metrics that were not measured have no row."""
+def results_table(title: str, results: Mapping[str, Any]) -> Table:
+    """Return mean, 95 % t interval, n and extremes of each metric; metrics that were not measured have no row."""
     table = Table(title=title, title_justify="left")
     for column in ("metric", "mean", "95 % interval", "n", "worst to best seed"):
         table.add_column(column, no_wrap=True)
-    zeros = ["sparsity"] if any(_numbers(results, "sparsity")) else []
-    for name in (row for row in [*ROWS, *zeros] if _numbers(results, row)):
-        values = _numbers(results, name)
-        fact = estimate(values, name)
-        interval = f"{_show(name, fact.low)} to {_show(name, fact.high)}" if fact.n > 1 else "needs 2 seeds"
-        low, high = (_show(name, extreme(values)) for extreme in (min, max))
-        ends = f"{high} to {low}" if name.endswith("loss") else f"{low} to {high}"
-        table.add_row(name, _show(name, fact.mean), interval, str(fact.n), ends)
-    if "ensemble/accuracy" in results:
-        table.add_row("ensemble/accuracy", _show("accuracy", results["ensemble/accuracy"][0]), "one value", "1", "")
+    for name in _rows(results):
+        values, described = _numbers(results, name), about(results, name)
+        fact = estimate(values, share=described.unit == "%")
+        low, high = (show(bound, described) for bound in (fact.low, fact.high))
+        interval = f"{low} to {high}" if fact.n > 1 else "needs 2 seeds"
+        ends = sorted(values, reverse=described.sign < 0)
+        extremes = f"{show(ends[0], described)} to {show(ends[-1], described)}"
+        table.add_row(name, show(fact.mean, described), interval, str(fact.n), extremes)
+    if joint := _joint(results):
+        table.add_row(joint, show(_numbers(results, joint)[0], about(results, joint)), "one value", "1", "")
     return table
 
 
-def mc_table(title: str, results: Mapping[str, list[Any]]) -> Table:
-    """Scores by one pass and by MC dropout, means over seeds, their difference by seed, and the ensemble's."""
+def mc_table(title: str, results: Mapping[str, Any]) -> Table:
+    """Return scores by one pass and by MC dropout, means over seeds, their difference by seed, and the ensemble's."""
     table = Table(title=title, title_justify="left")
-    for column in ("", "accuracy", "NLL", "Brier", "ECE", "entropy", "BALD"):
+    heads = {"nll": "NLL", "brier": "Brier", "ece": "ECE", "mutual_information": "BALD"}
+    scores = [split_of(name)[1] for name in names(results, "mc")]
+    for column in ("", *(heads.get(name, name) for name in scores)):
         table.add_column(column, no_wrap=True)
-    names = ("accuracy", "nll", "brier", "ece", "entropy", "mutual_information")
-    ways = {"deterministic": "test", "MC dropout": "mc", "ensemble": "ensemble"}
-    means = {way: [estimate(_numbers(results, f"{key}/{name}")) for name in names] for way, key in ways.items()}
-    pairs = [zip(results["mc/" + name], results.get("test/" + name, []), strict=False) for name in names]
-    gaps = [estimate(a - b for a, b in pair if a is not None) for pair in pairs]
-    for way in ways:
-        table.add_row(way, *(_show(name, e.mean) if e.n else "" for name, e in zip(names, means[way], strict=True)))
+    for way, key in {"deterministic": "test", "MC dropout": "mc", "ensemble": "ensemble"}.items():
+        table.add_row(way, *(_mean(results, f"{key}/{name}") for name in scores))
     table.add_section()
-    table.add_row("MC - determ.", *(_show(name, e.mean) if e.n else "" for name, e in zip(names, gaps, strict=True)))
-    margins = [_show(name, e.high - e.mean) if e.n > 1 else "" for name, e in zip(names, gaps, strict=True)]
-    table.add_row("95 % margin", *margins)
+    pairs = [zip(results[f"mc/{name}"], results.get(f"test/{name}", []), strict=False) for name in scores]
+    gaps = [estimate(a - b for a, b in pair if a is not None) for pair in pairs]
+    shown = [(e, about(results, f"mc/{name}")) for name, e in zip(scores, gaps, strict=True)]
+    table.add_row("MC - determ.", *(show(e.mean, a) if e.n else "" for e, a in shown))
+    table.add_row("95 % margin", *(show(e.high - e.mean, a) if e.n > 1 else "" for e, a in shown))
     return table
 
 
-def _numbers(results: Mapping[str, list[Any]], name: str) -> list[float]:
+def _rows(results: Mapping[str, Any]) -> list[str]:
+    """Return the metrics of a run: those of the test set, the main one on the other sets, losses and epochs last."""
+    main = main_metric([results])
+    others = [f"{split}/{split_of(main)[1]}" for split in ("train", "val")] if main and not is_loss(main) else []
+    wanted = dict.fromkeys([*names(results, "test"), *others, *names(results, "val"), "epoch/best"])
+    zeros = ["sparsity"] if any(_numbers(results, "sparsity")) else []
+    return [name for name in [*wanted, *zeros] if _numbers(results, name)]
+
+
+def _joint(results: Mapping[str, Any]) -> str | None:
+    """Return the main metric of the ensemble, where it was measured."""
+    name = f"ensemble/{split_of(main_metric([results]) or '')[1]}"
+    return name if _numbers(results, name) and not is_loss(name) else None
+
+
+def _mean(results: Mapping[str, Any], name: str) -> str:
+    e = estimate(_numbers(results, name))
+    return show(e.mean, about(results, name)) if e.n else ""
+
+
+def _numbers(results: Mapping[str, Any], name: str) -> list[float]:
     return [value for value in results.get(name, []) if value is not None]
-
-
-def _show(name: str, value: float) -> str:
-    if name.endswith(PERCENT):
-        return f"{value:.2%}"
-    return f"{value:.1f}" if name.startswith("epoch") else f"{value:.4f}"

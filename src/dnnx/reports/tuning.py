@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from optuna import Study
 from optuna.trial import FrozenTrial
 
-from dnnx.reports import figures, page, tuning_figures
+from dnnx.reports import page, tuning_figures
+from dnnx.reports.figures import drawing
 from dnnx.runs.files import write_text
 
 METRICS = ("accuracy", "precision", "recall", "f1", "loss")
@@ -175,7 +176,7 @@ def _figures(study: Study, scored: list[FrozenTrial], folder: Path) -> list[page
     if shares := _importances(study):
         caption = f"Importance of each key for {label}, by PED-ANOVA (Watanabe et al. 2023) over the complete trials."
         planned["importances"] = (partial(tuning_figures.importances, shares), caption)
-    return [page.Image(figures.save(draw, folder, name), f"{told} {n}.") for name, (draw, told) in planned.items()]
+    return [page.Image(drawing.save(draw, folder, name), f"{told} {n}.") for name, (draw, told) in planned.items()]
 
 
 def _importances(study: Study) -> dict[str, float]:

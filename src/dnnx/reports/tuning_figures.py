@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial
 
-from dnnx.reports.figures import COLORS, INK
+from dnnx.reports.figures.drawing import COLORS, INK
 
 BEST_CURVES = 5  # in colour; all others faint
 PER_ROW = 4

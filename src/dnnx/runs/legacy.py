@@ -1,5 +1,6 @@
 """Run folders of before: the names and keys that changed, and what they are called now."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -77,3 +78,36 @@ def _moved(value: Any) -> Any:
             if value.startswith(old):
                 return new + value.removeprefix(old)
     return value
+
+
+MACRO = (
+    "Precision, recall and F1 are macro averages over the classes, or of the second class where AUC, the area under "
+    "the ROC curve, is shown."
+)
+THRESHOLD = (
+    "Accuracy, precision, recall, F1 and confusion matrices call a pair different above the seed's own threshold, "
+    "chosen on validation; learning curves and predictions under test images do so above 0.5."
+)
+
+
+def about_of_old(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the key `about` of a results.json that has none: unit and direction of the metrics it names.
+
+    >>> about_of_old(["test/accuracy", "epoch/best"])
+    {'test/accuracy': {'unit': '%', 'better': 'higher'}}
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name in names:
+        if known := METRICS.get(name.rpartition("/")[2]):
+            found[name] = {"unit": known[0], "better": known[1]}
+            if name in NOTES:
+                found[name]["note"] = NOTES[name]
+    return found
+
+
+METRICS: dict[str, tuple[str, str | None]] = {
+    **dict.fromkeys(("accuracy", "precision", "recall", "f1", "accuracy_at_half", "auc"), ("%", "higher")),
+    **dict.fromkeys(("loss", "nll", "brier", "ece"), ("", "lower")),
+    **dict.fromkeys(("threshold", "entropy", "mutual_information"), ("", None)),
+}
+NOTES = {"test/precision": MACRO, "test/threshold": THRESHOLD}

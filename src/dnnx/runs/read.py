@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,121 +16,7 @@ from safetensors.numpy import load_file
 from dnnx.basics.errors import UserError
 from dnnx.runs import schema
 from dnnx.runs.files import parse_json
-
-COLUMNS = ["epoch", "split", "metric", "seed", "value"]
-
-
-@dataclass
-class Run:
-    """One arm. A file that is absent or unreadable leaves its field empty and a line in `missing` or `broken`."""
-
-    name: str
-    folder: Path
-    config: dict[str, Any] = field(default_factory=dict)
-    metrics: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COLUMNS))
-    results: dict[str, list] = field(default_factory=dict)
-    environment: dict[str, Any] = field(default_factory=dict)
-    data: dict[str, Any] = field(default_factory=dict)
-    predictions: dict[str, np.ndarray] = field(default_factory=dict)
-    lr_search: pd.DataFrame | None = None  # there only where the learning rate was searched
-    missing: list[str] = field(default_factory=list)
-    broken: list[str] = field(default_factory=list)
-
-    @property
-    def seeds(self) -> list[int]:
-        return self.results.get("seeds") or sorted(self.metrics["seed"].unique().tolist())
-
-    @property
-    def diverged(self) -> list[int]:
-        epochs = self.values("epoch/diverged")
-        return epochs.index[epochs.notna()].tolist()
-
-    def values(self, metric: str) -> pd.Series:
-        """Final values by seed; nan where not measured."""
-        numbers = [np.nan if v is None else float(v) for v in self.results.get(metric, [None] * len(self.seeds))]
-        return pd.Series(numbers, index=self.seeds, dtype=float)
-
-    def one(self, metric: str) -> float:
-        """The value of a metric that the whole run has once; nan where not measured."""
-        values = [v for v in self.results.get(metric, []) if v is not None]
-        return float(np.mean(values)) if values else np.nan
-
-    def setting(self, key: str) -> Any:
-        """What config.yaml says of a dotted key; None where it says nothing."""
-        value: Any = self.config
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        return value
-
-    @property
-    def hidden_layers(self) -> dict[str, list[str]]:
-        """Names of the layers that callbacks.layer_statistics saw, from the bottom, under the run's name; those of each
-        tower by themselves, under the run's name and the tower's.
-        """
-        found: dict[str, list[str]] = {}
-        for name in map(str, self.metrics["split"].unique()):
-            tower, is_layer, _ = name.rpartition("hidden_layers.")
-            if is_layer:
-                label = " ".join([self.name, *tower.replace("_", " ").split(".")]).strip()
-                found.setdefault(label, []).append(name)
-        return found
-
-    def through_depth(self, layers: list[str], statistic: str, epochs: pd.Series) -> pd.DataFrame:
-        """A statistic of some layers (rows) by seed, each seed's at its own epoch; or nan."""
-        rows = self.metrics[(self.metrics["metric"] == statistic) & self.metrics["split"].isin(layers)]
-        rows = rows[rows["epoch"] == rows["seed"].map(epochs)]
-        table = rows.drop_duplicates(["split", "seed"], keep="last").pivot(
-            index="split", columns="seed", values="value"
-        )
-        return table.reindex(index=layers, columns=self.seeds).replace([np.inf, -np.inf], np.nan)
-
-    def curve(self, split: str, metric: str) -> pd.DataFrame:
-        """One row per epoch, one column per seed; nan where a seed was not running or not finite."""
-        rows = self.metrics[(self.metrics["split"] == split) & (self.metrics["metric"] == metric)]
-        curve = rows.drop_duplicates(["epoch", "seed"], keep="last").pivot(
-            index="epoch", columns="seed", values="value"
-        )
-        return curve.reindex(columns=self.seeds).replace([np.inf, -np.inf], np.nan)
-
-
-@dataclass
-class Study:
-    """Arms that answer one question; `verdicts` are the declared {ask, metric, arm, than, expect[, than_metric]}.
-
-    `axes` are the keys that were swept besides the arm.
-    """
-
-    name: str
-    question: str
-    reference: str
-    runs: list[Run]
-    verdicts: list[dict[str, str]]
-    missing: list[str]
-    axes: list[str] = field(default_factory=list)
-
-    def run(self, name: str) -> Run | None:
-        return next((run for run in self.runs if run.name == name), None)
-
-    def along(self, axis: str) -> dict[str, dict[float, Run]]:
-        """Runs by what else they are and by their value of a numeric axis; empty where there are no two numbers."""
-        lines: dict[str, dict[float, Run]] = {}
-        for run in self.runs:
-            value = run.setting(axis)
-            others = [f"{key.split('.')[-1]} {run.setting(key)}" for key in self.axes if key != axis]
-            if schema.is_finite(value):
-                lines.setdefault(", ".join([str(run.setting("arm") or "all"), *others]), {})[value] = run
-        return lines if len({value for line in lines.values() for value in line}) > 1 else {}
-
-    def along_zeros(self) -> dict[str, dict[float, Run]]:
-        """Runs by their names but for the number in the end, and by the percentage of their weights that is not zero;
-        empty where no weight is zero.
-        """
-        lines: dict[str, dict[float, Run]] = {}
-        for run in self.runs:
-            if (zeros := run.values("sparsity")).notna().any():
-                left = float(f"{100 * (1 - zeros.mean()):.3g}")
-                lines.setdefault(re.sub(r"[_-]?[\d.]+$", "", run.name), {})[left] = run
-        return lines if any(left < 100 for line in lines.values() for left in line) else {}
+from dnnx.runs.run import COLUMNS, Run, Study
 
 
 def read_run(folder: Path, name: str) -> Run:

@@ -12,7 +12,6 @@ import yaml
 LARGEST_YAML, LARGEST_JSON = 2**20, 2**27  # characters
 DEEPEST_YAML = 50
 HIGHEST_RATE = 1e12  # of learning, in a search: the highest that can be typed, times the highest factor
-TABLES = {"test/class_accuracy", "test/confusion"}  # per seed a list, a matrix
 VERDICT = {"ask", "metric", "arm", "than", "expect"}
 
 
@@ -34,34 +33,24 @@ def mapping(found: Any) -> dict[str, Any]:
     return found
 
 
-BETTER = ("higher", "lower", None)
-
-
-def results(found: Any) -> dict[str, list]:
+def results(found: Any) -> dict[str, Any]:
     seeds: Any = mapping(found).get("seeds")
     valid = _list_of(_is_seed, seeds) and bool(seeds) and len(set(seeds)) == len(seeds)
     _need(valid, "it must list its seeds, different whole numbers")
+    _need(_mapping_of(_is_about, found.get("about", {})), "about must map metrics to unit and better")
     for metric, values in found.items():
         if metric == "about":
-            _need(_is_about(values), "about must map metrics to unit and direction")
             continue
         expected = 1 if metric.startswith("ensemble/") else len(seeds)
         told = f"{metric} must list {expected} values, one per seed"
         _need(isinstance(values, list) and len(values) == expected, told)
         given = [value for value in values if value is not None]
-        if metric not in TABLES:
-            _need(_list_of(is_number, given), f"{metric} must list numbers")
+        _need(all(map(_is_value, given)), f"{metric} must list numbers, or a table of numbers per seed")
     matrices = [matrix for matrix in found.get("test/confusion", []) if matrix is not None]
     sizes = {len(matrix) if isinstance(matrix, list) else 0 for matrix in matrices}
     square = all(_list_of(is_number, row) and {len(row)} == sizes for matrix in matrices for row in matrix or [None])
     _need(len(sizes) <= 1 and 0 not in sizes and square, "test/confusion must list matrices of one size")
     return found
-
-
-def _is_about(found: Any) -> bool:
-    """Return whether this maps metrics to {unit: text, better: higher, lower or null}."""
-    entries = found.values() if isinstance(found, dict) else [None]
-    return all(isinstance(e, dict) and isinstance(e.get("unit"), str) and e.get("better") in BETTER for e in entries)
 
 
 def data(found: Any) -> dict[str, Any]:
@@ -118,6 +107,20 @@ def _array(arrays: Mapping[str, Any], name: str, dims: int, kinds: str) -> Any:
     array = arrays.get(name)
     _need(array is not None and array.ndim == dims and array.dtype.kind in kinds, f"{name} is not what a run writes")
     return array
+
+
+def _is_about(entry: Any) -> bool:
+    """Whether an entry of `about` is {"unit": text, "better": "higher", "lower" or null[, "words", "note"]}."""
+    if not isinstance(entry, dict) or not {"unit", "better"} <= set(entry) <= {"unit", "better", "words", "note"}:
+        return False
+    return entry["better"] in ("higher", "lower", None) and all(
+        _is_text(entry.get(key, "")) for key in ("unit", "words", "note")
+    )
+
+
+def _is_value(value: Any) -> bool:
+    """Whether a value is a number, a list of numbers or a matrix of them."""
+    return is_number(value) or _list_of(is_number, value) or _list_of(lambda row: _list_of(is_number, row), value)
 
 
 def _is_text(value: Any) -> bool:

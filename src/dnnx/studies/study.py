@@ -27,6 +27,7 @@ from dnnx.basics.console import console
 from dnnx.basics.errors import UserError, choose, near_misses, require
 from dnnx.config.app import CONF, FAILED, FAILURES, RESOLVERS, choose_groups, explain, fail
 from dnnx.config.check import check_keys, parse_seeds
+from dnnx.config.own_code import own_targets
 from dnnx.config.params import read_params
 from dnnx.runs.files import read_json, remove_empty, write_json
 from dnnx.runs.locks import sole_writer
@@ -51,10 +52,11 @@ def chosen_overrides(cfg: DictConfig) -> list[str]:
 
 def compose(name: str, overrides: Sequence[str], folders: Iterable[str] | None = None) -> DictConfig:
     """The config `name`, from conf/ and `folders`: within a Hydra job those that the user gave with --config-dir."""
-    own = [f"file://{folder}" for folder in (_config_dirs(HydraConfig.get()) if folders is None else folders)]
+    own = list(_config_dirs(HydraConfig.get()) if folders is None else folders)
+    words = own_targets(choose_groups(list(overrides)), name, own)
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        return hydra.compose(name, [*choose_groups(list(overrides)), f"hydra.searchpath=[{','.join(own)}]"])
+        return hydra.compose(name, [*words, f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in own)}]"])
 
 
 run_name = RESOLVERS["run_name"]  # the folder of a job: its arm, then what else was swept

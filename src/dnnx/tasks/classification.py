@@ -8,12 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dnnx.basics.errors import require
 from dnnx.tasks.metric import Metric
 from dnnx.tasks.scores import multiclass
 from dnnx.tasks.task import Task
 
 NUM_HARDEST = 32
 SHARE = Metric(unit="%", better="higher")
+MACRO = Metric(unit="%", better="higher", note="Precision, recall and F1 are macro averages over the classes.")
 
 
 class Classification(Task):
@@ -23,11 +25,14 @@ class Classification(Task):
     metrics: Mapping[str, Metric] = {
         "loss": Metric(better="lower"),
         **dict.fromkeys(("accuracy", "precision", "recall", "f1", "class_accuracy"), SHARE),
+        "precision": MACRO,
         "confusion": Metric(),
     }
     has_classes = True
 
     def num_outputs(self, data: Any) -> int | None:
+        told = "the targets are numbers, not classes; type task=regression, or data.kind=classes"
+        require(data.num_classes is not None, "task", "classification", told)
         return data.num_classes
 
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:

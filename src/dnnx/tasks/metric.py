@@ -18,7 +18,9 @@ class Metric:
     function: Callable[[Any, Any], Any] | None = None
     unit: str = ""
     better: str | None = None  # "higher", "lower" or None: unknown
+    note: str = ""  # a sentence for the caption of a table that shows this metric
 
     def about(self) -> dict[str, str | None]:
         """Return the entry of results.json that travels with every value of this metric."""
-        return {"unit": self.unit, "better": self.better}
+        about = {"unit": self.unit, "better": self.better}
+        return about | {"note": self.note} if self.note else about

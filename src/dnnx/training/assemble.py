@@ -16,6 +16,7 @@ from dnnx.config.build import build, naming
 from dnnx.evaluation.mc_dropout import require_dropout
 from dnnx.nets.layers.self_normalizing import check_input
 from dnnx.optim.checks import build_optimizer, build_scheduler, check_schedule
+from dnnx.tasks.own_metrics import add_metrics, build_metrics
 from dnnx.training.module import ReplicaModule
 
 FEW = 8  # examples of a first look at the outputs
@@ -38,6 +39,7 @@ def build_data(cfg: DictConfig, seeds: list[int]) -> Any:
 def build_module(cfg: DictConfig, data: Any, seeds: list[int], **factories: Any) -> ReplicaModule:
     """The LightningModule of a run, its networks sized for `data`; `factories` are those of the optimizer."""
     task = build("task", cfg.task)
+    add_metrics(task, build_metrics(cfg))
     sizes = {"in_shape": data.in_shape, "num_outputs": task.num_outputs(data)}
 
     def build_net() -> torch.nn.Module:

@@ -184,12 +184,12 @@ def choose(rates: Sequence[float], losses: Tensor) -> tuple[float, str]:
 
 def draw(folder: Path, cfg: DictConfig) -> None:
     """lr_search.png and .svg of the run in `folder`, which has no config.yaml yet."""
-    from dnnx.reports import figures
+    from dnnx.reports.figures import drawing, lr_search
     from dnnx.runs.read import read_run
 
     run = read_run(folder, cfg.arm or cfg.name)
     run.config = {"optimizer": {"lr": cfg.optimizer.lr}}
-    figures.save(lambda: figures.lr_search([run]), folder, "lr_search")
+    drawing.save(lambda: lr_search.draw([run]), folder, "lr_search")
 
 
 def _is_rate(value: Any) -> bool:

@@ -1,0 +1,132 @@
+"""Which code a run folder may name. Imports torch only to look at a class of a package that was typed.
+
+Whatever a person types or writes in a config of their own is trusted. A run folder, a study.json or a best.yaml may
+come from somebody else: each may name the exact targets that conf/ names and nothing more. Typing
+`packages=[my_nets]` opens one package, and of it only classes of the kind that a group needs, never a function.
+"""
+
+import inspect
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from dnnx.basics.errors import UserError, require, shown
+from dnnx.config.build import BASES, bases_of
+from dnnx.config.locate import locate
+from dnnx.config.paths import CONF
+
+# A mapping with `_target_` inside the arguments of another one: what is usually handed to a constructor.
+NESTED = ("torch.nn.Module", "torch.optim.Optimizer", "torch.optim.lr_scheduler.LRScheduler", "torchmetrics.Metric")
+
+
+def limit(config: Any, packages: Iterable[str], trusted: Any = None) -> None:
+    """Raise UserError for the first target in a folder's config that is neither of conf/ nor of a typed package.
+
+    `trusted` is a config that was typed; what it names is allowed too.
+    """
+    typed = {*map(str, targets(trusted).values())} if trusted is not None else set()
+    named = targets(config)
+    for key, target in named.items():
+        require(isinstance(target, str), key, shown(target), "the path of a class")
+    foreign = {k: v for k, v in named.items() if v not in typed and (v not in known_targets() or _is_nested(k))}
+    needed = [*dict.fromkeys(target.partition(".")[0] for target in foreign.values())]
+    for key, target in foreign.items():
+        if target.partition(".")[0] not in {*packages}:
+            told = f"it is code of the run folder's; type packages=[{','.join(needed)}] if you trust it"
+            raise UserError(f"{key}={target}: {told}")
+    for key, target in foreign.items():
+        _require_kind(key, target, target.partition(".")[0])
+
+
+def check_run(cfg: DictConfig) -> None:
+    """Raise UserError where `packages` was not typed, and, of a run that is resumed, for code that it may not name.
+
+    A study.json retypes what was typed once, so a resumed run is limited, whatever its config was composed of.
+    """
+    within_command = HydraConfig.initialized()
+    overrides = list(HydraConfig.get().overrides.task) if within_command else []
+    packages = typed_packages(overrides) if within_command else list(cfg.packages)
+    found = list(cfg.packages)
+    require(found == packages, "packages", found, "it is typed on the command line, never read from a file")
+    if any(text.startswith("resume=") for text in overrides) if within_command else cfg.resume is not None:
+        limit(cfg, packages)
+
+
+def _is_nested(key: str) -> bool:
+    """Return whether the target at `key` stands within the arguments of another one."""
+    return key.count(".") > (2 if key.split(".")[0] in ("callbacks", "techniques", "logger") else 1)
+
+
+def _require_kind(key: str, target: str, top: str) -> None:
+    """Raise UserError unless `target` is a class that is defined in the package `top` and that its group needs."""
+    found, group = locate(key, target), key.split(".")[0]
+    if group == "metrics":
+        valid, kinds = is_metric(found), "torchmetrics.Metric, or a function of (y_true, y_pred) or (preds, target)"
+    else:
+        known = group in BASES and not _is_nested(key)
+        bases, kinds = bases_of(group) if known else (tuple(locate(key, path) for path in NESTED), " or ".join(NESTED))
+        valid = isinstance(found, type) and issubclass(found, bases)
+    inside = str(getattr(found, "__module__", "")).partition(".")[0] == top
+    require(valid and inside, key, target, f"named by a run folder, it must be defined in {top} and be a {kinds}")
+
+
+def targets(config: Any) -> dict[str, Any]:
+    """Return every `_target_` in a config by its key, and every function that `metrics` names by its path alone.
+
+    Example: {"net._target_": "my_nets.SmallConv", "metrics.balanced": "sklearn.metrics.balanced_accuracy_score"}
+    """
+    plain = OmegaConf.to_container(config) if isinstance(config, DictConfig | ListConfig) else config
+    return dict(_walk(plain, ""))
+
+
+def _walk(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            path = f"{key}.{name}" if key else str(name)
+            if name == "_target_" or (key == "metrics" and not isinstance(inner, Mapping)):
+                yield path, inner
+            else:
+                yield from _walk(inner, path)
+    elif isinstance(value, list | tuple):
+        for i, inner in enumerate(value):
+            yield from _walk(inner, f"{key}.{i}")
+
+
+@cache
+def known_targets() -> frozenset[str]:
+    """Return the targets that the files of conf/ name."""
+    texts = (path.read_text() for path in sorted(CONF.rglob("*.yaml")))
+    return frozenset(name for text in texts for name in re.findall(r"^\s*_target_: *([\w.]+)", text, re.MULTILINE))
+
+
+def typed_packages(overrides: Sequence[str]) -> list[str]:
+    """Return the packages in `packages=[...]` among overrides; UserError for anything but names of packages."""
+    texts = [text for text in overrides if re.match(r"\+{0,2}packages=", text)]
+    for override in OverridesParser.create().parse_overrides(texts[-1:]):
+        value: Any = override.value()
+        names = [str(name) for name in value] if isinstance(value, list) else []
+        valid = isinstance(value, list) and all(re.fullmatch(r"[^\W\d]\w*", name) for name in names)
+        require(valid, "packages", shown(value), "a list of packages that you trust, for example packages=[my_nets]")
+        return names
+    return []
+
+
+def is_metric(function: Any) -> bool:
+    """Return whether a function or class has the arguments of a metric of scikit-learn or torchmetrics."""
+    if isinstance(function, type):
+        return issubclass(function, locate("metrics", "torchmetrics.Metric"))
+    try:
+        first = [*inspect.signature(function).parameters][:2]
+    except (TypeError, ValueError):
+        return False
+    return first in ARGUMENTS
+
+
+ARGUMENTS = (
+    ["y_true", "y_pred"], ["y_true", "y_score"], ["y_true", "y_prob"], ["y_true", "y_proba"], ["preds", "target"],
+)  # fmt: skip

@@ -1,0 +1,148 @@
+"""Table: rows of a .csv file, with one column as the target."""
+
+import csv
+import gzip
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from dnnx.basics.errors import UserError, choose, near_misses, require
+from dnnx.data.arrays import ArrayData, Arrays
+from dnnx.data.files import find_file, naming_file, sha256
+from dnnx.data.splitting import PARTS, check_shares, split_rows
+
+FEW = 20  # different whole numbers in a target that counts as classes by itself
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class Table(ArrayData):
+    """The columns of a .csv or .csv.gz file: features [N, F], and the column `target` as classes or numbers.
+
+    `kind=auto`: a target of text, or of up to 20 different whole numbers, is classes, anything else numbers.
+    `missing`: an empty cell is an error, or its row is dropped, or it becomes the mean of its column over the training
+    rows. `text`: a column of text is an error, or becomes one column of 0 and 1 for each of its values.
+    A target or weight that is missing is an error unless rows are dropped.
+
+    Example: `Table(seeds=[0], file="housing.csv", target="MedHouseVal")`.
+    """
+
+    file: str
+    target: str
+    drop: Sequence[str] = ()  # columns that are no feature
+    weight: str | None = None  # column of the weights of the examples in the training loss
+    missing: str = "error"  # or drop, mean
+    text: str = "error"  # or one_hot
+    standardize: bool = True
+
+    items: ClassVar[str] = "rows"
+
+    def read(self) -> Arrays:
+        choose("data.missing", self.missing, dict.fromkeys(("error", "drop", "mean")))
+        choose("data.text", self.text, dict.fromkeys(("error", "one_hot")))
+        check_shares(self.split, self.order_seed)
+        path = find_file("data.file", self.file)
+        frame = self._without_gaps(read_csv(path), path)
+        y, names = self._target(frame.pop(self.target))
+        weights = None if self.weight is None else self._weights(frame.pop(self.weight))
+        x = torch.from_numpy(self._features(frame))
+        rows = dict(zip(PARTS, split_rows(y, self.split, self.order_seed, names or ()), strict=True))
+        x = _filled(x, rows["train"]).float()
+        shares = "/".join(f"{share:g}" for share in self.split)
+        note = f"{path.name}: {len(x):,} rows, {x.shape[1]} features, target {self.target}, "
+        note += f"split {shares} by data.order_seed={self.order_seed}"
+        provenance = {"source": "table", "note": note, "warning": "", "files": {path.name: sha256(path)}}
+        of_training = None if weights is None else weights[rows["train"]]
+        return Arrays({part: (x[own], y[own]) for part, own in rows.items()}, provenance, names, weights=of_training)
+
+    def _without_gaps(self, frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+        """The frame without the columns and rows that are dropped; UserError for gaps that no rule covers."""
+        named = {
+            "data.target": [self.target],
+            "data.drop": self.drop,
+            "data.weight": [self.weight] if self.weight else [],
+        }
+        for key, columns in named.items():
+            for column in columns:
+                known = ", ".join(map(str, frame.columns[:12])) + (", ..." if len(frame.columns) > 12 else "")
+                hint = f"{near_misses(column, frame.columns)}; it has {known}"
+                require(column in frame.columns, key, column, f"{path.name} has no such column{hint}")
+        frame = frame.drop(columns=list(self.drop))
+        gaps = {str(name): int(n) for name, n in frame.isna().sum().items() if n}
+        if self.missing == "drop":
+            return frame.dropna()
+        told = ", ".join(f"{name} ({n})" for name, n in gaps.items())
+        if gaps and self.missing == "error":
+            raise UserError(f"{path}: values are missing in {told}; type data.missing=drop or data.missing=mean")
+        for column in sorted({self.target, str(self.weight)} & gaps.keys()):
+            raise UserError(f"{path}: {gaps[column]} values are missing in {column}; type data.missing=drop")
+        return frame
+
+    def _target(self, column: pd.Series) -> tuple[Tensor, list[str] | None]:
+        is_text = not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)
+        whole = not is_text and bool((column == column.round()).all())
+        classes = self.kind == "classes" or (self.kind == "auto" and (is_text or (whole and column.nunique() <= FEW)))
+        if not classes:
+            require(not is_text, "data.kind", self.kind, f"the target {self.target} is text; type data.kind=classes")
+            return torch.tensor(column.to_numpy(np.float64)), None
+        values = sorted(column.unique())
+        require(len(values) > 1, "data.target", self.target, f"every value is {values[0]}; a target must vary")
+        number = {value: i for i, value in enumerate(values)}
+        return torch.tensor([number[value] for value in column]), [_name(value) for value in values]
+
+    def _weights(self, column: pd.Series) -> Tensor:
+        numeric = pd.api.types.is_numeric_dtype(column)
+        require(numeric, "data.weight", self.weight, "a column of numbers is needed")
+        return torch.tensor(column.to_numpy(np.float64))
+
+    def _features(self, frame: pd.DataFrame) -> np.ndarray:
+        words = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
+        if words and self.text == "error":
+            told = (
+                "type data.text=one_hot, or leave them out, for example data.drop=[" + ",".join(map(str, words)) + "]"
+            )
+            raise UserError(f"data.text=error: columns of text: {', '.join(map(str, words))}; {told}")
+        frame = pd.get_dummies(frame, columns=words) if words else frame
+        require(frame.shape[1] > 0, "data.file", self.file, "no column is left as a feature")
+        return frame.to_numpy(np.float64)
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Return the columns of a .csv or .csv.gz file; UserError names the first line with too few or too many columns."""
+    with naming_file(path, UnicodeDecodeError, csv.Error, EOFError), _open(path) as file:
+        reader = csv.reader(file)
+        header = next(reader, [])
+        if len(header) < 2:
+            raise UserError(f"{path}: two columns or more are needed, separated by commas; line 1 has {len(header)}")
+        for row in reader:
+            if row and len(row) != len(header):
+                raise UserError(f"{path}: line {reader.line_num} has {len(row)} columns, the header {len(header)}")
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise UserError(f"{path}: the column {twice[0]} is there twice")
+    with naming_file(path, ValueError):
+        frame = pd.read_csv(path, index_col=False)
+    if len(frame) == 0:
+        raise UserError(f"{path}: there is no row beneath the header")
+    return frame
+
+
+def _open(path: Path) -> Any:
+    return gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="")
+
+
+def _filled(x: Tensor, train: Tensor) -> Tensor:
+    """x [N, F] with the mean over the training rows in the place of missing values."""
+    mean = x[train].nanmean(0)
+    if mean.isnan().any():
+        raise UserError("data.missing=mean: a column has no value in any training row; leave it out by data.drop=[...]")
+    return torch.where(x.isnan(), mean, x)
+
+
+def _name(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -1,0 +1,101 @@
+"""Tools of all figures: style, colours, and files as SVG that follows its page's text colour and as PNG on white."""
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from dnnx.runs.files import write_atomic, write_text
+from dnnx.runs.run import Run
+
+INK = "#010203"  # stands for the text colour and becomes `currentColor` in SVG
+# Okabe and Ito's colours. Their yellow is lost on white; Tol's olive, as safe for the colour-blind, replaces it.
+COLORS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999933"]
+DASHES = ["", (5, 1.5), (1, 1.2), (6, 1.5, 1, 1.5), (3, 1), (8, 2), (4, 1, 1, 1, 1, 1), (2, 2)]
+MAX_ARMS = 1 + len(COLORS)  # in a figure whose arms must be told apart by colour
+STYLE = {
+    "font.size": 10, "font.family": "sans-serif", "svg.fonttype": "none", "svg.hashsalt": "dnnx",
+    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#808080",
+    "grid.alpha": 0.25, "legend.frameon": False, "figure.constrained_layout.use": True,
+}  # fmt: skip
+FILE_CSS = "<style>svg{color:#1a1a1a}@media(prefers-color-scheme:dark){svg{color:#e6e6e6}}</style>"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure of a report, not yet drawn: its file name, its caption, and the arms that it shows.
+
+    `crowded` marks a figure that can be read however many arms it shows.
+    """
+
+    name: str
+    caption: str
+    runs: Sequence[Run]
+    draw: Callable[[], Figure]
+    crowded: bool = False
+
+    def fits(self) -> bool:
+        """Whether there is an arm to show, and not more than can be told apart."""
+        return bool(self.runs) and (self.crowded or len(self.runs) <= MAX_ARMS)
+
+
+def save(draw: Callable[[], Figure], folder: Path, name: str) -> Path:
+    """Write `name.png` and `name.svg` into a folder, each beside and renamed; return the path of the SVG."""
+    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
+        figure = draw()
+        for text in figure.findobj(Text):
+            if "$" in text.get_text():  # type: ignore[attr-defined]
+                text.set_parse_math(False)  # type: ignore[attr-defined]
+        svg, png = io.BytesIO(), io.BytesIO()
+        figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None})
+        figure.set_layout_engine("none")  # the layout is found by now
+        figure.savefig(png, format="png", dpi=110, facecolor="white", metadata={"Software": None})
+    write_atomic(folder / f"{name}.png", lambda path: path.write_bytes(png.getvalue()))
+    write_text(folder / f"{name}.svg", _tidy(svg.getvalue().decode(), name))
+    return folder / f"{name}.svg"
+
+
+def legend(figure: Figure, axes: Axes) -> None:
+    """Put the labels of some axes above the whole figure."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels) or 1), handlelength=3.5)
+
+
+def color(arm: int) -> str:
+    """Return the colour of an arm; the first, by habit the reference, has that of the text."""
+    return INK if arm == 0 else COLORS[(arm - 1) % len(COLORS)]
+
+
+def line_style(arm: int) -> dict[str, Any]:
+    """Return colour, dashes and width of an arm's line."""
+    return {"color": color(arm), "dashes": DASHES[arm % len(DASHES)], "lw": 1.6}
+
+
+def class_names(run: Run, num: int) -> list[str]:
+    """Return the names of a run's classes, "class 0" and so on where data.json does not name as many."""
+    names = run.data.get("class_names", [])
+    return names if len(names) == num else [f"class {i}" for i in range(num)]
+
+
+def alive(run: Run) -> np.ndarray:
+    """Return the test probabilities [seeds, N, C] of the seeds that did not diverge."""
+    return run.predictions["probabilities"][[i for i, seed in enumerate(run.seeds) if seed not in run.diverged]]
+
+
+def _tidy(svg: str, name: str) -> str:
+    """Return the SVG without metadata, path numbers to 0.01 px, ids unique among figures, text in currentColor."""
+    unneeded = r"<\?xml.*?\?>\s*|<!DOCTYPE.*?>\s*|<!--.*?-->\s*|<metadata>.*?</metadata>\s*"
+    svg = re.sub(unneeded, "", svg, flags=re.DOTALL)
+    svg = re.sub(r' d="[^"]*"', lambda d: re.sub(r"(\d\.\d\d)\d+", r"\1", d[0]), svg)
+    svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
+    svg = svg.replace(INK, "currentColor")
+    return re.sub(r"(<svg[^>]*>)", rf"\1{FILE_CSS}", svg, count=1)

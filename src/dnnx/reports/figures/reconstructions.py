@@ -1,0 +1,28 @@
+"""Reconstructions: test images, and what a network makes of them."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from dnnx.reports.figures.drawing import Drawing
+from dnnx.runs.run import Run, Study
+
+
+def plan(study: Study) -> list[Drawing]:
+    """Return the figure of all runs that kept reconstructions."""
+    caption = "The first test images, and below them what one network makes of them."
+    runs = [run for run in study.reference_first if {"sample_images", "reconstructions"} <= set(run.predictions)]
+    return [Drawing("reconstructions", caption, runs, partial(draw, runs))]
+
+
+def draw(runs: Sequence[Run]) -> Figure:
+    """Draw two rows per arm: test images, and below each its reconstruction by one network."""
+    figure = Figure(figsize=(9, 1.3 * len(runs)))
+    for axes, run in zip(figure.subplots(len(runs), 1, squeeze=False).flat, runs, strict=True):
+        rows = (np.concatenate(run.predictions[name], axis=1) for name in ("sample_images", "reconstructions"))
+        axes.imshow(np.concatenate(list(rows)), cmap="gray", interpolation="nearest")
+        axes.set_title(run.name, fontsize=10, loc="left")
+        axes.set_axis_off()
+    return figure

@@ -1,0 +1,36 @@
+"""Findings: a study with its answers, as every section and figure of a report sees it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dnnx.reports.format import show_estimate
+from dnnx.reports.page import Image
+from dnnx.reports.statistics import Estimate, estimate
+from dnnx.reports.verdicts import Verdict
+from dnnx.runs.run import Run, Study
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A study, its verdicts, the notes on missing or doubtful files, and the figures that were drawn."""
+
+    study: Study
+    verdicts: Sequence[Verdict] = ()
+    notes: Sequence[str] = ()
+    images: Sequence[Image] = ()
+
+    @property
+    def stamp(self) -> str:
+        """The data of all arms, in the sentence that ends every caption."""
+        sources = (str(run.data.get("note") or run.data.get("source") or "not recorded") for run in self.study.runs)
+        return f"Data: {'; '.join(dict.fromkeys(sources))}."
+
+
+def estimate_of(run: Run, metric: str) -> Estimate:
+    """Return mean and interval of a metric over the seeds; the interval of a share ends at 0 and 1."""
+    return estimate(run.values(metric), share=run.about(metric).unit == "%")
+
+
+def cell(run: Run, metric: str) -> str:
+    """Return a metric of a run as the text of a cell: mean, interval and n."""
+    return show_estimate(estimate_of(run, metric), run.about(metric))

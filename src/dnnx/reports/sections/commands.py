@@ -1,0 +1,15 @@
+"""The commands that were typed."""
+
+from dnnx.reports import page
+from dnnx.reports.findings import Findings
+
+
+def applies(found: Findings) -> bool:
+    """Always: a command that was not recorded is said to be missing."""
+    return True
+
+
+def blocks(found: Findings) -> list[page.Block]:
+    """Return every command once."""
+    typed = (str(run.environment.get("command", "not recorded")) for run in found.study.runs)
+    return [page.Heading("Commands"), page.Code(list(dict.fromkeys(typed)))]

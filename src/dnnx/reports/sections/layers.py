@@ -1,0 +1,32 @@
+"""Hidden layers: dead units, equal units, and the gradient that reaches the bottom."""
+
+from dnnx.reports import page
+from dnnx.reports.findings import Findings
+from dnnx.reports.format import show_estimate
+from dnnx.reports.measures import OF_LAYERS, Measure
+from dnnx.reports.statistics import estimate
+from dnnx.runs.run import Run
+
+
+def applies(found: Findings) -> bool:
+    """Whether any run recorded statistics of its hidden layers."""
+    return any(run.hidden_layers for run in found.study.runs)
+
+
+def blocks(found: Findings) -> list[page.Block]:
+    """Return the table of the hidden layers."""
+    head = ["arm", "dead units", "equal units", "log10 of the lowest layer's gradient norm at the start"]
+    caption = (
+        "Units are dead that have one output for all validation images, equal that do what another unit of their "
+        f"layer does; shares of all hidden units, at the best epoch. {found.stamp}"
+    )
+    rows = [_row(run) for run in found.study.runs if run.hidden_layers]
+    return [page.Heading("Hidden layers"), page.Table(caption, head, rows)]
+
+
+def _row(run: Run) -> list[str]:
+    return [run.name, *(_cell(run, measure) for measure in OF_LAYERS.values())]
+
+
+def _cell(run: Run, measure: Measure) -> str:
+    return show_estimate(estimate(measure.of(run, ""), share=measure.about.unit == "%"), measure.about)
