@@ -76,7 +76,7 @@ class CrossValidation:
     def build(self, params: Params, *callbacks: Any) -> tuple[Any, Any]:
         """Module and trainer of a trial; UserError for what no run could be made of."""
         cfg = self.run_config(params)
-        data = for_trial(self.fold_data(cfg), cfg.data.batch_size)
+        data = for_trial(self.fold_data(cfg), cfg.data.get("batch_size"))
         cfg.callbacks = {name: value for name, value in cfg.callbacks.items() if name not in FOR_RUNS}
         data, module, trainer = assemble(cfg, list(data.seeds), self.folder, data)
         told = "a tuning measures how often classes are told right; choose task=classification"
