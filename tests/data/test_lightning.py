@@ -194,7 +194,7 @@ def test_streamed_examples_are_nowhere_as_a_whole() -> None:
 @pytest.mark.parametrize("stream", ["true", "false"])
 def test_a_run_of_one_seed_is_that_seed_of_the_run_of_two(stream: str, tmp_path: Path) -> None:
     def run(seeds: str) -> dict[str, list]:
-        cfg = compose("net.hidden=[8]", f"seeds={seeds}", "trainer.max_epochs=10", "optimizer.lr=1e-2",
+        cfg = compose("net.hidden=[8]", f"seeds={seeds}", "trainer.max_epochs=30", "optimizer.lr=3e-2",
                       "callbacks.progress._target_=lightning.pytorch.Callback")  # fmt: skip
         cfg.data = {"_target_": "my_data.Module", "stream": stream == "true"}
         return train(cfg, tmp_path / seeds)
