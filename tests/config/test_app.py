@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from commands import command, python, typed
 
-from dnnx.config.app import choose_groups
+from dnnx.config.overrides import choose_groups
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["optmizer.lr=1"]], ids=" ".join)

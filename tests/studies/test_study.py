@@ -8,8 +8,7 @@ import pytest
 import yaml
 from commands import command, compose, slow_where, typed
 
-from dnnx.config.app import CONF
-from dnnx.config.paths import experiment, options
+from dnnx.config.paths import CONF, experiment, options
 from dnnx.studies.claims import baseline, declared_verdicts
 from dnnx.train import train
 
