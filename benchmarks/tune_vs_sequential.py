@@ -16,7 +16,7 @@ import optuna
 import torch
 from omegaconf import OmegaConf
 
-from dnnx.config.app import CONF
+from dnnx.config.paths import CONF
 from dnnx.data.folds import make_folds
 from dnnx.tuning import cross_validation
 from dnnx.tuning.cross_validation import CrossValidation

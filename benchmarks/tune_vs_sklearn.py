@@ -21,7 +21,7 @@ from scipy.stats import loguniform, uniform
 from sklearn.model_selection import ParameterSampler, StratifiedKFold, cross_val_score
 from sklearn.neural_network import MLPClassifier
 
-from dnnx.config.app import CONF
+from dnnx.config.paths import CONF
 from dnnx.tune import tune
 from dnnx.tuning.book import open_storage
 
@@ -66,7 +66,7 @@ def search_dnnx(minutes: float, source: str) -> tuple:
         took, load = (time.monotonic() - started) / 60, os.getloadavg()[0]
         import optuna
 
-        from dnnx.config.check import load_results
+        from dnnx.config.resume import load_results
 
         study = optuna.load_study(study_name="dense5", storage=open_storage(None, Path(folder)))
         finished = sum(trial.state.is_finished() for trial in study.trials)

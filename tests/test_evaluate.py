@@ -61,7 +61,7 @@ def test_a_run_that_cannot_be_evaluated_says_why_in_one_line(copy: Path, break_i
     assert "\n" not in str(error.value)
 
 
-def test_another_accelerator_is_refused_with_those_there_are(finished: Path) -> None:
+def test_an_unknown_accelerator_is_refused_with_the_known_ones(finished: Path) -> None:
     with pytest.raises(UserError, match=r"^accelerator=tpu: choose one of auto, cpu, cuda, gpu"):
         again(finished, "accelerator=tpu")
 
@@ -107,7 +107,7 @@ def test_mc_dropout_is_the_same_in_training_and_after_it(dropped: Path, capsys: 
     assert "currentColor" in (dropped / "mc_dropout.svg").read_text()
 
 
-def test_the_number_of_passes_matters_and_without_any_nothing_is_written(dropped: Path, tmp_path: Path) -> None:
+def test_the_number_of_passes_matters_and_zero_passes_write_nothing(dropped: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(dropped, tmp_path / "run"))
     (copy / "mc_dropout.json").unlink(missing_ok=True)
     again(copy)
@@ -127,6 +127,6 @@ def test_mc_dropout_needs_dropout(finished: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_without_mc_dropout_a_run_has_none_of_its_results(finished: Path) -> None:
+def test_a_run_without_mc_dropout_has_no_mc_results(finished: Path) -> None:
     saved = json.loads((finished / "results.json").read_text())
     assert not [name for name in saved if name.startswith("mc/") or name.endswith("/nll")]

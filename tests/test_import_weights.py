@@ -47,7 +47,7 @@ def imported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-def test_an_imported_network_has_the_numbers_of_the_one_it_is(trained: Path, imported: Path) -> None:
+def test_an_imported_network_has_the_results_of_its_source(trained: Path, imported: Path) -> None:
     there, here = (json.loads((folder / "results.json").read_text()) for folder in (trained, imported))
     same = [name for name in here if name.startswith(("test/", "val/", "train/", "ensemble/", "params/"))]
     assert len(same) > 10
@@ -57,13 +57,13 @@ def test_an_imported_network_has_the_numbers_of_the_one_it_is(trained: Path, imp
     assert all(torch.equal(after[name], v) for name, v in before.items() if not name.endswith("num_batches_tracked"))
 
 
-def test_it_evaluates_to_its_own_numbers(imported: Path) -> None:
+def test_an_imported_run_evaluates_to_its_own_numbers(imported: Path) -> None:
     saved = json.loads((imported / "results.json").read_text())
     measured = evaluate(compose(f"run={imported}", name="evaluate"))
     assert {name: saved[name] for name in measured} == measured
 
 
-def test_it_is_a_backbone(imported: Path, tmp_path: Path) -> None:
+def test_an_imported_run_is_a_backbone(imported: Path, tmp_path: Path) -> None:
     frozen = "techniques.pretrained.frozen=['hidden_layers.*']"
     train(compose(*transfer(imported, frozen, "trainer.max_epochs=1")), tmp_path / "run")
     before, after = (load_tensors(folder / "model.safetensors") for folder in (imported, tmp_path / "run"))
@@ -71,7 +71,7 @@ def test_it_is_a_backbone(imported: Path, tmp_path: Path) -> None:
     assert torch.equal(after[name], before[name])
 
 
-def test_it_is_reported_on_beside_others(trained: Path, imported: Path, tmp_path: Path) -> None:
+def test_an_imported_run_is_reported_beside_others(trained: Path, imported: Path, tmp_path: Path) -> None:
     done = command("compare", str(trained), str(imported), "--out", str(tmp_path / "report"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
@@ -100,7 +100,7 @@ def test_the_command_says_where_each_array_went_and_a_mistake_leaves_nothing(imp
         ("+sedes=3", "sedes: there is no such key"),
     ],
 )
-def test_what_cannot_be_imported_is_one_line(override: str, says: str, tmp_path: Path) -> None:
+def test_weights_that_cannot_be_imported_are_a_one_line_error(override: str, says: str, tmp_path: Path) -> None:
     overrides = [override] if override.startswith("weights") else ["weights=a.npz", override]
     with pytest.raises(UserError) as error:
         import_weights(compose(*overrides, name="import_weights"), tmp_path)

@@ -1,4 +1,4 @@
-"""What would be wrong and show nowhere: a look at the test set, numbers that hang on how they are computed."""
+"""Faults that no error shows: a look at the test set, results that depend on how they are computed."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -32,9 +32,7 @@ def close(one: dict[str, list], other: dict[str, list], rel: float) -> None:
 
 
 @each_run
-def test_nothing_but_its_own_results_depends_on_the_test_set(
-    run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_test_results_depend_on_the_test_set(run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = images.load
 
     def other_tests(*arguments: Any) -> Source:
@@ -80,7 +78,7 @@ def test_no_result_depends_on_the_number_of_threads(run: str, tmp_path: Path, re
 
 
 @each_run
-def test_no_result_of_a_seed_depends_on_how_many_others_there_are(run: str, tmp_path: Path) -> None:
+def test_no_result_of_a_seed_depends_on_the_number_of_seeds(run: str, tmp_path: Path) -> None:
     among = train(compose(*RUNS[run], "seeds=[4,2,9]"), tmp_path / "among")
     alone = train(compose(*RUNS[run], "seeds=[2]"), tmp_path / "alone")
     names = [name for name in measured(among) if not name.startswith(("ensemble/", "seeds"))]

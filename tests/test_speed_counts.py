@@ -26,7 +26,7 @@ FEATURES, CLASSES, BATCH = 784, 5, 32
 
 
 class Operators(TorchDispatchMode):
-    """Counts what reaches torch's kernels, backward and optimizer too."""
+    """Count the operators that reach torch's kernels, backward pass and optimizer included."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ def test_no_step_copies_its_gradients(num_seeds: int) -> None:
 
 
 def held_bytes(module: torch.nn.Module, without: Iterable[Tensor]) -> int:
-    """The memory of every tensor that there is, and of the module's gradients, but for those `without`."""
+    """Return the bytes of all living tensors and of the module's gradients, except those in `without`."""
     gradients = [p.grad for p in module.parameters() if p.grad is not None]
     tensors = [t for t in gc.get_objects() if type(t) in (Tensor, torch.nn.Parameter)] + gradients
     storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
@@ -103,7 +103,7 @@ class Watch(pl.Callback):
         self.bytes = held_bytes(pl_module, [tensor for split in self.data.splits.values() for tensor in split])
 
 
-def test_training_holds_the_data_once_and_little_beside_what_is_trained(tmp_path: Path) -> None:
+def test_training_holds_the_data_once_and_little_beside_the_trained_tensors(tmp_path: Path) -> None:
     cfg = compose(*SMOKE, "trainer.accelerator=cpu", "net.hidden=[200,200]")
     gc.collect()
     before = held_bytes(torch.nn.Identity(), [])  # what other tests left

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dnnx.basics.errors import UserError
-from dnnx.config.check import resumed_config, save_config
+from dnnx.config.resume import resumed_config, save_config
 from dnnx.train import train
 
 Run = Callable[..., tuple[dict, Path]]

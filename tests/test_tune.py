@@ -17,8 +17,8 @@ from optuna.trial import TrialState
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tuning_sweeps import OWN, TINY, compose_tuning, load, run_tuning
 
-from dnnx import tune as tune_module
 from dnnx.basics.errors import UserError
+from dnnx.config.paths import CONF
 from dnnx.data.folds import make_folds
 from dnnx.tune import TooManyFailed, tune
 from dnnx.tuning import cross_validation
@@ -307,7 +307,7 @@ def test_help_imports_neither_torch_nor_optuna(tmp_path: Path) -> None:
     assert done.stdout == "set()\n", done.stderr
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (tune_module.config.CONF / "sweep").glob("*.yaml")))
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "sweep").glob("*.yaml")))
 def test_every_sweep_has_a_space_of_which_all_corners_are_runs(name: str, tmp_path: Path) -> None:
     typed = [f"+exp={name}", f"+sweep={name}", "data.source=digits"]
     cfg = compose(*typed, name="tune")
@@ -320,6 +320,6 @@ def test_every_sweep_has_a_space_of_which_all_corners_are_runs(name: str, tmp_pa
 
 @pytest.mark.parametrize("group", ["sampler", "pruner"])
 def test_every_sampler_and_pruner_tunes(group: str, tmp_path: Path) -> None:
-    for path in (tune_module.config.CONF / group).glob("*.yaml"):
+    for path in (CONF / group).glob("*.yaml"):
         study = run_tuning(tmp_path / path.stem, f"{group}={path.stem}", "n_trials=2", NO_RETRAIN, "folds=2")
         assert len(finished(study)) == 2

@@ -10,7 +10,7 @@ import hydra
 import lightning.pytorch as pl
 
 from benchmarks.rounds import Rounds, cut, options
-from dnnx.config.app import CONF
+from dnnx.config.paths import CONF
 from dnnx.train import fit
 from dnnx.training.assemble import assemble
 from dnnx.training.callbacks.checkpoint import Checkpoint

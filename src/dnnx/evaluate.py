@@ -7,8 +7,9 @@ from omegaconf import DictConfig
 
 from dnnx.basics.console import console
 from dnnx.basics.errors import UserError, choose, require
-from dnnx.config import check as config
+from dnnx.config import resume
 from dnnx.config.app import command
+from dnnx.config.check import ACCELERATORS, check_keys
 from dnnx.runs.files import write_json
 
 TOLERANCE = 1e-5  # another device or thread count rounds differently
@@ -16,11 +17,11 @@ TOLERANCE = 1e-5  # another device or thread count rounds differently
 
 def evaluate(cfg: DictConfig) -> dict[str, list]:
     """The metrics of the run folder `cfg.run`, measured anew from its saved weights and the data."""
-    config.check_keys(cfg, "evaluate")
-    choose("accelerator", cfg.accelerator, dict.fromkeys(config.ACCELERATORS))
+    check_keys(cfg, "evaluate")
+    choose("accelerator", cfg.accelerator, dict.fromkeys(ACCELERATORS))
     folder = Path(cfg.run)
     require(folder.is_dir(), "run", cfg.run, "there is no such folder; give a run folder such as outputs/dense5/latest")
-    run = config.load_config(folder, "run", cfg)
+    run = resume.load_config(folder, "run", cfg)
     finished = (folder / "results.json").is_file()
     require(finished, "run", cfg.run, f"it did not finish; go on with: python -m dnnx.train resume={cfg.run}")
     if cfg.data_root is not None:
@@ -32,9 +33,9 @@ def evaluate(cfg: DictConfig) -> dict[str, list]:
     from dnnx.runs.tensors import load_tensors
     from dnnx.training.assemble import build_data, build_module, choose_device
 
-    saved, then = config.load_results(folder), config.load_data(folder)
+    saved, then = resume.load_results(folder), resume.load_data(folder)
     data = build_data(run, saved["seeds"])
-    config.require_same_data(data.provenance, then, "data_root")
+    resume.require_same_data(data.provenance, then, "data_root")
     module = build_module(run, data, saved["seeds"])
     if cfg.mc_dropout != 0:
         require_dropout(module, cfg.mc_dropout)

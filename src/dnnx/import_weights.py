@@ -6,8 +6,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.console import console
 from dnnx.basics.errors import require
-from dnnx.config import check as config
+from dnnx.config import resume
 from dnnx.config.app import command, run_folder
+from dnnx.config.check import check as check_run
+from dnnx.config.check import check_keys
+from dnnx.config.paths import new_folder
 from dnnx.runs.files import link_latest, remove_empty, write_json, write_text
 
 OWN = ("weights", "map", "fresh", "dropped", "epsilon")  # keys of this command, which no run has
@@ -23,7 +26,7 @@ def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
     for key in OWN:
         del run[key]
     run.seeds = seeds = list(range(len(files)))
-    config.check(run)
+    check_run(run)
 
     from dnnx.evaluation import results  # torch from here on
     from dnnx.nets.weight_import import fill, read_arrays
@@ -46,7 +49,7 @@ def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
     metrics |= {name: [None] * len(seeds) for name in UNTRAINED} | results.costs(module, data, [True for _ in seeds])
 
     folder.mkdir(parents=True, exist_ok=True)
-    config.save_config(run, folder / "config.yaml")
+    resume.save_config(run, folder / "config.yaml")
     write_json(folder / "environment.json", provenance.environment("import_weights"))
     write_json(folder / "data.json", provenance.data_facts(data))
     write_text(folder / "metrics.csv", HEADER)  # it has no epochs
@@ -59,7 +62,7 @@ def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
 
 
 def check(cfg: DictConfig, files: list[str]) -> None:
-    config.check_keys(cfg, "train", "import_weights")
+    check_keys(cfg, "train", "import_weights")
     require(bool(files), "weights", cfg.weights, "an .npz or .safetensors file, or a list of them")
     require(cfg.epsilon > 0, "epsilon", cfg.epsilon, "a small number above 0, such as epsilon=1e-3")
     for key in ("mc_dropout", "lr_search", "techniques"):
@@ -68,7 +71,7 @@ def check(cfg: DictConfig, files: list[str]) -> None:
     require(cfg.backbone is None, "backbone", cfg.backbone, "nothing is trained here, so none is needed")
 
 
-@command("import_weights")
+@command("import_weights", where=new_folder)
 def main(cfg: DictConfig) -> None:
     folder = run_folder()
     try:

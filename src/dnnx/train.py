@@ -7,16 +7,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.console import console, warn
 from dnnx.basics.errors import UserError, ctrl_c
-from dnnx.config import check as config
-from dnnx.config.app import command, flatten, run_folder, study_folder
+from dnnx.config import check, paths, resume
+from dnnx.config.app import command, run_folder, study_folder, typed_overrides
+from dnnx.config.explain import flatten
+from dnnx.config.seeds import parse_seeds
 from dnnx.runs.files import link_latest, remove_empty, write_json
 from dnnx.runs.locks import sole_writer
-from dnnx.studies.study import recomposed
+from dnnx.studies.study import settled_config
 
 BEFORE = ("config.yaml", "environment.json", "data.json", "model.safetensors", "predictions.safetensors")
 
@@ -26,10 +27,10 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
 
     `study` is the folder that the link `latest` beside it shall point to.
     """
-    config.check(cfg)
-    seeds = config.parse_seeds(cfg.seeds)
-    cfg = config.settle_rate(config.settle_backbone(cfg, folder), folder)
-    if config.finished(cfg, folder):
+    check.check(cfg)
+    seeds = parse_seeds(cfg.seeds)
+    cfg = resume.settle_rate(resume.settle_backbone(cfg, folder), folder)
+    if resume.finished(cfg, folder):
         return show(folder)
 
     from dnnx.runs import provenance  # torch from here on
@@ -37,17 +38,17 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
     from dnnx.training.assemble import assemble
     from dnnx.training.run import Run
 
-    if "lr_search" in cfg and not config.searched(folder):
+    if "lr_search" in cfg and not resume.searched(folder):
         cfg = lr_search.search(cfg, seeds, folder)
     data, module, trainer = assemble(cfg, seeds, folder)
     run, facts = Run(cfg, data, module, trainer), provenance.data_facts(data)
     if (folder / "checkpoints" / "last.ckpt").exists() and (folder / "data.json").exists():
-        config.require_same_data(facts, config.load_data(folder), "paths.data")
+        resume.require_same_data(facts, resume.load_data(folder), "paths.data")
     folder.mkdir(parents=True, exist_ok=True)
     if study and not (study.parent / "study.json").exists():  # an arm that is resumed alone is no newest study
         link_latest(study)
     with put_aside(folder):
-        config.save_config(cfg, folder / "config.yaml")
+        resume.save_config(cfg, folder / "config.yaml")
         write_json(folder / "environment.json", provenance.environment())
         write_json(folder / "data.json", facts)
         announce(cfg, facts, module, trainer)
@@ -122,8 +123,8 @@ def show(folder: Path) -> dict[str, list]:
     """Prints the table of a finished run and where everything lies; returns its results."""
     from dnnx.reports.table import results_table
 
-    metrics = config.load_results(folder)
-    source = config.load_data(folder)["note"]
+    metrics = resume.load_results(folder)
+    source = resume.load_data(folder)["note"]
     console.print(results_table(f"{len(metrics['seeds'])} seeds on {source}", metrics))
     for seed, epoch in zip(metrics["seeds"], metrics["epoch/diverged"], strict=True):
         if epoch:
@@ -159,14 +160,14 @@ def _relative(folder: Path) -> str:
     return os.path.relpath(folder) if folder.is_relative_to(Path.cwd()) else str(folder)
 
 
-@command("train")
+@command("train", where=paths.run_folder)
 def main(cfg: DictConfig) -> None:
     folder = run_folder()
     try:
         with sole_writer(folder):
-            cfg = recomposed(cfg)
+            cfg = settled_config(cfg)
             if cfg.resume is not None and (cfg.arm is None or (folder / "config.yaml").exists()):
-                cfg = config.resumed_config(cfg, folder, HydraConfig.get().overrides.task)
+                cfg = resume.resumed_config(cfg, folder, typed_overrides())
             train(cfg, folder, study=study_folder())
     finally:
         remove_empty(folder, Path(cfg.paths.outputs).absolute())

@@ -11,10 +11,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.console import console, warn
 from dnnx.basics.errors import UserError, choose, require
-from dnnx.config import check as config
-from dnnx.config.app import command, flatten, study_folder
+from dnnx.config import resume
+from dnnx.config.app import command, study_folder, typed_overrides
+from dnnx.config.check import check_keys
+from dnnx.config.compose import compose
+from dnnx.config.explain import flatten
+from dnnx.config.paths import tuning_folder
+from dnnx.config.seeds import parse_seeds
 from dnnx.runs.files import remove_empty, write_text
-from dnnx.studies.study import chosen_overrides, compose
+from dnnx.studies.plan import chosen_overrides
 from dnnx.train import train
 
 if TYPE_CHECKING:  # Optuna and torch are heavy: --help shall answer at once
@@ -71,11 +76,11 @@ def tune(cfg: DictConfig, folder: Path, compose: Compose) -> None:
 
 def check(cfg: DictConfig) -> None:
     """UserError for what no sweep can do; the config of its runs is checked apart."""
-    config.check_keys(cfg, "train", "tune")
+    check_keys(cfg, "train", "tune")
     for key in ("n_trials", "stale_after_s"):
         require(cfg[key] >= 1, key, cfg[key], "a whole number of at least 1")
     require(cfg.timeout is None or cfg.timeout > 0, "timeout", cfg.timeout, "null, or seconds")
-    config.parse_seeds(cfg.seeds)
+    parse_seeds(cfg.seeds)
     choose("direction", cfg.direction, {"maximize": None, "minimize": None})
     require((cfg.objective == "loss") == (cfg.direction == "minimize"), "direction", cfg.direction,
             f"not with objective={cfg.objective}: losses are minimized, all else is maximized")  # fmt: skip
@@ -248,17 +253,17 @@ def retrain_config(cfg: DictConfig, validation: "CrossValidation", best: "Frozen
     there = folder / f"trial_{best.number}"
     if (there / "config.yaml").exists():
         run.resume = str(there)
-        run = config.resumed_config(run, there, ["+"])
+        run = resume.resumed_config(run, there, ["+"])
     return run
 
 
 def composer(cfg: DictConfig) -> Compose:
     """Composes what was typed, the arm that was picked, and more overrides."""
-    chosen = chosen_overrides(cfg)
+    chosen = chosen_overrides(cfg.params, cfg.arm, cfg.study.arms, typed_overrides())
     return lambda overrides: compose("tune", [*chosen, *overrides])
 
 
-@command("tune")
+@command("tune", where=tuning_folder)
 def main(cfg: DictConfig) -> None:
     folder = study_folder()
     try:

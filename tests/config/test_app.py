@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from commands import command, python, typed
 
-from dnnx.config.app import choose_groups
+from dnnx.config.overrides import choose_groups
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["optmizer.lr=1"]], ids=" ".join)
@@ -41,7 +41,7 @@ def test_a_misspelt_key_names_near_misses(tmp_path: Path) -> None:
     ("argument", "says"),
     [
         ("+exp=dens5", "did you mean dense5?"),
-        ("net=dense", "net=dense: choose one of backbone, dense20"),
+        ("net=dense", "net=dense: choose one of autoencoder, backbone"),
         ("resume=nowhere", "resume=nowhere: there is no such folder"),
         ("seeds", "missing EQUAL"),
         ("name=zahl_ü", """name=zahl_ü: it cannot be parsed; quotes help, as in 'name="zahl_ü"'"""),
@@ -54,7 +54,7 @@ def test_a_misspelt_key_names_near_misses(tmp_path: Path) -> None:
         ("optimizer.lr=-1", "optimizer.lr=-1: a number above 0, for example optimizer.lr=1e-3"),
         ("lr_search=3", "lr_search=3: choose one of grid, range"),
         ("scheduler=true", "scheduler=True: choose one of constant, cosine"),
-        ("-m net=dense5,null", "net=null: choose one of backbone, dense20"),
+        ("-m net=dense5,null", "net=null: choose one of autoencoder, backbone"),
         ("optimizer=null", "optimizer=null: choose one of adagrad, adam"),
         ("-m optimizer.lr=1e-3 optimizer.lr=1,2", "optimizer.lr=...: it is given 2 times, once as a sweep"),
     ],

@@ -6,8 +6,8 @@ import pytest
 from commands import command, compose
 
 from dnnx.basics.errors import UserError
-from dnnx.config.check import load_config
 from dnnx.config.params import as_overrides, read_params
+from dnnx.config.resume import load_config
 
 BEST = "net.hidden: [7, 7]\nnet.norm: null\nnet.activation: relu\noptimizer.betas: [0.8, 0.9]\noptimizer.lr: 1.0e-05\n"
 

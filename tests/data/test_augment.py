@@ -62,7 +62,7 @@ def test_a_shift_by_parts_of_a_pixel_is_their_share_of_the_neighbours() -> None:
     assert out.sum().item() == pytest.approx(1, abs=1e-5)
 
 
-def test_what_comes_in_over_the_border_is_the_border() -> None:
+def test_pixels_from_outside_repeat_the_border() -> None:
     x = torch.rand(1, 1, 5, 5)
     out = Augmentation(shift=2)(x, draws(across=0.0))
     torch.testing.assert_close(out[..., :3], x[..., :1].expand(-1, -1, -1, 3), rtol=0, atol=1e-5)
@@ -70,7 +70,7 @@ def test_what_comes_in_over_the_border_is_the_border() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(9, 9), (8, 12)])
 @pytest.mark.parametrize("degrees", [-30.0, 17.0, 90.0])
-def test_rotation_is_scipy_s(degrees: float, height: int, width: int) -> None:
+def test_rotation_is_that_of_scipy(degrees: float, height: int, width: int) -> None:
     x = F.avg_pool2d(torch.rand(1, 1, height + 2, width + 2, generator=torch.Generator().manual_seed(0)), 3, 1)
     out = Augmentation(rotation=90)(x, draws(angle=(degrees / 90 + 1) / 2))
     expected = ndimage.rotate(x[0, 0].numpy(), degrees, reshape=False, order=1, mode="nearest")
@@ -87,7 +87,7 @@ def test_a_flip_is_left_to_right_and_of_half_of_the_images() -> None:
 # --- streams
 
 
-def test_draws_are_uniform_and_every_image_moves_anew_in_every_epoch() -> None:
+def test_draws_are_uniform_and_new_for_every_image_and_epoch() -> None:
     still = torch.cat([x for x, _ in batches([3], 0)], 1)
     one, again, next_epoch = moved([3], shift=2.5), moved([3], shift=2.5), moved([3], epoch=1, shift=2.5)
     assert torch.equal(one, again)

@@ -99,7 +99,7 @@ def test_pictures_are_the_pixels_as_they_were(tmp_path: Path, standardized: bool
     np.testing.assert_array_equal(hardest["hardest_images"], expected)
 
 
-def test_pictures_of_chosen_classes_are_those_of_the_split(tmp_path: Path) -> None:
+def test_pictures_of_chosen_classes_are_of_the_split(tmp_path: Path) -> None:
     data = Digits(seeds=[0], root=str(tmp_path), source="digits", standardize=True)
     data.setup()
     plain = Digits(seeds=[0], root=str(tmp_path), source="digits")

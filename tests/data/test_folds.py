@@ -51,7 +51,7 @@ def test_the_folds_depend_on_their_seed_alone() -> None:
     assert not torch.equal(first, other)
 
 
-def test_the_images_are_those_for_training_and_validation_and_no_test_image(tmp_path: Any) -> None:
+def test_folds_hold_training_and_validation_images_and_no_test_image(tmp_path: Any) -> None:
     data = Digits(seeds=[0], root=str(tmp_path), source="digits", classes=range(5))
     data.setup()
     (train, _), (val, _), (test, _) = (data.splits[split] for split in ("train", "val", "test"))
@@ -74,7 +74,7 @@ def test_where_each_seed_has_its_own_images_the_folds_are_of_the_first_seeds(tmp
 
 
 @pytest.mark.parametrize("folds", [1, 0, 2.5, None, 10_000])
-def test_a_number_of_folds_that_cannot_be_is_one_line(folds: Any, tmp_path: Any) -> None:
+def test_an_impossible_number_of_folds_is_a_one_line_error(folds: Any, tmp_path: Any) -> None:
     data = Digits(seeds=[0], root=str(tmp_path), source="digits", classes=range(5))
     data.setup()
     with pytest.raises(UserError, match=rf"folds={folds}: a whole number from 2 to 360"):

@@ -1,4 +1,4 @@
-"""The digits 0-4: sizes, label counts, scaling, provenance, and what is refused."""
+"""The digits 0-4: sizes, label counts, scaling, provenance, and refused settings."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -155,6 +155,6 @@ def test_each_seed_draws_its_own_training_images_and_fewer_are_among_the_more(ti
 
 
 @pytest.mark.parametrize("n", [0, 101, 1.5, "all"])
-def test_more_training_images_than_there_are_is_one_line(tiny_mnist: Make, n: int) -> None:
+def test_more_training_images_than_exist_is_a_one_line_error(tiny_mnist: Make, n: int) -> None:
     with pytest.raises(UserError, match=rf"data\.train_size={n}: null for all 100 training images"):
         few(tiny_mnist(), n, 0)

@@ -56,7 +56,7 @@ def test_training_and_validation_images_are_disjoint_even_when_all_are_used(tiny
         assert len(used.unique()) == len(used) == 5 * 508
 
 
-def test_all_that_are_not_for_validation_can_be_training_images(tiny_mnist: Make) -> None:
+def test_all_images_outside_validation_can_be_training_images(tiny_mnist: Make) -> None:
     data, few = (set_up(tiny_mnist(), [0, 1], train_per_class=n) for n in (None, 100))
     assert torch.equal(data.rows["val"], few.rows["val"])
     for r in range(2):
@@ -127,7 +127,9 @@ def test_every_image_is_equally_likely_to_be_drawn_first() -> None:
         ({"val_per_class": 0}, r"data\.val_per_class=0"),
     ],
 )
-def test_more_than_there_is_is_one_line_with_its_key(tiny_mnist: Make, sizes: dict[str, Any], says: str) -> None:
+def test_more_images_than_exist_is_a_one_line_error_with_its_key(
+    tiny_mnist: Make, sizes: dict[str, Any], says: str
+) -> None:
     with pytest.raises(UserError, match=says) as error:
         set_up(tiny_mnist(), [0], **sizes)
     assert "\n" not in str(error.value)

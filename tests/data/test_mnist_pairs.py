@@ -106,13 +106,15 @@ def test_each_seed_has_a_stream_of_its_own_and_new_pairs_in_every_epoch(tmp_path
         ({"batch_size": 2000}, r"data\.batch_size=2000: a multiple of 2 from 2 to the 1146 training pairs"),
     ],
 )
-def test_what_cannot_be_half_and_half_is_one_line(tmp_path: Path, settings: dict[str, Any], says: str) -> None:
+def test_a_batch_that_cannot_be_half_and_half_is_a_one_line_error(
+    tmp_path: Path, settings: dict[str, Any], says: str
+) -> None:
     with pytest.raises(UserError, match=says) as error:
         set_up(MNISTPairs, tmp_path, [0], **settings).check_batch_size(1)
     assert "\n" not in str(error.value)
 
 
-def test_the_note_says_what_there_is_instead_of_mnist(tmp_path: Path) -> None:
+def test_the_note_names_the_data_that_replace_mnist(tmp_path: Path) -> None:
     assert "pairs of 1,147 / 180 / 360 images" in set_up(MNISTPairs, tmp_path, [0]).provenance["note"]
     assert "split #2: 11 of each class" in set_up(Split2, tmp_path, [0]).provenance["note"]
 

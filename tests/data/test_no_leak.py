@@ -9,7 +9,7 @@ import torch
 from commands import compose
 from torch import Tensor
 
-from dnnx.config.app import CONF
+from dnnx.config.paths import CONF
 from dnnx.data import images
 from dnnx.data.folds import make_folds
 from dnnx.data.sources import Source

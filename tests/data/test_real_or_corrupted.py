@@ -1,4 +1,4 @@
-"""Real or corrupted: only what is labelled so is changed, each seed by its own stream, and no pixel tells by itself."""
+"""Real or corrupted: only corrupted examples change, each seed has its own stream, no single pixel tells."""
 
 from functools import partial
 from pathlib import Path
@@ -50,7 +50,7 @@ def known(data: RealOrCorrupted, split: str, r: int) -> set[bytes]:
     return {image.numpy().tobytes() for image in (x if rows is None else x[rows[r]])}
 
 
-def test_what_is_labelled_corrupted_is_no_image_and_what_is_labelled_real_is_one(tmp_path: Path) -> None:
+def test_corrupted_examples_are_no_image_of_the_split_and_real_ones_are(tmp_path: Path) -> None:
     data = set_up(tmp_path, [0, 1])
     for split, (x, y) in {split: whole(data.eval_dataloader(split)) for split in ("train", "val", "test")}.items():
         for r in range(2):
@@ -109,7 +109,7 @@ def test_regions_take_half_of_the_pixels_in_few_pieces() -> None:
     assert len(masks.flatten(1).unique(dim=0)) == 400
 
 
-def test_unlabelled_images_are_none_that_validate_a_study_of_few_labels_nor_test_images(mnist_root: Path) -> None:
+def test_unlabelled_images_exclude_validation_images_of_later_studies_and_test_images(mnist_root: Path) -> None:
     data, few = set_up(mnist_root, [0, 1], "mnist"), five_to_nine(mnist_root)
     few.setup()
     assert data.sizes == {"train": 28_904, "val": 500, "test": 4_861}
@@ -120,7 +120,7 @@ def test_unlabelled_images_are_none_that_validate_a_study_of_few_labels_nor_test
         assert not known(data, "train", r) & known(data, "test", r)
 
 
-def test_pictures_of_the_test_set_are_what_is_to_be_told(tmp_path: Path) -> None:
+def test_pictures_of_the_test_set_are_the_examples_to_classify(tmp_path: Path) -> None:
     data, index = set_up(tmp_path, [0]), torch.tensor([5, 0, 17])
     x, _ = whole(data.eval_dataloader("test"))
     assert torch.equal(data.test_pictures(index), (255 * x[index]).round().to(torch.uint8).view(3, 8, 8, 1))
@@ -146,7 +146,9 @@ RUNS = {"among": "3", "alone": "[1]"}
         ({"batch_size": 10_000}, r"data\.batch_size=10000: .*real or corrupted images"),
     ],
 )
-def test_more_than_there_is_is_one_line_with_its_key(tmp_path: Path, settings: dict[str, Any], says: str) -> None:
+def test_more_images_than_exist_is_a_one_line_error_with_its_key(
+    tmp_path: Path, settings: dict[str, Any], says: str
+) -> None:
     with pytest.raises(UserError, match=says) as error:
         set_up(tmp_path, [0], **settings).check_batch_size(1)
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""Calibration: scores are those of torchmetrics, of hand calculation, and of predictions whose worth is known."""
+"""Calibration: scores agree with torchmetrics, with hand calculation, and with predictions of known quality."""
 
 import math
 
@@ -41,7 +41,7 @@ def test_a_probability_of_0_for_the_true_class_is_a_finite_loss() -> None:
     assert math.isfinite(scores(p, torch.tensor([1]))["nll"].item())
 
 
-def test_what_comes_true_as_often_as_it_says_is_calibrated_and_boasting_is_not() -> None:
+def test_honest_confidence_is_calibrated_and_overconfidence_is_not() -> None:
     g = torch.Generator().manual_seed(1)
     p = torch.rand(1, 200_000, generator=g, dtype=torch.float64)
     y = (torch.rand(200_000, generator=g) > p[0]).long()
@@ -73,7 +73,7 @@ def test_seeds_do_not_touch_one_another() -> None:
             assert together[name][r] == value[0]
 
 
-def test_entropy_is_0_where_all_is_certain_and_most_where_nothing_is() -> None:
+def test_entropy_is_0_for_certain_predictions_and_largest_for_uniform_ones() -> None:
     assert entropy(torch.tensor([1.0, 0.0])) == 0
     torch.testing.assert_close(entropy(torch.full((8,), 1 / 8)), torch.tensor(math.log(8)))
     assert calibration_error(

@@ -79,7 +79,7 @@ def test_seeds_images_and_passes_have_masks_of_their_own() -> None:
     assert len(flat.unique(dim=0)) > 600  # of the 1,024 that there are, 1,200 draws find 706
 
 
-def test_nothing_but_dropout_is_active_and_nothing_moves() -> None:
+def test_only_dropout_is_active_and_no_weight_changes() -> None:
     module = make()
     before = {name: value.clone() for name, value in module.replicas.stacked_state().items()}
     once = module.predict(batches())[0]
@@ -99,7 +99,7 @@ def test_dropout_is_active_in_frozen_layers_too() -> None:
         assert torch.equal(one, other)
 
 
-def test_the_mean_is_that_of_single_passes() -> None:
+def test_the_mean_is_the_mean_of_single_passes() -> None:
     module = make()
     means = [predict(module, batches(), N, passes)[0] * passes for passes in range(1, 5)]
     single = torch.stack([means[0], *(b - a for a, b in pairwise(means))])
@@ -131,7 +131,7 @@ def test_scores_are_of_each_way_to_predict_and_a_diverged_seed_has_none() -> Non
     assert sum(curves["ensemble"]["correct"]) == results["ensemble/accuracy"][0] * N
 
 
-def test_passes_that_agree_have_no_mutual_information_and_those_that_differ_have() -> None:
+def test_mutual_information_is_zero_for_equal_passes_and_positive_for_different_ones() -> None:
     agreeing = measured(make(dropout=1e-9), [True, True])[0]["mc/mutual_information"]
     differing = measured(make(dropout=0.5), [True, True])[0]["mc/mutual_information"]
     assert agreeing == pytest.approx([0, 0], abs=1e-7)
@@ -151,7 +151,7 @@ def test_passes_that_agree_have_no_mutual_information_and_those_that_differ_have
         (True, {}, "^mc_dropout=True: a number of passes"),
     ],
 )
-def test_what_cannot_be_is_one_line(passes: Any, net: dict[str, Any], says: str) -> None:
+def test_an_impossible_setting_is_a_one_line_error(passes: Any, net: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says) as told:
         mc_dropout.require_dropout(make(**net), passes)
     assert "\n" not in str(told.value)

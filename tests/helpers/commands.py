@@ -15,7 +15,7 @@ import pytest
 from omegaconf import DictConfig
 
 from dnnx.config import app as cli
-from dnnx.config.app import CONF
+from dnnx.config.paths import CONF
 
 SMOKE = ["+exp=dense5", "+debug=smoke"]  # two seeds, three epochs, on the bundled digits
 

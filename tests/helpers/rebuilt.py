@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from dnnx.config.check import load_config, parse_seeds
+from dnnx.config.resume import load_config
+from dnnx.config.seeds import parse_seeds
 from dnnx.runs.tensors import load_tensors
 from dnnx.training.assemble import build_data, build_module
 

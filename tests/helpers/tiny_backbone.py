@@ -23,7 +23,7 @@ def make_backbone(folder: Path, *overrides: str) -> Path:
 
 
 def transfer(backbone: Path, *overrides: str) -> list[str]:
-    """What to compose for a run of two seeds and four epochs from `backbone`."""
+    """Return the overrides of a run of two seeds and four epochs from `backbone`."""
     few = ["data.train_per_class=20", "data.val_per_class=10", "data.batch_size=16"]
     groups = ["data=mnist59", "net=backbone", "+technique=pretrained", f"backbone={backbone}", *TINY]
     return [*groups, *few, "seeds=2", "trainer.max_epochs=4", *overrides]

@@ -31,13 +31,13 @@ def test_towers_see_one_image_each() -> None:
     assert not torch.equal(net.tower_a(x[:, 0]), net.tower_b(x[:, 0]))
 
 
-def test_a_shared_tower_is_there_once_and_sees_both_images() -> None:
+def test_a_shared_tower_exists_once_and_sees_both_images() -> None:
     net, x = TwinTower((2, 12), [8, 6], shared=True), pairs()
     assert not any(name.startswith("tower_b") for name in net.state_dict())
     expected = net.head(torch.cat([net.tower_a(x[:, 0]), net.tower_a(x[:, 1])], 1))[:, 0]
     torch.testing.assert_close(net(x), expected)
 
 
-def test_what_is_neither_true_nor_false_is_one_line() -> None:
+def test_a_value_that_is_not_a_boolean_is_a_one_line_error() -> None:
     with pytest.raises(UserError, match=r"net\.shared=yes: true for one tower"):
         TwinTower((2, 12), [8], shared="yes")  # type: ignore[arg-type]

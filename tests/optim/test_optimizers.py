@@ -8,8 +8,8 @@ import torch
 from commands import compose
 from torch import nn
 
-from dnnx.config.app import CONF
 from dnnx.config.build import build
+from dnnx.config.paths import CONF
 
 LR, STEPS = 0.01, 25
 Walk = Callable[[np.ndarray, np.ndarray], np.ndarray]  # start and gradients [STEPS, n] -> where it ends

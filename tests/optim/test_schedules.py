@@ -13,8 +13,8 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from dnnx.basics.errors import UserError
-from dnnx.config.app import CONF
 from dnnx.config.build import build
+from dnnx.config.paths import CONF
 from dnnx.optim.checks import build_scheduler, check_schedule
 from dnnx.optim.schedules import Performance, rates, scale_rates
 

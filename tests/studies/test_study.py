@@ -8,8 +8,7 @@ import pytest
 import yaml
 from commands import command, compose, slow_where, typed
 
-from dnnx.config.app import CONF
-from dnnx.config.paths import experiment, options
+from dnnx.config.paths import CONF, experiment, options
 from dnnx.studies.claims import baseline, declared_verdicts
 from dnnx.train import train
 
@@ -156,6 +155,7 @@ def test_a_folder_that_is_no_study_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in notes.parent.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", [[], ["hydra/launcher=processes"]])
 def test_a_resumed_study_that_is_refused_says_so_and_can_still_be_resumed(tmp_path: Path, launcher: list[str]) -> None:
     if launcher:

@@ -4,16 +4,14 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 from commands import command, compose, measured
-from omegaconf import DictConfig
 from tiny_backbone import make_backbone, transfer
 
 from dnnx.basics.errors import UserError
-from dnnx.config import check as config
+from dnnx.config import resume
 from dnnx.data.loaders import TrainBatches
 from dnnx.evaluate import evaluate
 from dnnx.studies import study
@@ -21,11 +19,12 @@ from dnnx.train import train
 
 FROZEN = ["techniques.pretrained.frozen=['hidden_layers.[01].*']", "net.dropout=0.2", "callbacks.checkpoint.every_s=0"]
 NEEDED_IN_SHORT = """
-import subprocess
-plain = subprocess.run
-def short(arguments, **how):
-    return plain([*arguments, "trainer.max_epochs=1", "seeds=2", "callbacks=default", "arm=bn"], **how)
-subprocess.run = short
+from dnnx.studies import study
+plain = study.backbone_study
+def short(config):
+    words = plain(config)
+    return words and [*words, "trainer.max_epochs=1", "seeds=2", "callbacks=default", "arm=bn"]
+study.backbone_study = short
 """
 
 
@@ -37,6 +36,7 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # --- the backbone
 
 
+@pytest.mark.slow
 def test_a_study_makes_its_backbone_once_and_an_arm_finds_another_in_the_same_setting(tmp_path: Path) -> None:
     small = ["data.source=digits", "seeds=2", "trainer.max_epochs=1", "data.train_per_class=10,20"]
     typed = ["-m", "+exp=transfer", "arm=reuse4,unfreeze2", *small]
@@ -47,7 +47,7 @@ def test_a_study_makes_its_backbone_once_and_an_arm_finds_another_in_the_same_se
     assert (needed / "report.html").exists()
     for n in (10, 20):
         of_arm = {arm: latest / f"{arm}_data.train_per_class-{n}" for arm in ("reuse4", "unfreeze2")}
-        starts = {arm: config.load_config(folder, "run").backbone for arm, folder in of_arm.items()}
+        starts = {arm: resume.load_config(folder, "run").backbone for arm, folder in of_arm.items()}
         assert starts == {"reuse4": str((needed / "bn").resolve()), "unfreeze2": str(of_arm["reuse4"].resolve())}
     again = of_arm["unfreeze2"] / "results.json"
     results = json.loads(again.read_text())
@@ -58,68 +58,49 @@ def test_a_study_makes_its_backbone_once_and_an_arm_finds_another_in_the_same_se
     assert measured(json.loads(again.read_text())) == measured(results)
 
 
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The commands that `run_first` would have run."""
-    commands: list[list[str]] = []
-
-    def run(arguments: list[str], **_: object) -> CompletedProcess[str]:
-        commands.append(arguments)
-        return CompletedProcess(arguments, returncode=0)
-
-    monkeypatch.setattr(study.subprocess, "run", run)
-    return commands
+def first(*overrides: str) -> list[str] | None:
+    """The words of the study that would run before +exp=transfer with these overrides."""
+    return study.backbone_study(compose("+exp=transfer", *overrides))
 
 
-def run_first(*overrides: str) -> DictConfig:
-    cfg = compose("+exp=transfer", *overrides)
-    study.run_first(cfg)
-    return cfg
+def test_the_needed_study_runs_with_the_same_data_in_the_same_outputs(tmp_path: Path) -> None:
+    given = [f"paths.outputs={tmp_path}", "data.source=digits", "paths.data=d", "trainer.accelerator=cpu"]
+    words = first(*given)
+    assert words is not None
+    assert words[0] == "+exp=bn_vs_plain"
+    assert set(words[1:]) == set(given)
 
 
-def test_the_needed_study_runs_with_the_same_data_in_the_same_outputs(started: list[list[str]], tmp_path: Path) -> None:
-    run_first(f"paths.outputs={tmp_path}", "data.source=digits", "paths.data=d", "trainer.accelerator=cpu")
-    [arguments] = started
-    assert arguments[1:4] == ["-m", "dnnx.train", "+exp=bn_vs_plain"]
-    expected = {f"paths.outputs={tmp_path}", "data.source=digits", "paths.data=d", "trainer.accelerator=cpu"}
-    assert set(arguments[4:]) == expected
-
-
-def test_a_needed_study_that_was_interrupted_goes_on(started: list[list[str]], tmp_path: Path) -> None:
+def test_a_needed_study_that_was_interrupted_goes_on(tmp_path: Path) -> None:
     latest = tmp_path / "bn_vs_plain" / "latest"
     latest.mkdir(parents=True)
     (latest / "study.json").touch()
-    run_first(f"paths.outputs={tmp_path}")
-    assert [arguments[3:] for arguments in started] == [[f"resume={latest}"]]
+    assert first(f"paths.outputs={tmp_path}") == [f"resume={latest}"]
 
 
-def test_a_finished_backbone_is_used_again(started: list[list[str]], tmp_path: Path) -> None:
+def test_a_finished_backbone_is_used_again(tmp_path: Path) -> None:
     finished = tmp_path / "bn_vs_plain" / "latest" / "bn"
     finished.mkdir(parents=True)
     (finished / "results.json").touch()
-    run_first(f"paths.outputs={tmp_path}")
-    assert started == []
+    assert first(f"paths.outputs={tmp_path}") is None
 
 
 @pytest.mark.parametrize("own", ["backbone=elsewhere/run", "backbone=3", "backbone=null"])
-def test_a_backbone_of_ones_own_is_never_made(started: list[list[str]], tmp_path: Path, own: str) -> None:
-    run_first(f"paths.outputs={tmp_path}", own)
-    assert started == []
+def test_a_backbone_of_ones_own_is_never_made(tmp_path: Path, own: str) -> None:
+    assert first(f"paths.outputs={tmp_path}", own) is None
 
 
-def test_a_misspelt_arm_makes_no_backbone(started: list[list[str]], tmp_path: Path) -> None:
+def test_a_misspelt_arm_makes_no_backbone(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"^backbone=.*/plian: .exp=bn_vs_plain would make plain and bn there; did you mean plain"
     ):
-        run_first(f"paths.outputs={tmp_path}", "backbone=${paths.outputs}/bn_vs_plain/latest/plian")
-    assert started == []
+        first(f"paths.outputs={tmp_path}", "backbone=${paths.outputs}/bn_vs_plain/latest/plian")
 
 
-def test_a_needed_study_runs_in_full_and_says_so(
-    started: list[list[str]], tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
-    run_first(f"paths.outputs={tmp_path}", "seeds=2", "trainer.max_epochs=1")
-    assert not any(argument.startswith(("seeds", "trainer.max_epochs")) for argument in started[0])
+def test_a_needed_study_runs_in_full_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    words = first(f"paths.outputs={tmp_path}", "seeds=2", "trainer.max_epochs=1")
+    assert words is not None
+    assert not any(word.startswith(("seeds", "trainer.max_epochs")) for word in words)
     told = " ".join(capsys.readouterr().out.split())
     assert "runs first, once, as it is declared, whatever is typed here: 2 arms, 10 seeds, up to 200 epochs" in told
 
@@ -158,15 +139,15 @@ def test_a_backbone_made_before_a_network_had_a_setting_has_its_default(backbone
     old = Path(shutil.copytree(backbone, tmp_path / "old"))
     lines = (old / "config.yaml").read_text().splitlines(keepends=True)
     (old / "config.yaml").write_text("".join(line for line in lines if "dropout_kind" not in line))
-    assert "dropout_kind" not in config.settle_backbone(compose(*transfer(old)), Path()).net
-    typed = config.settle_backbone(compose(*transfer(old, "net.dropout_kind=alpha")), Path())
+    assert "dropout_kind" not in resume.settle_backbone(compose(*transfer(old)), Path()).net
+    typed = resume.settle_backbone(compose(*transfer(old, "net.dropout_kind=alpha")), Path())
     assert typed.net.dropout_kind == "alpha"
 
 
 def test_the_network_is_the_backbones_but_for_what_is_given(backbone: Path) -> None:
-    theirs = config.load_config(backbone, "backbone").net
-    assert config.settle_backbone(compose(*transfer(backbone)), Path()).net == theirs
-    other = config.settle_backbone(compose(*transfer(backbone, "net.dropout=0.0")), Path()).net
+    theirs = resume.load_config(backbone, "backbone").net
+    assert resume.settle_backbone(compose(*transfer(backbone)), Path()).net == theirs
+    other = resume.settle_backbone(compose(*transfer(backbone, "net.dropout=0.0")), Path()).net
     assert other == {**theirs, "dropout": 0.0}
 
 
@@ -206,15 +187,15 @@ def test_a_killed_run_goes_on_to_the_same_results_and_weights(
 def test_resume_knows_a_transfer_run_again_and_names_what_differs(backbone: Path, tmp_path: Path) -> None:
     folder, typed = tmp_path / "run", transfer(backbone, *FROZEN, "trainer.max_epochs=1")
     train(compose(*typed), folder)
-    again = config.resumed_config(compose(*typed, f"resume={folder}"), folder, [*typed, f"resume={folder}"])
+    again = resume.resumed_config(compose(*typed, f"resume={folder}"), folder, [*typed, f"resume={folder}"])
     assert again.backbone == str(backbone)
-    assert config.resumed_config(compose(f"resume={folder}"), folder, [f"resume={folder}"]).net == again.net
+    assert resume.resumed_config(compose(f"resume={folder}"), folder, [f"resume={folder}"]).net == again.net
     for other, says in (
-        ("techniques.pretrained.cached=true", "module.cached"),
-        ("techniques.pretrained.frozen=[]", "module.frozen"),
+        ("techniques.pretrained.cached=true", "techniques.pretrained.cached"),
+        ("techniques.pretrained.frozen=[]", "techniques.pretrained.frozen"),
     ):
         with pytest.raises(UserError, match=f"that run has another config: {says}"):
-            config.resumed_config(compose(*typed, other), folder, [*typed, other])
+            resume.resumed_config(compose(*typed, other), folder, [*typed, other])
 
 
 def test_a_run_is_tested_again_after_its_backbone_was_deleted(backbone: Path, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def test_penalties_are_hand_numbers_for_each_replica() -> None:
     torch.testing.assert_close(penalty(weights, 2, l1=0.1, l2=0.01), torch.tensor([0.74, 0.1625]))
 
 
-def test_the_gradient_of_l2_is_torch_s_weight_decay_of_twice_as_much() -> None:
+def test_the_gradient_of_l2_is_torchs_weight_decay_of_twice_its_value() -> None:
     one, other = (nn.Parameter(torch.linspace(-1, 2, 6).view(2, 3)) for _ in range(2))
     penalty([one], 1, l1=0, l2=0.05).sum().backward()
     other.grad = torch.zeros_like(other)
@@ -34,7 +34,7 @@ def test_the_gradient_of_l2_is_torch_s_weight_decay_of_twice_as_much() -> None:
     torch.testing.assert_close(one, other)
 
 
-def test_a_unit_s_weights_are_scaled_down_to_the_bound_and_no_other_s() -> None:
+def test_only_units_above_the_bound_are_scaled_down_to_it() -> None:
     w = torch.tensor([[[3.0, 4.0], [0.3, 0.4]], [[0.0, 0.0], [-6.0, 8.0]]])
     bound_norms([w], 2.0, num_replicas=2)
     torch.testing.assert_close(w, torch.tensor([[[1.2, 1.6], [0.3, 0.4]], [[0.0, 0.0], [-1.2, 1.6]]]))

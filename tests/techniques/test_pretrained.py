@@ -14,7 +14,8 @@ from tiny_backbone import HIDDEN, TINY, make_backbone, transfer
 from torch import Tensor
 
 from dnnx.basics.errors import UserError
-from dnnx.config.check import parse_seeds, settle_backbone
+from dnnx.config.resume import settle_backbone
+from dnnx.config.seeds import parse_seeds
 from dnnx.evaluation import results
 from dnnx.techniques.pretrained import Pretrained
 from dnnx.train import train

@@ -28,7 +28,8 @@ from omegaconf.errors import OmegaConfBaseException
 from dnnx import compare, evaluate, import_weights, train, tune
 from dnnx.basics.errors import UserError
 from dnnx.config import app as cli
-from dnnx.config.app import CONF, flatten
+from dnnx.config.explain import flatten
+from dnnx.config.paths import CONF
 from dnnx.data.sources import cifar10, digits, synthetic
 from dnnx.runs import provenance
 

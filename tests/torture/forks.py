@@ -38,7 +38,7 @@ def start(module: str, *arguments: str, cwd: Path, before: Before = _nothing, lo
 
 
 def run(module: str, *arguments: str, cwd: Path, before: Before = _nothing, log: str = "log") -> tuple[int, str]:
-    """The exit code of the command, negative for a signal, and what it printed."""
+    """Return the exit code of the command, negative for a signal, and its output."""
     process = start(module, *arguments, cwd=cwd, before=before, log=log)
     process.join()
     assert process.exitcode is not None

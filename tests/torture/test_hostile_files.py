@@ -26,8 +26,8 @@ from torture.tries import FULL, Tries
 
 from dnnx import compare
 from dnnx.basics.errors import UserError
-from dnnx.config.app import _retype_study
-from dnnx.config.check import load_config, load_results, resumed_config
+from dnnx.config.overrides import retype_study
+from dnnx.config.resume import load_config, load_results, resumed_config
 from dnnx.data import sources
 from dnnx.data.sources import cache, digits
 from dnnx.evaluate import evaluate
@@ -263,7 +263,7 @@ def test_a_hostile_study_is_reported_on_or_refused(
         assert compare.main([str(study), "--out", str(out), "--force"]) in (0, 2)
         shutil.rmtree(out, ignore_errors=True)
         try:
-            retyped = _retype_study([f"resume={study}"])
+            retyped = retype_study([f"resume={study}"])
         except UserError:
             return
         assert not [word for word in retyped if "hydra" in word and word != "hydra/launcher=processes"]

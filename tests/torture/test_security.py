@@ -14,13 +14,13 @@ from torture.study import Whole
 from torture.tries import Tries
 
 from dnnx.basics.errors import UserError
-from dnnx.config.app import CONF
 from dnnx.config.build import build
+from dnnx.config.paths import CONF
 from dnnx.train import train
 
 ROOT = Path(__file__).parents[2]
 FOREIGN = [
-    "os.system", "subprocess.run", "builtins.exec", "torch.os.system", "dnnx.studies.study.subprocess.run",
+    "os.system", "subprocess.run", "builtins.exec", "torch.os.system", "dnnx.runs.provenance.subprocess.run",
     "optuna.os.system",
     "torch.load", "torch.hub.load", "torch.utils.cpp_extension.load_inline",
     "lightning.pytorch.trainer.trainer.os.system",
@@ -60,7 +60,12 @@ def test_a_study_folder_has_hydra_run_nothing(whole: Whole, tmp_path: Path, trie
         "# @package _global_\ndefaults: [torture]\nhydra:\n  job:\n    env_set: {PATH: evil}\n"
     )
     logs = "{version: 1, handlers: {f: {class: logging.FileHandler, filename: evil}}}"
-    for name, group in (("log", f"hydra_logging: {logs}"), ("launch", "launcher: {_target_: subprocess.run}")):
+    basic = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+    for name, group in (
+        ("log", f"hydra_logging: {logs}"),
+        ("launch", "launcher: {_target_: subprocess.run}"),
+        ("sweeper", f"sweeper: {{_target_: {basic}}}"),
+    ):
         (tmp_path / f"mine/exp/{name}.yaml").write_text(
             f"# @package _global_\ndefaults: [torture]\nhydra:\n  {group}\n"
         )
@@ -69,10 +74,13 @@ def test_a_study_folder_has_hydra_run_nothing(whole: Whole, tmp_path: Path, trie
         ([*declared["overrides"], "hydra/job_logging=evil"], "may not say this of Hydra"),
         ([*declared["overrides"], "+optimizer@hydra.callbacks.x=sgd"], "may not say this of Hydra"),
         (["--config-path=evil"], "may not say this of Hydra"),
-        (["+exp=evil", "paths.data=data"], "hydra.callbacks.x._target_=subprocess.run: one of"),
+        (["+exp=evil", "paths.data=data"], "hydra.callbacks.x._target_=subprocess.run: no callback of Hydra runs here"),
         (["+exp=env", "paths.data=data"], "hydra.job.env_set"),
         (["+exp=log", "paths.data=data"], "hydra.hydra_logging"),
         (["+exp=launch", "paths.data=data"], "hydra.launcher._target_=subprocess.run"),
+        (["+exp=sweeper", "paths.data=data"], "hydra.sweeper._target_=hydra._internal"),
+        (["+exp=torture,evil", "paths.data=data"], "hydra.callbacks.x._target_=subprocess.run"),
+        (["+exp=torture,launch", "paths.data=data"], "hydra.launcher._target_=subprocess.run"),
     ):
         study.write_text(json.dumps(declared | {"overrides": overrides}))
         code, told = run("train", "resume=outputs/torture/latest", cwd=tmp_path, before=draw_little)
@@ -113,5 +121,5 @@ def test_every_dependency_is_pinned_to_a_version_that_fits() -> None:
 def test_every_config_names_what_may_be_built() -> None:
     targets = re.findall(r"_target_: ([\w.]+)", "".join(path.read_text() for path in CONF.rglob("*.yaml")))
     assert len(targets) > 20
-    allowed = ("dnnx.", "torch.", "lightning.", "torchmetrics.", "optuna.", "hydra.experimental.callback.Callback")
+    allowed = ("dnnx.", "torch.", "lightning.", "torchmetrics.", "optuna.", "hydra_plugins.dnnx_sweeper.")
     assert [target for target in targets if not target.startswith(allowed)] == []

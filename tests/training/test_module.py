@@ -130,7 +130,7 @@ def test_a_training_step_keeps_no_graph_in_its_sums() -> None:
     assert not module.train_sums.requires_grad
 
 
-def test_the_optimizer_gets_what_can_be_trained_and_the_scheduler_the_optimizer() -> None:
+def test_the_optimizer_gets_the_trainable_parameters_and_the_scheduler_the_optimizer() -> None:
     module = classifier(SEEDS)
     module.scheduler = partial(torch.optim.lr_scheduler.ExponentialLR, gamma=0.5)
     module.replicas.net.get_submodule("output").requires_grad_(False)
@@ -174,7 +174,7 @@ def test_a_seed_among_others_equals_it_alone_under_every_technique(name: str) ->
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
-def test_every_technique_makes_another_network(name: str) -> None:
+def test_every_technique_changes_the_trained_network(name: str) -> None:
     technique = TECHNIQUES[name]
     plain, arm = learned(SEEDS, technique.get("net")), learned(SEEDS, **technique)
     weights = [key for key in plain if key.endswith("linear.weight")]

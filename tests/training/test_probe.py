@@ -126,18 +126,19 @@ class InPlace(nn.Module):
         return sums
 
 
-NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {  # shape of an example, way that fits
-    "convnet": (ConvNet, (1, 10, 10), "vmap"),
-    "layered": (Layered, (1, 10, 10), "batched"),
-    "residual": (Residual, (10,), "vmap"),
-    "branch_at_zero": (BranchAtZero, (10,), "vmap"),
-    "lstm": (Recurrent, (6, 7), "loop"),
-    "gru": (partial(Recurrent, nn.GRU), (6, 7), "loop"),
-    "rnn_dropout": (partial(Recurrent, nn.RNN, num_layers=2, dropout=0.3), (6, 7), "loop"),
-    "counting": (Counting, (10,), "vmap"),
-    "drawing": (Drawing, (10,), "loop"),
-    "in_place": (InPlace, (10,), "loop"),
+NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], list[str]]] = {  # shape of an example, ways that fit
+    "convnet": (ConvNet, (1, 10, 10), ["vmap", "loop"]),
+    "layered": (Layered, (1, 10, 10), ["batched", "vmap", "loop"]),
+    "residual": (Residual, (10,), ["vmap", "loop"]),
+    "branch_at_zero": (BranchAtZero, (10,), ["vmap", "loop"]),
+    "lstm": (Recurrent, (6, 7), ["loop"]),
+    "gru": (partial(Recurrent, nn.GRU), (6, 7), ["loop"]),
+    "rnn_dropout": (partial(Recurrent, nn.RNN, num_layers=2, dropout=0.3), (6, 7), ["loop"]),
+    "counting": (Counting, (10,), ["vmap", "loop"]),
+    "drawing": (Drawing, (10,), ["loop"]),
+    "in_place": (InPlace, (10,), ["loop"]),
 }
+FITTING = [(name, way) for name, (_, _, ways) in NETS.items() for way in ways]
 
 
 def batch(name: str, seed: int, step: int) -> tuple[Tensor, Tensor]:
@@ -159,14 +160,30 @@ def learned(name: str, seeds: list[int], way: str = "auto") -> tuple[Replicas, d
     return replicas, {"output": out, **{key: value.clone() for key, value in replicas.stacked_state().items()}}
 
 
-@pytest.mark.parametrize("name", NETS)
-def test_any_net_runs_in_the_first_way_that_fits_and_each_seed_is_that_seed_alone(name: str) -> None:
-    replicas, among = learned(name, SEEDS)
-    assert replicas.way == NETS[name][2], replicas.refused
+@pytest.mark.parametrize(("name", "way"), FITTING)
+def test_each_seed_is_that_seed_alone_in_every_way_that_fits(name: str, way: str) -> None:
+    replicas, among = learned(name, SEEDS, way)
+    assert replicas.way == way
     for r, seed in enumerate(SEEDS):
         for key, value in learned(name, [seed])[1].items():
             torch.testing.assert_close(among[key][r], value[0], rtol=1e-4, atol=1e-5, msg=f"{key} of seed {seed}")
     assert (among["output"][0] - among["output"][1]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_auto_takes_batched_layers_then_vmap_but_a_loop_where_it_convolves(name: str) -> None:
+    replicas = Replicas(NETS[name][0], SEEDS)
+    replicas(batch(name, 0, 0)[0], shared=True)
+    assert replicas.way == ("loop" if name == "convnet" else NETS[name][2][0])
+
+
+@pytest.mark.parametrize(
+    ("name", "way"), [(name, way) for name in NETS for way in ("batched", "vmap") if (name, way) not in FITTING]
+)
+def test_a_way_that_does_not_fit_is_refused(name: str, way: str) -> None:
+    with pytest.raises(UserError, match=f"^replicas={way}: ") as error:
+        Replicas(NETS[name][0], SEEDS, way)(batch(name, 0, 0)[0], shared=True)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -189,7 +206,7 @@ def test_the_probe_changes_nothing_and_asks_once(shared: bool) -> None:
     assert all(torch.equal(value, before[name]) for name, value in replicas.stacked_state().items())
     assert all(value.grad is None for value in replicas.parameters())
     assert replicas.probed
-    assert replicas.way == "vmap"
+    assert replicas.way == "loop"
 
 
 def test_layers_that_are_held_are_those_that_run_in_another_way() -> None:
@@ -197,7 +214,7 @@ def test_layers_that_are_held_are_those_that_run_in_another_way() -> None:
     replicas, (x, _) = Replicas(ConvNet, SEEDS), batch("convnet", 0, 0)
     layers, weights = list(replicas.net.modules()), list(replicas.parameters())
     replicas(x, shared=True)
-    assert replicas.way == "vmap"
+    assert replicas.way == "loop"
     assert all(one is other for one, other in zip(layers, replicas.net.modules(), strict=True))
     assert all(one is other for one, other in zip(weights, replicas.parameters(), strict=True))
 
@@ -215,7 +232,7 @@ def test_it_runs_in_inference_mode_and_half_precision() -> None:
 def test_a_batch_of_one_example_is_enough() -> None:
     replicas = Replicas(ConvNet, SEEDS)
     assert replicas.eval()(batch("convnet", 0, 0)[0][:1], shared=True).shape == (3, 1, 5)
-    assert replicas.way == "vmap"
+    assert replicas.way == "loop"
 
 
 def test_a_net_that_says_so_is_batched_unasked_but_its_subclass_is_not() -> None:
@@ -290,15 +307,6 @@ def test_a_way_that_was_typed_and_does_not_fit_is_one_line(name: str, way: str, 
     with pytest.raises(UserError, match=told) as error:
         Replicas(NETS[name][0], SEEDS, way)(batch(name, 0, 0)[0], shared=True)
     assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("name", ["convnet", "residual", "counting", "layered"])
-@pytest.mark.parametrize("way", ["vmap", "loop"])
-def test_a_way_that_was_typed_is_taken(name: str, way: str) -> None:
-    replicas, state = learned(name, SEEDS, way)
-    assert replicas.way == way
-    for key, value in learned(name, SEEDS)[1].items():
-        torch.testing.assert_close(state[key], value, rtol=1e-4, atol=1e-5)
 
 
 def test_a_size_that_only_the_first_batch_tells_is_refused() -> None:

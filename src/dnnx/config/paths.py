@@ -1,6 +1,12 @@
-"""Where conf/ is."""
+"""Where conf/ is, and in which folder a command writes."""
 
+from datetime import datetime
+from itertools import count
 from pathlib import Path
+
+from omegaconf import DictConfig
+
+from dnnx.basics.errors import require, shown
 
 PACKAGE = Path(__file__).parents[1]
 # An installed wheel carries conf/ inside the package; a checkout has it at the top.
@@ -15,3 +21,47 @@ def experiment(name: str) -> Path | None:
 def options(group: str) -> list[str]:
     """Return the options of a group of conf/, sorted; those of `exp` without their folders."""
     return sorted(path.stem for path in (CONF / group).rglob("*.yaml"))
+
+
+def run_folder(cfg: DictConfig) -> Path:
+    """Return the folder to resume, or make a new one, named by the time.
+
+    Where another run of this name began in the same second, the new folder gets a number.
+    """
+    if cfg.resume is not None:
+        return resumed_folder(cfg.resume)
+    new = within(cfg.paths.outputs, cfg.name, datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+    for number in count(1):
+        folder = new if number == 1 else new.with_name(f"{new.name}_{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise AssertionError
+
+
+def new_folder(cfg: DictConfig) -> Path:
+    """Make a new folder, named by the time, for a command that resumes nothing."""
+    return run_folder(DictConfig({"resume": None, "paths": {"outputs": cfg.paths.outputs}, "name": cfg.name}))
+
+
+def tuning_folder(cfg: DictConfig) -> Path:
+    """Return the folder of a tuning study, which may be there."""
+    return within(cfg.paths.outputs, "tune", cfg.name)
+
+
+def resumed_folder(resume: object) -> Path:
+    """Return the folder that `resume` names; UserError where there is none."""
+    found = isinstance(resume, str) and resume != "" and Path(resume).is_dir()
+    require(found, "resume", shown(resume), "there is no such folder; try resume=outputs/dense5/latest")
+    return Path(str(resume)).resolve()
+
+
+def within(outputs: object, *names: object) -> Path:
+    """Return a folder in `outputs`; UserError for a name that is none of a folder."""
+    require(isinstance(outputs, str) and outputs != "", "paths.outputs", shown(outputs), "a folder, such as outputs")
+    for name in names:
+        valid = isinstance(name, str) and name not in ("", ".", "..") and "/" not in name
+        require(valid, "name", shown(name), "the name of a folder, such as dense5")
+    return Path(str(outputs), *map(str, names))

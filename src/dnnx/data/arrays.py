@@ -185,10 +185,10 @@ def _as_inputs(splits: Mapping[str, Examples]) -> dict[str, Examples]:
         told = "as many targets as examples, and at least one"
         require(len(x) == len(y) > 0, "data", f"{len(x)} examples and {len(y)} targets in {name}", told)
         require(not x.is_floating_point() or bool(x.isfinite().all()), "data", name, "x holds NaN or infinite numbers")
-    return {name: (_as_input(x), y) for name, (x, y) in splits.items()}
+    return {name: (as_input(x), y) for name, (x, y) in splits.items()}
 
 
-def _as_input(x: Tensor) -> Tensor:
+def as_input(x: Tensor) -> Tensor:
     if x.dtype == torch.uint8:
         return x.to(torch.float32).div_(255)
     return x.to(torch.float32) if x.is_floating_point() or x.dtype == torch.bool else x.long()

@@ -16,9 +16,10 @@ def make_folds(data: Any, folds: int, seed: int) -> Any:
     The training and validation examples of `data` (of its first seed, where each has its own) are dealt into folds;
     replica r trains on all folds but the r-th and is validated on that.
     """
-    require(data.foldable, "data", type(data).__name__, f"folds are of images, not of {data.items}")
+    require(getattr(data, "foldable", True), "data", type(data).__name__, f"folds are of images, not of {data.items}")
     told = "folds would need the weights of the validation examples; leave it out"
-    require(data.weights is None, "data.class_weights", data.class_weights, told)
+    weights = getattr(data, "weights", None)
+    require(weights is None, "data.class_weights or data.weight", "given", told)
     parts = [_of_first_seed(data, split) for split in ("train", "val")]
     x, y = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
     most = len(y) // 2
@@ -31,10 +32,10 @@ def make_folds(data: Any, folds: int, seed: int) -> Any:
     return folded
 
 
-def for_trial(folded: Any, batch_size: int) -> Any:
-    """The same folds with another batch size, and no features that a trial before may have cached."""
+def for_trial(folded: Any, batch_size: int | None) -> Any:
+    """Return the same folds with another batch size, and no features that a trial before may have cached."""
     own = copy.copy(folded)
-    own.batch_size, own.features = batch_size, {}
+    own.batch_size, own.features = batch_size or folded.batch_size, {}
     return own
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from dnnx.basics.errors import require
-from dnnx.config.build import build, naming
+from dnnx.basics.errors import require, takes
+from dnnx.config.build import build, find, naming
+from dnnx.data.lightning import SETTINGS, is_complete, wrap
 from dnnx.evaluation.mc_dropout import require_dropout
 from dnnx.nets.layers.self_normalizing import check_input
 from dnnx.optim.checks import build_optimizer, build_scheduler, check_schedule
@@ -30,9 +31,20 @@ os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
 
 
 def build_data(cfg: DictConfig, seeds: list[int]) -> Any:
-    """The data module of a run, with its splits in memory."""
-    data = build("data", cfg.data, seeds=seeds)
-    data.setup()
+    """The data module of a run, with its splits in memory, or streamed; a class that is not dnnx's is wrapped."""
+    function = find("data", cfg.data)
+    if is_complete(function):
+        data = build("data", cfg.data, seeds=seeds)
+        data.setup()
+        return data
+    own = {str(name): cfg.data[name] for name in cfg.data if name not in SETTINGS or takes(function, str(name))}
+    plain: Any = OmegaConf.to_container(cfg.data, resolve=True)
+    settings = {name: value for name, value in plain.items() if name not in own}
+    source = build("data", OmegaConf.create(own), seeds=seeds, train=True)
+    test = build("data", OmegaConf.create(own), seeds=seeds, train=False) if takes(function, "train") else None
+    with naming("data", function):
+        data = wrap(source, test, seeds, **settings)
+        data.setup()
     return data
 
 

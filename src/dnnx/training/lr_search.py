@@ -16,7 +16,8 @@ from torch import Tensor
 from dnnx.basics.console import console
 from dnnx.basics.errors import UserError, check_arguments, ctrl_c, is_number, require
 from dnnx.config.build import find
-from dnnx.config.check import MOST_EPOCHS, save_config
+from dnnx.config.check import MOST_EPOCHS
+from dnnx.config.resume import save_config
 from dnnx.optim.schedules import scale_rates
 from dnnx.runs.files import write_text
 from dnnx.training.assemble import assemble

@@ -10,7 +10,7 @@ from dnnx.basics.errors import UserError, choose, require
 from dnnx.basics.seeding import derive
 from dnnx.training.batched import make_batched, set_whole, without_batched_form
 from dnnx.training.probe import find_way
-from dnnx.training.ways import ALONE, RUN, WAYS, Batch, build_net, build_plain, stack
+from dnnx.training.ways import ALONE, RUN, WAYS, Batch, build_net, build_plain, fastest_first, stack
 
 
 class Replicas(nn.Module):
@@ -20,9 +20,9 @@ class Replicas(nn.Module):
     (R = 1) runs as it is; `stacked_state` shows the leading axis all the same.
 
     `way` is how several run: `batched` through the layers of dnnx.training.batched, `vmap` through torch.func, `loop`
-    one after another; a single one runs `alone`. On `auto` it is the first of them in which a small batch gives what
-    the networks alone give (`probe`, before the first forward). A net whose own class sets `batched_layers = True`,
-    as its forward treats the leading axes alike, is batched without that.
+    one after another; a single one runs `alone`. On `auto` it is the fastest of them in which a small batch gives
+    what the networks alone give (`probe`, before the first forward). A net whose own class sets
+    `batched_layers = True`, because its forward takes [B, ...] and [R, B, ...] alike, is batched without that.
     """
 
     steps: Tensor
@@ -58,7 +58,8 @@ class Replicas(nn.Module):
 
     def probe(self, x: Tensor, shared: bool = False) -> None:
         """Settle `way` on a batch such as `forward` takes, by dnnx.training.probe.find_way; no state changes."""
-        finding = find_way(self.build, self.seeds, self.ways, x if shared else x[0])
+        ways = fastest_first(self.ways, self.net, x.device)
+        finding = find_way(self.build, self.seeds, ways, x if shared else x[0])
         self.refused, self.draws, self.probed = finding.refused, finding.draws, True
         self.use(finding.way)
 

@@ -20,7 +20,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState
 
 from dnnx.basics.errors import UserError, differences
-from dnnx.config.check import OFF
+from dnnx.config.resume import OFF
 from dnnx.runs.locks import is_alive
 
 HEARTBEAT_S = 60  # at most one sign of life in so many seconds: each is a line in the journal

@@ -11,9 +11,9 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.errors import choose, ctrl_c, is_out_of_memory, require
-from dnnx.config import check as config
-from dnnx.config.app import CONF
+from dnnx.config import check, resume
 from dnnx.config.params import as_overrides
+from dnnx.config.paths import CONF
 from dnnx.data.folds import for_trial, make_folds
 from dnnx.evaluation.results import evaluate
 from dnnx.training.assemble import assemble, build_data
@@ -70,13 +70,13 @@ class CrossValidation:
     def run_config(self, params: Params, trial: bool = True) -> DictConfig:
         """The checked config of a point: as a trial, or as the run that it is for."""
         cfg = of_runs(self.compose([*(self.trial if trial else []), *as_overrides(self.space.settings(params))]))
-        config.check(cfg)
-        return config.settle_backbone(cfg, self.folder)
+        check.check(cfg)
+        return resume.settle_backbone(cfg, self.folder)
 
     def build(self, params: Params, *callbacks: Any) -> tuple[Any, Any]:
         """Module and trainer of a trial; UserError for what no run could be made of."""
         cfg = self.run_config(params)
-        data = for_trial(self.fold_data(cfg), cfg.data.batch_size)
+        data = for_trial(self.fold_data(cfg), cfg.data.get("batch_size"))
         cfg.callbacks = {name: value for name, value in cfg.callbacks.items() if name not in FOR_RUNS}
         data, module, trainer = assemble(cfg, list(data.seeds), self.folder, data)
         told = "a tuning measures how often classes are told right; choose task=classification"

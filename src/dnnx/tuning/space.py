@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from dnnx.basics.errors import UserError, require
-from dnnx.config.app import CONF
+from dnnx.config.paths import CONF
 
 GRAMMAR = "choice(elu,relu), range(3,7), interval(0,0.5), int(interval(50,200)), tag(log,interval(1e-4,1e-2))"
 Params = dict[str, Any]  # a point of the space; a choice is the text that stands in the sweep

@@ -1,4 +1,4 @@
-"""Layer statistics: initialization is epoch 0, what is recorded is true, and looking changes nothing."""
+"""Layer statistics: initialization is epoch 0, recorded values are correct, recording changes no result."""
 
 import json
 from pathlib import Path
@@ -66,7 +66,7 @@ def test_a_unit_is_dead_where_no_image_of_any_batch_moves_it() -> None:
     assert "a/gradient_norm" not in found
 
 
-def test_units_are_equal_that_do_the_same_for_every_image() -> None:
+def test_units_with_the_same_output_for_every_image_are_equal() -> None:
     x = torch.rand(2, 100, 6)
     x[0, :, 4] = x[0, :, 1] * 1.0001
     x[1, :, 5] = 1 - x[1, :, 0]  # of equal spread, but not equal
@@ -84,7 +84,7 @@ def test_one_value_for_all_weights_leaves_all_units_equal_after_training(tmp_pat
     assert (table[table.metric == "equal_units"].value == 0).all()
 
 
-def test_looking_changes_no_result(folder: Path, tmp_path: Path) -> None:
+def test_recording_statistics_changes_no_result(folder: Path, tmp_path: Path) -> None:
     unseen = run(tmp_path / "run")
     assert 0 not in set(unseen.epoch)
     results = [json.loads((path / "results.json").read_text()) for path in (folder, tmp_path / "run")]

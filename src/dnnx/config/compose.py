@@ -1,0 +1,71 @@
+"""Configs composed from conf/ and the user's folders, and refused where one would have Hydra run the code of others."""
+
+from collections.abc import Iterable, Sequence
+
+import hydra
+from hydra.conf import HydraConf
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from dnnx.basics.errors import require
+from dnnx.config.overrides import Typed, choose_groups, parse
+from dnnx.config.own_code import own_targets
+from dnnx.config.paths import CONF
+
+OF_HYDRA = "hydra._internal.core_plugins."
+OWN_SWEEPER, BASIC_SWEEPER = "hydra_plugins.dnnx_sweeper.sweeper.StudySweeper", f"{OF_HYDRA}basic_sweeper.BasicSweeper"
+
+
+def compose(
+    name: str, overrides: Sequence[str], folders: Iterable[str] | None = None, with_hydra: bool = False
+) -> DictConfig:
+    """Compose the config `name` from conf/ and `folders`; within a Hydra job those that the user gave.
+
+    With `with_hydra` the config has the node `hydra`.
+    """
+    own = list(config_dirs(HydraConfig.get()) if folders is None else folders)
+    words = own_targets(choose_groups(overrides), name, own)
+    paths = ",".join(f"file://{folder}" for folder in own)
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return hydra.compose(name, [*words, f"hydra.searchpath=[{paths}]"], return_hydra_config=with_hydra)
+
+
+def compose_typed(name: str, typed: Typed) -> DictConfig:
+    """Compose the config that Hydra will compose from a command line, with its node `hydra` checked.
+
+    Swept keys have their defaults, as in the config of Hydra's multirun.
+    """
+    require("--config-path" not in typed.values, "--config-path", "...", "give your own folder with --config-dir")
+    parsed, folders, kept = parse(typed.overrides), typed.config_dirs, []
+    for place, word in enumerate(typed.overrides):
+        override = parsed.get(place)
+        if override is not None and override.key_or_group == "hydra.searchpath":
+            folders += [str(path).removeprefix("file://") for path in override.value() or []]  # type: ignore[union-attr]
+        elif override is None or not override.is_sweep_override():
+            kept.append(word)
+    config = compose(typed.values.get("--config-name", name), kept, folders, with_hydra=True)
+    refuse_foreign(config.hydra, name)
+    return config
+
+
+def config_dirs(job: DictConfig | HydraConf) -> list[str]:
+    """Return the folders that the user gave to a job, with --config-dir or as hydra.searchpath."""
+    return [source.path for source in job.runtime.config_sources if source.provider.endswith("command-line")]
+
+
+def refuse_foreign(job: DictConfig, name: str = "train") -> None:
+    """UserError where the node `hydra` of the command `name` would run code, whichever config says so."""
+    for key, callback in (job.callbacks or {}).items():
+        target = callback.get("_target_")
+        require(False, f"hydra.callbacks.{key}._target_", target, "no callback of Hydra runs here; leave it out")
+    launcher, sweeper = str(job.launcher.get("_target_")), str(job.sweeper.get("_target_"))
+    known = launcher.startswith(("hydra_plugins.", OF_HYDRA))
+    require(known, "hydra.launcher._target_", launcher, "one of Hydra's and its plugins")
+    own = OWN_SWEEPER if name == "train" else BASIC_SWEEPER
+    require(sweeper == own, "hydra.sweeper._target_", sweeper, "leave it as it is in conf/")
+    for kind in ("job_logging", "hydra_logging"):
+        given = {key for key, value in (job[kind] or {}).items() if value}
+        require(given <= {"version"}, f"hydra.{kind}", "...", "leave it as it is in conf/")
+    require(not job.job.env_set, "hydra.job.env_set", "...", "set variables in your shell instead")

@@ -1,0 +1,88 @@
+"""One line for each error of Hydra, OmegaConf and the disk, with near misses for a misspelt key or option."""
+
+import inspect
+import re
+import shlex
+from collections.abc import Sequence
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import OmegaConf
+from omegaconf.errors import MissingMandatoryValue
+
+from dnnx.basics.errors import UserError, near_misses, unknown_key
+from dnnx.config.compose import compose
+from dnnx.config.overrides import split
+
+
+def explain(error: Exception, config_name: str, arguments: Sequence[str]) -> str:
+    """Return one line for an error that a user's mistake ended in."""
+    text = str(error)
+    if isinstance(error, UserError):
+        return text
+    if isinstance(error, OSError) and not isinstance(error, HydraException):
+        return explain_os(error)
+    if isinstance(error, OverrideParseException):
+        return _explain_unparsed(error.override)
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} has no value; type {error.full_key}=..., for example run=outputs/dense5/latest"
+    if match := re.search(r"Could not override '(exp|debug|sweep)'", text):
+        return f"{match[1]}: it is added to the config: type +{match[1]}=..."
+    if match := re.search(r"Could not override '([^']+)'", text):
+        return _explain_key(match[1], text, config_name, arguments)
+    if match := re.match(r"Error merging override (.*)", text):
+        return f"{match[1]}: a mapping belongs where there is one, and nothing else; --cfg job shows what there is"
+    if match := re.search(r"Could not find '([^']+)'\s+Available options in '([^']+)':((?:\s+\S+$)+)", text, re.M):
+        option, options = match[1].removeprefix(match[2] + "/"), match[3].split()
+        return f"{match[2]}={option}: choose one of {', '.join(options)}{near_misses(option, options)}"
+    return " ".join(text.split())
+
+
+def explain_os(error: OSError) -> str:
+    """Return which file it is, and the fault of the file or of its disk."""
+    return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
+
+
+def _explain_key(key: str, text: str, config_name: str, arguments: Sequence[str]) -> str:
+    if key.startswith("trainer.") and key.removeprefix("trainer.") in _trainer_arguments():
+        return f"{key}: it is not in conf/trainer; type +{key}=... to add it for Lightning's Trainer"
+    inner = re.search(r"full_key: (\S+)", text)  # where a mapping was typed
+    return unknown_key(inner[1] if inner else key, _valid_keys(config_name, key, arguments))
+
+
+def _explain_unparsed(argument: str) -> str:
+    """Return one line for an argument that Hydra's grammar refuses, with quotes where they help."""
+    key, equals, value = argument.partition("=")
+    if not equals:
+        return f"{argument}: missing EQUAL sign; type {argument}=..."
+    quotes = f'{key}="{value}"'
+    try:
+        OverridesParser.create().parse_override(quotes)
+    except HydraException:
+        return f"{argument}: it cannot be parsed; see hydra.cc/docs/1.3/advanced/override_grammar/basic"
+    return f"{argument}: it cannot be parsed; quotes help, as in {shlex.quote(quotes)}"
+
+
+def _valid_keys(config_name: str, wrong: str, arguments: Sequence[str]) -> list[str]:
+    typed = split(arguments).overrides
+    rest = [a for a in typed if not a.startswith("hydra.") and a.lstrip("+~").split("=")[0] != wrong]
+    try:
+        config = compose(config_name, rest, [])
+    except (HydraException, UserError):
+        config = compose(config_name, [], [])
+    return list(flatten(OmegaConf.to_container(config)))
+
+
+def _trainer_arguments() -> list[str]:
+    from lightning.pytorch import Trainer  # seconds, so for a wrong key of it alone
+
+    return [*inspect.signature(Trainer).parameters]
+
+
+def flatten(config: object, prefix: str = "") -> dict[str, object]:
+    """Return a nested mapping as `{"a.b": value}`, with an entry for each inner mapping too."""
+    flat: dict[str, object] = {}
+    for key, value in config.items() if isinstance(config, dict) else ():
+        flat[prefix + str(key)] = value
+        flat |= flatten(value, f"{prefix}{key}.")
+    return flat

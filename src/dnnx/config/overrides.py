@@ -1,0 +1,141 @@
+"""Overrides as they are typed: split from Hydra's flags, groups checked, a resumed study typed again."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override
+from hydra.errors import HydraException
+
+from dnnx.basics.errors import UserError, require, shown
+from dnnx.config.paths import CONF, options
+from dnnx.runs import schema
+from dnnx.runs.files import read_json
+
+MULTIRUN = ("-m", "--multirun")
+LONG = {"-cp": "--config-path", "-cn": "--config-name", "-cd": "--config-dir", "-c": "--cfg", "-p": "--package"}
+SHOWS = {"-h", "--help", "-i", "--info", "--cfg"}  # Hydra shows something and starts no job
+INFOS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+NO_CONFIG = {"--hydra-help", "--version", "-sc", "--shell-completion"}
+# Of Hydra, study.json may say the launcher and no more: it may be a stranger's.
+OF_A_STUDY = r"hydra/launcher=\w+$|hydra\.launcher\.n_jobs=-?\d+$|(?![^=]*hydra)[+~]*\w"
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A command line: flags of Hydra, the values of those that take one, and overrides."""
+
+    flags: list[str] = field(default_factory=list)
+    values: dict[str, str] = field(default_factory=dict)
+    overrides: list[str] = field(default_factory=list)
+
+    @property
+    def words(self) -> list[str]:
+        """The command line again, flags first, as argparse needs it."""
+        return [*self.flags, *(word for pair in self.values.items() for word in pair), *self.overrides]
+
+    @property
+    def config_dirs(self) -> list[str]:
+        """The folder of configs that was given with --config-dir, absolute; UserError where there is none."""
+        given = self.values.get("--config-dir")
+        if given is None:
+            return []
+        require(Path(given).is_dir(), "--config-dir", given, "there is no such folder")
+        return [str(Path(given).absolute())]
+
+    def is_multirun(self) -> bool:
+        return any(flag in MULTIRUN for flag in self.flags)
+
+    def composes(self) -> bool:
+        return not NO_CONFIG & set(self.flags)
+
+    def runs(self) -> bool:
+        return self.composes() and not SHOWS & {*self.flags, *self.values}
+
+
+def split(arguments: Sequence[str]) -> Typed:
+    """Split the words of a command line."""
+    typed, words = Typed(), iter(arguments)
+    for word in words:
+        name, equals, value = word.partition("=")
+        name = LONG.get(name, name)
+        if name in LONG.values():
+            typed.values[name] = value if equals else next(words, "")
+        elif word.startswith("-") or (typed.flags[-1:] in (["-i"], ["--info"]) and word in INFOS):
+            typed.flags.append(word)
+        else:
+            typed.overrides.append(word)
+    return typed
+
+
+def parse(arguments: Sequence[str]) -> dict[int, Override]:
+    """Return the overrides among the arguments, by place; nothing where Hydra will say why one cannot be parsed."""
+    places = [i for i, argument in enumerate(arguments) if not argument.startswith("-") and "=" in argument]
+    try:
+        overrides = OverridesParser.create().parse_overrides([arguments[i] for i in places])
+    except HydraException:
+        return {}
+    return dict(zip(places, overrides, strict=True))
+
+
+def choose_groups(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with true and false for lr_search replaced by their meaning.
+
+    UserError for a group of conf/ with the name of no option: Hydra would raise errors of its own.
+    """
+    chosen: list[str | None] = [*arguments]
+    for place, override in parse(arguments).items():
+        group, value = override.key_or_group, override.value()
+        if override.is_delete() or not (CONF / group).is_dir():
+            continue
+        if value == []:  # of a class of the user's
+            continue
+        if group == "lr_search" and (value is None or isinstance(value, bool)):
+            chosen[place] = "lr_search=grid" if value else None
+            continue
+        for option in value.list if isinstance(value, ChoiceSweep) else [value]:
+            if option in (None, "") or isinstance(option, bool | int | float | list | dict):
+                raise no_option(group, option)
+    return [argument for argument in chosen if argument is not None]
+
+
+def no_option(group: str, found: object) -> UserError:
+    """Return the error for a group of conf/ and a value that is the name of no option."""
+    return UserError(f"{group}={shown(found)}: choose one of {', '.join(options(group))}")
+
+
+def check_repeated(overrides: Sequence[str]) -> None:
+    """UserError for a swept key that is typed twice: the last one would win, and jobs would share a folder."""
+    parsed = list(parse(overrides).values())
+    keys = [override.key_or_group for override in parsed]
+    for key in {override.key_or_group for override in parsed if override.is_sweep_override()}:
+        require(keys.count(key) == 1, key, "...", f"it is given {keys.count(key)} times, once as a sweep; type it once")
+
+
+def retype_study(arguments: list[str]) -> list[str]:
+    """Return the words that started a study in place of `resume=<its folder>`, alone or with overrides of hydra."""
+    resumed = [argument for argument in arguments if argument.startswith("resume=")]
+    others = [argument for argument in arguments if argument not in resumed]
+    if len(resumed) != 1 or not all(argument.startswith(("hydra", "packages=", *MULTIRUN)) for argument in others):
+        return arguments
+    path = Path(resumed[0].removeprefix("resume="), "study.json")
+    if not path.is_file():
+        return arguments
+    try:
+        study = schema.study(read_json(path))
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None
+    for override in study.get("overrides", []):
+        told = f"{path} may not say this of Hydra; type it after {resumed[0]}"
+        require(bool(re.match(OF_A_STUDY, override)), "overrides", override, told)
+    own = [word for folder in study.get("config_dir", []) for word in ("--config-dir", folder)]
+    overrides = [o for o in study.get("overrides", []) if not re.match(r"\+*packages=", o)]  # typed each time
+    return ["-m", *own, *overrides, *arguments]
+
+
+def quoted(value: object) -> str:
+    """Return a value in quotes, for an override of Hydra."""
+    escaped = re.sub(r"(\\*)('|$)", lambda end: end[1] * 2 + ("\\'" if end[2] else ""), str(value))
+    return f"'{escaped}'"

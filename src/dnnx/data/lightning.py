@@ -1,0 +1,136 @@
+"""Data of the user's: any LightningDataModule or torch Dataset, which needs to know nothing of dnnx."""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from dnnx.basics.errors import UserError, choose, is_number, require
+from dnnx.data.arrays import ArrayData, Arrays
+from dnnx.data.examples import Examples, examples_of, seeded
+from dnnx.data.splitting import check_shares, split_rows
+from dnnx.data.streams import Streamed
+
+MEMORY_MB = 4000  # of float32 examples, the most that is read into memory by itself
+FEW = 16  # examples that stand for all in the checksum of streamed data
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class InMemory(ArrayData):
+    """The examples of a user's data, read once; random transforms are so applied once."""
+
+    parts: Mapping[str, Examples]
+    told: str  # the class that they are from, and how they were parted
+
+    def read(self) -> Arrays:
+        with seeded(self.order_seed, "read"):
+            splits = {part: own.read() for part, own in self.parts.items()}
+        names = getattr(self.parts["train"].dataset, "classes", None)
+        files = {"examples": checksum([tensor for pair in splits.values() for tensor in pair])}
+        provenance = {"source": "own", "note": f"{self.told}, read into memory once", "warning": "", "files": files}
+        return Arrays(splits, provenance, _names(names, splits["train"][1]))
+
+
+SETTINGS = {
+    field.name
+    for field in dataclasses.fields(ArrayData)
+    if field.name not in ("seeds", "x", "y", "given")
+} | {"stream", "memory_mb"}  # fmt: skip
+
+
+def is_complete(cls: Any) -> bool:
+    """Return whether a class has dnnx's own protocol, so that nothing needs to be wrapped."""
+    return hasattr(cls, "eval_dataloader") and hasattr(cls, "check_batch_size")
+
+
+def wrap(
+    source: Any, test: Any, seeds: Sequence[int], stream: str | bool = "auto", memory_mb: float = MEMORY_MB, **more: Any
+) -> InMemory | Streamed:
+    """Return the data of a LightningDataModule, or of a Dataset with perhaps another for the test.
+
+    stream: true reads every batch when it is needed, false reads everything into memory, auto decides by `memory_mb`.
+    more: settings of ArrayData, such as batch_size, standardize or class_weights.
+    """
+    choose("data.stream", str(stream).lower(), dict.fromkeys(("auto", "true", "false")))
+    require(is_number(memory_mb) and memory_mb > 0, "data.memory_mb", memory_mb, "a number of megabytes above 0")
+    shares, order_seed = more.get("split", (0.7, 0.15, 0.15)), more.get("order_seed", 0)
+    check_shares(shares, order_seed)
+    with seeded(order_seed, "read"):
+        parts, batch_size = _of_module(source) if isinstance(source, pl.LightningDataModule) else _of_set(source, test)
+        parts, how = _complete(parts, shares, order_seed)
+        x, _ = parts["train"][0]
+    more = {"batch_size": batch_size} | more
+    size = x.numel() * 4 / 1e6 * sum(len(own) for own in parts.values())
+    told = f"{type(source).__module__}.{type(source).__qualname__}{how}"
+    if str(stream).lower() == "true" or (stream == "auto" and size > memory_mb):
+        return _streamed(parts, told, seeds, more)
+    return InMemory(seeds=seeds, parts=parts, told=told, **more)
+
+
+def checksum(tensors: Sequence[Tensor]) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return digest.hexdigest()
+
+
+def _streamed(parts: dict[str, Examples], told: str, seeds: Sequence[int], more: dict[str, Any]) -> Streamed:
+    for name in ("standardize", "train_size", "augment"):
+        value = more.pop(name, None)
+        require(not value, f"data.{name}", value, "not for streamed data; leave it out, or type data.stream=false")
+    more.pop("split", None)
+    order_seed = more.get("order_seed", 0)
+    with seeded(order_seed, "read"):
+        few = [tensor for own in parts.values() for i in range(min(FEW, len(own))) for tensor in own[i]]
+    note = f"{told}, streamed in one order for all seeds by data.order_seed={order_seed}"
+    provenance = {"source": "own", "note": note, "warning": "", "files": {"first examples": checksum(few)}}
+    return Streamed(seeds=seeds, parts=parts, provenance=provenance, **more)
+
+
+def _of_module(module: pl.LightningDataModule) -> tuple[dict[str, Examples], int]:
+    """The examples behind its loaders, and the batch size of the one for training."""
+    module.prepare_data()
+    for stage in ("fit", "test"):
+        module.setup(stage)
+    loaders = {"train": module.train_dataloader}
+    for part, hook in {"val": "val_dataloader", "test": "test_dataloader"}.items():
+        if getattr(type(module), hook) is not getattr(pl.LightningDataModule, hook):
+            loaders[part] = getattr(module, hook)
+    if "test" not in loaders:
+        raise UserError(f"data: {type(module).__name__} has no test_dataloader; a test set is needed")
+    made = {part: loader() for part, loader in loaders.items()}
+    size = getattr(made["train"], "batch_size", None)
+    return {part: examples_of(loader, f"{part}_dataloader") for part, loader in made.items()}, size or 32
+
+
+def _of_set(dataset: Any, test: Any) -> tuple[dict[str, Examples], int]:
+    told = type(dataset).__name__
+    if test is None:
+        return {"all": examples_of(dataset, told)}, 32
+    return {"train": examples_of(dataset, told), "test": examples_of(test, f"{told}(train=False)")}, 32
+
+
+def _complete(parts: dict[str, Examples], shares: Sequence[float], order_seed: int) -> tuple[dict[str, Examples], str]:
+    """Train, val and test, drawn where they are not there, and the words that say how."""
+    if {"train", "val", "test"} <= set(parts):
+        return parts, ""
+    whole = parts.get("all") or parts["train"]
+    y = whole.targets()
+    names = ("train", "val", "test") if "all" in parts else ("train", "val")
+    drawn = split_rows(y, shares[: len(names)], order_seed)
+    made = {name: whole.subset(rows) for name, rows in zip(names, drawn, strict=True)}
+    what = f"split {'/'.join(f'{share:g}' for share in shares)}" if "all" in parts else "validation drawn from training"
+    return made | {name: own for name, own in parts.items() if name == "test"}, f", {what}"
+
+
+def _names(names: Any, y: Tensor) -> list[str] | None:
+    """The names of the classes, where a dataset has one for each label."""
+    known = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+    fits = known and not y.is_floating_point() and int(y.min()) >= 0 and int(y.max()) < len(names)
+    return list(names) if fits else None

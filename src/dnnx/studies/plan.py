@@ -1,0 +1,183 @@
+"""The plan of a study: one job for each arm in each setting of the swept keys, checked before any is trained."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from dnnx.basics.errors import choose, require, shown
+from dnnx.config.check import check_keys
+from dnnx.config.compose import config_dirs
+from dnnx.config.overrides import check_repeated, choose_groups, parse, quoted
+from dnnx.config.own_code import own_targets
+from dnnx.config.params import read_params
+from dnnx.studies.claims import baseline, declared_verdicts
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: the folder in the study's, the overrides that make its config, and the job that it goes on from."""
+
+    name: str
+    overrides: list[str]
+    after: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is decided before the first job; `declared` is what study.json holds."""
+
+    folder: Path
+    jobs: list[Job]
+    declared: dict[str, Any]
+
+    @property
+    def names(self) -> list[str]:
+        return [job.name for job in self.jobs]
+
+
+def make_plan(config: DictConfig) -> Plan:
+    """Return the plan of a composed config (with its node `hydra`); UserError for a study that could not be run."""
+    check_repeated(config.hydra.overrides.task)
+    check_study(config)
+    axes = _axes(config)
+    check_sweep(config, axes)
+    arms: Sequence[str | None] = axes.pop("arm", [None])  # type: ignore[arg-type]
+    settings = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    folder = Path(config.hydra.sweep.dir)
+    jobs = [_job(config, folder, arm, setting) for arm in arms for setting in settings]
+    return Plan(folder, jobs, _declaration(config, arms, settings, list(axes)))
+
+
+def chosen_overrides(params: Any, arm: Any, arms: Any, typed: Sequence[str]) -> list[str]:
+    """Return overrides in order of priority, lowest first: the settings in `params`, what was typed, the arm's."""
+    settings = read_params(params, typed) if params is not None else []
+    has_arms = arm is None or bool(arms)
+    require(has_arms, "arm", arm, "there is none to choose from; a study such as +exp=dropout has arms")
+    return [*settings, *typed, *(choose("arm", arm, arms) if arm is not None else [])]
+
+
+def run_name(arm: str | None, setting: dict[str, str]) -> str:
+    """Return the folder of a job: its arm, then what else is swept, such as `bn_optimizer.lr-0.001`."""
+    swept = "_".join(f"{key}-{value}" for key, value in sorted(setting.items()))
+    return "_".join(filter(None, [arm, swept.replace("/", "-")]))
+
+
+def check_study(config: DictConfig) -> None:
+    """UserError, before anything is trained, for a study that could not be reported on."""
+    check_keys(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), "train")
+    for overrides in config.study.arms.values():
+        choose_groups(list(overrides))
+    check_arms(config)
+    declared_verdicts(config.study)
+    baseline(config.study)
+    backbone, default = config.backbone, Path(config.paths.outputs, str(config.study.needs))
+    if backbone is not None and not str(backbone).startswith("arm:") and default not in Path(str(backbone)).parents:
+        found = Path(str(backbone), "results.json").is_file()
+        require(found, "backbone", backbone, "it is no finished run; try backbone=outputs/bn_vs_plain/latest/bn")
+
+
+def check_arms(config: DictConfig) -> None:
+    """UserError where two arms are one, as when what they differ in is typed and so the same in both."""
+    typed = {override.partition("=")[0] for override in config.hydra.overrides.task} if "hydra" in config else set()
+    first: dict[frozenset[str], str] = {}
+    for arm, overrides in config.study.arms.items():
+        own = frozenset(override for override in overrides if override.partition("=")[0] not in typed)
+        same = first.setdefault(own, arm)
+        keys = {override.partition("=")[0] for override in [*overrides, *config.study.arms[same]]} & typed
+        told = f"the arms {same} and {arm} differ in nothing else; leave it to them"
+        require(same == arm, ", ".join(sorted(keys)) or "study.arms", "...", told)
+
+
+def check_sweep(config: DictConfig, axes: dict[str, list[str]]) -> None:
+    """UserError, before anything is written, for a multirun whose jobs would be in each other's way."""
+    folder, resume = Path(config.hydra.sweep.dir), config.resume
+    found = (folder / "config.yaml").exists()
+    require(not found, "resume", resume, "it is one run, not a study; to go on with it, type nothing else")
+    is_study = resume is None or (folder / "study.json").is_file()
+    require(is_study, "resume", resume, "it holds no study.json, so it is no study; try resume=outputs/dropout/latest")
+    of_arms = [override for arm in axes.get("arm", []) for override in config.study.arms.get(arm, [])]
+    searched = {"lr_search"} & {*config, *axes, *(override.split("=")[0].lstrip("+") for override in of_arms)}
+    both = "optimizer.lr" in axes and bool(searched)
+    require(not both, "optimizer.lr", "...", "it is swept, and lr_search would search it; type one of the two")
+
+
+def _axes(config: DictConfig) -> dict[str, list[str]]:
+    """Return what a multirun varies: each swept key with its values, in the order of the jobs."""
+    study = config.study
+    for key, value in (("arms", study.arms), ("axes", study.axes)):
+        require(isinstance(value or {}, DictConfig | dict), f"study.{key}", shown(value), "a mapping, or {} for none")
+    declared = [f"arm={','.join(map(str, study.arms))}"] if study.arms else []
+    declared += [f"{key}={values}" for key, values in (study.axes or {}).items()] if study.arms else []
+    axes: dict[str, list[str]] = {}
+    for override in OverridesParser.create().parse_overrides([*declared, *config.hydra.overrides.task]):
+        key = override.key_or_group
+        axes.pop(key, None)  # what is typed replaces what the experiment declares
+        if override.is_sweep_override():
+            axes[key] = list(override.sweep_string_iterator())
+        elif key == "arm":
+            axes[key] = [str(override.value())]
+    return axes
+
+
+def _job(config: DictConfig, folder: Path, arm: str | None, setting: dict[str, str]) -> Job:
+    """Return the job of an arm in a setting; its overrides hold all that is typed, the arm's own, and its folder."""
+    parsed = parse(config.hydra.overrides.task)
+    typed = {override.key_or_group for override in parsed.values()}
+    words = [f"{key}={value}" for key, value in setting.items() if key not in typed]
+    for place, word in enumerate(config.hydra.overrides.task):
+        override = parsed.get(place)
+        if override is not None and override.key_or_group in setting:
+            words.append(f"{override.get_key_element()}={setting[override.key_or_group]}")
+        elif override is None or override.key_or_group != "arm":
+            words.append(word)
+    words += [f"arm={arm}"] if arm is not None else []
+    named = setting.get("params", config.params)
+    params = None if named == "null" else named
+    chosen = choose_groups(chosen_overrides(params, arm, config.study.arms, words))
+    overrides = own_targets(chosen, "train", config_dirs(config.hydra))
+    starts = [word.removeprefix("backbone=arm:") for word in overrides if word.startswith("backbone=arm:")]
+    name = run_name(arm, setting)
+    place_words = [f"hydra.sweep.dir={quoted(folder)}", f"hydra.sweep.subdir={quoted(name)}"]
+    return Job(name, [*overrides, *place_words], run_name(starts[-1], setting) if starts else None)
+
+
+def _declaration(
+    config: DictConfig, arms: Sequence[str | None], settings: list[dict[str, str]], axes: list[str]
+) -> dict[str, Any]:
+    """Return what study.json holds; each verdict is asked once for every setting of what else is swept."""
+    study: Any = OmegaConf.to_container(config.study, resolve=True)
+    reference = baseline(study)
+    reference = reference if reference in arms else arms[0]
+    return {
+        "name": config.name,
+        "question": study["question"],
+        "reference": run_name(reference, settings[0]),
+        "arms": [run_name(arm, setting) for arm in arms for setting in settings],
+        "verdicts": _study_verdicts(study, arms, settings) if study["arms"] else _sweep_verdicts(reference, settings),
+        "axes": axes,
+        "config_dir": config_dirs(config.hydra),
+        "overrides": list(config.hydra.overrides.task),
+    }
+
+
+def _study_verdicts(study: Any, arms: Sequence[str | None], settings: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [
+        verdict
+        | {"ask": verdict["ask"] + (f" ({run_name(None, setting)})" if setting else "")}
+        | {side: run_name(verdict[side], setting) for side in ("arm", "than")}
+        for setting in settings
+        for verdict in declared_verdicts(study)
+        if verdict["arm"] in arms and verdict["than"] in arms
+    ]
+
+
+def _sweep_verdicts(arm: str | None, settings: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return the questions of a plain sweep: a choice among settings is made on validation images."""
+    first, *others = (run_name(arm, setting) for setting in settings)
+    same = {"metric": "val/loss", "than": first, "expect": "lower"}
+    return [same | {"ask": f"Is the validation loss of {x} lower than that of {first}?", "arm": x} for x in others]

@@ -1,0 +1,45 @@
+"""The loop over the jobs of a multirun, as Hydra asks for one: dnnx.studies.study does all of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from dnnx.config.compose import refuse_foreign
+
+
+class StudySweeper(Sweeper):
+    """Launches the jobs of a study through the launcher that was chosen."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context, self.config = hydra_context, config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        from dnnx.studies.study import Runner, run_study
+
+        assert self.config is not None
+        basic = self.config.hydra.launcher["_target_"].endswith(".BasicLauncher")
+        run_study(self.config, Runner(self.check, self.launch, side_by_side=not basic))
+
+    def launch(self, jobs: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
+        """Run jobs, each a list of overrides, side by side where the launcher can; `first` numbers the first."""
+        assert self.launcher is not None
+        return self.launcher.launch(jobs, initial_job_idx=first)
+
+    def check(self, jobs: Sequence[Sequence[str]]) -> None:
+        """Compose every job before one runs, so that a mistake in the last one costs no training.
+
+        UserError where a config would have Hydra run code.
+        """
+        assert self.hydra_context is not None
+        assert self.config is not None
+        for overrides in jobs:
+            config: Any = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+            refuse_foreign(config.hydra)

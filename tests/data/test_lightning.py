@@ -1,0 +1,204 @@
+"""Data of the user's that knows nothing of dnnx: read or streamed, in an order that no list of seeds changes."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from commands import compose
+from omegaconf import OmegaConf
+
+from dnnx.basics.errors import UserError
+from dnnx.train import train
+from dnnx.training.assemble import build_data
+
+OWN = """
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+
+class Birds(Dataset):
+    def __init__(self, n: int = 60, train: bool = True, shift: float = 0.0):
+        g = torch.Generator().manual_seed(int(train))
+        self.y = torch.arange(n) % 3
+        self.x = torch.randn(n, 2, 4, generator=g) + 3 * self.y[:, None, None] + shift
+
+    def __len__(self):
+        return len(self.y)
+
+    def __getitem__(self, i):
+        return self.x[i], int(self.y[i])
+
+
+class Alone(Dataset):
+    def __init__(self, n: int = 60):
+        self.birds = Birds(n)
+
+    def __len__(self):
+        return len(self.birds)
+
+    def __getitem__(self, i):
+        return self.birds[i]
+
+
+class Random(Birds):
+    def __getitem__(self, i):
+        return self.x[i] + torch.randn(1) + np.random.rand(), int(self.y[i])
+
+
+class Unequal(Birds):
+    def __getitem__(self, i):
+        return self.x[i][:, : 4 - (i == 17)], int(self.y[i])
+
+
+class FromOne(Birds):
+    def __getitem__(self, i):
+        return self.x[i], int(self.y[i]) + 1
+
+
+class Words(Birds):
+    def __getitem__(self, i):
+        return {"image": self.x[i], "label": int(self.y[i])}
+
+
+class Broken(Birds):
+    def __getitem__(self, i):
+        return self.x[i], self.labels[i]
+
+
+class Module(pl.LightningDataModule):
+    def __init__(self, batch_size: int = 6, kind_of_bird: type | None = None):
+        super().__init__()
+        self.batch_size = batch_size
+
+    def setup(self, stage=None):
+        self.train, self.val, self.test = Birds(60), Birds(12, train=False), Birds(15, train=False, shift=0.1)
+
+    def train_dataloader(self):
+        return DataLoader(self.train, batch_size=self.batch_size, shuffle=True)
+
+    def val_dataloader(self):
+        return DataLoader(self.val, batch_size=5)
+
+    def test_dataloader(self):
+        return DataLoader(self.test, batch_size=5)
+
+
+class Untested(Module):
+    test_dataloader = pl.LightningDataModule.test_dataloader
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    (tmp_path / "my_data.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    sys.modules.pop("my_data", None)
+
+
+def own(name: str, seeds: list[int] | None = None, **settings: Any) -> Any:
+    config = OmegaConf.create({"data": {"_target_": f"my_data.{name}", **settings}})
+    data = build_data(config, seeds or [0, 1])
+    data.trainer = SimpleNamespace(current_epoch=0)
+    return data
+
+
+def test_the_loaders_of_a_data_module_become_the_splits() -> None:
+    data = own("Module")
+    assert (data.sizes, data.in_shape, data.num_classes) == ({"train": 60, "val": 12, "test": 15}, (2, 4), 3)
+    assert data.batch_size == 6
+    assert "my_data.Module, read into memory once" in data.provenance["note"]
+    assert len(data.train_dataloader().batches) == 10
+
+
+def test_a_dataset_that_takes_train_has_its_own_test_set_and_another_is_parted() -> None:
+    assert own("Birds").sizes == {"train": 48, "val": 12, "test": 60}
+    assert own("Alone").sizes == {"train": 42, "val": 9, "test": 9}
+    assert own("Birds", n=30, batch_size=4, standardize=True).batch_size == 4
+
+
+def test_streamed_batches_are_the_same_for_all_seeds_and_any_list_of_them() -> None:
+    data, others = own("Module", stream=True), own("Module", [5], stream=True)
+    for (x, y), (same, _) in zip(data.train_dataloader().batches, others.train_dataloader().batches, strict=True):
+        assert (x.shape, y.shape) == ((2, 6, 2, 4), (2, 6))
+        assert torch.equal(x[0], x[1])
+        assert torch.equal(x[:1], same)
+    assert "streamed in one order for all seeds by data.order_seed=0" in data.provenance["note"]
+    first = next(iter(data.train_dataloader().batches))[0]
+    data.trainer.current_epoch = 1
+    assert not torch.equal(first, next(iter(data.train_dataloader().batches))[0])
+    other = own("Module", stream=True, order_seed=1)
+    assert not torch.equal(first, next(iter(other.train_dataloader().batches))[0])
+
+
+def test_streamed_and_read_splits_hold_the_same_examples() -> None:
+    read, streamed = own("Module"), own("Module", stream=True)
+    for split in ("train", "val", "test"):
+        for (x, y), (same, labels) in zip(read.eval_dataloader(split), streamed.eval_dataloader(split), strict=True):
+            assert torch.equal(x, same)
+            assert torch.equal(y, labels)
+
+
+def test_data_is_streamed_by_itself_where_it_does_not_fit() -> None:
+    assert "read into memory" in own("Module", memory_mb=1).provenance["note"]
+    assert "streamed" in own("Module", memory_mb=0.001).provenance["note"]
+    assert "read into memory" in own("Module", memory_mb=0.001, stream=False).provenance["note"]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_random_transforms_follow_the_order_seed_alone(stream: bool) -> None:
+    def first(**settings: Any) -> torch.Tensor:
+        torch.rand(3)
+        return next(iter(own("Random", stream=stream, **settings).eval_dataloader("train")))[0]
+
+    assert torch.equal(first(), first())
+    assert not torch.equal(first(), first(order_seed=1))
+
+
+def test_streamed_batches_carry_class_weights() -> None:
+    data = own("Module", stream=True, class_weights=[1, 2, 3])
+    for _, y, w in data.train_dataloader().batches:
+        assert torch.equal(w, y + 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "says"),
+    [
+        ("Unequal", {}, r"example \d+ has the shape \(2, 3\), example 0 \(2, 4\); all need the same shape"),
+        ("FromOne", {}, r"labels must be 0 to 2, found 1, 2, 3"),
+        ("Words", {}, r"an example must be a pair \(x, y\); example 0 is a dict with image, label"),
+        ("Broken", {}, r"AttributeError: .*labels.*"),
+        ("Untested", {}, r"Untested has no test_dataloader; a test set is needed"),
+        ("Birds", {"stream": "maybe"}, r"data\.stream=maybe: choose one of auto, true, false"),
+        ("Birds", {"stream": True, "standardize": True}, r"data\.standardize=True: not for streamed data"),
+        ("Birds", {"m": 3}, r"data\.m: there is no such key"),
+        ("Birds", {"train": False}, r"data\.train=False: it is set by the run itself"),
+    ],
+)
+def test_a_mistake_is_one_message(name: str, settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        own(name, **settings)
+
+
+def test_streamed_examples_are_nowhere_as_a_whole() -> None:
+    with pytest.raises(UserError, match=r"it is streamed.*type data\.stream=false"):
+        own("Module", stream=True).splits["train"]
+
+
+@pytest.mark.parametrize("stream", ["true", "false"])
+def test_a_run_of_one_seed_is_that_seed_of_the_run_of_two(stream: str, tmp_path: Path) -> None:
+    def run(seeds: str) -> dict[str, list]:
+        cfg = compose("net.hidden=[8]", f"seeds={seeds}", "trainer.max_epochs=30", "optimizer.lr=3e-2",
+                      "callbacks.progress._target_=lightning.pytorch.Callback")  # fmt: skip
+        cfg.data = {"_target_": "my_data.Module", "stream": stream == "true"}
+        return train(cfg, tmp_path / seeds)
+
+    among, alone = run("[3,7]"), run("[7]")
+    assert among["test/loss"][1] == pytest.approx(alone["test/loss"][0], rel=1e-3)
+    assert min(among["test/accuracy"]) > 0.5
