@@ -23,7 +23,9 @@ class Block(nn.Module):
 class ResidualMLP(nn.Module):
     """`depth` residual blocks of `width` units."""
 
-    def __init__(self, in_shape: tuple[int, ...], num_outputs: int, width: int = 32, depth: int = 2, dropout: float = 0.1):
+    def __init__(
+        self, in_shape: tuple[int, ...], num_outputs: int, width: int = 32, depth: int = 2, dropout: float = 0.1
+    ):
         super().__init__()
         self.input = nn.Linear(prod(in_shape) + 1, width)
         self.blocks = nn.Sequential(*(Block(width, dropout) for _ in range(depth)))

@@ -1,9 +1,9 @@
 """The Python front door: fit networks, run studies, load finished runs. It walks the road of the commands.
 
-    import dnnx
-    run = dnnx.fit(SmallConv, data=(x, y), seeds=5)
-    run.results; run.network(seed=0); run.predict(x)
-    study = dnnx.study(arms={"plain": [], "bn": ["net.norm=batch"]}, claims=["test/accuracy: bn > plain"])
+import dnnx
+run = dnnx.fit(SmallConv, data=(x, y), seeds=5)
+run.results; run.network(seed=0); run.predict(x)
+study = dnnx.study(arms={"plain": [], "bn": ["net.norm=batch"]}, claims=["test/accuracy: bn > plain"])
 """
 
 import hashlib
