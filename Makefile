@@ -18,7 +18,7 @@ demo: setup ## train DenseNet5 on the digits 0-4, five seeds at once, and show t
 
 .PHONY: test
 test: setup ## run the tests on every core; slow=1 adds the slow ones; DNNX_DATA_DIR those on real data
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(if $(slow),,-m 'not slow') --numprocesses auto --maxprocesses 8 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(if $(slow),,-m 'not slow') --numprocesses auto --maxprocesses 8 --dist loadfile
 
 .PHONY: torture
 torture: setup ## kill, fill, damage and race everything, for at most 10 minutes; seed= makes other tries

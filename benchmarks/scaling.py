@@ -4,6 +4,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import cycle, pairwise
 from typing import Any
 
@@ -17,9 +18,11 @@ from benchmarks.rounds import splits
 from dnnx.basics.console import console
 from dnnx.basics.errors import UserError
 from dnnx.data.loaders import TrainBatches
-from dnnx.modules.classifier import Classifier
+from dnnx.nets.dense import DenseNet
 from dnnx.optim.fused_adam import FusedAdam
 from dnnx.reports.figures.drawing import save
+from dnnx.tasks.classification import Classification
+from dnnx.training.module import ReplicaModule
 
 BASE = {"seeds": 10, "depth": 5, "width": 100, "batch": 32, "images": 28038}
 AXES = {
@@ -43,8 +46,9 @@ class Point:
         self.axis, self.size, self.device = axis, size, device
         self.batch, self.num_seeds = sizes["batch"], sizes["seeds"]
         seeds = list(range(self.num_seeds))
-        net = {"hidden": [sizes["width"]] * sizes["depth"]}
-        self.module = Classifier(data[0].shape[1], 5, net, seeds).to(device)
+        in_shape = data[0].shape[1:]
+        build = partial(DenseNet, in_shape, [sizes["width"]] * sizes["depth"], 5)
+        self.module = ReplicaModule(build, Classification(), seeds, in_shape).to(device)
         self.optimizer = FusedAdam(self.module.parameters(), lr=4e-4)
         x, y = (tensor[: sizes["images"]] for tensor in data)
         self.batches: Iterator[Any] = (b for _ in cycle([0]) for b in TrainBatches(x, y, self.batch, seeds, lambda: 0))

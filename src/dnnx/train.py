@@ -109,8 +109,17 @@ def announce(cfg: DictConfig, facts: dict[str, Any], module: Any, trainer: Any) 
     params = sum(p.numel() for p in module.parameters()) // num
     sizes = ", ".join(f"{n:,} {split}" for split, n in facts["sizes"].items())
     console.print(f"{cfg.name}: {num} networks of {params:,} parameters each, on {trainer.strategy.root_device}")
+    show_way(module.replicas)
     console.print(f"data: {facts['note']}: {sizes}", soft_wrap=True)
     warn(facts["warning"])
+
+
+def show_way(replicas: Any) -> None:
+    """Say how the replicas run, and why in none of the faster ways."""
+    if replicas.num_replicas > 1:
+        console.print(f"replicas: {replicas.way}")
+    for way, why in replicas.refused.items():
+        console.print(f"not {way}: {why}", soft_wrap=True, markup=False)
 
 
 def fit(trainer: Any, module: Any, data: Any, folder: Path) -> None:

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 import torch
-from dnnx.modules.classifier import Classifier
-from dnnx.modules.pairs import Pairs
-from dnnx.modules.transfer import Transfer
+from modules import classifier, pairs
 from torch import Tensor
 
 from dnnx.basics.errors import UserError
 from dnnx.evaluation import calibration, mc_dropout
 from dnnx.evaluation.mc_dropout import measure, predict
 from dnnx.nets.layers.dropout import Dropout
+from dnnx.techniques.pretrained import Pretrained
+from dnnx.training.module import ReplicaModule
 
 N, FEATURES = 30, 6
 NET: dict[str, Any] = {"hidden": [12, 11, 10], "norm": "batch", "dropout": 0.3}
@@ -29,9 +29,9 @@ def batches(size: int = N) -> list[tuple[Tensor, Tensor]]:
     return list(zip(*(part.split(size) for part in images()), strict=True))
 
 
-def make(seeds: tuple[int, ...] = (3, 7), **net: Any) -> Classifier:
+def make(seeds: tuple[int, ...] = (3, 7), **net: Any) -> ReplicaModule:
     """A network whose batch statistics have moved, as they do in training."""
-    module = Classifier(FEATURES, 4, NET | net, seeds)
+    module = classifier(FEATURES, 4, NET | net, seeds)
     with torch.no_grad():
         for step in range(3):
             module.train()(torch.randn(50, FEATURES, generator=torch.Generator().manual_seed(step)) * 3 + 1)
@@ -93,8 +93,9 @@ def test_only_dropout_is_active_and_no_weight_changes() -> None:
 
 
 def test_dropout_is_active_in_frozen_layers_too() -> None:
-    frozen = Transfer(FEATURES, 4, NET | {"dropout": 0.5, "norm": None}, [3, 7], frozen=["hidden_layers.*"])
-    trained = Classifier(FEATURES, 4, NET | {"dropout": 0.5, "norm": None}, [3, 7])
+    net = NET | {"dropout": 0.5, "norm": None}
+    frozen = classifier(FEATURES, 4, net, [3, 7], Pretrained(frozen=["hidden_layers.*"]))
+    trained = classifier(FEATURES, 4, net, [3, 7])
     for one, other in zip(predict(frozen, batches(), N, 4), predict(trained, batches(), N, 4), strict=True):
         assert torch.equal(one, other)
 
@@ -108,7 +109,7 @@ def test_the_mean_is_the_mean_of_single_passes() -> None:
     torch.testing.assert_close(spread, calibration.entropy(single).mean(0))
 
 
-def measured(module: Classifier, survived: list[bool]) -> tuple[dict[str, list], dict[str, dict]]:
+def measured(module: ReplicaModule, survived: list[bool]) -> tuple[dict[str, list], dict[str, dict]]:
     return measure(module, SimpleNamespace(eval_dataloader=lambda split: batches(8)), survived, passes=20)
 
 
@@ -158,5 +159,5 @@ def test_an_impossible_setting_is_a_one_line_error(passes: Any, net: dict[str, A
 
 
 def test_pairs_are_refused_in_one_line() -> None:
-    with pytest.raises(UserError, match=r"^mc_dropout=5: only for .*not for a TwinTower; type"):
-        mc_dropout.require_dropout(Pairs(FEATURES, 2, {"hidden": [8], "dropout": 0.2}, [3, 7]), 5)
+    with pytest.raises(UserError, match=r"^mc_dropout=5: only for classes, not for task=Pairs; type"):
+        mc_dropout.require_dropout(pairs(FEATURES, {"hidden": [8], "dropout": 0.2}, [3, 7]), 5)

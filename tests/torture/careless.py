@@ -18,7 +18,6 @@ from typing import Any
 import commands
 import pytest
 from commands import compose
-from dnnx.modules.classifier import Classifier
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
@@ -32,6 +31,7 @@ from dnnx.config.explain import flatten
 from dnnx.config.paths import CONF
 from dnnx.data.sources import cifar10, digits, synthetic
 from dnnx.runs import provenance
+from dnnx.training.module import ReplicaModule
 
 OWN = Path(__file__).parents[1] / "conf"
 SMALL = ("+exp=dense5", "+debug=smoke", "trainer.max_epochs=1", "net.hidden=[6,5]", "data.batch_size=64")
@@ -90,7 +90,7 @@ def all_tries(backbone: Path, run: Path) -> list[Try]:
         stated = _keys(path)
         base = [f"+exp={path.stem}", "+debug=smoke", "trainer.max_epochs=1"]
         base += ["data.source=synthetic"] * ("cifar10" in path.stem) + ["techniques.pretrained.part=null"] * (
-            "module.part" in stated
+            "techniques.pretrained.part" in stated
         )
         base += ["data.train_size=300"] * ("data.train_size" in stated) + [transfer[-1]] * ("backbone" in stated)
         base += ["net.input_dropout=0.1"] * ("net.input_dropout" in stated)  # as that backbone has
@@ -206,7 +206,7 @@ def stopped_before_training(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(cifar10, "load", synthetic.load)
     patch.setattr(train, "fit", start)
     patch.setattr(tune, "announce", start)
-    patch.setattr(Classifier, "learn", start)
+    patch.setattr(ReplicaModule, "learn", start)
     patch.setattr(provenance, "environment", lambda *_: {})
     patch.setattr(cli, "_valid_keys", lambda command, *_: _all_keys(command))
 

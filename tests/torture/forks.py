@@ -17,7 +17,7 @@ WARM = [
     "dnnx.studies.study", "dnnx.training.lr_search", "dnnx.evaluation.results", "dnnx.evaluation.mc_dropout",
     "dnnx.training.callbacks.checkpoint",
     "dnnx.training.callbacks.record", "dnnx.training.callbacks.progress", "dnnx.data.cifar10", "dnnx.data.digits",
-    "dnnx.modules.classifier", "dnnx.reports.report", "dnnx.reports.table", "torch._dynamo", "made_up_cifar10",
+    "dnnx.training.module", "dnnx.reports.report", "dnnx.reports.table", "torch._dynamo", "made_up_cifar10",
 ]  # fmt: skip
 CONF = Path(__file__).parents[1] / "conf"
 Before = Callable[[], object]

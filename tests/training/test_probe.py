@@ -247,6 +247,29 @@ def test_a_net_that_says_so_is_batched_unasked_but_its_subclass_is_not() -> None
     assert replicas.way == "vmap"
 
 
+def test_random_numbers_of_forward_go_on_with_a_saved_state() -> None:
+    """As a resumed run needs it: the draws of a training step depend on the seed and on the number of the step."""
+    x = torch.randn(3, 16, 10, generator=generator(0, "x"))
+    one, other = Replicas(Drawing, SEEDS), Replicas(Drawing, SEEDS)
+    first, second = one(x), one(x)
+    assert not torch.equal(first, second)
+    torch.rand(5)
+    assert torch.equal(other(x), first)
+    resumed = Replicas(Drawing, SEEDS)
+    resumed.load_state_dict(other.state_dict())
+    assert torch.equal(resumed(x), second)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_large_evaluation_batch_of_images_is_the_same_in_parts(shared: bool) -> None:
+    replicas = Replicas(Layered, SEEDS).eval()
+    x = torch.randn(*([] if shared else [3]), 300, 1, 10, 10)
+    parts = replicas.parts(x, shared)
+    assert len(parts) == 3
+    torch.testing.assert_close(torch.cat([replicas(part, shared) for part in parts], 1), replicas(x, shared))
+    assert len(Replicas(Residual, SEEDS).parts(torch.randn(5000, 10), True)) == 1
+
+
 # --- refused
 
 

@@ -38,8 +38,9 @@ def require_dropout(module: Any, passes: Any) -> None:
         type(passes) is int and 1 <= passes <= MOST_PASSES, "mc_dropout", passes,
         f"a number of passes up to {MOST_PASSES:,}, for example mc_dropout=100; 0 for none",
     )  # fmt: skip
+    by_threshold = "threshold" in module.task.metrics  # its test accuracy is not that of the likeliest class
     require(
-        module.task.has_classes and len(module.task.curves) == 2, "mc_dropout", passes,
+        module.task.has_classes and not by_threshold, "mc_dropout", passes,
         f"only for classes, not for task={type(module.task).__name__}; type mc_dropout=0",
     )  # fmt: skip
     require(
@@ -59,9 +60,9 @@ def predict(module: Any, batches: Any, num_images: int, passes: int) -> tuple[Te
     mean, spread, first = [], [], 0
     for x, *_ in track(batches, "MC dropout", console=console, transient=True, disable=not console.is_terminal):
         module.to(x.device)
+        module.start = 0
         axis = 0 if module.is_shared(x) else 1
         images = torch.arange(first, first := first + x.shape[axis], device=x.device)
-        module.start = 0
         if depth:  # the same in every pass
             x, axis = module(x, stop=depth), 1
         module.start = depth

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dnnx.basics.errors import UserError, choose, require
-from dnnx.modules.transfer import matching
+from dnnx.basics.patterns import matching
 from dnnx.runs.tensors import load_tensors
 
 Layers = dict[str, dict[str, str]]  # layer -> part -> the array's name

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dnnx.basics.at_work import must
 from dnnx.basics.errors import UserError, choose, require
+from dnnx.basics.patterns import matching
 from dnnx.runs.files import read_json
 from dnnx.runs.tensors import load_tensors
 from dnnx.techniques.base import Technique
@@ -180,16 +181,6 @@ def _require_seeds(folder: Path, num: int, needed: int) -> None:
 def _of_part(state: dict[str, Tensor], part: str) -> dict[str, Tensor]:
     choose(f"{KEY}.part", part, dict.fromkeys(sorted(name.split(".")[0] for name in state)))
     return {name.removeprefix(f"{part}."): value for name, value in state.items() if name.startswith(f"{part}.")}
-
-
-def matching(names: Iterable[str], patterns: Iterable[str], key: str) -> set[str]:
-    """Return the names that match a pattern; UserError, which names `key`, for a pattern that matches none."""
-    found: set[str] = set()
-    for pattern in patterns:
-        matches = {name for name in names if fnmatchcase(name, pattern)}
-        require(bool(matches), key, pattern, f"it matches none of {', '.join(names)}")
-        found |= matches
-    return found
 
 
 def _is_frozen(module: nn.Module) -> bool:

@@ -126,6 +126,11 @@ class ReplicaModule(pl.LightningModule):
             return self.task.read(out[0]), *out[1:]
         return self.task.read(out) if "stop" not in kwargs else out
 
+    def in_parts(self, x: Tensor) -> Tensor:
+        """Return `forward` of an evaluation batch, computed in the parts that `Replicas` makes of it."""
+        parts = self.replicas.parts(x, self.is_shared(x))
+        return torch.cat([self(part) for part in parts], dim=1) if len(parts) > 1 else self(x)
+
     def targets(self, x: Tensor, y: Tensor, outputs: Tensor) -> Tensor:
         """Return the task's targets [R, B, ...] of a batch whose outputs are [R, B, ...]."""
         y = self.task.target(x, y)
@@ -209,7 +214,7 @@ class ReplicaModule(pl.LightningModule):
 
     def validation_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
         x, y, *_ = batch
-        outputs = self(x)
+        outputs = self.in_parts(x)
         y = self.targets(x, y, outputs)
         self.add(self.val_sums, outputs, y, self.losses(outputs, y))
 
@@ -242,7 +247,7 @@ class ReplicaModule(pl.LightningModule):
         summaries, labels = [], []
         for x, y, *_ in batches:
             self.to(x.device)
-            outputs = self(x)
+            outputs = self.in_parts(x)
             own = self.targets(x, y, outputs)
             summary = self.task.summary(outputs.flatten(0, 1), own.flatten(0, 1))
             summaries.append(summary.view(*outputs.shape[:2], *summary.shape[1:]))

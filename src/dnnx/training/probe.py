@@ -183,7 +183,7 @@ def _together(nets: Sequence[nn.Module], way: str, x: Tensor, batch: Batch) -> O
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        raise MismatchError(_line(error)) from error
+        raise MismatchError(f"forward fails: {_line(error)}") from error
     return _outcome(evaluated, trained, {name: [value] for name, value in state_of(net).items()})
 
 

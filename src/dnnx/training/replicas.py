@@ -10,7 +10,11 @@ from dnnx.basics.errors import UserError, choose, require
 from dnnx.basics.seeding import derive
 from dnnx.training.batched import make_batched, set_whole, without_batched_form
 from dnnx.training.probe import find_way
-from dnnx.training.ways import ALONE, RUN, WAYS, Batch, build_net, build_plain, fastest_first, stack
+from dnnx.training.ways import ALONE, RUN, WAYS, Batch, build_net, build_plain, convolves, fastest_first, stack
+
+PART = (
+    128  # examples of an evaluation at once where a net convolves: half the time of 1,024, and an eighth of its memory
+)
 
 
 class Replicas(nn.Module):
@@ -55,6 +59,10 @@ class Replicas(nn.Module):
             self.probe(x, shared)
         streams = self._next_streams() if self.draws and self.training else None
         return RUN[self.way](self.net, self.num_replicas, Batch(x, shared, kwargs, streams))
+
+    def parts(self, x: Tensor, shared: bool = False) -> Sequence[Tensor]:
+        """Split an evaluation batch so that the feature maps of a net that convolves fit a processor's caches."""
+        return x.split(PART, 0 if shared else 1) if convolves(self.net) else (x,)
 
     def probe(self, x: Tensor, shared: bool = False) -> None:
         """Settle `way` on a batch such as `forward` takes, by dnnx.training.probe.find_way; no state changes."""

@@ -151,11 +151,14 @@ RUN: dict[str, Way] = {ALONE: alone, **WAYS}
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
+def convolves(net: nn.Module) -> bool:
+    return any(isinstance(layer, CONVOLUTIONS) for layer in net.modules())
+
+
 def fastest_first(ways: Sequence[str], net: nn.Module, device: torch.device) -> list[str]:
     """Sort ways to run replicas of `net`, as docs/speed.md has measured them.
 
     A CPU takes longer for vmap's convolutions than for one network after another.
     """
-    convolves = any(isinstance(layer, CONVOLUTIONS) for layer in net.modules())
-    last = "vmap" if device.type == "cpu" and convolves else "loop"
+    last = "vmap" if device.type == "cpu" and convolves(net) else "loop"
     return [way for way in ways if way != last] + [way for way in ways if way == last]
