@@ -16,7 +16,6 @@ from torch import Tensor
 
 from dnnx.basics.errors import UserError
 from dnnx.evaluate import evaluate
-from dnnx.evaluation.results import average
 from dnnx.nets.twin_tower import TwinTower
 from dnnx.tasks.scores import best_threshold
 from dnnx.train import train
@@ -30,7 +29,7 @@ NETS: dict[str, dict[str, Any]] = {
 }
 SMALL = [
     "+exp=pairs", "data.source=digits", "net.hidden=[20,10]", "trainer.max_epochs=3", "data.batch_size=64",
-    "callbacks.progress._target_=lightning.pytorch.Callback",
+    "~callbacks.progress",
 ]  # fmt: skip
 
 
@@ -50,10 +49,10 @@ def batches(seeds: list[int], n: int = 20) -> Iterable[tuple[Tensor, Tensor]]:
 
 
 def trained(seeds: list[int], net: dict) -> Replicas:
-    module = make_pairs((2, 12), {"hidden": [9, 8], **net}, seeds)
+    module = make_pairs(12, {"hidden": [9, 8], **net}, seeds)
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-2)
     for x, y in batches(seeds):
-        loss = cross_entropy(module(x), y).mean(-1).sum()
+        loss = module.losses(module(x), y).mean(-1).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -70,7 +69,7 @@ def test_a_seed_trained_among_others_is_that_seed_alone(net: str) -> None:
 
 
 def test_one_replica_is_the_plain_network() -> None:
-    module, [(x, _), *_] = make_pairs((2, 12), {"hidden": [9, 8]}, [3]), list(batches([3]))
+    module, [(x, _), *_] = make_pairs(12, {"hidden": [9, 8]}, [3]), list(batches([3]))
     net = module.replicas.net
     assert isinstance(net, TwinTower)
     assert torch.equal(module(x)[0, :, 1], net(x[0]))
@@ -78,10 +77,10 @@ def test_one_replica_is_the_plain_network() -> None:
 
 
 def test_the_loss_is_binary_cross_entropy_on_the_logit() -> None:
-    module, [(x, y), *_] = make_pairs((2, 12), {"hidden": [9, 8]}, [3, 7]), list(batches([3, 7]))
+    module, [(x, y), *_] = make_pairs(12, {"hidden": [9, 8]}, [3, 7]), list(batches([3, 7]))
     z = module.replicas(x)
     expected = F.binary_cross_entropy_with_logits(z, y.float(), reduction="none")
-    torch.testing.assert_close(cross_entropy(module(x), y), expected)
+    torch.testing.assert_close(module.losses(module(x), y), expected)
 
 
 def test_the_threshold_is_each_seeds_own_of_validation(folder: Path) -> None:
@@ -89,7 +88,7 @@ def test_the_threshold_is_each_seeds_own_of_validation(folder: Path) -> None:
     results = evaluate(compose(f"run={folder}", name="evaluate"))
     logits, y = module.predict(data.eval_dataloader("val"))
     assert results["test/threshold"] == pytest.approx([best_threshold(of_seed, y) for of_seed in logits])
-    together = average(logits, [True] * 3)
+    together = module.task.ensemble(logits)
     assert results["ensemble/threshold"] == pytest.approx([best_threshold(together, y)])
     logits, y = module.predict(data.eval_dataloader("test"))
     p = logits.double().softmax(-1)[..., 1]

@@ -28,7 +28,7 @@ NETS: dict[str, dict[str, Any]] = {"plain": {}, "bn": {"norm": "batch"}, "denois
 SMALL = [
     "+exp=pretext", "task=reconstruction", "net=autoencoder", "data.source=digits", "data.val_per_class=30",
     "data.batch_size=64", "net.hidden=[20,10]", "trainer.max_epochs=3",
-    "callbacks.progress._target_=lightning.pytorch.Callback",
+    "~callbacks.progress",
 ]  # fmt: skip
 
 
@@ -71,10 +71,11 @@ def test_the_loss_is_torchs_mean_squared_error_of_the_image_that_came_in(seeds: 
     module, x = make_autoencoder(12, {"hidden": [9, 4], "input_dropout": 0.5}, seeds), next(batches(seeds))
     made = module.eval().replicas(x)
     expected = [F.mse_loss(made[r], x[r]).item() for r in range(len(seeds))]
-    y = torch.zeros(x.shape[:2], dtype=torch.int64)
-    loss = module.losses(module(x), y)
-    assert loss.shape == y.shape
-    assert module.objective(module(x), y, loss).tolist() == pytest.approx(expected)
+    outputs, labels = module(x), torch.zeros(x.shape[:2], dtype=torch.int64)
+    targets = module.targets(x, labels, outputs)
+    loss = module.losses(outputs, targets)
+    assert loss.shape == labels.shape
+    assert module.objective(outputs, targets, loss).tolist() == pytest.approx(expected)
     one = module(x[0])  # one batch for all
     torch.testing.assert_close(one[0], module(x)[0])
 
@@ -176,12 +177,12 @@ def test_a_transfer_starts_from_what_the_encoder_learned(folder: Path, tmp_path:
     ("overrides", "says"),
     [
         (
-            ["+techniques.label_smoothing.share=0.1"],
-            "techniques.label_smoothing.share=0.1: 0: an autoencoder learns from no labels",
+            ["+technique=label_smoothing"],
+            "techniques.label_smoothing: task=Reconstruction has no class labels",
         ),
         (["net.hidden=[]"], "net.hidden=[]: a list of widths"),
         (["net.hidden=[10]"], "net.hidden=[10]: two widths or more"),
-        (["net.input_dropout=0.1", "mc_dropout=5"], "mc_dropout=5: only for a DenseNet by itself, not for a Auto"),
+        (["net.input_dropout=0.1", "mc_dropout=5"], "mc_dropout=5: only for classes, not for task=Reconstruction"),
     ],
 )
 def test_what_an_autoencoder_cannot_have_is_one_line(overrides: list[str], says: str, tmp_path: Path) -> None:
@@ -196,4 +197,4 @@ def test_a_tuning_is_of_classifiers(tmp_path: Path) -> None:
     typed = ["+exp=pretext", "arm=autoencoder", "+sweep=tiny", "data.val_per_class=30"]
     done = command("tune", "--config-dir", str(OWN), *typed, cwd=tmp_path)
     assert done.returncode == 2
-    assert "module=Autoencoder: a tuning is of what classifies images" in done.stderr
+    assert "task=Reconstruction: a tuning measures how often classes are told right" in done.stderr

@@ -1,6 +1,7 @@
 """A technique that the config names and the run does not have ends the run, by its name and without results."""
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,10 @@ from dnnx.nets.dense import DenseNet
 from dnnx.nets.layers.dropout import Dropout
 from dnnx.optim.fused_adam import FusedAdam
 from dnnx.tasks.reconstruction import Reconstruction
+from dnnx.techniques import max_norm
 from dnnx.techniques.clipping import Clipping
+from dnnx.techniques.label_smoothing import LabelSmoothing
+from dnnx.techniques.penalty import Penalty
 from dnnx.techniques.pretrained import Pretrained
 from dnnx.techniques.pruning import Pruning
 from dnnx.train import train
@@ -40,7 +44,8 @@ REGULARIZED = [
     "techniques.label_smoothing.share=0.1", "data.augment.shift=1", "data.train_size=300",
 ]  # fmt: skip
 PRUNED = [
-    *SMOKE, "net.hidden=[12,10]", "trainer.max_epochs=2", "+technique=pruning", "techniques.pruning.sparsity=0.5", "techniques.pruning.until_epoch=2",
+    *SMOKE, "net.hidden=[12,10]", "trainer.max_epochs=2",
+    "+technique=pruning", "techniques.pruning.sparsity=0.5", "techniques.pruning.until_epoch=2",
 ]  # fmt: skip
 PRETEXT = [*SMOKE, "data.source=digits", "net.hidden=[12,10]", "trainer.max_epochs=1"]
 CORRUPTED = [*PRETEXT, "data=real_or_corrupted", "data.source=digits", "data.val_per_class=10"]
@@ -84,6 +89,7 @@ def built_with(**others: Any) -> Sabotage:
     """Networks are built with other arguments than the config's."""
     plain = DenseNet.__init__
 
+    @wraps(plain)
     def build(self: DenseNet, *arguments: Any, **named: Any) -> None:
         plain(self, *arguments, **named | others)
 
@@ -128,7 +134,7 @@ def one_pass(patch: pytest.MonkeyPatch) -> None:
 
 
 def one_stream(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("dnnx.training.replicas.derive", lambda seed, *purpose: 3)
+    patch.setattr("dnnx.training.ways.derive", lambda seed, *purpose: 3)
     patch.setattr("dnnx.data.loaders.generator", lambda seed, *purpose: generator(0, *purpose))
 
 
@@ -181,14 +187,19 @@ def test_what_is_not_at_work_is_named_and_leaves_no_results(
     check_refused(named, compose(*EVERYTHING), tmp_path)
 
 
+def unsmoothed(self: ReplicaModule, outputs: Tensor, y: Tensor, loss: Tensor) -> Tensor:
+    return loss.mean(-1) + self.techniques["penalty"].penalty()
+
+
 @pytest.mark.parametrize(
     ("named", "sabotage"),
     [
-        ("techniques.penalty.l1 or l2", put(ReplicaModule, "penalty", lambda self: torch.zeros(2))),
-        ("module.max_norm", put(classifier, "bound_norms", lambda weights, most: None)),
-        ("techniques.clipping.norm or clip_value", put(classifier, "Clipping", lambda *_: None)),
-        ("techniques.clipping.norm or clip_value", put(Clipping, "__call__", lambda self, parameters: None)),
-        ("module.label_smoothing", put(ReplicaModule, "objective", unsmoothed)),
+        ("techniques.penalty", put(Penalty, "penalty", lambda self: torch.zeros(2))),
+        ("techniques.max_norm", put(max_norm, "bound_norms", lambda *_: None)),
+        ("techniques.clipping", put(Clipping, "metrics", lambda self: {})),
+        ("techniques.clipping", put(Clipping, "clip", lambda self, parameters: None)),
+        ("techniques.label_smoothing", put(ReplicaModule, "objective", unsmoothed)),
+        ("techniques.label_smoothing", put(LabelSmoothing, "example_loss", lambda self, loss, outputs, y: loss)),
         ("data.augment", put(Augmentation, "__call__", lambda self, x, u: x)),
         ("data.train_size", put(arrays, "draw", lambda available, n, seeds: torch.zeros(2, n, dtype=torch.int64))),
     ],
@@ -247,16 +258,16 @@ def test_so_do_pruned_networks_and_pretext_tasks(typed: list[str], tmp_path: Pat
 
 
 def twice_the_error(self: Reconstruction, outputs: Tensor, y: Tensor) -> Tensor:
-    return 2 * (outputs - y).square().mean(-1)
+    return 2 * (outputs.flatten(1) - y.flatten(1)).square().mean(-1)
 
 
 @pytest.mark.parametrize(
     ("named", "typed", "sabotage"),
     [
-        ("techniques.pruning.sparsity or prune_below", PRUNED, put(Pruning, "hold", lambda self, tensors: None)),
+        ("techniques.pruning", PRUNED, put(Pruning, "hold", lambda self, tensors: None)),
         ("data=real_or_corrupted", CORRUPTED, put(RealOrCorrupted, "_regions", lambda self, u: torch.ones(1, 1) > 0)),
         ("data=real_or_corrupted", CORRUPTED, put(real_or_corrupted, "REAL", 0)),
-        ("task=reconstruction", "net=autoencoder", AUTOENCODER, put(Autoencoder, "forward", of_twice_the_error)),
+        ("task=reconstruction", AUTOENCODER, put(Reconstruction, "loss", twice_the_error)),
     ],
 )
 def test_zeros_and_pretext_tasks_that_are_none_are_named(

@@ -90,8 +90,8 @@ class Pretrained(Technique):
     def check_before(self, run: Any) -> None:
         """Every weight that is not fresh starts as it is in the backbone's file."""
         if self.cached:
-            require(not getattr(run.data, "augmentation", None), f"{KEY}.cached", self.cached, "features of examples "
-                    f"that change cannot be cached; type {KEY}.cached=false")  # fmt: skip
+            told = f"examples that change cannot be cached; type {KEY}.cached=false"
+            require(not getattr(run.data, "augmentation", None), "data.augment", run.cfg.data.get("augment"), told)
         if self.backbone is None:
             return
         saved = load_tensors(Path(self.backbone, "model.safetensors"))
@@ -102,7 +102,8 @@ class Pretrained(Technique):
                 must(same, f"{name} is not that of {self.backbone}")
 
     def check_after(self, run: Any) -> None:
-        """No frozen weight and no buffer of a frozen layer has moved."""
+        """No frozen weight and no buffer of a frozen layer has moved; features were cached if asked for."""
+        must(not self.cached or "time/cache_s" in self.module.facts, "no features were cached")
         inside = {m for layer in self.frozen_layers for m in layer.modules()}
         names = [n for n, _ in run.net.named_parameters() if any(fnmatchcase(n, p) for p in self.frozen)]
         for path, layer in run.net.named_modules():
