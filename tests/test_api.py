@@ -56,7 +56,7 @@ def test_arrays_are_fitted_and_each_network_is_a_plain_module_that_predicts_as_t
     network = run.network(seed=1)
     assert type(network) is Small
     assert network.hidden.out_features == 16
-    x, y = digits()
+    x, _ = digits()
     p = run.predict(x)
     assert p.shape == (len(x), 10)
     torch.testing.assert_close(p.sum(1), torch.ones(len(x), dtype=p.dtype))
@@ -97,7 +97,7 @@ def test_a_class_without_a_name_and_a_seed_that_is_not_there_are_one_line(tmp_pa
     class Local(nn.Module):
         pass
 
-    with pytest.raises(UserError, match="net=.*Local: define the class at the top of a module"):
+    with pytest.raises(UserError, match=r"net=.*Local: define the class at the top of a module"):
         dnnx.fit(Local, data=digits(), outputs=tmp_path)
     train(compose(*SMOKE, "net.hidden=[4]", *FEW), tmp_path / "run")
     with pytest.raises(UserError, match="seed=7: this run has the seeds 0, 1"):

@@ -6,7 +6,9 @@ run.results; run.network(seed=0); run.predict(x)
 study = dnnx.study(arms={"plain": [], "bn": ["net.norm=batch"]}, claims=["test/accuracy: bn > plain"])
 """
 
+import base64
 import hashlib
+import io
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +19,7 @@ import lightning.pytorch as pl
 import numpy as np
 import pandas as pd
 import torch
+import yaml
 from torch import Tensor, nn
 
 from dnnx.basics.errors import UserError, require
@@ -102,7 +105,7 @@ class Run:
         return notebook.curves(self.folder)
 
     def _repr_html_(self) -> str:
-        return f"<p><code>{self.folder}</code></p>{self.results.T.to_html()}{notebook.curves_html(self.folder)}"
+        return f"<p><code>{self.folder}</code></p>{self.results.T.to_html()}{_image(self.curves())}"
 
 
 class Study:
@@ -190,8 +193,6 @@ def study(
     arms = {arm: [_word(word) for word in own] for arm, own in arms.items()}
     own = Path(outputs, name, "declared").absolute()
     own.joinpath("exp").mkdir(parents=True, exist_ok=True)
-    import yaml
-
     text = yaml.safe_dump({"name": name, "study": {**declared, "arms": arms}}, sort_keys=False)
     write_text(own / "exp" / f"{name}.yaml", f"# @package _global_\n{text}")
     typed = split([f"+exp={name}", *words]).overrides
@@ -269,10 +270,18 @@ def _loaded(data: pl.LightningDataModule) -> dict[str, Any]:
     data.setup("fit")
     data.setup("test")
     found: dict[str, Any] = {}
-    for split in ("train", "val", "test"):
-        batches = [batch[:2] for batch in getattr(data, f"{split}_dataloader")()]
-        found[f"x_{split}"], found[f"y_{split}"] = (torch.cat(parts).numpy() for parts in zip(*batches, strict=True))
+    for part in ("train", "val", "test"):
+        batches = [batch[:2] for batch in getattr(data, f"{part}_dataloader")()]
+        x, y = (torch.cat(tensors).numpy() for tensors in zip(*batches, strict=True))
+        found |= {f"x_{part}": x, f"y_{part}": y}
     return found
+
+
+def _image(figure: Any) -> str:
+    """Return a figure as HTML."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg")
+    return f'<img src="data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
 
 
 def _numbers(values: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The files of examples/ do what they promise: trained together as alone, resumed to the bit, reported, loaded plainly."""
+"""The files of examples/ keep their promises: seeds together as alone, exact resume, reports, plain weights."""
 
 import json
 import os

@@ -1,0 +1,38 @@
+"""A study in a notebook: its report as one piece of HTML, and its learning curves as a figure."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from dnnx.basics.errors import UserError
+from dnnx.reports.figures import curves as learning_curves
+from dnnx.reports.figures.drawing import MAX_ARMS, STYLE
+from dnnx.reports.report import build
+from dnnx.runs.read import read_study
+
+
+def html(folder: Path) -> str:
+    """Return the report on a run or study folder as a page that needs nothing outside itself.
+
+    Nothing is written to the folder. Files that are missing or unreadable become notes of the report.
+
+    Example: `IPython.display.HTML(html(Path("outputs/bn_vs_plain/latest")))`
+    """
+    with TemporaryDirectory() as out:
+        return build([Path(folder)], Path(out), force=True).html.read_text()
+
+
+def curves(folder: Path) -> Figure:
+    """Return the learning curves of a run or study folder, by epoch, the reference first.
+
+    Raise UserError where no run has a metric of the validation set by epoch. Of more arms than can be told apart the
+    first ones are drawn.
+    """
+    study = read_study([Path(folder)])
+    runs = [run for run in study.reference_first if run.curves("val")]
+    if not runs:
+        raise UserError(f"{folder}: no run has curves, for no metrics.csv holds a metric of the split val")
+    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
+        return learning_curves.draw(runs[:MAX_ARMS])
