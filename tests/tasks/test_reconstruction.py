@@ -176,12 +176,12 @@ def test_a_transfer_starts_from_what_the_encoder_learned(folder: Path, tmp_path:
     ("overrides", "says"),
     [
         (
-            ["+techniques.label_smoothing.share=0.1"],
-            "techniques.label_smoothing.share=0.1: 0: an autoencoder learns from no labels",
+            ["+technique=label_smoothing"],
+            "techniques.label_smoothing: task=Reconstruction has no class labels",
         ),
         (["net.hidden=[]"], "net.hidden=[]: a list of widths"),
         (["net.hidden=[10]"], "net.hidden=[10]: two widths or more"),
-        (["net.input_dropout=0.1", "mc_dropout=5"], "mc_dropout=5: only for a DenseNet by itself, not for a Auto"),
+        (["net.input_dropout=0.1", "mc_dropout=5"], "mc_dropout=5: only for classes, not for task=Reconstruction"),
     ],
 )
 def test_what_an_autoencoder_cannot_have_is_one_line(overrides: list[str], says: str, tmp_path: Path) -> None:

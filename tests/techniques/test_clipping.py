@@ -68,19 +68,19 @@ def test_norms_are_hand_numbers() -> None:
 def test_a_gradient_that_is_not_finite_stays_its_replica_s_own() -> None:
     made = parameters()
     gradients(made)[0][1] = torch.nan
-    Clipping(3, norm=2.0, value=0.5)(made)
+    make(3, norm=2.0, value=0.5).clip(made)
     for g in gradients(made):
         assert g[[0, 2]].isfinite().all()
         assert g[1].isnan().all()
 
 
 def test_the_share_of_clipped_steps_is_counted_anew_after_every_look() -> None:
-    clipping = Clipping(3, norm=2.0)
+    clipping = make(3, norm=2.0)
     for factor in (1, 0.01, 1e-9, 1e-9):
         made = parameters()
         for g in gradients(made):
             g.mul_(factor)
-        clipping(made)
+        clipping.clip(made)
     assert clipping.share().tolist() == [0, 0.25, 0.5]
-    clipping(parameters())
+    clipping.clip(parameters())
     assert clipping.share().tolist() == [0, 1, 1]

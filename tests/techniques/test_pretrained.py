@@ -234,7 +234,7 @@ OTHER_HEAD = "techniques.pretrained.fresh=['output.*']"
         ),
         (
             ["techniques.pretrained.cached=true", FROZEN5, "data.augment.shift=1"],
-            r"data\.augment=.*images that change cannot be cached; type techniques\.pretrained\.cached=false",
+            r"data\.augment=.*: examples that change cannot be cached; type techniques\.pretrained\.cached=false",
         ),
         (["data.train_per_class=0"], r"data\.train_per_class=0: a whole number from 1 to"),
     ],

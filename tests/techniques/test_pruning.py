@@ -33,8 +33,7 @@ def stacked(num_replicas: int = 3) -> list[Tensor]:
 
 def pruned(weights: list[Tensor], num_replicas: int, epoch: int = 1, **keys: Any) -> list[Tensor]:
     """Copies of these weights as they are when this epoch has begun."""
-    pruning = make_pruning(**{"sparsity": None, "prune_below": None, "prune_from": None, "prune_until": 1} | keys)
-    assert pruning is not None
+    pruning = Pruning(**{"until_epoch": 1} | keys)
     weights = [w.clone() for w in weights]
     pruning.begin(epoch, weights, num_replicas)
     return weights
@@ -66,28 +65,25 @@ def test_layers_of_other_scales_lose_the_same_share() -> None:
 def test_weights_up_to_a_bound_go_and_the_others_are_as_they_were() -> None:
     w = torch.tensor([[[0.5, -0.1], [0.2, -0.21]], [[0.0, 0.1], [0.3, 9.0]]])
     expected = torch.tensor([[[0.5, 0.0], [0.0, -0.21]], [[0.0, 0.0], [0.3, 9.0]]])
-    assert torch.equal(pruned([w], 2, prune_below=0.2)[0], expected)
+    assert torch.equal(pruned([w], 2, below=0.2)[0], expected)
 
 
 def test_the_gradual_share_is_the_cubic_of_zhu_and_gupta() -> None:
-    pruning = make_pruning(0.9, None, prune_from=3, prune_until=7)
-    assert pruning is not None
+    pruning = Pruning(0.9, from_epoch=3, until_epoch=7)
     assert [pruning.share(t) for t in (3, 7, 8, 100)] == [0, 0.9, 0.9, 0.9]
     assert [pruning.share(t) for t in (4, 5, 6)] == pytest.approx([0.9 * x for x in (37 / 64, 7 / 8, 63 / 64)])
-    at_once = make_pruning(0.9, None, None, prune_until=7)
-    assert at_once is not None
+    at_once = Pruning(0.9, until_epoch=7)
     assert at_once.share(7) == 0.9
     weights = stacked()
     for epoch in (1, 2, 3):
-        for w, untouched in zip(pruned(weights, 3, epoch, **GRADUAL | {"prune_from": 3}), weights, strict=True):
+        for w, untouched in zip(pruned(weights, 3, epoch, **GRADUAL | {"from_epoch": 3}), weights, strict=True):
             assert torch.equal(w, untouched)
     for epoch, share in ((3, 0.8 * 7 / 8), (4, 0.8), (9, 0.8)):
         assert zero_share(pruned(weights, 3, epoch, **GRADUAL), 3).tolist() == pytest.approx([share] * 3, abs=0.01)
 
 
 def test_what_was_pruned_stays_so_whatever_the_others_become() -> None:
-    pruning = make_pruning(0.9, None, 1, 5)
-    assert pruning is not None
+    pruning = Pruning(0.9, from_epoch=1, until_epoch=5)
     weights, g = stacked(), torch.Generator().manual_seed(2)
     gone = [torch.zeros_like(w, dtype=torch.bool) for w in weights]
     for epoch in range(1, 8):
@@ -219,7 +215,7 @@ def test_a_run_keeps_the_best_weights_that_are_pruned_and_goes_on_with_them(name
 
 
 def test_towers_are_pruned_too(tmp_path: Path) -> None:
-    pairs = ["data=mnist_pairs", "data.source=digits", "net=twin_tower", "net.hidden=[20]", "task=pairs"]
+    pairs = ["data=mnist_pairs", "data.source=digits", "net=twin_tower", "net.hidden=[20]", "task=pairs", "+technique=pruning"]
     short = ["trainer.max_epochs=2", "seeds=2", "techniques.pruning.sparsity=0.8", "techniques.pruning.until_epoch=2"]
     results = train(compose(*pairs, *short), tmp_path / "pairs")
     assert results["sparsity"] == pytest.approx([0.8, 0.8], abs=1e-3)
@@ -234,31 +230,31 @@ def test_towers_are_pruned_too(tmp_path: Path) -> None:
     [
         ({"sparsity": 1}, r"techniques\.pruning\.sparsity=1: null, or a share in \(0, 1\)"),
         ({"sparsity": "much"}, r"techniques\.pruning\.sparsity=much: "),
-        ({"prune_below": 0}, r"techniques\.pruning\.below=0: null, or a number above 0"),
+        ({"below": 0}, r"techniques\.pruning\.below=0: null, or a number above 0"),
         (
-            {"sparsity": 0.9, "prune_below": 0.1},
+            {"sparsity": 0.9, "below": 0.1},
             r"techniques\.pruning\.below=0\.1: techniques\.pruning\.sparsity=0\.9 says already",
         ),
         (
             {"sparsity": 0.9},
             r"techniques\.pruning\.until_epoch=None: the epoch at whose start .* techniques\.pruning\.until_epoch=10",
         ),
-        ({"sparsity": 0.9, "prune_until": 0}, r"techniques\.pruning\.until_epoch=0: "),
-        ({"sparsity": 0.9, "prune_until": 2.0}, r"techniques\.pruning\.until_epoch=2\.0: "),
+        ({"sparsity": 0.9, "until_epoch": 0}, r"techniques\.pruning\.until_epoch=0: "),
+        ({"sparsity": 0.9, "until_epoch": 2.0}, r"techniques\.pruning\.until_epoch=2\.0: "),
         (
-            {"sparsity": 0.9, "prune_until": 4, "prune_from": 5},
+            {"sparsity": 0.9, "until_epoch": 4, "from_epoch": 5},
             r"techniques\.pruning\.from_epoch=5: .* 1 to techniques\.pruning\.until_epoch=4",
         ),
-        ({"sparsity": 0.9, "prune_until": 4, "prune_from": 0}, r"techniques\.pruning\.from_epoch=0: "),
+        ({"sparsity": 0.9, "until_epoch": 4, "from_epoch": 0}, r"techniques\.pruning\.from_epoch=0: "),
         (
-            {"prune_below": 0.1, "prune_until": 4, "prune_from": 2},
+            {"below": 0.1, "until_epoch": 4, "from_epoch": 2},
             r"techniques\.pruning\.from_epoch=2: null to prune at once$",
         ),
         (
-            {"prune_until": 4},
-            r"techniques\.pruning\.until_epoch=4: nothing is pruned; type for example techniques\.pruning\.sparsity=0\.9",
+            {"until_epoch": 4},
+            r"techniques\.pruning\.sparsity=None: nothing is pruned; type for example techniques\.pruning\.sparsity=0\.9",
         ),
-        ({"prune_from": 4}, r"techniques\.pruning\.from_epoch=4: nothing is pruned"),
+        ({"from_epoch": 4}, r"techniques\.pruning\.sparsity=None: nothing is pruned"),
     ],
 )
 def test_a_bad_value_is_one_line(keys: dict[str, Any], says: str) -> None:
@@ -267,7 +263,7 @@ def test_a_bad_value_is_one_line(keys: dict[str, Any], says: str) -> None:
 
 
 def test_training_may_not_end_before_all_is_pruned(tmp_path: Path) -> None:
-    cfg = compose(*SMOKE, "techniques.pruning.sparsity=0.9", "techniques.pruning.until_epoch=4")
+    cfg = compose(*SMOKE, "+technique=pruning", "techniques.pruning.sparsity=0.9", "techniques.pruning.until_epoch=4")
     with pytest.raises(
         UserError, match=r"techniques\.pruning\.until_epoch=4: training ends before, with epoch 3; type a lower one"
     ):

@@ -22,6 +22,7 @@ class Technique:
 
     order = 50  # techniques of a lower order go first
     first_epoch = 1  # weights of an epoch before this one are never the best
+    first_epoch_key = "first_epoch"  # the argument that sets it
     skipped_in_search = False  # whether a learning-rate search trains without it
     module: Any
 

@@ -90,8 +90,8 @@ class Pretrained(Technique):
     def check_before(self, run: Any) -> None:
         """Every weight that is not fresh starts as it is in the backbone's file."""
         if self.cached:
-            require(not getattr(run.data, "augmentation", None), f"{KEY}.cached", self.cached, "features of examples "
-                    f"that change cannot be cached; type {KEY}.cached=false")  # fmt: skip
+            told = f"examples that change cannot be cached; type {KEY}.cached=false"
+            require(not getattr(run.data, "augmentation", None), "data.augment", run.cfg.data.get("augment"), told)
         if self.backbone is None:
             return
         saved = load_tensors(Path(self.backbone, "model.safetensors"))

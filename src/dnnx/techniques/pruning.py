@@ -29,6 +29,7 @@ class Pruning(Technique):
     """
 
     order = 10
+    first_epoch_key = "until_epoch"
     skipped_in_search = True
 
     def __init__(
@@ -42,9 +43,10 @@ class Pruning(Technique):
         require(share, f"{KEY}.sparsity", sparsity, f"null, or a share in (0, 1), for example {KEY}.sparsity=0.9")
         valid = below is None or (is_number(below) and 0 < below < math.inf)
         require(valid, f"{KEY}.below", below, f"null, or a number above 0, for example {KEY}.below=1e-3")
-        one = (sparsity is None) != (below is None)
-        told = "give one of sparsity and below, and the other is null"
-        require(one, KEY, f"sparsity={sparsity}, below={below}", f"{told}; for example {KEY}.sparsity=0.9")
+        told = f"nothing is pruned; type for example {KEY}.sparsity=0.9"
+        require(sparsity is not None or below is not None, f"{KEY}.sparsity", sparsity, told)
+        told = f"{KEY}.sparsity={sparsity} says already what is pruned; set one of the two to null"
+        require(sparsity is None or below is None, f"{KEY}.below", below, told)
         require(
             type(until_epoch) is int and until_epoch >= 1, f"{KEY}.until_epoch", until_epoch,
             f"the epoch at whose start all is pruned, for example {KEY}.until_epoch=10",

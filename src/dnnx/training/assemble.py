@@ -97,7 +97,7 @@ def check_length(module: ReplicaModule, last: int) -> None:
     for name, technique in module.techniques.items():
         told = f"training ends before, with epoch {last}; type a lower one or more trainer.max_epochs"
         first = technique.first_epoch
-        require(first <= last, f"techniques.{name}", f"no best epoch before {first}", told)
+        require(first <= last, f"techniques.{name}.{technique.first_epoch_key}", first, told)
 
 
 @torch.no_grad()
