@@ -38,7 +38,7 @@ def test_every_seed_s_network_alone_predicts_the_same_dense_and_sparse(net: dict
     module, x = pruned(**net), torch.randn(20, 6, generator=torch.Generator().manual_seed(0))
     logits = module(x)
     for r in range(3):
-        one = sparse.alone(module, row(module, r)).eval()
+        one = module.alone(row(module, r)).eval()
         torch.testing.assert_close(one(x)[0], logits[r])
         sparse.use_rows(one.replicas.net, sparse.compress(row(module, r), sparse.linear_layers(module.replicas.net)))
         assert one.replicas.net.get_submodule("output").weight.layout == torch.sparse_csr
@@ -48,7 +48,7 @@ def test_every_seed_s_network_alone_predicts_the_same_dense_and_sparse(net: dict
 @pytest.mark.parametrize("shared", [False, True])
 def test_two_towers_predict_the_same_dense_and_sparse(shared: bool) -> None:
     module, x = pruned(Pairs, shared=shared), torch.randn(20, 2, 6, generator=torch.Generator().manual_seed(0))
-    one = sparse.alone(module, row(module, 1)).eval()
+    one = module.alone(row(module, 1)).eval()
     sparse.use_rows(one.replicas.net, sparse.compress(row(module, 1), sparse.linear_layers(one.replicas.net)))
     torch.testing.assert_close(one(x)[0], module(x)[1])
 

@@ -20,7 +20,7 @@ share = st.sampled_from([0.0, 0.2, 0.9])
 
 def seeded(seed: int = 0, **net: Any) -> Any:
     torch.manual_seed(seed)
-    return DenseNet(6, out_features=3, **({"hidden": [8, 7, 4]} | net))
+    return DenseNet(6, num_outputs=3, **({"hidden": [8, 7, 4]} | net))
 
 
 @settings(max_examples=40)

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from dnnx.basics.errors import UserError
 from dnnx.evaluate import evaluate
-from dnnx.evaluation.results import average
 from dnnx.nets.twin_tower import TwinTower
 from dnnx.tasks.scores import best_threshold
 from dnnx.train import train
@@ -53,7 +52,7 @@ def trained(seeds: list[int], net: dict) -> Replicas:
     module = make_pairs((2, 12), {"hidden": [9, 8], **net}, seeds)
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-2)
     for x, y in batches(seeds):
-        loss = cross_entropy(module(x), y).mean(-1).sum()
+        loss = module.losses(module(x), y).mean(-1).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -81,7 +80,7 @@ def test_the_loss_is_binary_cross_entropy_on_the_logit() -> None:
     module, [(x, y), *_] = make_pairs((2, 12), {"hidden": [9, 8]}, [3, 7]), list(batches([3, 7]))
     z = module.replicas(x)
     expected = F.binary_cross_entropy_with_logits(z, y.float(), reduction="none")
-    torch.testing.assert_close(cross_entropy(module(x), y), expected)
+    torch.testing.assert_close(module.losses(module(x), y), expected)
 
 
 def test_the_threshold_is_each_seeds_own_of_validation(folder: Path) -> None:
@@ -89,7 +88,7 @@ def test_the_threshold_is_each_seeds_own_of_validation(folder: Path) -> None:
     results = evaluate(compose(f"run={folder}", name="evaluate"))
     logits, y = module.predict(data.eval_dataloader("val"))
     assert results["test/threshold"] == pytest.approx([best_threshold(of_seed, y) for of_seed in logits])
-    together = average(logits, [True] * 3)
+    together = module.task.ensemble(logits)
     assert results["ensemble/threshold"] == pytest.approx([best_threshold(together, y)])
     logits, y = module.predict(data.eval_dataloader("test"))
     p = logits.double().softmax(-1)[..., 1]

@@ -71,10 +71,11 @@ def test_the_loss_is_torchs_mean_squared_error_of_the_image_that_came_in(seeds: 
     module, x = make_autoencoder(12, {"hidden": [9, 4], "input_dropout": 0.5}, seeds), next(batches(seeds))
     made = module.eval().replicas(x)
     expected = [F.mse_loss(made[r], x[r]).item() for r in range(len(seeds))]
-    y = torch.zeros(x.shape[:2], dtype=torch.int64)
-    loss = module.losses(module(x), y)
-    assert loss.shape == y.shape
-    assert module.objective(module(x), y, loss).tolist() == pytest.approx(expected)
+    outputs, labels = module(x), torch.zeros(x.shape[:2], dtype=torch.int64)
+    targets = module.targets(x, labels, outputs)
+    loss = module.losses(outputs, targets)
+    assert loss.shape == labels.shape
+    assert module.objective(outputs, targets, loss).tolist() == pytest.approx(expected)
     one = module(x[0])  # one batch for all
     torch.testing.assert_close(one[0], module(x)[0])
 
@@ -196,4 +197,4 @@ def test_a_tuning_is_of_classifiers(tmp_path: Path) -> None:
     typed = ["+exp=pretext", "arm=autoencoder", "+sweep=tiny", "data.val_per_class=30"]
     done = command("tune", "--config-dir", str(OWN), *typed, cwd=tmp_path)
     assert done.returncode == 2
-    assert "module=Autoencoder: a tuning is of what classifies images" in done.stderr
+    assert "task=Reconstruction: a tuning measures how often classes are told right" in done.stderr

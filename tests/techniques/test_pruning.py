@@ -215,7 +215,14 @@ def test_a_run_keeps_the_best_weights_that_are_pruned_and_goes_on_with_them(name
 
 
 def test_towers_are_pruned_too(tmp_path: Path) -> None:
-    pairs = ["data=mnist_pairs", "data.source=digits", "net=twin_tower", "net.hidden=[20]", "task=pairs", "+technique=pruning"]
+    pairs = [
+        "data=mnist_pairs",
+        "data.source=digits",
+        "net=twin_tower",
+        "net.hidden=[20]",
+        "task=pairs",
+        "+technique=pruning",
+    ]
     short = ["trainer.max_epochs=2", "seeds=2", "techniques.pruning.sparsity=0.8", "techniques.pruning.until_epoch=2"]
     results = train(compose(*pairs, *short), tmp_path / "pairs")
     assert results["sparsity"] == pytest.approx([0.8, 0.8], abs=1e-3)

@@ -21,7 +21,10 @@ from dnnx.nets.dense import DenseNet
 from dnnx.nets.layers.dropout import Dropout
 from dnnx.optim.fused_adam import FusedAdam
 from dnnx.tasks.reconstruction import Reconstruction
+from dnnx.techniques import max_norm
 from dnnx.techniques.clipping import Clipping
+from dnnx.techniques.label_smoothing import LabelSmoothing
+from dnnx.techniques.penalty import Penalty
 from dnnx.techniques.pretrained import Pretrained
 from dnnx.techniques.pruning import Pruning
 from dnnx.train import train
@@ -181,14 +184,19 @@ def test_what_is_not_at_work_is_named_and_leaves_no_results(
     check_refused(named, compose(*EVERYTHING), tmp_path)
 
 
+def unsmoothed(self: ReplicaModule, outputs: Tensor, y: Tensor, loss: Tensor) -> Tensor:
+    return loss.mean(-1) + self.techniques["penalty"].penalty()
+
+
 @pytest.mark.parametrize(
     ("named", "sabotage"),
     [
-        ("techniques.penalty.l1 or l2", put(ReplicaModule, "penalty", lambda self: torch.zeros(2))),
-        ("module.max_norm", put(classifier, "bound_norms", lambda weights, most: None)),
-        ("techniques.clipping.norm or clip_value", put(classifier, "Clipping", lambda *_: None)),
-        ("techniques.clipping.norm or clip_value", put(Clipping, "__call__", lambda self, parameters: None)),
-        ("module.label_smoothing", put(ReplicaModule, "objective", unsmoothed)),
+        ("techniques.penalty", put(Penalty, "penalty", lambda self: torch.zeros(2))),
+        ("techniques.max_norm", put(max_norm, "bound_norms", lambda *_: None)),
+        ("techniques.clipping", put(Clipping, "metrics", lambda self: {})),
+        ("techniques.clipping", put(Clipping, "clip", lambda self, parameters: None)),
+        ("techniques.label_smoothing", put(ReplicaModule, "objective", unsmoothed)),
+        ("techniques.label_smoothing", put(LabelSmoothing, "example_loss", lambda self, loss, outputs, y: loss)),
         ("data.augment", put(Augmentation, "__call__", lambda self, x, u: x)),
         ("data.train_size", put(arrays, "draw", lambda available, n, seeds: torch.zeros(2, n, dtype=torch.int64))),
     ],
@@ -253,10 +261,10 @@ def twice_the_error(self: Reconstruction, outputs: Tensor, y: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("named", "typed", "sabotage"),
     [
-        ("techniques.pruning.sparsity or prune_below", PRUNED, put(Pruning, "hold", lambda self, tensors: None)),
+        ("techniques.pruning", PRUNED, put(Pruning, "hold", lambda self, tensors: None)),
         ("data=real_or_corrupted", CORRUPTED, put(RealOrCorrupted, "_regions", lambda self, u: torch.ones(1, 1) > 0)),
         ("data=real_or_corrupted", CORRUPTED, put(real_or_corrupted, "REAL", 0)),
-        ("task=reconstruction", "net=autoencoder", AUTOENCODER, put(Autoencoder, "forward", of_twice_the_error)),
+        ("task=reconstruction", AUTOENCODER, put(Reconstruction, "loss", twice_the_error)),
     ],
 )
 def test_zeros_and_pretext_tasks_that_are_none_are_named(

@@ -9,6 +9,7 @@ from commands import compose
 from torch import Tensor
 
 from dnnx.basics.errors import UserError
+from dnnx.config.build import build
 from dnnx.nets.dense import DenseNet
 from dnnx.nets.layers.self_normalizing import check_input
 from dnnx.train import train
@@ -30,7 +31,7 @@ def noise() -> Tensor:
 
 def through_depth(x: Tensor, **net: Any) -> tuple[Tensor, Tensor]:
     """Mean and variance of the activations of 20 layers in training mode at initialization, [layers, seeds]."""
-    replicas = Replicas(lambda: DenseNet(x.shape[-1], out_features=10, **SELU20 | net), seeds=range(5))
+    replicas = Replicas(lambda: DenseNet(x.shape[-1], num_outputs=10, **SELU20 | net), seeds=range(5))
     with torch.no_grad():
         _, activations = replicas(x, shared=True, return_activations=True)
     flat = torch.stack([values.flatten(1) for values in activations.values()])
@@ -95,7 +96,7 @@ def test_a_run_checks_its_own_training_images_before_it_trains(tmp_path: Path) -
 
 @pytest.mark.parametrize("net", ["dense20", "dense20_bn", "selu20", "selu20_alpha"])
 def test_the_configs_of_twenty_layers_have_twenty_layers(net: str) -> None:
-    made = DenseNet(8, out_features=3, **compose(f"net={net}").net)
+    made = build("net", compose(f"net={net}").net, in_shape=8, num_outputs=3)
     assert [block.linear.out_features for block in made.hidden_layers] == [100] * 20  # type: ignore[union-attr]
     kinds = {type(part).__name__ for part in made.modules()}
     expected = {
