@@ -171,8 +171,10 @@ def test_a_resumed_run_goes_on_with_the_same_rates(run: Run, tmp_path: Path, ove
 
 def test_a_resumed_run_goes_on_with_every_technique_as_if_left_alone(run: Run, tmp_path: Path) -> None:
     overrides = [
-        "techniques.penalty.l1=1e-4", "techniques.penalty.l2=1e-4", "techniques.max_norm.value=2", "techniques.clipping.norm=0.5", "techniques.clipping.value=0.1",
-        "techniques.label_smoothing.share=0.1", "data.augment.shift=1", "data.augment.rotation=10", "data.augment.flip=true",
+        "+technique=[penalty,max_norm,clipping,label_smoothing]",
+        "techniques.penalty.l1=1e-4", "techniques.penalty.l2=1e-4", "techniques.max_norm.value=2",
+        "techniques.clipping.norm=0.5", "techniques.clipping.value=0.1", "techniques.label_smoothing.share=0.1",
+        "data.augment.shift=1", "data.augment.rotation=10", "data.augment.flip=true",
         "data.train_size=300", "trainer.max_epochs=4",
     ]  # fmt: skip
     results, whole = run(*overrides, "callbacks.checkpoint.every_n_epochs=2")

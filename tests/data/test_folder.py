@@ -127,7 +127,7 @@ def test_a_folder_trains_from_the_command_line(tmp_path: Path) -> None:
         "seeds=2",
         "trainer.max_epochs=20",
         "optimizer.lr=1e-2",
-        "callbacks.progress._target_=lightning.pytorch.Callback",
+        "~callbacks.progress",
     ]
     results = train(compose(*typed, *few), tmp_path / "run")
     assert min(results["test/accuracy"]) > 0.6

@@ -19,7 +19,7 @@ from dnnx.train import train
 
 SMALL = [
     "+exp=pretext", "data=real_or_corrupted", "data.source=digits", "data.batch_size=64", "data.val_per_class=30",
-    "net.hidden=[20,10]", "trainer.max_epochs=2", "callbacks.progress._target_=lightning.pytorch.Callback",
+    "net.hidden=[20,10]", "trainer.max_epochs=2", "~callbacks.progress",
 ]  # fmt: skip
 
 

@@ -109,7 +109,7 @@ def test_a_mistake_is_one_line(tmp_path: Path, lines: list[str], settings: dict[
 @pytest.mark.skipif(not HOUSING.exists(), reason="California housing is absent: set DNNX_DATA_DIR")
 def test_a_regression_on_california_housing_beats_the_mean(tmp_path: Path) -> None:
     typed = ["data=table", f"data.file={HOUSING}", "data.target=MedHouseVal", "task=regression", "seeds=2"]
-    few = ["net.hidden=[32]", "trainer.max_epochs=2", "callbacks.progress._target_=lightning.pytorch.Callback"]
+    few = ["net.hidden=[32]", "trainer.max_epochs=2", "~callbacks.progress"]
     results = train(compose(*typed, *few), tmp_path)
     assert min(results["test/r2"]) > 0.4
     assert np.isfinite(results["test/rmse"]).all()

@@ -7,7 +7,7 @@ from commands import compose
 from dnnx.train import train
 
 HIDDEN = [12, 11, 10, 9, 8]
-TINY = ["data.source=digits", "callbacks.progress._target_=lightning.pytorch.Callback"]
+TINY = ["data.source=digits", "~callbacks.progress"]
 
 
 def make_backbone(folder: Path, *overrides: str) -> Path:

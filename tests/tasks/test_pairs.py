@@ -29,7 +29,7 @@ NETS: dict[str, dict[str, Any]] = {
 }
 SMALL = [
     "+exp=pairs", "data.source=digits", "net.hidden=[20,10]", "trainer.max_epochs=3", "data.batch_size=64",
-    "callbacks.progress._target_=lightning.pytorch.Callback",
+    "~callbacks.progress",
 ]  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def batches(seeds: list[int], n: int = 20) -> Iterable[tuple[Tensor, Tensor]]:
 
 
 def trained(seeds: list[int], net: dict) -> Replicas:
-    module = make_pairs((2, 12), {"hidden": [9, 8], **net}, seeds)
+    module = make_pairs(12, {"hidden": [9, 8], **net}, seeds)
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-2)
     for x, y in batches(seeds):
         loss = module.losses(module(x), y).mean(-1).sum()
@@ -69,7 +69,7 @@ def test_a_seed_trained_among_others_is_that_seed_alone(net: str) -> None:
 
 
 def test_one_replica_is_the_plain_network() -> None:
-    module, [(x, _), *_] = make_pairs((2, 12), {"hidden": [9, 8]}, [3]), list(batches([3]))
+    module, [(x, _), *_] = make_pairs(12, {"hidden": [9, 8]}, [3]), list(batches([3]))
     net = module.replicas.net
     assert isinstance(net, TwinTower)
     assert torch.equal(module(x)[0, :, 1], net(x[0]))
@@ -77,7 +77,7 @@ def test_one_replica_is_the_plain_network() -> None:
 
 
 def test_the_loss_is_binary_cross_entropy_on_the_logit() -> None:
-    module, [(x, y), *_] = make_pairs((2, 12), {"hidden": [9, 8]}, [3, 7]), list(batches([3, 7]))
+    module, [(x, y), *_] = make_pairs(12, {"hidden": [9, 8]}, [3, 7]), list(batches([3, 7]))
     z = module.replicas(x)
     expected = F.binary_cross_entropy_with_logits(z, y.float(), reduction="none")
     torch.testing.assert_close(module.losses(module(x), y), expected)

@@ -28,7 +28,7 @@ NETS: dict[str, dict[str, Any]] = {"plain": {}, "bn": {"norm": "batch"}, "denois
 SMALL = [
     "+exp=pretext", "task=reconstruction", "net=autoencoder", "data.source=digits", "data.val_per_class=30",
     "data.batch_size=64", "net.hidden=[20,10]", "trainer.max_epochs=3",
-    "callbacks.progress._target_=lightning.pytorch.Callback",
+    "~callbacks.progress",
 ]  # fmt: skip
 
 

@@ -94,7 +94,7 @@ def test_frozen_layers_end_bit_identical_and_all_else_has_moved(
 
 
 def test_frozen_layers_drop_nothing_while_those_above_do(make: Callable[..., ReplicaModule]) -> None:
-    module, x = make(FROZEN2).train(), torch.rand(2, 30, 64)
+    module, x = make(FROZEN2).train(), torch.rand(2, 30, 1, 8, 8)
     frozen = module(x, stop=2)
     assert torch.equal(frozen, module(x, stop=2))
     assert not torch.equal(module(x, stop=3), module(x, stop=3))
@@ -172,9 +172,8 @@ def test_what_is_fresh_starts_as_it_does_without_a_backbone(
 
 
 def test_arms_share_the_initial_weights_of_what_they_start_anew(make: Callable[..., ReplicaModule]) -> None:
-    arms = [
-        ["techniques.pretrained.fresh=['*']"], ["techniques.pretrained.fresh=['*']", FROZEN5], [FROZEN5], [FROZEN5, "techniques.pretrained.cached=true"], [FROZEN2]
-    ]  # fmt: skip
+    fresh, cached = "techniques.pretrained.fresh=['*']", "techniques.pretrained.cached=true"
+    arms = [[fresh], [fresh, FROZEN5], [FROZEN5], [FROZEN5, cached], [FROZEN2]]
     heads = [make(*arm).replicas.stacked_state()["output.weight"] for arm in arms]
     assert all(torch.equal(head, heads[0]) for head in heads[1:])
 
@@ -226,7 +225,8 @@ OTHER_HEAD = "techniques.pretrained.fresh=['output.*']"
         (["seeds=4"], r"backbone=.*: it has 3 seeds and this run 4; type seeds=3"),
         (
             ["techniques.pretrained.cached=true"],
-            r"techniques\.pretrained\.cached=True: the lowest hidden layer is trained.*type techniques\.pretrained\.cached=false",
+            r"techniques\.pretrained\.cached=True: the lowest hidden layer is trained.*"
+            r"type techniques\.pretrained\.cached=false",
         ),
         (
             ["techniques.pretrained.cached=true", "techniques.pretrained.frozen=['*.1.*']"],

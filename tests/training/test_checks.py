@@ -1,6 +1,7 @@
 """A technique that the config names and the run does not have ends the run, by its name and without results."""
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ REGULARIZED = [
     "techniques.label_smoothing.share=0.1", "data.augment.shift=1", "data.train_size=300",
 ]  # fmt: skip
 PRUNED = [
-    *SMOKE, "net.hidden=[12,10]", "trainer.max_epochs=2", "+technique=pruning", "techniques.pruning.sparsity=0.5", "techniques.pruning.until_epoch=2",
+    *SMOKE, "net.hidden=[12,10]", "trainer.max_epochs=2",
+    "+technique=pruning", "techniques.pruning.sparsity=0.5", "techniques.pruning.until_epoch=2",
 ]  # fmt: skip
 PRETEXT = [*SMOKE, "data.source=digits", "net.hidden=[12,10]", "trainer.max_epochs=1"]
 CORRUPTED = [*PRETEXT, "data=real_or_corrupted", "data.source=digits", "data.val_per_class=10"]
@@ -87,6 +89,7 @@ def built_with(**others: Any) -> Sabotage:
     """Networks are built with other arguments than the config's."""
     plain = DenseNet.__init__
 
+    @wraps(plain)
     def build(self: DenseNet, *arguments: Any, **named: Any) -> None:
         plain(self, *arguments, **named | others)
 
@@ -131,7 +134,7 @@ def one_pass(patch: pytest.MonkeyPatch) -> None:
 
 
 def one_stream(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("dnnx.training.replicas.derive", lambda seed, *purpose: 3)
+    patch.setattr("dnnx.training.ways.derive", lambda seed, *purpose: 3)
     patch.setattr("dnnx.data.loaders.generator", lambda seed, *purpose: generator(0, *purpose))
 
 
@@ -255,7 +258,7 @@ def test_so_do_pruned_networks_and_pretext_tasks(typed: list[str], tmp_path: Pat
 
 
 def twice_the_error(self: Reconstruction, outputs: Tensor, y: Tensor) -> Tensor:
-    return 2 * (outputs - y).square().mean(-1)
+    return 2 * (outputs.flatten(1) - y.flatten(1)).square().mean(-1)
 
 
 @pytest.mark.parametrize(

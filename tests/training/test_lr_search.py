@@ -111,6 +111,7 @@ def test_each_rate_of_a_grid_ends_where_it_would_alone(tmp_path: Path, schedule:
 
 def test_nothing_is_pruned_while_a_rate_is_searched(tmp_path: Path) -> None:
     rates, pruned = [1e-3, 1e-2], ["techniques.pruning.sparsity=0.9", "techniques.pruning.until_epoch=3"]
+    pruned.append("+technique=pruning")
     whole, same = (grid(compose(*SMOKE, *more), [0, 1], tmp_path, rates, 2)[1] for more in ([], pruned))
     assert torch.equal(whole, same)
 

@@ -102,7 +102,8 @@ class Pretrained(Technique):
                 must(same, f"{name} is not that of {self.backbone}")
 
     def check_after(self, run: Any) -> None:
-        """No frozen weight and no buffer of a frozen layer has moved."""
+        """No frozen weight and no buffer of a frozen layer has moved; features were cached if asked for."""
+        must(not self.cached or "time/cache_s" in self.module.facts, "no features were cached")
         inside = {m for layer in self.frozen_layers for m in layer.modules()}
         names = [n for n, _ in run.net.named_parameters() if any(fnmatchcase(n, p) for p in self.frozen)]
         for path, layer in run.net.named_modules():

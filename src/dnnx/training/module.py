@@ -144,6 +144,10 @@ class ReplicaModule(pl.LightningModule):
         """Return the loss of each replica and example, [R, B]."""
         return self.per_example(self.task.loss, outputs, y)
 
+    def on_fit_start(self) -> None:
+        for technique in self.techniques.values():
+            technique.before_training(self.trainer.datamodule)  # type: ignore[attr-defined]
+
     def on_train_epoch_start(self) -> None:
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)

@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 import torch
 from commands import compose, measured
-from dnnx.modules.classifier import Classifier, cross_entropy
 
 from dnnx.runs.read import read_run
 from dnnx.train import train
+from dnnx.training.assemble import build_data, build_module
 from dnnx.training.callbacks.layer_statistics import activation_statistics, equal_units, layer_statistics
 
 NET = ["net.hidden=[12,11]", "net.norm=batch", "net.dropout=0.3"]
-SMALL = ["+exp=dense5", "+debug=smoke", *NET, "callbacks.progress._target_=lightning.pytorch.Callback"]
+SMALL = ["+exp=dense5", "+debug=smoke", *NET, "~callbacks.progress"]
 
 
 def run(folder: Path, *overrides: str) -> pd.DataFrame:
@@ -41,13 +41,11 @@ def test_epoch_0_has_the_statistics_of_every_layer_and_seed_and_nothing_else(fol
 
 def test_epoch_0_is_the_initial_network_in_training_mode(folder: Path) -> None:
     cfg = compose(*SMALL)
-    from dnnx.training.assemble import build_data
-
     data = build_data(cfg, [0, 1])
-    module = Classifier(64, 5, dict(cfg.net), [0, 1]).train()
+    module = build_module(cfg, data, [0, 1]).train()
     x, y = (values[:1024] for values in data.splits["val"])
     logits, activations = module(x, return_activations=True)
-    cross_entropy(logits, y.expand(2, -1)).mean(1).sum().backward()
+    module.losses(logits, y.expand(2, -1)).mean(1).sum().backward()
     layer = module.replicas.net.get_submodule("hidden_layers.1")
     squares = [p.grad.square().flatten(1).sum(1) for p in layer.parameters() if p.grad is not None]
     expected = activation_statistics(activations["hidden_layers.1"])
