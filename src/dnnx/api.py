@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
+from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from dnnx.basics.errors import UserError, require
@@ -43,9 +44,9 @@ Arms = Mapping[str, Sequence[str]]
 class Run:
     """A finished run: its results, its networks and its predictions. `dnnx.load(folder)` returns one."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, packages: Sequence[str] = ()):
         self.folder = folder
-        self.config = resume.load_config(folder, "run")
+        self.config = resume.load_config(folder, "run", DictConfig({"packages": list(packages)}))
         self.values = resume.load_results(folder)
 
     @property
@@ -111,15 +112,16 @@ class Run:
 class Study:
     """A finished study: its runs by arm, its answers, and its report, which a notebook shows."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, packages: Sequence[str] = ()):
+        self.folder, self.packages = folder, packages
         self.declared = read_json(folder / "study.json")
 
     @property
     def runs(self) -> dict[str, Run]:
         """The runs of the arms that finished."""
         names = self.declared["arms"]
-        return {name: Run(self.folder / name) for name in names if (self.folder / name / "results.json").exists()}
+        found = [name for name in names if (self.folder / name / "results.json").exists()]
+        return {name: Run(self.folder / name, self.packages) for name in found}
 
     @property
     def report(self) -> Path:
@@ -165,7 +167,7 @@ def fit(
             train(cfg, folder, study=folder)
     finally:
         remove_empty(folder, Path(outputs).absolute())
-    return Run(folder)
+    return Run(folder, _packages(words))
 
 
 def study(
@@ -200,14 +202,18 @@ def study(
     place = [f"hydra.sweep.dir={quoted(folder)}"]
     config = compose("train", [*typed, *place], [str(own)], with_hydra=True)
     run_study(config, Runner(lambda jobs: None, lambda jobs, first: [_job(job, own, folder) for job in jobs]))
-    return Study(folder)
+    of_arms = [word for own_words in arms.values() for word in own_words]
+    return Study(folder, _packages([*words, *of_arms]))
 
 
-def load(folder: str | Path) -> Run | Study:
-    """Return the finished run or study in a folder, for example `dnnx.load("outputs/dense5/latest")`."""
+def load(folder: str | Path, packages: Sequence[str] = ()) -> Run | Study:
+    """Return the finished run or study in a folder, for example `dnnx.load("outputs/dense5/latest")`.
+
+    A run of one's own classes names them: `packages=["my_nets"]` says that the code of that package is trusted.
+    """
     path = Path(folder).resolve()
     require(path.is_dir(), "folder", folder, "there is no such folder; try outputs/dense5/latest")
-    return Study(path) if (path / "study.json").exists() else Run(path)
+    return (Study if (path / "study.json").exists() else Run)(path, packages)
 
 
 def _job(overrides: Sequence[str], own: Path, folder: Path) -> Any:
@@ -232,6 +238,12 @@ def _words(
     else:
         words += _named("data", data)
     return [*words, *map(_word, overrides)]
+
+
+def _packages(words: Sequence[str]) -> list[str]:
+    """Return the packages of the classes that these words name; whoever types them trusts them."""
+    named = [word.partition("=")[2] for word in words if "_target_=" in word]
+    return sorted({path.split(".")[0] for path in named})
 
 
 def _word(word: Any) -> str:
