@@ -15,13 +15,13 @@ from typing import Any
 
 import hydra
 import numpy as np
-from dnnx.data.digits import Digits
 from omegaconf import OmegaConf
 from scipy.stats import loguniform, uniform
 from sklearn.model_selection import ParameterSampler, StratifiedKFold, cross_val_score
 from sklearn.neural_network import MLPClassifier
 
 from dnnx.config.paths import CONF
+from dnnx.data.digits import Digits
 from dnnx.tune import tune
 from dnnx.tuning.book import open_storage
 
