@@ -15,13 +15,13 @@ from typing import Any
 
 import hydra
 import numpy as np
-from dnnx.data.mnist04 import MNIST04
 from omegaconf import OmegaConf
 from scipy.stats import loguniform, uniform
 from sklearn.model_selection import ParameterSampler, StratifiedKFold, cross_val_score
 from sklearn.neural_network import MLPClassifier
 
 from dnnx.config.paths import CONF
+from dnnx.data.digits import Digits
 from dnnx.tune import tune
 from dnnx.tuning.book import open_storage
 
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10, help="of searching, for each of the two")
     parser.add_argument("--source", default="mnist")
     options = parser.parse_args()
-    data = MNIST04([0], os.environ.get("DNNX_DATA_DIR", "data"), options.source)
+    data = Digits(seeds=[0], root=os.environ.get("DNNX_DATA_DIR", "data"), source=options.source, classes=range(5))
     data.setup()
     rows = [search_dnnx(options.minutes, options.source), search_sklearn(options.minutes, data)]
     print(f"{'':44} {'settings':>8} {'best CV':>9} {'test, 1 seed':>13} {'minutes':>8} {'load':>6}")
@@ -77,9 +77,8 @@ def search_dnnx(minutes: float, source: str) -> tuple:
 
 def search_sklearn(minutes: float, data: Any) -> tuple:
     """RandomizedSearchCV's own draws, folds and scores, setting by setting, so that it can stop at its minutes."""
-    (train, labels), (val, val_labels), (test, test_labels) = (
-        tuple(tensor.numpy() for tensor in data.splits[split]) for split in ("train", "val", "test")
-    )
+    splits = [(x.flatten(1).numpy(), y.numpy()) for x, y in map(data.splits.get, ("train", "val", "test"))]
+    (train, labels), (val, val_labels), (test, test_labels) = splits
     x, y = np.concatenate([train, val]), np.concatenate([labels, val_labels])
     space = {
         "depth": [3, 4, 5], "width": range(80, 201), "activation": ["relu", "tanh"], "batch_size": [64, 128, 256],

@@ -15,7 +15,7 @@ import dnnx
 from dnnx.basics.errors import UserError
 from dnnx.train import train
 
-FEW = ["trainer.max_epochs=2", "trainer.accelerator=cpu", "callbacks.progress._target_=lightning.pytorch.Callback"]
+FEW = ["trainer.max_epochs=2", "trainer.accelerator=cpu"]
 
 
 class Small(nn.Module):

@@ -1,4 +1,4 @@
-"""A training run from config to run folder: what it leaves, that it repeats, and that nothing kills it for good."""
+"""A training run from config to run folder: its files, its reproducibility, and its resume after any death."""
 
 import csv
 import json
@@ -41,7 +41,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_run_leaves_what_is_documented(run: Run) -> None:
+def test_a_run_leaves_the_documented_files(run: Run) -> None:
     results, folder = run("callbacks.checkpoint.every_n_epochs=2")
     document = (Path(__file__).parents[1] / "docs" / "run-folder.md").read_text()
     left = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
@@ -63,7 +63,7 @@ def test_metrics_csv_has_every_epoch_of_every_active_seed_once(run: Run) -> None
     assert sorted(found) == sorted(expected)
 
 
-def test_the_best_epoch_is_that_of_least_validation_loss_in_metrics_csv(run: Run) -> None:
+def test_the_best_epoch_has_the_lowest_validation_loss_in_metrics_csv(run: Run) -> None:
     results, folder = run()
     for seed, best, loss in zip(results["seeds"], results["epoch/best"], results["val/loss"], strict=True):
         curve = {
@@ -157,7 +157,7 @@ def test_a_run_killed_in_mid_epoch_and_resumed_ends_as_if_left_alone(tmp_path: P
         ["optimizer=ftrl", "optimizer.lr=0.1", "scheduler=cosine"],
     ],
 )
-def test_a_resumed_run_goes_on_with_the_same_rates(run: Run, tmp_path: Path, overrides: list[str]) -> None:
+def test_a_resumed_run_goes_on_with_the_same_learning_rates(run: Run, tmp_path: Path, overrides: list[str]) -> None:
     overrides = [*overrides, "trainer.max_epochs=6"]
     results, whole = run(*overrides, "callbacks.checkpoint.every_n_epochs=2")
     cut = tmp_path / "cut"
@@ -211,7 +211,7 @@ def test_one_cycle_is_a_fraction_of_all_steps_of_all_epochs(run: Run) -> None:
         cycle.step()
 
 
-def test_a_seed_lowers_its_own_rate_and_no_other(run: Run) -> None:
+def test_a_seed_lowers_only_its_own_learning_rate(run: Run) -> None:
     performance = ["scheduler=performance", "scheduler.patience=0", "scheduler.threshold=0.4", "trainer.max_epochs=5"]
     several, folder = run(*performance, "seeds=[3,7,5]")
     alone, single = run(*performance, "seeds=[7]")
@@ -235,7 +235,7 @@ def test_a_schedule_that_spans_all_epochs_is_not_resumed_for_more(tmp_path: Path
         resumed_config(compose(*longer), tmp_path, longer)
 
 
-def test_a_key_that_is_newer_than_the_saved_config_may_only_leave_the_run_as_it_was(tmp_path: Path) -> None:
+def test_a_key_newer_than_the_saved_config_may_only_have_its_default(tmp_path: Path) -> None:
     saved = compose(*SMOKE)
     OmegaConf.set_struct(saved, False)
     del saved.data.standardize, saved.study.axes, saved.net.dropout_kind, saved.data.augment, saved.module.clip_norm
@@ -273,7 +273,7 @@ def test_an_extended_run_that_is_interrupted_is_not_taken_for_finished(tmp_path:
     assert max(json.loads((folder / "results.json").read_text())["epoch/last"]) == 6
 
 
-def test_weights_and_predictions_outlive_a_failure_of_what_is_measured_besides(
+def test_weights_and_predictions_survive_a_failure_of_a_later_measurement(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dnnx.evaluation.mc_dropout.predict", None)
@@ -313,7 +313,7 @@ def test_a_run_does_not_go_on_with_other_data(run: Run, monkeypatch: pytest.Monk
     assert json.loads((folder / "results.json").read_text()) == results
 
 
-def test_resume_and_more_epochs_are_all_there_is_to_type(tmp_path: Path) -> None:
+def test_a_resume_needs_no_more_than_its_folder_and_the_epochs(tmp_path: Path) -> None:
     folder = tmp_path / "outputs" / "made"
     train(compose(*SMOKE, "net.dropout=0.1"), folder)
     done = command("train", "resume=outputs/made", "trainer.max_epochs=5", cwd=tmp_path)

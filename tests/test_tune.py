@@ -143,7 +143,7 @@ def test_no_trial_depends_on_the_test_images(tuned: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("objective", ["precision", "loss"])
-def test_another_objective_is_what_is_reported_and_scored(objective: str, tmp_path: Path) -> None:
+def test_another_objective_is_reported_and_scored(objective: str, tmp_path: Path) -> None:
     direction = "minimize" if objective == "loss" else "maximize"
     more = [f"objective={objective}", f"direction={direction}", "n_trials=1", NO_RETRAIN]
     trial = run_tuning(tmp_path, *more).trials[0]
@@ -193,7 +193,7 @@ def test_fail_fast_stops_at_the_first_failure(tmp_path: Path, monkeypatch: pytes
     assert len(load(tmp_path).trials) == 2
 
 
-def test_too_many_failures_end_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_failures_end_a_tuning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failing(monkeypatch, lambda call: call > 1, MemoryError())
     with pytest.raises(TooManyFailed, match="5 of 6 trials failed"):
         run_tuning(tmp_path, NO_RETRAIN, "n_trials=20")
@@ -223,7 +223,7 @@ def test_a_bug_is_no_failed_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ("resume=.", "resume=.: a study goes on by itself"),
     ],
 )
-def test_a_mistake_ends_it_in_one_line_before_there_is_a_study(override: str, says: str, tmp_path: Path) -> None:
+def test_a_mistake_is_a_one_line_error_before_a_study_exists(override: str, says: str, tmp_path: Path) -> None:
     key, _, value = override.partition("=")
     quoted = f"{key}='{value}'" if key.startswith("space") else f"++{override.lstrip('+')}"
     with pytest.raises(UserError) as error:
@@ -308,7 +308,7 @@ def test_help_imports_neither_torch_nor_optuna(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "sweep").glob("*.yaml")))
-def test_every_sweep_has_a_space_of_which_all_corners_are_runs(name: str, tmp_path: Path) -> None:
+def test_every_corner_of_every_sweeps_space_is_a_valid_run(name: str, tmp_path: Path) -> None:
     typed = [f"+exp={name}", f"+sweep={name}", "data.source=digits"]
     cfg = compose(*typed, name="tune")
     plain: Any = OmegaConf.to_container(cfg)

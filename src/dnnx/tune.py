@@ -1,6 +1,5 @@
 """python -m dnnx.tune: cross-validated trials of a space until there are enough, then the best, trained and tested."""
 
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.console import console, warn
-from dnnx.basics.errors import UserError, choose, require
+from dnnx.basics.errors import choose, require
 from dnnx.config import resume
 from dnnx.config.app import command, study_folder, typed_overrides
 from dnnx.config.check import check_keys
@@ -18,9 +17,10 @@ from dnnx.config.compose import compose
 from dnnx.config.explain import flatten
 from dnnx.config.paths import tuning_folder
 from dnnx.config.seeds import parse_seeds
-from dnnx.runs.files import remove_empty, write_text
+from dnnx.runs.files import remove_empty
 from dnnx.studies.plan import chosen_overrides
 from dnnx.train import train
+from dnnx.tuning import outcome
 
 if TYPE_CHECKING:  # Optuna and torch are heavy: --help shall answer at once
     from optuna import Study
@@ -60,14 +60,14 @@ def tune(cfg: DictConfig, folder: Path, compose: Compose) -> None:
     try:
         last = work(cfg, study, space, validation)
     except (KeyboardInterrupt, TooManyFailed) as error:
-        close(study, folder, space)
+        outcome.close(study, folder, space)
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt("stopped; to go on, type the same again") from None
         raise
     if not last:
         console.print("the worker that ends the last trial writes the report and trains the best setting")
         return
-    close(study, folder, space)
+    outcome.close(study, folder, space)
     if cfg.retrain:
         best = study.best_trial
         console.rule(f"trial {best.number}, trained on the seeds and tested", align="left")
@@ -200,7 +200,7 @@ def run(cfg: DictConfig, study: "Study", trial: Any, validation: "CrossValidatio
     finished = [t for t in counting(study) if t.state.is_finished()]
     this = next((t for t in finished if t.number == trial.number), None)
     if this is not None and not was_interrupted(this):
-        console.print(line(this, study, len(finished), cfg.n_trials), soft_wrap=True, markup=False)
+        console.print(outcome.line(this, study, len(finished), cfg.n_trials), soft_wrap=True, markup=False)
     failures = sum(t.state == TrialState.FAIL for t in finished)
     if failed and cfg.fail_fast:
         raise TooManyFailed(f"trial {trial.number} failed ({failed}), and fail_fast=true")
@@ -209,42 +209,6 @@ def run(cfg: DictConfig, study: "Study", trial: Any, validation: "CrossValidatio
 
 
 LEAST_FAILURES = 5  # that end a sweep when they are more than half of its trials
-
-
-def line(trial: "FrozenTrial", study: "Study", done: int, total: int) -> str:
-    """What became of a trial, and how far the study is."""
-    from dnnx.reports.tuning import show_score, state_of
-
-    epochs, seconds = len(trial.intermediate_values), trial.user_attrs.get("seconds", 0)
-    about = f"{done}/{total}  trial {trial.number}: {state_of(trial)}, {epochs} epochs, {seconds:.0f} s"
-    complete = [t for t in study.get_trials(deepcopy=False) if t.state.name == "COMPLETE"]
-    best = f"  best {show_score(study, study.best_trial)}, trial {study.best_trial.number}" if complete else ""
-    return about + best
-
-
-def close(study: "Study", folder: Path, space: "Space") -> None:
-    """Finishes the books: best.yaml, the report, TensorBoard; says what was found."""
-    from dnnx.reports import tuning
-    from dnnx.training.callbacks.record import log_hparams
-
-    made = tuning.build(study, folder)
-    for trial in study.get_trials(deepcopy=False):
-        events = folder / "tensorboard" / f"trial_{trial.number}"
-        if trial.values and not events.exists():
-            log_hparams(events, trial.params, tuning.finals(study, trial))
-    console.rule(f"{study.study_name}: what was found", align="left")
-    for sentence in made.sentences:
-        console.print(sentence, soft_wrap=True, markup=False)
-    if not made.has_best:
-        raise UserError("no trial was completed, so there is no best setting; n_trials=... asks for more")
-    best = study.best_trial
-    settings = space.settings(best.params)
-    text = f"# trial {best.number} of {study.study_name}: {tuning.show_score(study, best)}\n"
-    write_text(folder / "best.yaml", text + OmegaConf.to_yaml(OmegaConf.create(settings)))
-    for key, value in settings.items():
-        console.print(f"  {key}: {value}", soft_wrap=True, markup=False)
-    here = os.path.relpath(folder)
-    console.print(f"settings: {here}/best.yaml\nreport: {here}/report.html", soft_wrap=True)
 
 
 def retrain_config(cfg: DictConfig, validation: "CrossValidation", best: "FrozenTrial", folder: Path) -> DictConfig:

@@ -59,7 +59,7 @@ def test_a_misspelt_key_names_near_misses(tmp_path: Path) -> None:
         ("-m optimizer.lr=1e-3 optimizer.lr=1,2", "optimizer.lr=...: it is given 2 times, once as a sweep"),
     ],
 )
-def test_what_hydra_cannot_compose_is_one_line(argument: str, says: str, tmp_path: Path) -> None:
+def test_a_config_that_hydra_cannot_compose_is_a_one_line_error(argument: str, says: str, tmp_path: Path) -> None:
     done = command("train", *argument.split(), cwd=tmp_path)
     assert done.returncode == 2
     assert says in done.stderr
@@ -76,7 +76,9 @@ def test_what_hydra_cannot_compose_is_one_line(argument: str, says: str, tmp_pat
         ("seeds=1e9", "seeds=1000000000.0: a count of at least 1, at most 10,000"),
     ],
 )
-def test_what_cannot_be_is_one_line_and_removes_no_folder(argument: str, says: str, tmp_path: Path) -> None:
+def test_an_impossible_value_is_a_one_line_error_and_removes_no_folder(
+    argument: str, says: str, tmp_path: Path
+) -> None:
     (tmp_path / "empty").mkdir()
     code, said = typed("train", "+exp=dense5", argument, cwd=tmp_path / "empty")
     assert code == 2
@@ -115,7 +117,7 @@ dnnx.train.main()
 
 
 @pytest.mark.parametrize(("word", "code"), [("seeds=3", 0), ("data.batchsize=3", 2)])
-def test_a_program_that_ends_at_once_has_said_everything(tmp_path: Path, word: str, code: int) -> None:
+def test_a_program_that_ends_at_once_has_printed_its_whole_error(tmp_path: Path, word: str, code: int) -> None:
     typed = [sys.executable, "-m", "dnnx.train", "+exp=dense5", word, "--cfg", "job"]
     done = subprocess.run(typed, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == code

@@ -24,13 +24,13 @@ def test_every_kind_of_value_arrives() -> None:
     assert cfg.optimizer.decoupled_weight_decay
 
 
-def test_what_is_typed_wins(tmp_path: Path) -> None:
+def test_the_command_line_wins_over_the_settings_file(tmp_path: Path) -> None:
     (tmp_path / "best.yaml").write_text(BEST)
     overrides = read_params(tmp_path / "best.yaml", ["+exp=dense5", "optimizer.lr=0.5", "++net.norm=batch"])
     assert overrides == ["++net.hidden=[7, 7]", '++net.activation="relu"', "++optimizer.betas=[0.8, 0.9]"]
 
 
-def test_a_run_and_an_arm_take_them(tmp_path: Path) -> None:
+def test_a_run_and_an_arm_take_the_settings_file(tmp_path: Path) -> None:
     (tmp_path / "best.yaml").write_text(BEST)
     done = command(
         "train", "+exp=dropout", "+debug=smoke", "params=best.yaml", "arm=dropout", "net.activation=elu", cwd=tmp_path
@@ -52,7 +52,7 @@ def test_a_run_and_an_arm_take_them(tmp_path: Path) -> None:
         ("root:x:0:0:root:/root\ndaemon:x:1:1", "params=[^ ]*: it must map keys such as optimizer.lr to values; give"),
     ],
 )
-def test_a_bad_file_is_one_line(text: str | None, says: str, tmp_path: Path) -> None:
+def test_a_bad_settings_file_is_a_one_line_error(text: str | None, says: str, tmp_path: Path) -> None:
     if text is not None:
         (tmp_path / "best.yaml").write_text(text)
     with pytest.raises(UserError, match=says) as error:

@@ -84,7 +84,7 @@ def test_a_picture_of_the_test_set_is_that_of_its_place(data: Any) -> None:
     assert torch.equal(data.test_pictures(index).flatten(1).long().sort(1).values, pixels(x).flatten(1).sort(1).values)
 
 
-def test_folds_hold_no_test_image_and_none_of_their_training_images_for_validation(data: Any) -> None:
+def test_folds_hold_no_test_image_and_validate_on_no_training_image(data: Any) -> None:
     if data.items != "images":
         return
     folded = make_folds(data, 3, seed=0)

@@ -1,4 +1,4 @@
-"""A network in compressed sparse rows is the same network, and its bytes are those of the file it makes."""
+"""A network in compressed sparse rows predicts the same, and its size is that of its file."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ SEEDS = [3, 7, 11]
 
 
 def pruned(kind: type[Classifier] = Classifier, **net: Any) -> Classifier:
-    """Networks with biases and every third weight zero, those of the second seed with every other one too."""
+    """Build networks with biases and every third weight zero; in the second seed every other weight too."""
     module = kind(6, 4, {"hidden": [9, 8], **net}, SEEDS)
     for name, p in module.named_parameters():
         if name.endswith("bias"):
@@ -34,7 +34,7 @@ def row(module: Classifier, r: int) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("net", [{}, {"norm": "batch"}, {"norm": "batch", "dropout": 0.5}])
-def test_every_seed_s_network_alone_predicts_the_same_dense_and_sparse(net: dict[str, Any]) -> None:
+def test_the_network_of_each_seed_predicts_the_same_dense_and_sparse(net: dict[str, Any]) -> None:
     module, x = pruned(**net), torch.randn(20, 6, generator=torch.Generator().manual_seed(0))
     logits = module(x)
     for r in range(3):
@@ -72,7 +72,7 @@ def test_the_compressed_file_holds_every_weight_that_is_not_zero(tmp_path: Path)
     ].max() == 2**16  # fmt: skip
 
 
-def test_what_is_measured_is_each_seed_s_own_and_none_of_one_that_diverged(tmp_path: Path) -> None:
+def test_sparsity_is_measured_per_seed_and_missing_for_a_diverged_one(tmp_path: Path) -> None:
     module, seen = pruned(), []
 
     def seconds(one: Classifier) -> float:
@@ -94,13 +94,13 @@ def test_what_is_measured_is_each_seed_s_own_and_none_of_one_that_diverged(tmp_p
     assert saved == pytest.approx(6 * (zeros[1] - zeros[2]), abs=16)  # 4 bytes a value, 2 a column; files are padded
 
 
-def test_a_run_without_a_zero_says_so_and_no_more(tmp_path: Path) -> None:
+def test_a_run_without_zeros_reports_only_their_absence(tmp_path: Path) -> None:
     results = train(compose(*SMOKE), tmp_path / "run")
     assert results["sparsity"] == [0, 0]
     assert not {"size/dense_bytes", "size/sparse_bytes", "time/dense_s", "time/sparse_s"} & results.keys()
 
 
-def test_ftrl_s_zeros_are_measured(tmp_path: Path) -> None:
+def test_the_zeros_of_ftrl_are_measured(tmp_path: Path) -> None:
     results = train(compose(*SMOKE, "optimizer=ftrl", "optimizer.lr=0.1", "optimizer.l1=0.3"), tmp_path / "run")
     assert all(0.01 < share < 1 for share in results["sparsity"])
     assert all(size > 0 for size in results["size/sparse_bytes"])

@@ -20,7 +20,7 @@ TYPED = {
     "lstm": ["net._target_=lstm_rows.RowLSTM", "net.hidden=8", "optimizer.lr=3e-3", *DIGITS],
     "digit_data": ["data._target_=digit_data.DigitData", "net.hidden=[12]"],
 }
-QUIET = ["trainer.accelerator=cpu", "callbacks.progress._target_=lightning.pytorch.Callback"]
+QUIET = ["trainer.accelerator=cpu"]
 KILLED = """
 import os, signal
 from dnnx.training.module import ReplicaModule

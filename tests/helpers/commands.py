@@ -1,4 +1,4 @@
-"""How the tests run dnnx: in this process from overrides, or as a user would in a process of its own."""
+"""Run dnnx from tests: in this process from overrides, or in a process of its own as a user would."""
 
 import importlib
 import io
@@ -31,20 +31,20 @@ def slow_where(slow: Collection[str], names: Iterable[str]) -> list[Any]:
 
 
 def python(code: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs Python code in a process of its own with `cwd` as the current folder."""
+    """Run Python code in a process of its own with `cwd` as the current folder."""
     env = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
     return subprocess.run([sys.executable, "-c", code], cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
 
 
 def command(module: str, *arguments: str, cwd: Path, before: str = "") -> subprocess.CompletedProcess[str]:
-    """Runs `python -m dnnx.<module> <arguments>`, with the code `before` run first in the same process."""
+    """Run `python -m dnnx.<module> <arguments>`, with the code `before` run first in the same process."""
     argv = [f"dnnx.{module}", *arguments]
     run = f"import runpy, sys; sys.argv = {argv!r}; runpy.run_module('dnnx.{module}', run_name='__main__')"
     return python(f"{before}\n{run}", cwd)
 
 
 def typed(module: str, *arguments: str, cwd: Path) -> tuple[int, str]:
-    """What `command` does, in this process and so in a tenth of the time: the exit code and what was said of errors."""
+    """Run a command in this process, ten times faster than `command`; return the exit code and stderr."""
     main: Callable[[], None] = importlib.import_module(f"dnnx.{module}").main
     said = io.StringIO()
     cli.FAILURES.clear()

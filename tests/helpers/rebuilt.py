@@ -1,4 +1,4 @@
-"""The module of a finished run with its weights, and its data, for tests that look at what it does."""
+"""Rebuild the module and the data of a finished run, with its weights."""
 
 from pathlib import Path
 from typing import Any

@@ -102,7 +102,7 @@ def test_an_optimizer_is_its_formula(name: str) -> None:
 
 
 @pytest.mark.parametrize("momentum", [0.9, 0.99])
-def test_a_constant_gradient_comes_to_move_so_many_times_as_far(momentum: float) -> None:
+def test_momentum_multiplies_the_step_of_a_constant_gradient(momentum: float) -> None:
     gradients = np.ones((3000, 1))
     ends = [walk("momentum", np.zeros(1), gradients[:n], f"optimizer.momentum={momentum}")[0] for n in (2999, 3000)]
     assert ends[0] - ends[1] == pytest.approx(LR / (1 - momentum), rel=1e-6)

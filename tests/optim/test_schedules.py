@@ -1,4 +1,4 @@
-"""Each schedule is its formula, each replica has the rate that is meant for it."""
+"""Each schedule is its formula, each replica has its own learning rate."""
 
 import math
 from collections.abc import Callable
@@ -25,7 +25,7 @@ OPTIMIZERS = sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml"))
 def schedule(
     *overrides: str, optimizer: str = "sgd"
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """The optimizer and the scheduler of a config, for one parameter, at rate 0.1."""
+    """Build the optimizer and the scheduler of a config, for one parameter, at learning rate 0.1."""
     cfg = compose(f"optimizer={optimizer}", "optimizer.lr=0.1", f"trainer.max_epochs={EPOCHS}", *overrides)
     made = build("optimizer", cfg.optimizer, factory=True)([nn.Parameter(torch.zeros(1))])
     return made, build_scheduler(cfg.scheduler, steps_per_epoch=STEPS, num_replicas=1)(made)
@@ -94,17 +94,17 @@ def test_one_cycle_climbs_to_lr_and_ends_near_zero_with_the_momentum_the_other_w
         ("scheduler=performance scheduler.factor=half", "scheduler.factor=half"),
     ],
 )
-def test_a_schedule_that_no_run_can_follow_is_one_line(overrides: str, says: str) -> None:
+def test_a_schedule_that_no_run_can_follow_is_a_one_line_error(overrides: str, says: str) -> None:
     with pytest.raises(UserError, match=says):
         check(*overrides.split())
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "scheduler").glob("*.yaml")))
-def test_every_schedule_there_is_can_be_followed(name: str) -> None:
+def test_every_schedule_of_conf_can_be_followed(name: str) -> None:
     check(f"scheduler={name}", "optimizer=nesterov")
 
 
-def test_one_cycle_of_the_rate_alone_needs_no_momentum() -> None:
+def test_one_cycle_of_the_learning_rate_alone_needs_no_momentum() -> None:
     check("scheduler=one_cycle", "optimizer=adagrad", "+scheduler.cycle_momentum=false")
 
 
@@ -121,7 +121,7 @@ def test_one_plateau_for_all_seeds_is_refused() -> None:
 
 
 @given(st.lists(st.floats(0.1, 10), min_size=30, max_size=60), st.integers(0, 3), st.sampled_from([0.0, 0.3]))
-def test_performance_is_torch_s_plateau_for_each_seed(losses: list[float], patience: int, threshold: float) -> None:
+def test_performance_is_torchs_plateau_for_each_seed(losses: list[float], patience: int, threshold: float) -> None:
     seeds = torch.tensor([losses, losses[::-1], sorted(losses, reverse=True)])
     optimizers = [torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1) for _ in range(4)]
     plateau = partial(
@@ -154,7 +154,7 @@ def walk(optimizer: str, start: Tensor, scale: Tensor | None, lr: float) -> Tens
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_replica_at_a_scaled_rate_is_that_replica_alone_at_the_product(optimizer: str) -> None:
+def test_a_replica_with_a_scaled_learning_rate_equals_that_replica_alone_at_the_product(optimizer: str) -> None:
     start, scale = torch.randn(3, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([0.25, 1.0, 0.003])
     together = walk(optimizer, start, scale, 0.02)
     for r in range(3):
@@ -163,6 +163,6 @@ def test_a_replica_at_a_scaled_rate_is_that_replica_alone_at_the_product(optimiz
     assert torch.equal(together[1], walk(optimizer, start, None, 0.02)[1]), "at scale 1 every bit is the same"
 
 
-def test_an_optimizer_whose_steps_are_not_proportional_to_its_rate_is_refused() -> None:
+def test_an_optimizer_with_steps_not_proportional_to_its_learning_rate_is_refused() -> None:
     with pytest.raises(UserError, match=r"optimizer._target_=Rprop: it cannot have a rate for each seed.*SGD, Adam"):
         scale_rates(torch.optim.Rprop([nn.Parameter(torch.zeros(1))]), torch.ones(1))

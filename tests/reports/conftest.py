@@ -1,4 +1,4 @@
-"""What the tests of studies share: one small study of made-up runs, and reports that draw no figures."""
+"""Fixtures of reports: one small study of made-up runs, and reports that draw no figures."""
 
 from pathlib import Path
 from typing import Any

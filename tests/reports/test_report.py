@@ -1,4 +1,4 @@
-"""A report says what the files say: the same numbers, everything that is missing, and nothing from elsewhere."""
+"""A report shows the numbers of the files, everything that is missing, and nothing from elsewhere."""
 
 import json
 import re
@@ -142,7 +142,7 @@ def test_every_arm_without_results_or_curves_still_gives_a_report(study):
     assert build([study], study).figures == []
 
 
-def test_diverged_seeds_are_counted_and_nothing_is_made_of_them(tmp_path):
+def test_diverged_seeds_are_counted_and_enter_no_statistic(tmp_path):
     folder = write_study(tmp_path / "s", {"plain": {}, "bn": {"diverged": [0, 1, 2, 3, 4]}})
     made = build([folder], folder)
     assert row(made.md, "Arms", "bn")[1:] == ["not measured"] * 5 + [row(made.md, "Arms", "bn")[6], "5 of 5"]
@@ -239,7 +239,7 @@ def test_pairs_have_samples_a_roc_and_an_embedding_and_need_no_confusion_matrix(
 
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("n", [10, 40])
-def test_what_cannot_be_embedded_is_left_out(tmp_path, n):
+def test_data_that_cannot_be_embedded_have_no_embedding(tmp_path, n):
     pair_predictions(write_run(tmp_path / "a"), n)
     stems = {path.stem for path in build([tmp_path / "a"], tmp_path / "out").figures}
     assert ("embedding" in stems) == (n == 40)
@@ -320,7 +320,7 @@ def test_a_swept_number_has_a_figure_with_a_line_per_arm_through_the_means(tmp_p
         ((10, 100), ("data.gone",)),
     ],
 )
-def test_what_is_no_swept_number_has_no_such_figure(tmp_path, values, axes):
+def test_a_key_that_is_no_swept_number_has_no_sweep_figure(tmp_path, values, axes):
     folder = sweep(tmp_path / "s", values=values, axes=axes)
     assert not [path for path in build([folder], folder).figures if path.stem.startswith("by_")]
 
@@ -364,7 +364,7 @@ def test_zeros_have_a_table_and_a_figure_with_a_line_for_arms_that_are_numbered(
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_what_more_arms_would_make_unreadable_is_left_out_and_said_so(tmp_path):
+def test_figures_that_many_arms_would_make_unreadable_are_left_out_with_a_note(tmp_path):
     few, many = (build([folder := sweep(tmp_path / str(n), arms=n)], folder) for n in (4, 5))
     assert {"curves_epochs", "confusion", "hardest"} <= {path.stem for path in few.figures}
     assert [path.stem for path in many.figures] == ["by_data.n", "accuracy"]

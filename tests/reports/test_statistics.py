@@ -107,7 +107,7 @@ def test_two_seeds_that_never_arrive_are_a_tie():
     assert (d.n, d.higher, d.lower) == (3, 0, 2)
 
 
-def test_values_that_were_not_measured_are_left_out():
+def test_missing_values_are_left_out():
     d = paired(series([1, 2, 4, np.nan]), series([0, 0, 1, 9]))
     assert (d.n, d.mean) == (3, 2.0)
 

@@ -1,4 +1,4 @@
-"""Answers on made-up runs: nothing is found where nothing is, and a planted difference is found."""
+"""Verdicts on made-up runs: no difference is found where none exists, and a planted one is found."""
 
 from pathlib import Path
 
@@ -150,7 +150,7 @@ def test_overfitting_is_the_gap_and_the_rise_of_the_loss():
     assert list(values("overfitting/gap", run, run)[0]) == pytest.approx([0.02, 0.01])
 
 
-def test_what_was_not_measured_is_undecided_and_said():
+def test_a_question_about_an_unmeasured_metric_is_undecided_with_a_note():
     (verdict,) = answer([made("a", {1: [0.1]}), made("b", {1: [0.1]})], spec("test/acuracy"))
     assert verdict.sentence == "Really? Undecided: test acuracy was not measured in b."
 

@@ -76,7 +76,7 @@ def test_every_experiment_states_its_command_its_question_and_its_result(name: s
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_verdicts_name_arms_that_there_are(name: str) -> None:
+def test_verdicts_name_existing_arms(name: str) -> None:
     study = compose(f"+exp={name}").study
     for verdict in declared_verdicts(study):
         assert {verdict["arm"], verdict["than"]} <= set(study.arms)
@@ -138,7 +138,7 @@ def test_keys_are_swept_in_any_order(tmp_path: Path) -> None:
     assert (tmp_path / "outputs" / "dense5" / "latest" / "report.html").exists()
 
 
-def test_what_two_arms_differ_in_is_left_to_them(tmp_path: Path) -> None:
+def test_the_keys_in_which_arms_differ_are_left_to_the_arms(tmp_path: Path) -> None:
     code, said = typed("train", "+exp=bn_vs_plain", *SMALL, "net.norm=batch", cwd=tmp_path)
     assert code == 2
     assert said == "error: net.norm=...: the arms plain and bn differ in nothing else; leave it to them\n"
@@ -179,7 +179,7 @@ def test_an_arm_that_fails_leaves_the_others_and_exit_code_2(tmp_path: Path) -> 
     assert (tmp_path / "outputs" / "dense5" / "latest" / "net.dropout-0.1" / "results.json").exists()
 
 
-def test_the_study_in_the_readme_runs_from_a_folder_of_ones_own(tmp_path: Path) -> None:
+def test_the_study_of_the_readme_runs_from_any_folder(tmp_path: Path) -> None:
     text = (CONF.parent / "README.md").read_text()
     (tmp_path / "mine" / "exp").mkdir(parents=True)
     (tmp_path / "mine" / "exp" / "width.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
@@ -201,9 +201,7 @@ def test_the_study_in_the_readme_runs_from_a_folder_of_ones_own(tmp_path: Path) 
         ),
     ],
 )
-def test_a_study_that_could_not_be_reported_on_is_refused_before_training(
-    override: str, says: str, tmp_path: Path
-) -> None:
+def test_a_study_without_a_possible_report_is_refused_before_training(override: str, says: str, tmp_path: Path) -> None:
     done = command("train", "+exp=bn_vs_plain", *SMALL, override, cwd=tmp_path)
     assert done.returncode == 2
     assert says in done.stderr
@@ -219,14 +217,14 @@ def test_a_study_is_not_written_into_the_folder_of_one_arm(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.rglob("*")] == ["made", "config.yaml"]
 
 
-def test_a_rate_is_swept_or_searched(tmp_path: Path) -> None:
+def test_a_learning_rate_is_either_swept_or_searched(tmp_path: Path) -> None:
     done = command("train", "-m", "+exp=dense5", "optimizer.lr=1e-4,1e-3", "lr_search=grid", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr == "error: optimizer.lr=...: it is swept, and lr_search would search it; type one of the two\n"
     assert not list(tmp_path.iterdir())
 
 
-def test_a_rate_that_is_swept_is_not_searched_by_an_arm_either(tmp_path: Path) -> None:
+def test_a_swept_learning_rate_is_not_searched_by_an_arm(tmp_path: Path) -> None:
     arms = "study.arms={plain:[],bn:['net.norm=batch','lr_search=grid']}"
     code, said = typed("train", "-m", "+exp=bn_vs_plain", *SMALL, arms, "optimizer.lr=1e-4,1e-3", cwd=tmp_path)
     assert code == 2
@@ -242,7 +240,7 @@ def test_a_rate_that_is_swept_is_not_searched_by_an_arm_either(tmp_path: Path) -
         ("[plain,bn]", "study.arms=[plain,bn]: a mapping belongs where there is one, and nothing else"),
     ],
 )
-def test_an_arm_that_is_none_is_refused_before_any_trains(arms: str, says: str, tmp_path: Path) -> None:
+def test_an_invalid_arm_is_refused_before_any_arm_trains(arms: str, says: str, tmp_path: Path) -> None:
     code, said = typed("train", "+exp=bn_vs_plain", *SMALL, f"study.arms={arms}", cwd=tmp_path)
     assert code == 2
     assert said.startswith(f"error: {says}")
@@ -250,7 +248,7 @@ def test_an_arm_that_is_none_is_refused_before_any_trains(arms: str, says: str, 
     assert not list(tmp_path.iterdir())
 
 
-def test_what_every_arm_fails_at_is_said_once(tmp_path: Path) -> None:
+def test_an_error_that_all_arms_share_is_printed_once(tmp_path: Path) -> None:
     code, said = typed("train", "+exp=bn_vs_plain", *SMALL, "net.dropout=2", cwd=tmp_path)
     assert code == 2
     assert said == "error: net.dropout=2: a share in [0, 1), for example net.dropout=0.3\n"
@@ -263,7 +261,7 @@ def test_one_arm_of_a_study_can_be_run_alone(tmp_path: Path) -> None:
     assert sorted(path.name for path in study.iterdir() if path.is_dir() and path.name != "figures") == ["bn"]
 
 
-def test_an_arm_that_there_is_not_is_one_line(tmp_path: Path) -> None:
+def test_an_unknown_arm_is_a_one_line_error(tmp_path: Path) -> None:
     done = command("train", "+exp=bn_vs_plain", *SMALL, "arm=bm", cwd=tmp_path)
     assert done.returncode == 2
     assert "arm=bm: choose one of plain, bn" in done.stderr

@@ -86,11 +86,11 @@ def test_a_finished_backbone_is_used_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("own", ["backbone=elsewhere/run", "backbone=3", "backbone=null"])
-def test_a_backbone_of_ones_own_is_never_made(tmp_path: Path, own: str) -> None:
+def test_a_backbone_that_the_user_names_is_never_trained(tmp_path: Path, own: str) -> None:
     assert first(f"paths.outputs={tmp_path}", own) is None
 
 
-def test_a_misspelt_arm_makes_no_backbone(tmp_path: Path) -> None:
+def test_a_misspelt_arm_trains_no_backbone(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"^backbone=.*/plian: .exp=bn_vs_plain would make plain and bn there; did you mean plain"
     ):
@@ -118,7 +118,7 @@ def test_a_needed_study_runs_in_full_and_says_so(tmp_path: Path, capsys: pytest.
         (["module=classifier"], r"backbone=.*: only module=transfer reads it"),
     ],
 )
-def test_a_backbone_that_there_is_not_is_one_line(
+def test_a_missing_backbone_is_a_one_line_error(
     backbone: Path, tmp_path: Path, overrides: list[str], says: str
 ) -> None:
     with pytest.raises(UserError, match=says) as error:
@@ -144,7 +144,7 @@ def test_a_backbone_made_before_a_network_had_a_setting_has_its_default(backbone
     assert typed.net.dropout_kind == "alpha"
 
 
-def test_the_network_is_the_backbones_but_for_what_is_given(backbone: Path) -> None:
+def test_the_network_has_the_settings_of_its_backbone_except_the_typed_ones(backbone: Path) -> None:
     theirs = resume.load_config(backbone, "backbone").net
     assert resume.settle_backbone(compose(*transfer(backbone)), Path()).net == theirs
     other = resume.settle_backbone(compose(*transfer(backbone, "net.dropout=0.0")), Path()).net
@@ -184,7 +184,7 @@ def test_a_killed_run_goes_on_to_the_same_results_and_weights(
     assert bytes_of[0] == bytes_of[1]
 
 
-def test_resume_knows_a_transfer_run_again_and_names_what_differs(backbone: Path, tmp_path: Path) -> None:
+def test_resume_recognizes_a_transfer_run_and_names_the_differences(backbone: Path, tmp_path: Path) -> None:
     folder, typed = tmp_path / "run", transfer(backbone, *FROZEN, "trainer.max_epochs=1")
     train(compose(*typed), folder)
     again = resume.resumed_config(compose(*typed, f"resume={folder}"), folder, [*typed, f"resume={folder}"])
@@ -198,7 +198,7 @@ def test_resume_knows_a_transfer_run_again_and_names_what_differs(backbone: Path
             resume.resumed_config(compose(*typed, other), folder, [*typed, other])
 
 
-def test_a_run_is_tested_again_after_its_backbone_was_deleted(backbone: Path, tmp_path: Path) -> None:
+def test_a_run_is_evaluated_after_its_backbone_was_deleted(backbone: Path, tmp_path: Path) -> None:
     gone = Path(shutil.copytree(backbone, tmp_path / "backbone"))
     results = train(compose(*transfer(gone, *FROZEN, "techniques.pretrained.cached=true")), tmp_path / "run")
     shutil.rmtree(gone)

@@ -105,7 +105,7 @@ def test_a_run_of_one_seed_is_that_seed_of_the_run_of_three(folder: Path, tmp_pa
     assert results["epoch/last"] == [3]
 
 
-def test_what_figures_need_is_of_the_test_set(folder: Path) -> None:
+def test_the_predictions_for_figures_are_of_the_test_set(folder: Path) -> None:
     predictions = load_file(folder / "predictions.safetensors")
     module, data = rebuilt(folder)
     assert torch.equal(predictions["labels"], data.pairs["test"][1])

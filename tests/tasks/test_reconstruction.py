@@ -92,7 +92,7 @@ def test_a_seed_trained_among_others_is_that_seed_alone(net: str) -> None:
 # --- a run
 
 
-def test_what_is_recorded_is_the_reconstruction_error_and_no_accuracy(folder: Path) -> None:
+def test_an_autoencoder_records_its_reconstruction_error_and_no_accuracy(folder: Path) -> None:
     module, data = rebuilt(folder)
     module.eval()
     results = evaluate(compose(f"run={folder}", name="evaluate"))
@@ -108,7 +108,7 @@ def test_what_is_recorded_is_the_reconstruction_error_and_no_accuracy(folder: Pa
     assert (last < first).all()
 
 
-def test_what_is_shown_while_it_trains_is_its_loss(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_progress_bar_of_an_autoencoder_shows_its_loss(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train(compose(*SMALL[:-1], "seeds=1", "trainer.max_epochs=1"), tmp_path / "run")
     shown = capsys.readouterr().out
     assert "val/loss" in shown
@@ -123,7 +123,7 @@ def test_layer_statistics_are_of_both_parts(folder: Path) -> None:
     }
 
 
-def test_what_the_figure_shows_are_test_images_and_their_reconstructions(folder: Path) -> None:
+def test_the_figure_shows_test_images_and_their_reconstructions(folder: Path) -> None:
     module, data = rebuilt(folder)
     module.eval()
     shown = load_file(folder / "predictions.safetensors")
@@ -149,7 +149,7 @@ def test_a_run_of_one_seed_is_that_seed_of_the_run_of_three(folder: Path, tmp_pa
     assert results["epoch/last"] == [3]
 
 
-def test_a_transfer_starts_from_what_the_encoder_learned(folder: Path, tmp_path: Path) -> None:
+def test_a_transfer_starts_from_the_trained_encoder(folder: Path, tmp_path: Path) -> None:
     few = [
         "data=mnist59",
         "data.source=digits",
@@ -170,7 +170,7 @@ def test_a_transfer_starts_from_what_the_encoder_learned(folder: Path, tmp_path:
     assert all(torch.equal(ours[name], theirs[f"encoder.{name}"][:2]) for name in loaded)
 
 
-# --- what is refused
+# --- refused settings
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,9 @@ def test_a_transfer_starts_from_what_the_encoder_learned(folder: Path, tmp_path:
         (["net.input_dropout=0.1", "mc_dropout=5"], "mc_dropout=5: only for classes, not for task=Reconstruction"),
     ],
 )
-def test_what_an_autoencoder_cannot_have_is_one_line(overrides: list[str], says: str, tmp_path: Path) -> None:
+def test_a_setting_that_an_autoencoder_cannot_have_is_a_one_line_error(
+    overrides: list[str], says: str, tmp_path: Path
+) -> None:
     with pytest.raises(UserError) as error:
         train(compose(*SMALL, *overrides), tmp_path / "run")
     assert str(error.value).startswith(says)

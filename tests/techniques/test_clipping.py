@@ -65,7 +65,7 @@ def test_norms_are_hand_numbers() -> None:
     assert gradient_norm([p.grad], 1).item() == torch.tensor(1.25).sqrt().item()
 
 
-def test_a_gradient_that_is_not_finite_stays_its_replica_s_own() -> None:
+def test_a_non_finite_gradient_does_not_reach_other_replicas() -> None:
     made = parameters()
     gradients(made)[0][1] = torch.nan
     make(3, norm=2.0, value=0.5).clip(made)
@@ -74,7 +74,7 @@ def test_a_gradient_that_is_not_finite_stays_its_replica_s_own() -> None:
         assert g[1].isnan().all()
 
 
-def test_the_share_of_clipped_steps_is_counted_anew_after_every_look() -> None:
+def test_the_share_of_clipped_steps_is_reset_after_each_reading() -> None:
     clipping = make(3, norm=2.0)
     for factor in (1, 0.01, 1e-9, 1e-9):
         made = parameters()

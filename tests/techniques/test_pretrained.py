@@ -73,7 +73,7 @@ def is_below(name: str, depth: int) -> bool:
 
 
 @ALONE_OR_TOGETHER
-def test_frozen_layers_end_bit_identical_and_all_else_has_moved(
+def test_frozen_layers_end_bit_identical_and_all_others_change(
     run: Run, backbone: Path, monkeypatch: pytest.MonkeyPatch, seeds: str
 ) -> None:
     if seeds == "vmap":
@@ -93,7 +93,7 @@ def test_frozen_layers_end_bit_identical_and_all_else_has_moved(
     assert kinds == {"weight", "bias", "running_mean", "running_var", "num_batches_tracked", "key", "call"}
 
 
-def test_frozen_layers_drop_nothing_while_those_above_do(make: Callable[..., ReplicaModule]) -> None:
+def test_dropout_is_off_in_frozen_layers_and_on_above_them(make: Callable[..., ReplicaModule]) -> None:
     module, x = make(FROZEN2).train(), torch.rand(2, 30, 1, 8, 8)
     frozen = module(x, stop=2)
     assert torch.equal(frozen, module(x, stop=2))
@@ -101,7 +101,7 @@ def test_frozen_layers_drop_nothing_while_those_above_do(make: Callable[..., Rep
     assert torch.equal(frozen, module.eval()(x, stop=2))
 
 
-def test_a_layer_of_which_only_a_part_is_frozen_keeps_its_dropout_and_freezes_that_part(
+def test_a_partly_frozen_layer_keeps_its_dropout(
     make: Callable[..., ReplicaModule],
 ) -> None:
     block = (
@@ -116,7 +116,7 @@ def test_a_layer_of_which_only_a_part_is_frozen_keeps_its_dropout_and_freezes_th
 @pytest.mark.parametrize(
     "patterns", [[], ["hidden_layers.*"], ["hidden_layers.[01].*"], ["*.norm.*"], ["hidden_layers.4.*", "output.bias"]]
 )
-def test_what_is_trained_is_what_no_pattern_names(run: Run, backbone: Path, patterns: list[str]) -> None:
+def test_parameters_that_match_no_pattern_are_trained(run: Run, backbone: Path, patterns: list[str]) -> None:
     quoted = ",".join(f"'{pattern}'" for pattern in patterns)
     results, _ = run(f"techniques.pretrained.frozen=[{quoted}]", "trainer.max_epochs=1")
     sizes = {
@@ -127,7 +127,7 @@ def test_what_is_trained_is_what_no_pattern_names(run: Run, backbone: Path, patt
     assert results["params/trainable"] == [sum(trained)] * 2
 
 
-def test_the_optimizer_holds_only_what_is_trained(make: Callable[..., ReplicaModule]) -> None:
+def test_the_optimizer_holds_only_trained_parameters(make: Callable[..., ReplicaModule]) -> None:
     module = make(FROZEN5)
     module.optimizer = torch.optim.SGD
     [optimizer], _ = module.configure_optimizers()
@@ -147,7 +147,7 @@ def test_each_replica_starts_from_the_backbones_own(make: Callable[..., ReplicaM
     assert not any(torch.equal(first[i], first[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
 
 
-def test_a_seed_that_is_there_twice_starts_from_its_own_replica_twice(
+def test_a_seed_listed_twice_starts_from_its_own_replica_twice(
     make: Callable[..., ReplicaModule], backbone: Path
 ) -> None:
     state, seeds = weights(backbone), [1, 0, 1]
@@ -161,7 +161,7 @@ def test_a_seed_that_is_there_twice_starts_from_its_own_replica_twice(
 
 
 @pytest.mark.parametrize("fresh", ["output.*", "hidden_layers.[34].*", "*"])
-def test_what_is_fresh_starts_as_it_does_without_a_backbone(
+def test_fresh_layers_start_as_they_do_without_a_backbone(
     make: Callable[..., ReplicaModule], backbone: Path, fresh: str
 ) -> None:
     patterns = f"techniques.pretrained.fresh=['{fresh}','output.*']"
@@ -171,7 +171,7 @@ def test_what_is_fresh_starts_as_it_does_without_a_backbone(
         assert torch.equal(value, unloaded[name] if anew else weights(backbone)[name][:2]), name
 
 
-def test_arms_share_the_initial_weights_of_what_they_start_anew(make: Callable[..., ReplicaModule]) -> None:
+def test_arms_share_the_initial_weights_of_their_fresh_layers(make: Callable[..., ReplicaModule]) -> None:
     fresh, cached = "techniques.pretrained.fresh=['*']", "techniques.pretrained.cached=true"
     arms = [[fresh], [fresh, FROZEN5], [FROZEN5], [FROZEN5, cached], [FROZEN2]]
     heads = [make(*arm).replicas.stacked_state()["output.weight"] for arm in arms]
@@ -239,7 +239,7 @@ OTHER_HEAD = "techniques.pretrained.fresh=['output.*']"
         (["data.train_per_class=0"], r"data\.train_per_class=0: a whole number from 1 to"),
     ],
 )
-def test_a_bad_transfer_is_one_line_and_leaves_nothing(
+def test_a_bad_transfer_is_a_one_line_error_and_leaves_nothing(
     run: Run, tmp_path: Path, overrides: list[str], says: str
 ) -> None:
     with pytest.raises(UserError, match=says) as error:
@@ -269,7 +269,7 @@ def test_a_replica_that_diverged_is_no_backbone(tmp_path: Path, monkeypatch: pyt
 
 
 def numbers(metrics: dict[str, list]) -> dict[str, Tensor]:
-    """What was measured, by name and free of times, as tensors; nan is what was not."""
+    """Return all measurements by name as tensors, without times; nan stands for a missing one."""
     tensors = {
         name: torch.tensor([float("nan") if value is None else value for value in values], dtype=torch.float64)
         for name, values in measured(metrics).items()
@@ -302,7 +302,7 @@ def test_cached_features_change_nothing_in_a_whole_training(
     torch.testing.assert_close(weights(here), weights(there), rtol=1e-3, atol=1e-5)
 
 
-def test_with_every_hidden_layer_cached_only_the_head_is_run_and_the_result_is_the_same(
+def test_with_every_hidden_layer_cached_only_the_head_runs_and_the_result_is_the_same(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, _ = run(FROZEN5)

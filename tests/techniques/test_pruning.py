@@ -1,4 +1,4 @@
-"""Pruning takes each replica's smallest weights, as torch and the papers do, and what it took stays zero."""
+"""Pruning removes each replica's smallest weights, as torch and the papers do, and they stay zero."""
 
 import copy
 from collections.abc import Callable
@@ -62,7 +62,7 @@ def test_layers_of_other_scales_lose_the_same_share() -> None:
         assert zero_share([w], 3).tolist() == [0.75] * 3
 
 
-def test_weights_up_to_a_bound_go_and_the_others_are_as_they_were() -> None:
+def test_weights_below_a_bound_are_pruned_and_the_others_unchanged() -> None:
     w = torch.tensor([[[0.5, -0.1], [0.2, -0.21]], [[0.0, 0.1], [0.3, 9.0]]])
     expected = torch.tensor([[[0.5, 0.0], [0.0, -0.21]], [[0.0, 0.0], [0.3, 9.0]]])
     assert torch.equal(pruned([w], 2, below=0.2)[0], expected)
@@ -82,7 +82,7 @@ def test_the_gradual_share_is_the_cubic_of_zhu_and_gupta() -> None:
         assert zero_share(pruned(weights, 3, epoch, **GRADUAL), 3).tolist() == pytest.approx([share] * 3, abs=0.01)
 
 
-def test_what_was_pruned_stays_so_whatever_the_others_become() -> None:
+def test_a_pruned_weight_stays_pruned_however_the_others_change() -> None:
     pruning = Pruning(0.9, from_epoch=1, until_epoch=5)
     weights, g = stacked(), torch.Generator().manual_seed(2)
     gone = [torch.zeros_like(w, dtype=torch.bool) for w in weights]
@@ -143,7 +143,7 @@ def test_pruned_weights_are_zero_after_every_step_in_spite_of_momentum(more: dic
     assert left["hidden_layers.0.norm.weight"] == left["output.bias"] == 0
 
 
-def test_until_it_begins_a_network_is_the_one_that_is_not_pruned() -> None:
+def test_before_pruning_begins_the_network_equals_the_unpruned_one() -> None:
     plain, arm = steps(module(SEEDS), 2), steps(module(SEEDS, **GRADUAL), 2)
     assert all(torch.equal(arm[name], value) for name, value in plain.items())
     later, same = steps(module(SEEDS, **GRADUAL), 3), steps(module(SEEDS), 3)
@@ -193,7 +193,7 @@ RUNS = {
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_run_keeps_the_best_weights_that_are_pruned_and_goes_on_with_them(name: str, tmp_path: Path) -> None:
+def test_a_run_keeps_its_best_pruned_weights_and_goes_on_with_them(name: str, tmp_path: Path) -> None:
     overrides = [*EPOCHS, *RUNS[name]]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     results = train(compose(*overrides, "callbacks.checkpoint.every_n_epochs=1"), whole)
@@ -269,7 +269,7 @@ def test_a_bad_value_is_one_line(keys: dict[str, Any], says: str) -> None:
         module(SEEDS, **keys)
 
 
-def test_training_may_not_end_before_all_is_pruned(tmp_path: Path) -> None:
+def test_training_may_not_end_before_pruning_is_complete(tmp_path: Path) -> None:
     cfg = compose(*SMOKE, "+technique=pruning", "techniques.pruning.sparsity=0.9", "techniques.pruning.until_epoch=4")
     with pytest.raises(
         UserError, match=r"techniques\.pruning\.until_epoch=4: training ends before, with epoch 3; type a lower one"

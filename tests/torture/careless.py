@@ -48,7 +48,7 @@ BESIDE: dict[str, tuple[str, ...]] = {
 # Keys that reach further than the config of a job: their tries go the whole way from the command line.
 WHOLE = ("name", "arm", "params", "resume", "paths.outputs", "study")
 
-# What is no value of any key, and what is one of few.
+# Values that no key takes, and values that few keys take.
 VALUES = ("abc", "3", "-1", "-0.5", "0", "1e30", "1000000000000000", "nan", "inf", "true", "null", "", "[1,x]", "[]",
           "{a:1}")  # fmt: skip
 FREE_TEXT = ("name", "question", "root", "data", "outputs", "data_root", "storage", "worker", "needs", "run")
@@ -154,7 +154,7 @@ def _composed(command: str, base: tuple[str, ...]) -> DictConfig:
 
 
 def end(attempt: Try, folder: Path) -> str | None:
-    """What a user reads, or None where a training would begin; what is no mistake of a user is raised."""
+    """Return the error that a user reads, or None where training would begin; raise any other exception."""
     try:
         if attempt.is_whole():
             return _from_command_line(attempt, folder)
@@ -178,7 +178,7 @@ def _import(cfg: DictConfig) -> None:
 
 
 def config_of(attempt: Try, *more: str) -> DictConfig:
-    """What Hydra composes, in a hundredth of the time."""
+    """Compose as Hydra does, a hundred times faster."""
     cfg = copy.deepcopy(_composed(attempt.command, attempt.base))
     overrides = OverridesParser.create().parse_overrides([attempt.typed, *more])
     ConfigLoaderImpl._apply_overrides_to_config(overrides, cfg)
@@ -216,11 +216,11 @@ def _all_keys(command: str) -> list[str]:
     return [*flatten(OmegaConf.to_container(compose(name=command)))]
 
 
-# --- what is right
+# --- valid settings
 
 
 def complaint(attempt: Try, said: str | None) -> str | None:
-    """What is wrong with how a try ended, if anything is."""
+    """Return the fault in the end of a try, or an empty text."""
     if said is None:
         return None if may_start(attempt) else "it would be trained"
     if "\n" in said:
@@ -266,7 +266,7 @@ COMPARISONS: list[tuple[list[str], str]] = [
 
 
 def end_of_comparison(arguments: list[str], run: Path) -> tuple[int, str]:
-    """The exit code of dnnx.compare, and what it says."""
+    """Return the exit code of dnnx.compare, and its output."""
     said = io.StringIO()
     with redirect_stderr(said), redirect_stdout(io.StringIO()):
         code = compare.main([argument.format(run=run) for argument in arguments])

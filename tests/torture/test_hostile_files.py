@@ -152,7 +152,7 @@ def test_a_damaged_file_of_bytes_is_read_right_or_refused_in_one_line(name: str,
 
 @pytest.mark.skipif(not FULL, reason="make torture runs it: two minutes")
 @pytest.mark.skipif(find_spec("atheris") is None, reason="needs atheris: pip install atheris")
-def test_a_fuzzer_that_is_guided_by_coverage_finds_no_file_that_is_worse(
+def test_a_coverage_guided_fuzzer_finds_no_file_that_is_handled_worse(
     fuzzing: tuple[subprocess.Popen, Path], tries: Tries
 ) -> None:
     process, log = fuzzing

@@ -118,7 +118,7 @@ def test_every_dependency_is_pinned_to_a_version_that_fits() -> None:
         assert pinned[requirement.name.lower()] in requirement.specifier, requirement
 
 
-def test_every_config_names_what_may_be_built() -> None:
+def test_every_target_of_conf_may_be_built() -> None:
     targets = re.findall(r"_target_: ([\w.]+)", "".join(path.read_text() for path in CONF.rglob("*.yaml")))
     assert len(targets) > 20
     allowed = ("dnnx.", "torch.", "lightning.", "torchmetrics.", "optuna.", "hydra_plugins.dnnx_sweeper.")

@@ -1,4 +1,4 @@
-"""A technique that the config names and the run does not have ends the run, by its name and without results."""
+"""A technique of the config without effect on the run ends it with its name and without results."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -63,26 +63,26 @@ def frozen(backbone: Path) -> list[str]:
     return transfer(backbone, "techniques.pretrained.frozen=['hidden_layers.[01].*']", "trainer.max_epochs=1")
 
 
-def test_a_run_with_everything_shows_it(tmp_path: Path) -> None:
+def test_a_run_with_every_technique_passes_its_checks(tmp_path: Path) -> None:
     assert train(compose(*EVERYTHING), tmp_path)["mc/nll"]
 
 
 @pytest.mark.parametrize("cached", ["false", "true"])
-def test_so_does_one_that_starts_from_another(backbone: Path, tmp_path: Path, cached: str) -> None:
+def test_a_run_from_a_backbone_passes_its_checks(backbone: Path, tmp_path: Path, cached: str) -> None:
     train(compose(*frozen(backbone), f"techniques.pretrained.cached={cached}"), tmp_path / "run")
 
 
-def test_so_does_one_with_every_regularizer(tmp_path: Path) -> None:
+def test_a_run_with_every_regularizer_passes_its_checks(tmp_path: Path) -> None:
     train(compose(*REGULARIZED), tmp_path)
 
 
 @pytest.mark.parametrize("shared", ["false", "true"])
-def test_so_do_towers(tmp_path: Path, shared: str) -> None:
+def test_a_run_of_twin_towers_passes_its_checks(tmp_path: Path, shared: str) -> None:
     towers = ["+exp=pairs", "data.source=digits", "net.hidden=[8,6]", "seeds=2", "trainer.max_epochs=2"]
     train(compose(*towers, f"net.shared={shared}", "net.norm=batch"), tmp_path)
 
 
-# --- what the config names is not there, or does nothing
+# --- a technique of the config is absent or without effect
 
 
 def built_with(**others: Any) -> Sabotage:
@@ -114,7 +114,7 @@ def switched_off(kind: type[nn.Module]) -> Sabotage:
 
 
 def first_weights(patch: pytest.MonkeyPatch) -> None:
-    """Early stopping keeps the weights of the first epoch for those of the best."""
+    """Early stopping keeps the weights of the first epoch as if they were the best."""
     plain = EarlyStopping.on_train_epoch_end
 
     def keep(self: EarlyStopping, trainer: Any, module: Any) -> None:
@@ -180,7 +180,7 @@ def check_refused(named: str, cfg: DictConfig, folder: Path) -> None:
         ("mc_dropout", one_pass),
     ],
 )
-def test_what_is_not_at_work_is_named_and_leaves_no_results(
+def test_a_technique_without_effect_is_named_and_leaves_no_results(
     named: str, sabotage: Sabotage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sabotage(monkeypatch)
@@ -204,7 +204,7 @@ def unsmoothed(self: ReplicaModule, outputs: Tensor, y: Tensor, loss: Tensor) ->
         ("data.train_size", put(arrays, "draw", lambda available, n, seeds: torch.zeros(2, n, dtype=torch.int64))),
     ],
 )
-def test_a_regularizer_that_is_not_at_work_is_named(
+def test_a_regularizer_without_effect_is_named(
     named: str, sabotage: Sabotage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sabotage(monkeypatch)
@@ -243,7 +243,7 @@ def test_layers_that_were_not_loaded_or_not_frozen_are_named(
         ("net.activation_alpha", ["net.activation=prelu", "net.activation_alpha=0.5"], {"activation_alpha": None}),
     ],
 )
-def test_layers_that_are_in_another_place_or_start_otherwise_are_named(
+def test_layers_in_another_place_or_with_other_initial_weights_are_named(
     named: str, typed: list[str], others: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cfg = compose(*SMOKE, "net.hidden=[12,10]", "trainer.max_epochs=1", *typed)
@@ -253,7 +253,7 @@ def test_layers_that_are_in_another_place_or_start_otherwise_are_named(
 
 
 @pytest.mark.parametrize("typed", [PRUNED, CORRUPTED, AUTOENCODER])
-def test_so_do_pruned_networks_and_pretext_tasks(typed: list[str], tmp_path: Path) -> None:
+def test_pruned_networks_and_pretext_tasks_pass_their_checks(typed: list[str], tmp_path: Path) -> None:
     train(compose(*typed), tmp_path)
 
 
@@ -270,7 +270,7 @@ def twice_the_error(self: Reconstruction, outputs: Tensor, y: Tensor) -> Tensor:
         ("task=reconstruction", AUTOENCODER, put(Reconstruction, "loss", twice_the_error)),
     ],
 )
-def test_zeros_and_pretext_tasks_that_are_none_are_named(
+def test_missing_zeros_and_pretext_tasks_without_effect_are_named(
     named: str, typed: list[str], sabotage: Sabotage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sabotage(monkeypatch)

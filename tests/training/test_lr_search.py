@@ -1,4 +1,4 @@
-"""The search for a learning rate: it finds what is known, touches nothing of the run, and is made once."""
+"""The search for a learning rate finds known optima, changes nothing else of the run, and is made once."""
 
 import csv
 from itertools import pairwise
@@ -51,7 +51,9 @@ def test_the_choice_is_by_the_mean_over_the_seeds_and_says_when_it_is_at_the_edg
         choose([3.0], losses[2:])
 
 
-def test_a_searched_run_is_the_run_that_had_its_rate_typed(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_searched_run_equals_a_run_with_that_learning_rate_typed(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     searched = train(compose(*RANGE), tmp_path / "searched")
     rate = OmegaConf.load(tmp_path / "searched" / "config.yaml").optimizer.lr
     assert f"optimizer.lr={rate:g}: 1/10 of the rate" in capsys.readouterr().out
@@ -99,7 +101,7 @@ def no_test_set(self: ArrayData, split: str) -> Any:
 
 
 @pytest.mark.parametrize("schedule", ["exponential", "one_cycle"])
-def test_each_rate_of_a_grid_ends_where_it_would_alone(tmp_path: Path, schedule: str) -> None:
+def test_each_learning_rate_of_a_grid_ends_where_it_would_alone(tmp_path: Path, schedule: str) -> None:
     typed = [*SMOKE, f"scheduler={schedule}", "optimizer=adam"]
     rates, losses = grid(compose(*typed), [3, 7], tmp_path, [1e-5, 1e-3, 0.2], 2)
     alone = train(compose(*typed, "optimizer.lr=1e-3", "seeds=[3,7]", "trainer.max_epochs=2"), tmp_path / "alone")[
@@ -109,14 +111,14 @@ def test_each_rate_of_a_grid_ends_where_it_would_alone(tmp_path: Path, schedule:
     assert choose(rates, losses)[0] == 1e-3
 
 
-def test_nothing_is_pruned_while_a_rate_is_searched(tmp_path: Path) -> None:
+def test_nothing_is_pruned_during_the_search_for_a_learning_rate(tmp_path: Path) -> None:
     rates, pruned = [1e-3, 1e-2], ["techniques.pruning.sparsity=0.9", "techniques.pruning.until_epoch=3"]
     pruned.append("+technique=pruning")
     whole, same = (grid(compose(*SMOKE, *more), [0, 1], tmp_path, rates, 2)[1] for more in ([], pruned))
     assert torch.equal(whole, same)
 
 
-def test_a_grid_sets_the_rate_without_a_look_at_the_test_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_grid_chooses_the_learning_rate_without_the_test_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = ArrayData.eval_dataloader
     monkeypatch.setattr(
         ArrayData,

@@ -26,6 +26,11 @@ def drawn(run: Any) -> None:
     must(all(len(row.unique()) == n for row in rows), "a training image is there twice")
 
 
+def weighted(run: Any) -> None:
+    weights = run.data.weights
+    must(weights is not None and bool((weights != weights[:1]).any()), "all training examples have the same weight")
+
+
 def corrupted(run: Any) -> None:
     x, y = next(iter(run.data.train_dataloader().batches))
     known, y = run.data.splits["train"][0], y[0, :20]
@@ -37,6 +42,8 @@ def corrupted(run: Any) -> None:
 DATA_CHECKS = (
     Check("data.standardize", lambda cfg: cfg.data.get("standardize"), standardized),
     Check("data.augment", lambda cfg: any((cfg.data.get("augment") or {}).values()), augmented),
+    Check("data.class_weights", lambda cfg: cfg.data.get("class_weights") not in (None, "balanced"), weighted),
+    Check("data.weight", lambda cfg: cfg.data.get("weight"), weighted),
     Check("data.train_size", lambda cfg: cfg.data.get("train_size"), drawn),
 )
 CORRUPTED_CHECKS = (*DATA_CHECKS, Check("data=real_or_corrupted", lambda cfg: True, corrupted))

@@ -1,0 +1,213 @@
+"""Nothing of others' code is imported or run, whatever a run folder, a study.json or a best.yaml names.
+
+Until its package is typed; and then only classes of the kind that their group needs.
+"""
+
+import inspect
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torchmetrics
+from commands import typed
+from omegaconf import OmegaConf
+
+from dnnx.basics.errors import UserError
+from dnnx.config.build import BASES, bases_of
+from dnnx.config.params import read_params
+from dnnx.config.trust import NESTED, known_targets, limit, typed_packages
+
+TINY = ["data.source=digits", "seeds=2", "trainer.max_epochs=1"]
+PACKAGES = ["torch", "lightning", "optuna", "torchmetrics", "sklearn"]
+EVIL = """
+from pathlib import Path
+from torch import nn
+Path("was_run").touch()
+def run(**_): pass
+class Net(nn.Module): pass
+"""
+# Programs are run, files emptied, code evaluated by the constructors of some of these.
+NASTY = [
+    "os.system", "subprocess.Popen", "builtins.exec", "torch.os.system", "torch.load", "torch.hub.load",
+    "torch.distributed.elastic.multiprocessing.subprocess_handler.SubprocessHandler",
+    "torch.utils.benchmark.Timer", "torch.package.PackageExporter", "torch.utils.cpp_extension.load_inline",
+    "dnnx.runs.files.write_text", "evil.run", "evil.Net", "pathlib.Path",
+]  # fmt: skip
+KEYS = [
+    "net", "data", "task", "optimizer", "scheduler", "trainer", "callbacks.x", "techniques.x", "module", "metrics.x"
+]  # fmt: skip
+
+
+def config(key: str, target: Any) -> dict[str, Any]:
+    group, _, name = key.partition(".")
+    node = {"_target_": target}
+    return {group: {name: node} if name else node}
+
+
+def every_class() -> Iterator[tuple[str, type]]:
+    """Every class in a loaded module of the packages, by each path that reaches it."""
+    import lightning.pytorch
+    import optuna
+    import sklearn.ensemble
+    import torch.distributed.elastic.multiprocessing.subprocess_handler
+    import torch.package
+    import torch.utils.benchmark
+
+    assert {lightning, optuna, sklearn, torch, torchmetrics}
+    for name, module in sorted(sys.modules.items()):
+        if name.split(".")[0] in PACKAGES and module is not None and re.fullmatch(r"[\w.]+", name):
+            for attribute, value in sorted(vars(module).items()):
+                if inspect.isclass(value) and attribute.isidentifier():
+                    yield f"{name}.{attribute}", value
+
+
+def is_refused(found: dict[str, Any], packages: list[str]) -> bool:
+    try:
+        limit(found, packages)
+    except UserError:
+        return True
+    return False
+
+
+def test_no_class_of_an_installed_package_is_taken_but_those_of_conf() -> None:
+    classes = dict(every_class())
+    assert len(classes) > 5000
+    assert "torch.utils.benchmark.Timer" in classes
+    taken = {(key, path) for path in classes for key in KEYS if not is_refused(config(key, path), [])}
+    assert {path for _, path in taken} == known_targets() & classes.keys()
+
+
+@pytest.mark.slow
+def test_a_typed_package_opens_only_classes_of_the_kind_that_a_group_needs() -> None:
+    opened: dict[str, int] = {}
+    for path, kind in dict(every_class()).items():
+        for key in KEYS:
+            if is_refused(config(key, path), PACKAGES) or path in known_targets():
+                continue
+            opened[key] = opened.get(key, 0) + 1
+            group = key.split(".")[0]
+            if group in BASES:
+                assert issubclass(kind, bases_of(group)[0])
+            else:
+                assert issubclass(kind, torchmetrics.Metric)
+            assert kind.__module__.split(".")[0] == path.split(".")[0]
+    assert opened["net"] > 100
+    assert "task" not in opened
+
+
+@pytest.mark.parametrize("target", NASTY)
+@pytest.mark.parametrize("packages", [[], PACKAGES])
+def test_a_function_or_a_class_of_another_kind_is_refused_in_any_place(target: str, packages: list[str]) -> None:
+    inner = {"_target_": "torch.optim.SGD", "params": {"_target_": target}}
+    places = [config(key, target) for key in KEYS]
+    places += [{"net": {"_target_": "dnnx.nets.dense.DenseNet", "hidden": [{"_target_": target}]}}]
+    places += [{"net": {"_target_": "dnnx.nets.dense.DenseNet", "a": {"b": inner}}}, {"metrics": {"x": target}}]
+    assert all(is_refused(place, packages) for place in places)
+
+
+@pytest.mark.parametrize("target", [None, 3, ["a.b"], {"a": "b"}, "", "a b.c", "${oc.env:HOME}"])
+def test_a_target_that_is_no_path_is_refused(target: Any) -> None:
+    for key in KEYS:
+        with pytest.raises(UserError):
+            limit(config(key, target), [])
+
+
+def test_a_typed_config_is_trusted_and_names_of_packages_are_read_from_overrides() -> None:
+    found = config("net", "evil.Net")
+    limit(found, [], OmegaConf.create(found))
+    assert typed_packages(["seeds=2", "packages=[a,b_c]"]) == ["a", "b_c"]
+    assert typed_packages(["seeds=2", "++net.packages=[a]"]) == []
+    for wrong in ("packages=a", "packages=[a.b]", "packages=[1]"):
+        with pytest.raises(UserError, match="packages="):
+            typed_packages([wrong])
+    assert all(re.fullmatch(r"[\w.]+", path) for path in NESTED)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a finished run, outputs/run/latest."""
+    folder = tmp_path_factory.mktemp("made")
+    assert typed("train", *TINY, "name=run", cwd=folder) == (0, "")
+    return folder
+
+
+@pytest.fixture
+def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(made, tmp_path, symlinks=True, dirs_exist_ok=True)
+    (tmp_path / "evil.py").write_text(EVIL)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    sys.modules.pop("evil", None)
+    return tmp_path
+
+
+def refused(here: Path, *words: str, says: str = "it is code of the run folder's") -> None:
+    code, said = typed(*words, cwd=here)
+    assert (code, says in said) == (2, True), said
+    assert not (here / "was_run").exists()
+
+
+RUN = "outputs/run/latest"
+
+
+@pytest.mark.parametrize("key", ["net", "data", "optimizer", "trainer", "callbacks.progress", "metrics.x", "task"])
+def test_a_run_folder_cannot_name_code(key: str, here: Path) -> None:
+    path = here / RUN / "config.yaml"
+    found = OmegaConf.load(path)
+    found.packages = ["evil", "torch"]
+    for target in ("torch.utils.benchmark.Timer", "evil.Net"):
+        OmegaConf.update(found, f"{key}._target_", target, force_add=True)
+        path.write_text(OmegaConf.to_yaml(found))
+        refused(here, "evaluate", f"run={RUN}")
+    refused(here, "train", f"resume={RUN}")
+    refused(here, "train", f"resume={RUN}", "trainer.max_epochs=2")
+    refused(here, "train", *TINY, "+technique=pretrained", "net=backbone", f"backbone={RUN}")
+    OmegaConf.update(found, f"{key}._target_", "evil.run", force_add=True)
+    path.write_text(OmegaConf.to_yaml(found))
+    code, said = typed("evaluate", f"run={RUN}", "packages=[evil]", cwd=here)
+    assert code == 2
+    assert "named by a run folder, it must be defined in evil and be a" in said
+
+
+def test_a_study_folder_cannot_name_code_nor_trust_for_itself(here: Path) -> None:
+    study = here / "outputs/study"
+    (study / "mine/exp").mkdir(parents=True)
+    (study / "mine/exp/body.yaml").write_text(
+        "# @package _global_\nstudy: {arms: {a: [], b: [net.norm=batch]}}\nnet: {_target_: evil.Net}\n"
+    )
+    (study / "mine/exp/trusting.yaml").write_text(
+        "# @package _global_\nstudy: {arms: {a: [], b: [net.norm=batch]}}\npackages: [evil]\nnet: {_target_: evil.Net}\n"  # noqa: E501
+    )
+    declared = {
+        "name": "study", "question": None, "reference": "a", "arms": ["a", "b"], "verdicts": [], "axes": [],
+        "config_dir": ["outputs/study/mine"],
+    }  # fmt: skip
+    for overrides, says in (
+        (["+exp=body", *TINY], "it is code of the run folder's; type packages=[evil]"),
+        (["+exp=trusting", *TINY], "packages=['evil']: it is typed on the command line"),
+        (["+exp=bn_vs_plain", "net._target_=evil.Net", *TINY], "it is code of the run folder's"),
+        (["+exp=bn_vs_plain", "net._target_=evil.Net", "packages=[evil]", *TINY], "it is code of the run folder's"),
+        (["+exp=bn_vs_plain", "+callbacks.x={_target_: evil.run}", *TINY], "it is code of the run folder's"),
+        (["+exp=bn_vs_plain", "+metrics.x=evil.run", *TINY], "it is code of the run folder's"),
+    ):
+        (study / "study.json").write_text(json.dumps(declared | {"overrides": overrides}))
+        refused(here, "train", "resume=outputs/study", says=says)
+
+
+def test_a_best_yaml_cannot_name_code(here: Path) -> None:
+    best = here / "best.yaml"
+    for text in ("net._target_: evil.Net", "metrics.x: evil.run", "optimizer.a.b._target_: evil.run"):
+        best.write_text(text)
+        with pytest.raises(UserError, match="it is code of the run folder's"):
+            read_params(best, ["seeds=3"])
+    best.write_text("net._target_: evil.Net")
+    refused(here, "train", *TINY, "params=best.yaml")
+    best.write_text("hydra.callbacks.x._target_: evil.run")
+    with pytest.raises(UserError, match="it may say nothing of Hydra"):
+        read_params(best, [])
+    best.write_text("metrics: '{x: evil.run}'")
+    assert read_params(best, []) == ['metrics="{x: evil.run}"'], "a text, not a mapping"
