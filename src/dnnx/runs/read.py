@@ -32,7 +32,7 @@ def read_run(folder: Path, name: str) -> Run:
     }
     for file, (attribute, parse) in parsers.items():
         if not (folder / file).is_file():
-            if file == "lr_search.csv":
+            if file == "lr_search.csv" or (file == "predictions.safetensors" and _is_own_module(run)):
                 continue
             unfinished = " (the run has not finished)" if file == "results.json" else ""
             run.missing.append(f"{name}: {file} is missing{unfinished}")
@@ -47,6 +47,12 @@ def read_run(folder: Path, name: str) -> Run:
         run.missing.append(f"{name}: predictions.safetensors is not of {len(run.seeds)} seeds")
         run.predictions = {}
     return run
+
+
+def _is_own_module(run: Run) -> bool:
+    """Whether a run trained a LightningModule of the user's, which predicts in a form that no report knows."""
+    target = run.setting("module._target_")
+    return target is not None and not str(target).startswith("dnnx.")
 
 
 # Beside what is expected, safetensors raises KeyError and TypeError for data types that NumPy has not.
