@@ -214,7 +214,7 @@ def test_a_bug_is_no_failed_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ("optimizer.lrr=1", "optimizer.lrr"),
         ("+foo=1", "foo: there is no such key"),
         ("objective=acuracy", "objective=acuracy: choose one of accuracy"),
-        ("objective=loss", "direction=maximize: not with objective=loss"),
+        ("direction=minimize", "direction=minimize: not with objective=accuracy: higher is better"),
         ("n_trials=0", "n_trials=0: a whole number"),
         ("folds=1", "folds=1: a whole number"),
         ("sampler.foo=1", "sampler.foo"),

@@ -55,6 +55,7 @@ def tune(cfg: DictConfig, folder: Path, compose: Compose) -> None:
     validation = CrossValidation(cfg, space, compose, folder)
     for point in space.corners():
         validation.build(point)  # a wrong key or value ends it here, before there is a study
+    cfg.objective, cfg.direction = validation.objective, validation.direction
     study = open_study(cfg, folder, space, validation)
     announce(cfg, study, validation)
     try:
@@ -81,9 +82,8 @@ def check(cfg: DictConfig) -> None:
         require(cfg[key] >= 1, key, cfg[key], "a whole number of at least 1")
     require(cfg.timeout is None or cfg.timeout > 0, "timeout", cfg.timeout, "null, or seconds")
     parse_seeds(cfg.seeds)
-    choose("direction", cfg.direction, {"maximize": None, "minimize": None})
-    require((cfg.objective == "loss") == (cfg.direction == "minimize"), "direction", cfg.direction,
-            f"not with objective={cfg.objective}: losses are minimized, all else is maximized")  # fmt: skip
+    if cfg.direction is not None:
+        choose("direction", cfg.direction, {"maximize": None, "minimize": None})
     require(cfg.resume is None, "resume", cfg.resume, "a study goes on by itself: type the same again")
     arms = list(cfg.study.arms or {})
     require(cfg.arm is not None or not arms, "arm", None, f"a tuning is of one arm; type arm={' or arm='.join(arms)}")
@@ -110,6 +110,7 @@ def open_study(cfg: DictConfig, folder: Path, space: "Space", validation: "Cross
         direction=cfg.direction, load_if_exists=True,
     )  # fmt: skip
     book.agree(study, "data", {name: data[name] for name in ("source", "files")})
+    book.agree(study, "about", validation.about)
     plain: Any = OmegaConf.to_container(cfg)
     search = flatten({key: plain[key] for key in SEARCH})
     book.agree(study, "search", {key: value for key, value in search.items() if not isinstance(value, dict)})
@@ -174,6 +175,7 @@ def run(cfg: DictConfig, study: "Study", trial: Any, validation: "CrossValidatio
     from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import TrialState
 
+    from dnnx.reports.tuning import show_value
     from dnnx.tuning.book import Heartbeat, counting, was_interrupted
     from dnnx.tuning.prune_trials import TrialFailed
 
@@ -182,7 +184,7 @@ def run(cfg: DictConfig, study: "Study", trial: Any, validation: "CrossValidatio
 
         def on_epoch(epoch: int, mean: float) -> None:
             heart.beat()
-            status.update(f"trial {trial.number}: epoch {epoch}, {cfg.objective} {mean:.4%}")
+            status.update(f"trial {trial.number}: epoch {epoch}, {cfg.objective} {show_value(study, mean)}")
 
         try:
             value, state = validation.score(trial, on_epoch), TrialState.COMPLETE

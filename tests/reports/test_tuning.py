@@ -18,7 +18,7 @@ SPACE = {
 
 def made_up(state: TrialState, values: list[float], seconds: float = 1.0, **attributes: object) -> FrozenTrial:
     lr = 10 ** -(2 + 2 * (len(values) % 7) / 7)
-    folds = {name: [values[-1] - 0.01, values[-1], values[-1] + 0.01] for name in tuning.METRICS} if values else {}
+    folds = {name: [values[-1] - 0.01, values[-1], values[-1] + 0.01] for name in tuning.OF_OLD} if values else {}
     return create_trial(
         state=state,
         value=values[-1] if values and state != TrialState.FAIL else None,
@@ -47,7 +47,7 @@ def test_the_report_counts_every_trial_once_and_names_the_best(tmp_path: Path) -
     assert report.has_best
     assert report.sentences[0].startswith("7 trials finished: 5 complete, 1 pruned, 1 failed; 1 were interrupted")
     assert "14% of the finished trials" in report.sentences[1]
-    assert report.sentences[2] == "Best: trial 4, accuracy 54.00 % (sd 1.00 over 3 folds); macro precision 54.00 %."
+    assert report.sentences[2] == "Best: trial 4, accuracy 54.00 % (sd 1.00 over 3 folds); precision 54.00 %."
     names = {path.stem for path in (tmp_path / "figures").glob("*.svg")}
     assert names == {"history", "curves", "slices", "parallel", "importances"}
     assert "diverged" in (tmp_path / "report.md").read_text()

@@ -9,8 +9,8 @@ NO_BREAK = "\u00a0"
 PLAIN = About()
 
 
-def show(value: float, about: About = PLAIN) -> str:
-    """Return a value with its unit: a share in percent with two decimals, else three significant digits.
+def show(value: float, about: About = PLAIN, digits: int = 3) -> str:
+    """Return a value with its unit: a share in percent with two decimals, else significant digits.
 
     >>> show(0.98, About("%")), show(2.3456, About("°C")), show(float("nan"))
     ('98.00 %', '2.35 °C', 'not measured')
@@ -19,7 +19,7 @@ def show(value: float, about: About = PLAIN) -> str:
         return "not measured"
     if np.isinf(value):
         return "never"
-    return f"{bare(value, about)}{suffix(about)}"
+    return f"{bare(value, about, digits)}{suffix(about)}"
 
 
 def show_estimate(e: Estimate, about: About = PLAIN) -> str:
@@ -37,9 +37,9 @@ def show_difference(value: float, about: About = PLAIN) -> str:
     return f"{'+' if scaled > 0 else ''}{number(scaled)}"
 
 
-def bare(value: float, about: About = PLAIN) -> str:
+def bare(value: float, about: About = PLAIN, digits: int = 3) -> str:
     """Return a value without its unit."""
-    return f"{about.scale * value:.2f}" if about.unit in SHARES else number(value)
+    return f"{about.scale * value:.2f}" if about.unit in SHARES else number(value, digits)
 
 
 def suffix(about: About, difference: bool = False) -> str:
@@ -57,6 +57,7 @@ def label(name: str, about: About) -> str:
     return f"{name.replace('/', ' ')}{f', {about.unit}' if about.unit else ''}"
 
 
-def number(x: float) -> str:
-    """Return three significant digits, and never fewer than an integer shows."""
-    return f"{x:,.0f}" if abs(x) >= 100 or x == 0 else f"{x:#.3g}".removesuffix(".")
+def number(x: float, digits: int = 3) -> str:
+    """Return so many significant digits, and never fewer than an integer shows."""
+    whole = abs(x) >= 10 ** (digits - 1) or x == 0
+    return f"{x:,.0f}" if whole else f"{x:#.{digits}g}".removesuffix(".")

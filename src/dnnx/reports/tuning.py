@@ -13,9 +13,12 @@ from optuna.trial import FrozenTrial
 
 from dnnx.reports import page, tuning_figures
 from dnnx.reports.figures import drawing
+from dnnx.reports.format import bare, show
+from dnnx.runs.about import About, is_loss
 from dnnx.runs.files import write_text
+from dnnx.runs.legacy import about_of_old
 
-METRICS = ("accuracy", "precision", "recall", "f1", "loss")
+OF_OLD = ("accuracy", "precision", "recall", "f1", "loss")  # metrics of a book without the attribute `about`
 MOST_LISTED = 10
 LEAST_FOR_IMPORTANCES = 5  # complete trials
 
@@ -68,8 +71,15 @@ def objective(study: Study) -> str:
     return str(study.user_attrs.get("search", {}).get("objective", "value"))
 
 
-def show_value(study: Study, value: float) -> str:
-    return f"{value:.4f}" if objective(study) == "loss" else f"{value:.2%}".replace("%", " %")
+def metrics_of(study: Study) -> dict[str, About]:
+    """Return unit and direction of every metric that trials are scored by, losses last."""
+    known = study.user_attrs.get("about") or about_of_old(OF_OLD)
+    return {name: About(**known[name]) for name in sorted(known, key=is_loss)}
+
+
+def show_value(study: Study, value: float, metric: str | None = None) -> str:
+    """Return a value of a metric, by default the objective, with its unit."""
+    return show(value, metrics_of(study).get(metric or objective(study), About()), digits=4)
 
 
 def show_score(study: Study, trial: FrozenTrial) -> str:
@@ -78,7 +88,8 @@ def show_score(study: Study, trial: FrozenTrial) -> str:
     name, folds = objective(study), trial.user_attrs.get(objective(study), [])
     if len(folds) < 2:
         return f"{name} {show_value(study, trial.values[0])}"
-    spread = f"{stdev(folds):.4f}" if name == "loss" else f"{100 * stdev(folds):.2f}"
+    about = metrics_of(study).get(name, About())
+    spread = bare(stdev(folds), about, digits=4)
     return f"{name} {show_value(study, trial.values[0])} (sd {spread} over {len(folds)} folds)"
 
 
@@ -92,7 +103,7 @@ def state_of(trial: FrozenTrial) -> str:
 def finals(study: Study, trial: FrozenTrial) -> dict[str, float]:
     """The final values of a trial, each a mean over folds."""
     assert trial.values
-    measured = {f"cv/{name}": sum(v) / len(v) for name in METRICS if (v := trial.user_attrs.get(name))}
+    measured = {f"cv/{name}": sum(v) / len(v) for name in metrics_of(study) if (v := trial.user_attrs.get(name))}
     return {f"cv/{objective(study)}": trial.values[0]} | measured
 
 
@@ -125,11 +136,15 @@ def _sentences(study: Study, trials: list[FrozenTrial], complete: list[FrozenTri
         )
     if complete:
         best = study.best_trial
-        precision = best.user_attrs.get("precision" if objective(study) != "precision" else "accuracy")
-        other = "macro precision" if objective(study) != "precision" else "accuracy"
-        beside = f"; {other} {sum(precision) / len(precision):.2%}".replace("%", " %") if precision else ""
+        others = [name for name in metrics_of(study) if name != objective(study) and best.user_attrs.get(name)]
+        beside = "".join(f"; {name} {_mean(study, best, name)}" for name in others[:1])
         sentences.append(f"Best: trial {best.number}, {show_score(study, best)}{beside}.")
     return sentences
+
+
+def _mean(study: Study, trial: FrozenTrial, metric: str) -> str:
+    values = trial.user_attrs[metric]
+    return show_value(study, sum(values) / len(values), metric)
 
 
 def _best(study: Study, complete: list[FrozenTrial]) -> page.Table:

@@ -10,32 +10,33 @@ import optuna
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from dnnx.basics.errors import choose, ctrl_c, is_out_of_memory, require
+from dnnx.basics.errors import ctrl_c, is_out_of_memory, require
 from dnnx.config import check, resume
 from dnnx.config.params import as_overrides
 from dnnx.config.paths import CONF
 from dnnx.data.folds import for_trial, make_folds
-from dnnx.evaluation.results import evaluate
+from dnnx.evaluation.results import evaluate, for_each
+from dnnx.runs.about import is_scalar
 from dnnx.training.assemble import assemble, build_data
 from dnnx.training.callbacks.early_stopping import EarlyStopping
+from dnnx.tuning.objective import settle
 from dnnx.tuning.prune_trials import Prune, TrialFailed
 from dnnx.tuning.space import Params, Space
 
-METRICS = ("accuracy", "precision", "recall", "f1", "loss")
 FOR_RUNS = ("checkpoint", "record", "progress", "layer_statistics")  # callbacks whose files no trial needs
 
 
 class CrossValidation:
     """Trains and scores the points of a space.
 
-    `compose` makes the config of a
-    tuning from more overrides, of which that of a run is a part."""
+    `compose` makes the config of a tuning from more overrides; that of a run is a part of it.
+    """
 
     def __init__(self, cfg: DictConfig, space: Space, compose: Callable[[Sequence[str]], DictConfig], folder: Path):
         self.space, self.compose, self.folder = space, compose, folder
         self.trial, self.folds, self.fold_seed = list(cfg.trial), cfg.folds, cfg.fold_seed
-        self.objective = cfg.objective
-        choose("objective", cfg.objective, dict.fromkeys(METRICS))
+        self.objective, self.direction = cfg.objective, cfg.direction  # null until the task settles them
+        self.about: dict[str, Any] = {}  # unit and direction of each metric
         self.data: dict[str, Any] = {}
 
     def score(self, trial: optuna.Trial, on_epoch: Callable[[int, float], None] = lambda epoch, mean: None) -> float:
@@ -50,12 +51,14 @@ class CrossValidation:
                 trainer.fit(module, datamodule=trainer.fold_data)
             stopping = EarlyStopping.of(trainer)
             module.replicas.load_stacked(stopping.best_state)
-            logits, y = module.predict(trainer.fold_data.eval_dataloader("val"))
-            scores = evaluate(logits, y, [True] * len(logits))
-            for name in METRICS:
-                trial.set_user_attr(name, scores[name])
+            scores = _scores(module, trainer.fold_data)
+            told = f"task={type(module.task).__name__} measures no single number of it; choose another"
+            require(is_scalar(scores[self.objective]), "objective", self.objective, told)
+            for name in self.about:
+                if is_scalar(scores[name]):
+                    trial.set_user_attr(name, scores[name])
             trial.set_user_attr("best_epoch", stopping.best_epoch.tolist())
-            return sum(scores[self.objective]) / len(logits)
+            return sum(scores[self.objective]) / len(scores[self.objective])
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -79,8 +82,9 @@ class CrossValidation:
         data = for_trial(self.fold_data(cfg), cfg.data.get("batch_size"))
         cfg.callbacks = {name: value for name, value in cfg.callbacks.items() if name not in FOR_RUNS}
         data, module, trainer = assemble(cfg, list(data.seeds), self.folder, data)
-        told = "a tuning measures how often classes are told right; choose task=classification"
-        require("accuracy" in module.task.curves, "task", type(module.task).__name__, told)
+        metrics = module.task.metrics
+        self.objective, self.direction = settle(self.objective, self.direction, metrics)
+        self.about = {name: {"unit": m.unit, "better": m.better} for name, m in metrics.items()}
         trainer.callbacks += callbacks
         trainer.fold_data = data
         return module, trainer
@@ -96,10 +100,17 @@ class CrossValidation:
         if f"val/{self.objective}" in metrics:
             return metrics[f"val/{self.objective}"]
         start, data = module.start, module.trainer.datamodule
-        logits, y = module.predict(data.eval_dataloader("val"))
+        scores = _scores(module, data)
         module.start = start
         module.train()
-        return torch.tensor(evaluate(logits, y, [True] * len(logits))[self.objective])
+        return torch.tensor(scores[self.objective])
+
+
+def _scores(module: Any, data: Any) -> dict[str, list]:
+    """Return every metric of the task on the validation part of each fold."""
+    task, (outputs, y) = module.task, module.predict(data.eval_dataloader("val"))
+    chosen = [task.choose(of_fold, labels) for of_fold, labels in zip(outputs, for_each(y, outputs), strict=True)]
+    return evaluate(outputs, y, [True] * len(outputs), task.measure, chosen)
 
 
 def of_runs(cfg: DictConfig) -> DictConfig:
