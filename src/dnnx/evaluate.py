@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 
 from dnnx.basics.console import console
 from dnnx.basics.errors import UserError, choose, require
-from dnnx.config import resume
+from dnnx.config import plain, resume
 from dnnx.config.app import command
 from dnnx.config.check import ACCELERATORS, check_keys
 from dnnx.runs.files import write_json
@@ -24,6 +24,8 @@ def evaluate(cfg: DictConfig) -> dict[str, list]:
     run = resume.load_config(folder, "run", cfg)
     finished = (folder / "results.json").is_file()
     require(finished, "run", cfg.run, f"it did not finish; go on with: python -m dnnx.train resume={cfg.run}")
+    if plain.is_plain(run):
+        return evaluate_plain(cfg, run, folder)
     if cfg.data_root is not None:
         run.data.root = cfg.data_root
 
@@ -44,13 +46,38 @@ def evaluate(cfg: DictConfig) -> dict[str, list]:
     survived = [epoch is None for epoch in saved["epoch/diverged"]]
     metrics, _ = results.measure(module, data, saved["seeds"], survived)
     console.print(results_table(f"{len(saved['seeds'])} seeds on {data.provenance['note']}", metrics))
+    require_same(cfg, folder, metrics, saved)
+    if cfg.mc_dropout:
+        mc_dropout(cfg.mc_dropout, module, data, folder, saved, survived, str(run.get("arm") or run.get("name")))
+    return metrics
+
+
+def evaluate_plain(cfg: DictConfig, run: DictConfig, folder: Path) -> dict[str, list]:
+    """Tests the saved best weights of a user's LightningModule again, seed after seed."""
+    for key, found in (("mc_dropout", cfg.mc_dropout), ("data_root", cfg.data_root)):
+        require(not found, key, found, f"it is for networks of dnnx; this run is of {run.module._target_}")
+
+    from dnnx.reports.table import results_table  # torch from here on
+    from dnnx.training.plain import prepare
+    from dnnx.training.plain_run import test_again
+
+    run.trainer.accelerator = cfg.accelerator
+    saved = resume.load_results(folder)
+    plan = prepare(run, saved["seeds"], folder)
+    resume.require_same_data(plan.facts, resume.load_data(folder), "the data of then")
+    require(plan.tests, "run", cfg.run, f"{run.module._target_} has no test_step, or its data no test_dataloader")
+    metrics = test_again(plan, saved)
+    console.print(results_table(f"{len(saved['seeds'])} seeds on {plan.facts['note']}", metrics))
+    require_same(cfg, folder, metrics, saved)
+    return metrics
+
+
+def require_same(cfg: DictConfig, folder: Path, metrics: dict[str, list], saved: dict[str, list]) -> None:
+    """Raises UserError, with their names, unless the metrics are those that the run `saved`."""
     changed = [name for name in metrics if name in saved and not _same(metrics[name], saved[name])]
     if changed:
         raise UserError(f"run={cfg.run}: not the numbers of its results.json: {', '.join(changed)}")
     console.print(f"the same numbers as in {folder / 'results.json'}", soft_wrap=True)
-    if cfg.mc_dropout:
-        mc_dropout(cfg.mc_dropout, module, data, folder, saved, survived, str(run.get("arm") or run.get("name")))
-    return metrics
 
 
 def mc_dropout(

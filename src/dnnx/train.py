@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.console import console, warn
 from dnnx.basics.errors import UserError, ctrl_c
-from dnnx.config import check, paths, resume
+from dnnx.config import check, paths, plain, resume
 from dnnx.config.app import command, run_folder, study_folder, typed_overrides
 from dnnx.config.explain import flatten
 from dnnx.config.seeds import parse_seeds
@@ -32,6 +32,8 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
     cfg = resume.settle_rate(resume.settle_backbone(cfg, folder), folder)
     if resume.finished(cfg, folder):
         return show(folder)
+    if plain.is_plain(cfg):
+        return train_plain(cfg, seeds, folder, study)
 
     from dnnx.runs import provenance  # torch from here on
     from dnnx.training import lr_search
@@ -55,6 +57,27 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
         fit(trainer, module, data, study or folder)
         run.trained()
         measure(cfg, seeds, folder, run)
+    return show(folder)
+
+
+def train_plain(cfg: DictConfig, seeds: list[int], folder: Path, study: Path | None) -> dict[str, list]:
+    """Trains and tests a LightningModule of the user's, one seed after the other; what it leaves is that of any run."""
+    from dnnx.runs import provenance
+    from dnnx.training.plain import prepare  # torch from here on
+    from dnnx.training.plain_run import announce, train_seeds
+
+    plan = prepare(cfg, seeds, folder)
+    if (folder / "checkpoints").exists() and (folder / "data.json").exists():
+        resume.require_same_data(plan.facts, resume.load_data(folder), "the data of then")
+    folder.mkdir(parents=True, exist_ok=True)
+    if study and not (study.parent / "study.json").exists():
+        link_latest(study)
+    with put_aside(folder), ctrl_c(f"stopped; go on with: python -m dnnx.train resume={_relative(study or folder)}"):
+        resume.save_config(cfg, folder / "config.yaml")
+        write_json(folder / "environment.json", provenance.environment())
+        write_json(folder / "data.json", plan.facts)
+        announce(cfg, plan, seeds)
+        write_json(folder / "results.json", train_seeds(plan, seeds))
     return show(folder)
 
 
@@ -88,7 +111,7 @@ def put_aside(folder: Path) -> Iterator[None]:
     before = folder / "before"
     if (folder / "results.json").exists():
         before.mkdir(exist_ok=True)
-        for name in BEFORE:
+        for name in (name for name in BEFORE if (folder / name).exists()):
             shutil.copyfile(folder / name, before / name)
         os.replace(folder / "results.json", before / "results.json")  # it is not finished any more
     try:
@@ -174,7 +197,7 @@ def main(cfg: DictConfig) -> None:
     folder = run_folder()
     try:
         with sole_writer(folder):
-            cfg = settled_config(cfg)
+            cfg = plain.settle(settled_config(cfg), typed_overrides())
             if cfg.resume is not None and (cfg.arm is None or (folder / "config.yaml").exists()):
                 cfg = resume.resumed_config(cfg, folder, typed_overrides())
             train(cfg, folder, study=study_folder())

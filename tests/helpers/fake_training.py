@@ -28,7 +28,7 @@ class FakeTraining:
     def __init__(self, callbacks: Sequence[Any], seeds: Sequence[int], folder: Path = Path(), start: int = 0):
         self.module = FakeModule(seeds)
         self.trainer = SimpleNamespace(
-            callbacks=list(callbacks), current_epoch=start, should_stop=False, default_root_dir=str(folder)
+            callbacks=list(callbacks), current_epoch=start, should_stop=False, default_root_dir=str(folder), loggers=[]
         )
         self._call("setup", "fit")
 

@@ -17,7 +17,6 @@ def srun(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PATH", str(folder), prepend=":")
 
 
-@pytest.mark.xfail(reason="the trainer still looks for srun", strict=False)  # TODO: off when it does not
 @pytest.mark.usefixtures("srun")
 @pytest.mark.parametrize("variables", [{}, ALLOCATION], ids=["login node", "allocation of four tasks"])
 def test_a_run_warns_of_nothing_where_srun_is_installed(

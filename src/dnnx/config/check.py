@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.errors import UserError, choose, fits, in_words, require, shown, unknown_key
+from dnnx.config import plain
 from dnnx.config.explain import flatten
 from dnnx.config.overrides import no_option
 from dnnx.config.paths import CONF
@@ -57,12 +58,20 @@ KINDS: dict[str, Any] = {
     "techniques.": Any,
     "metrics": dict,
     "derived.": Any,
+    "logger": dict,
+    "logger.": Any,
 }
 
 
 def check(cfg: DictConfig) -> None:
     """UserError for a key that nothing would read, and for what no run can do."""
+    if plain.is_plain(cfg):
+        check_keys(cfg, "train", unread=plain.UNREAD)
+        check_run(cfg)
+        plain.check(cfg, MOST_EPOCHS)
+        return
     check_keys(cfg, "train")
+    require(cfg.monitor is None, "monitor", cfg.monitor, "dnnx's networks are monitored by val/loss; leave it out")
     module = cfg.get("module")
     told = "null, or a LightningModule of yours, module._target_=my_project.Lit"
     told = INSTEAD.get(str(module), told)
@@ -96,11 +105,11 @@ def check(cfg: DictConfig) -> None:
     )  # fmt: skip
 
 
-def check_keys(cfg: DictConfig, *names: str) -> None:
+def check_keys(cfg: DictConfig, *names: str, unread: tuple[str, ...] = ()) -> None:
     """UserError for a key that is in none of conf/<name>.yaml, for a value of another kind than there (text, where it
     is null there), and for a group without an option."""
     groups, own = _stated(names)
-    for group in groups - {"lr_search"}:
+    for group in groups - {"lr_search", *unread}:
         if not isinstance(cfg.get(group), DictConfig):
             raise no_option(group, cfg.get(group))
     for key, value in flatten(OmegaConf.to_container(cfg)).items():

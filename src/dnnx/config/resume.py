@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.errors import UserError, differences, require, shown
 from dnnx.config.explain import flatten
+from dnnx.config.plain import is_plain
 from dnnx.config.trust import check_run, limit
 from dnnx.runs import schema
 from dnnx.runs.files import read_json, read_yaml, write_text
@@ -37,7 +38,8 @@ def load_config(folder: Path, key: str, typed: DictConfig | None = None) -> Dict
         raise UserError(f"{key}={folder}: it is a study; give one of its arms, or resume={folder} with nothing else")
     require(path.is_file(), key, folder, "it holds no config.yaml; give a run folder such as outputs/dense5/latest")
     cfg = modernized(read_yaml(path, str(path)))
-    needed = ("data", "net", "task", "optimizer", "scheduler", "trainer", "callbacks")
+    own = isinstance(cfg, DictConfig) and is_plain(cfg)
+    needed = ("data", *(("module",) if own else ("net", "task", "optimizer", "scheduler")), "trainer", "callbacks")
     groups = [cfg.get(name) for name in needed] if isinstance(cfg, DictConfig) and "seeds" in cfg else [None]
     whole = all(isinstance(group, DictConfig) for group in [*groups, *(groups[-1] or {}).values()])
     require(whole, key, folder, "its config.yaml is not that of a run")

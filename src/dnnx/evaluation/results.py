@@ -1,6 +1,5 @@
 """Tests the best weights of every seed and writes what a finished run says: results.json and predictions."""
 
-import resource
 import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from dnnx.evaluation import sparsity as sparse
+from dnnx.runs.provenance import peak_memory_mb
 from dnnx.tasks.scores import multiclass
 from dnnx.training.callbacks.early_stopping import EarlyStopping
 
@@ -112,10 +112,3 @@ def prediction_s(module: Any, data: Any) -> float:
         return time.perf_counter() - started
 
     return min(once() for _ in range(TIMED_PASSES))
-
-
-def peak_memory_mb() -> float:
-    """Peak allocation on the GPU when one is in use, else the peak resident memory of the process."""
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10  # Linux counts in KiB

@@ -1,6 +1,7 @@
 """Where a run's numbers come from: versions, hardware, command, and the data with its checksums."""
 
 import platform
+import resource
 import shlex
 import subprocess
 import sys
@@ -47,3 +48,10 @@ def _git_commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, timeout=5).stdout.strip() or None
     except (OSError, subprocess.TimeoutExpired):
         return None
+
+
+def peak_memory_mb() -> float:
+    """Peak allocation on the GPU when one is in use, else the peak resident memory of the process."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10  # Linux counts in KiB

@@ -1,13 +1,9 @@
 """Assembles a run from its config: data, module and trainer, with everything that a user can get wrong tried."""
 
-import logging
-import os
-import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
 from omegaconf import DictConfig, OmegaConf
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -19,15 +15,9 @@ from dnnx.nets.layers.self_normalizing import check_input
 from dnnx.optim.checks import build_optimizer, build_scheduler, check_schedule
 from dnnx.tasks.own_metrics import add_metrics, build_metrics
 from dnnx.training.module import ReplicaModule
+from dnnx.training.trainer import bare_trainer, build_loggers, build_trainer
 
 FEW = 8  # examples of a first look at the outputs
-
-logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no tips, no list of absent devices
-warnings.filterwarnings("ignore", message=".*LeafSpec")  # Lightning 2.6 on torch 2.15
-warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")  # frozen layers are
-
-# Lightning sets it, and torch's optimizers then search for an NVIDIA driver in every step: 0.4 ms.
-os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
 
 
 def build_data(cfg: DictConfig, seeds: list[int]) -> Any:
@@ -70,7 +60,7 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path, data: Any = None) 
     """
     data = data or build_data(cfg, seeds)
     callbacks = [build(f"callbacks.{name}", callback) for name, callback in cfg.callbacks.items()]
-    trainer = build("trainer", cfg.trainer, callbacks=callbacks, default_root_dir=str(folder))
+    trainer = build_trainer(cfg.trainer, folder, callbacks, build_loggers(cfg.get("logger"), folder, cfg.name))
     data.trainer = trainer  # it knows the epoch, and without it there are no batches to count
     data.check_batch_size(1)
     steps = len(data.train_dataloader().batches)
@@ -118,5 +108,4 @@ def check_fit(module: ReplicaModule, data: Any) -> None:
 def choose_device(accelerator: str) -> torch.device:
     """The device that Lightning's Trainer takes for `accelerator`."""
     with naming("accelerator"):
-        trainer = Trainer(accelerator=accelerator, devices=1, logger=False, enable_checkpointing=False)
-    return trainer.strategy.root_device
+        return bare_trainer(accelerator).strategy.root_device

@@ -54,6 +54,7 @@ class Record(pl.Callback):
         first = trainer.current_epoch + 1 if trainer.current_epoch else 0
         self.writer = SummaryWriter(str(self.path.parent), purge_step=first)
         self.writer.add_custom_scalars(LAYOUT)
+        self.loggers = trainer.loggers
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         if trainer.current_epoch == 0:
@@ -78,6 +79,8 @@ class Record(pl.Callback):
             scalars |= {name: mean, f"band/{name}/low": mean - spread, f"band/{name}/high": mean + spread}
         event = Summary(value=[Summary.Value(tag=tag, simple_value=float(value)) for tag, value in scalars.items()])
         self.writer._get_file_writer().add_summary(event, epoch)  # one event: a third of the time
+        for logger in self.loggers:
+            logger.log_metrics({tag: float(value) for tag, value in scalars.items()}, epoch)
         self.rows.append("".join(rows))
         append_text(self.path, self.rows[-1])
 

@@ -1,0 +1,151 @@
+"""A run of a user's LightningModule: every seed trained and tested, and the files of a run folder written."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dnnx.basics.console import console
+from dnnx.basics.errors import UserError, require
+from dnnx.runs.files import append_text, read_json, write_json, write_text
+from dnnx.runs.provenance import peak_memory_mb
+from dnnx.runs.schema import is_number
+from dnnx.runs.tensors import load_tensors, save_tensors
+from dnnx.training.callbacks.plain import ROWS, Follow, Progress
+from dnnx.training.callbacks.plain_progress import ShowSeed
+from dnnx.training.plain import Plan, test_seed, train_seed
+from dnnx.training.plain_metrics import about
+
+HEADER = "epoch,split,metric,seed,value\n"
+
+
+def train_seeds(plan: Plan, seeds: list[int]) -> dict[str, Any]:
+    """Train every seed that is not finished, and return the results of all.
+
+    Leaves metrics.csv, the weights and each seed's checkpoints in the run folder.
+    """
+    path, outcomes = plan.folder / "metrics.csv", {}
+    write_text(path, HEADER)
+    for number, seed in enumerate(seeds):
+        outcome = _finished(plan, seed)
+        if outcome is None:
+            outcome = _train(plan, seed, f"seed {seed} ({number + 1} of {len(seeds)})", path)
+        else:
+            append_text(path, outcome["rows"])
+        outcomes[seed] = outcome
+    if all(outcome["results"]["epoch/diverged"] for outcome in outcomes.values()):
+        when = ", ".join(f"seed {s} in epoch {o['results']['epoch/diverged']}" for s, o in outcomes.items())
+        raise UserError(f"every seed diverged, {plan.monitor.name} or its loss was not finite ({when})")
+    save_weights(plan.folder, {seed: load_tensors(_weights_of(plan.folder, seed)) for seed in seeds})
+    return _together(plan, outcomes)
+
+
+def _train(plan: Plan, seed: int, title: str, path: Path) -> dict[str, Any]:
+    """Train and test one seed; returns its results and its rows of metrics.csv, also left beside its checkpoints."""
+    folder = plan.folder / "checkpoints" / f"seed_{seed}"
+    before = path.read_text()
+    follow = Follow(
+        seed, plan.monitor, plan.cfg.callbacks.early_stopping.patience, lambda rows: append_text(path, rows)
+    )
+    shown = [ShowSeed(title, follow)] if "progress" in plan.cfg.callbacks else []
+    train_seed(plan, seed, follow, *shown)
+    progress = follow.progress
+    write_text(path, before + progress.rows)  # a resumed seed brings its earlier epochs along
+    results: dict[str, Any] = {} if progress.diverged_epoch else dict(progress.best_metrics)
+    state = {name: value for name, value in follow.best_state.items() if isinstance(value, Tensor)}
+    save_tensors(state, _weights_of(plan.folder, seed))
+    if plan.tests and not progress.diverged_epoch:
+        tested, results["time/test_s"] = test_seed(plan, seed, state)
+        results |= tested
+    results |= _facts(progress, plan)
+    outcome = {"results": results, "rows": progress.rows, "ended": not progress.active or progress.stopped}
+    write_json(folder / "finished.json", outcome)
+    return outcome
+
+
+def _facts(progress: Progress, plan: Plan) -> dict[str, Any]:
+    seconds = progress.elapsed_s
+    return {
+        "epoch/best": progress.best_epoch or None,
+        "epoch/last": progress.epoch,
+        "epoch/diverged": progress.diverged_epoch or None,
+        "time/fit_s": seconds[-1],
+        "time/epoch_s": median(b - a for a, b in pairwise([0.0, *seconds])),
+        "memory/peak_mb": peak_memory_mb(),
+        "params/total": plan.sizes[0],
+        "params/trainable": plan.sizes[1],
+    }
+
+
+def _finished(plan: Plan, seed: int) -> dict[str, Any] | None:
+    """Return what an earlier call left of a seed that needs no more epochs."""
+    path = plan.folder / "checkpoints" / f"seed_{seed}" / "finished.json"
+    if not path.exists():
+        return None
+    outcome = read_json(path)
+    results: Any = outcome.get("results") if isinstance(outcome, dict) else None
+    valid = isinstance(results, dict) and all(value is None or is_number(value) for value in results.values())
+    valid = valid and isinstance(outcome.get("rows"), str) and re.fullmatch(ROWS, outcome["rows"]) is not None
+    require(valid and "epoch/last" in results, "finished.json", path, "not that of a seed; delete it and resume")
+    more = results["epoch/last"] < plan.cfg.trainer.max_epochs and not outcome.get("ended")
+    return None if more else outcome
+
+
+def _together(plan: Plan, outcomes: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """Return results.json: for each name one value per seed, None where a seed has none."""
+    rows = [outcome["results"] for outcome in outcomes.values()]
+    names = dict.fromkeys(name for row in sorted(rows, key=lambda row: row["epoch/diverged"] or 0) for name in row)
+    results: dict[str, Any] = {name: [row.get(name) for row in rows] for name in names}
+    return {"seeds": [*outcomes], **results, "about": about(results, plan.monitor)}
+
+
+def _weights_of(folder: Path, seed: int) -> Path:
+    return folder / "checkpoints" / f"seed_{seed}" / "best.safetensors"
+
+
+def save_weights(folder: Path, states: dict[int, dict[str, Tensor]]) -> None:
+    """Write model.safetensors, each tensor [R, ...], where all seeds have the same shapes.
+
+    Where they have not, the weights of each seed stay in checkpoints/seed_<seed>/best.safetensors.
+    """
+    shapes = [{name: (value.shape, value.dtype) for name, value in state.items()} for state in states.values()]
+    if all(own == shapes[0] for own in shapes):
+        stacked = {name: torch.stack([state[name] for state in states.values()]) for name in shapes[0]}
+        save_tensors(stacked, folder / "model.safetensors")
+
+
+def load_weights(folder: Path, seeds: Sequence[int], number: int) -> dict[str, Tensor]:
+    """Return the best weights of the seed at place `number` among the `seeds` of a run."""
+    if (path := folder / "model.safetensors").exists():
+        stacked = load_tensors(path)
+        told = f"it is not of the {len(seeds)} seeds of its results.json"
+        require(all(len(value) == len(seeds) for value in stacked.values()), "model.safetensors", path, told)
+        return {name: value[number] for name, value in stacked.items()}
+    return load_tensors(_weights_of(folder, seeds[number]))
+
+
+def test_again(plan: Plan, saved: dict[str, Any]) -> dict[str, Any]:
+    """Return the test metrics of the saved best weights, measured again, in the form of results.json."""
+    seeds, rows = saved["seeds"], []
+    for number, seed in enumerate(seeds):
+        diverged = saved["epoch/diverged"][number] is not None
+        rows.append({} if diverged else test_seed(plan, seed, load_weights(plan.folder, seeds, number))[0])
+    names = dict.fromkeys(name for row in rows for name in row)
+    results: dict[str, Any] = {name: [row.get(name) for row in rows] for name in names}
+    return {"seeds": seeds, **results}
+
+
+def announce(cfg: Any, plan: Plan, seeds: Sequence[int]) -> None:
+    """Say which module is about to be trained, on which data, where, and by which metric."""
+    sizes = ", ".join(f"{n:,} {split}" for split, n in plan.facts["sizes"].items())
+    params = f"{plan.sizes[0]:,} parameters"
+    console.print(f"{cfg.name}: {cfg.module._target_}, {params}, {len(seeds)} seeds one by one, on {plan.device}")
+    console.print(f"data: {plan.facts['note']}: {sizes}", soft_wrap=True)
+    mode = "lowest" if plan.monitor.mode == "min" else "highest"
+    patience = cfg.callbacks.early_stopping.patience
+    console.print(f"monitor: {plan.monitor.name}, {mode} is best, patience {patience} epochs", soft_wrap=True)

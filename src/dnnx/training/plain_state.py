@@ -1,0 +1,128 @@
+"""The whole state of a plain Lightning training between two epochs, as tensors and plain values, and its return."""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.fabric.plugins import CheckpointIO
+from lightning.pytorch.utilities import CombinedLoader
+from torchmetrics import Metric
+
+State = dict[str, Any]
+# Constructor arguments stay in config.yaml; in a checkpoint they may be objects, which cannot be read back safely.
+HYPERPARAMETERS = ("hyper_parameters", "datamodule_hyper_parameters")
+NAMES = ("hparams_name", "datamodule_hparams_name", "hparams_type", "datamodule_hparams_type")
+
+
+class _Capture(CheckpointIO):
+    """Keeps the checkpoint that Lightning would write."""
+
+    checkpoint: State
+
+    def save_checkpoint(self, checkpoint: State, path: Any, storage_options: Any = None) -> None:
+        self.checkpoint = checkpoint
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> State:
+        raise NotImplementedError
+
+    def remove_checkpoint(self, path: Any) -> None:
+        raise NotImplementedError
+
+
+def dump(trainer: Any) -> State:
+    """Return Lightning's checkpoint of a training, without hyperparameters that are not plain values."""
+    own, capture = trainer.strategy.checkpoint_io, _Capture()
+    trainer.strategy.checkpoint_io = capture
+    try:
+        trainer.save_checkpoint("captured")
+    finally:
+        trainer.strategy.checkpoint_io = own
+    checkpoint = capture.checkpoint
+    kept = {name for name in HYPERPARAMETERS if is_plain(checkpoint.get(name))}
+    return {key: value for key, value in checkpoint.items() if key in kept or key not in (*HYPERPARAMETERS, *NAMES)}
+
+
+def is_plain(value: Any) -> bool:
+    """Return whether a value is made of numbers, text, lists and mappings alone."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and is_plain(inner) for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(is_plain, value))
+    return value is None or type(value) in (bool, int, float, str)
+
+
+def restore(trainer: Any, module: Any, checkpoint: State) -> None:
+    """Put a training back to the boundary of two epochs at which `checkpoint` left it.
+
+    Lightning's own `ckpt_path` starts the data loader before the random state is back, so that the order of the
+    next epoch is another one.
+    """
+    module.on_load_checkpoint(checkpoint)
+    module.load_state_dict(checkpoint["state_dict"], strict=module.strict_loading)
+    trainer.strategy.load_optimizer_state_dict(checkpoint)
+    for config, state in zip(trainer.lr_scheduler_configs, checkpoint["lr_schedulers"], strict=True):
+        config.scheduler.load_state_dict(state)
+    for callback in trainer.callbacks:
+        callback.on_load_checkpoint(trainer, module, checkpoint)
+        if callback.state_key in checkpoint["callbacks"]:
+            callback.load_state_dict(checkpoint["callbacks"][callback.state_key])
+    for stateful in (trainer.datamodule, trainer.precision_plugin):
+        name = type(stateful).__qualname__
+        if stateful is not None and name in checkpoint:
+            stateful.load_state_dict(checkpoint[name])
+    _restore_progress(trainer.fit_loop, checkpoint["loops"]["fit_loop"])
+
+
+def _restore_progress(loop: Any, state: State) -> None:
+    loop.load_state_dict(state)
+    for one in (loop, loop.epoch_loop, loop.epoch_loop.val_loop):
+        one.on_iteration_done()  # no epoch is left in the middle: the next one starts its data loader
+    for part in (loop.epoch_progress.current, loop.epoch_progress.total):
+        part.ready = part.started = part.completed
+
+
+def random_state(trainer: Any, module: Any) -> State:
+    """Return the state of every random generator that a training draws from, and of its metrics."""
+    version, numbers, gauss = random.getstate()
+    name, keys, position, has_gauss, cached = np.random.get_state()
+    return {
+        "python": [version, list(numbers), gauss],
+        "numpy": [name, torch.from_numpy(np.asarray(keys, dtype=np.int64)), position, has_gauss, cached],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "loaders": [generator.get_state() for generator in _generators(trainer)],
+        "metrics": {name: dict(metric.metric_state) for name, metric in _metrics(module)},
+    }
+
+
+def set_random_state(trainer: Any, module: Any, state: State) -> None:
+    """Put back the state that `random_state` returned."""
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers), gauss))
+    name, keys, *rest = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    torch.set_rng_state(state["torch"])
+    if len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda"])
+    for generator, own in zip(_generators(trainer), state["loaders"], strict=True):
+        generator.set_state(own)
+    for name, metric in _metrics(module):
+        for field, value in state["metrics"][name].items():
+            moved = value.to(metric.device) if isinstance(value, torch.Tensor) else [v.to(metric.device) for v in value]
+            setattr(metric, field, moved)
+
+
+def _generators(trainer: Any) -> Iterator[torch.Generator]:
+    """Generators that the user's data loaders and their samplers have for themselves."""
+    for loaders in (trainer.train_dataloader, trainer.val_dataloaders):
+        for loader in CombinedLoader(loaders).flattened if loaders is not None else []:
+            for owner in (loader, getattr(loader, "sampler", None)):
+                if isinstance(generator := getattr(owner, "generator", None), torch.Generator):
+                    yield generator
+
+
+def _metrics(module: Any) -> Iterator[tuple[str, Metric]]:
+    """Metrics of torchmetrics in the module: their running values are in no state_dict."""
+    return ((name, metric) for name, metric in module.named_modules() if isinstance(metric, Metric))
