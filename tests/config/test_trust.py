@@ -182,12 +182,16 @@ def test_a_study_folder_cannot_name_code_nor_trust_for_itself(here: Path) -> Non
     (study / "mine/exp/trusting.yaml").write_text(
         "# @package _global_\nstudy: {arms: {a: [], b: [net.norm=batch]}}\npackages: [evil]\nnet: {_target_: evil.Net}\n"  # noqa: E501
     )
+    (study / "mine/exp/arms.yaml").write_text(
+        "# @package _global_\nstudy: {arms: {a: ['packages=[evil]', net._target_=evil.Net], b: []}}\n"
+    )
     declared = {
         "name": "study", "question": None, "reference": "a", "arms": ["a", "b"], "verdicts": [], "axes": [],
         "config_dir": ["outputs/study/mine"],
     }  # fmt: skip
     for overrides, says in (
         (["+exp=body", *TINY], "it is code of the run folder's; type packages=[evil]"),
+        (["+exp=arms", *TINY], "packages=...: it is typed on the command line"),
         (["+exp=trusting", *TINY], "packages=['evil']: it is typed on the command line"),
         (["+exp=bn_vs_plain", "net._target_=evil.Net", *TINY], "it is code of the run folder's"),
         (["+exp=bn_vs_plain", "net._target_=evil.Net", "packages=[evil]", *TINY], "it is code of the run folder's"),
@@ -206,6 +210,9 @@ def test_a_best_yaml_cannot_name_code(here: Path) -> None:
             read_params(best, ["seeds=3"])
     best.write_text("net._target_: evil.Net")
     refused(here, "train", *TINY, "params=best.yaml")
+    best.write_text("packages: [evil]")
+    with pytest.raises(UserError, match=r"packages=\.\.\.: it is typed"):
+        read_params(best, [])
     best.write_text("hydra.callbacks.x._target_: evil.run")
     with pytest.raises(UserError, match="it may say nothing of Hydra"):
         read_params(best, [])

@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from dnnx.basics.errors import require, shown
-from dnnx.config.trust import limit, typed_packages
+from dnnx.config.trust import limit, require_none_in_files, typed_packages
 from dnnx.runs.files import read_yaml
 
 
@@ -31,6 +31,7 @@ def read_params(path: str | Path, typed: Iterable[str]) -> list[str]:
     assert isinstance(settings, dict)
     of_hydra = any(str(key).startswith("hydra") for key in settings)
     require(not of_hydra, "params", path, f"it may say nothing of Hydra; {advice}")
+    require_none_in_files(map(str, settings))
     limit(_nested(settings), typed_packages(list(typed)))
     given = {override.key_or_group for override in OverridesParser.create().parse_overrides(list(typed))}
     return as_overrides({str(key): value for key, value in settings.items() if key not in given})

@@ -116,6 +116,13 @@ def typed_packages(overrides: Sequence[str]) -> list[str]:
     return []
 
 
+def require_none_in_files(overrides: Iterable[str]) -> None:
+    """Raise UserError if an arm, an axis or a best.yaml sets `packages`: a file cannot say that it is trusted."""
+    for override in overrides:
+        is_it = override.lstrip("+~").partition("=")[0].startswith("packages")
+        require(not is_it, "packages", "...", "it is typed on the command line, never read from a file")
+
+
 def is_metric(function: Any) -> bool:
     """Return whether a function or class has the arguments of a metric of scikit-learn or torchmetrics."""
     if isinstance(function, type):

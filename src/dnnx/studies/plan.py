@@ -15,6 +15,7 @@ from dnnx.config.compose import config_dirs
 from dnnx.config.overrides import check_repeated, choose_groups, parse, quoted
 from dnnx.config.own_code import own_targets
 from dnnx.config.params import read_params
+from dnnx.config.trust import require_none_in_files
 from dnnx.studies.claims import baseline, declared_verdicts
 
 
@@ -138,6 +139,7 @@ def _job(config: DictConfig, folder: Path, arm: str | None, setting: dict[str, s
     words += [f"arm={arm}"] if arm is not None else []
     named = setting.get("params", config.params)
     params = None if named == "null" else named
+    require_none_in_files([*(config.study.arms.get(arm) or []), *(config.study.axes or {})])
     chosen = choose_groups(chosen_overrides(params, arm, config.study.arms, words))
     overrides = own_targets(chosen, "train", config_dirs(config.hydra))
     starts = [word.removeprefix("backbone=arm:") for word in overrides if word.startswith("backbone=arm:")]
