@@ -6,20 +6,23 @@ from typing import Any
 import pytest
 import torch
 from commands import SMOKE, compose
-from dnnx.modules.classifier import Classifier
-from dnnx.modules.pairs import Pairs
+from modules import classifier, pairs
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dnnx.evaluation import sparsity as sparse
 from dnnx.train import train
+from dnnx.training.module import ReplicaModule
 
 SEEDS = [3, 7, 11]
 
 
-def pruned(kind: type[Classifier] = Classifier, **net: Any) -> Classifier:
-    """Build networks with biases and every third weight zero; in the second seed every other weight too."""
-    module = kind(6, 4, {"hidden": [9, 8], **net}, SEEDS)
+def pruned(**net: Any) -> ReplicaModule:
+    return with_zeros(classifier(6, 4, {"hidden": [9, 8], **net}, SEEDS))
+
+
+def with_zeros(module: ReplicaModule) -> ReplicaModule:
+    """Return the networks with biases and every third weight zero; in the second seed every other weight too."""
     for name, p in module.named_parameters():
         if name.endswith("bias"):
             p.data.normal_(generator=torch.Generator().manual_seed(1))
@@ -29,7 +32,7 @@ def pruned(kind: type[Classifier] = Classifier, **net: Any) -> Classifier:
     return module.eval()
 
 
-def row(module: Classifier, r: int) -> dict[str, Tensor]:
+def row(module: ReplicaModule, r: int) -> dict[str, Tensor]:
     return {name: value[r] for name, value in module.replicas.stacked_state().items()}
 
 
@@ -47,7 +50,8 @@ def test_the_network_of_each_seed_predicts_the_same_dense_and_sparse(net: dict[s
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_two_towers_predict_the_same_dense_and_sparse(shared: bool) -> None:
-    module, x = pruned(Pairs, shared=shared), torch.randn(20, 2, 6, generator=torch.Generator().manual_seed(0))
+    module = with_zeros(pairs(6, {"hidden": [9, 8], "shared": shared}, SEEDS))
+    x = torch.randn(20, 2, 6, generator=torch.Generator().manual_seed(0))
     one = module.alone(row(module, 1)).eval()
     sparse.use_rows(one.replicas.net, sparse.compress(row(module, 1), sparse.linear_layers(one.replicas.net)))
     torch.testing.assert_close(one(x)[0], module(x)[1])
@@ -75,7 +79,7 @@ def test_the_compressed_file_holds_every_weight_that_is_not_zero(tmp_path: Path)
 def test_sparsity_is_measured_per_seed_and_missing_for_a_diverged_one(tmp_path: Path) -> None:
     module, seen = pruned(), []
 
-    def seconds(one: Classifier) -> float:
+    def seconds(one: ReplicaModule) -> float:
         assert one.replicas.num_replicas == 1
         seen.append(isinstance(one.replicas.net.get_submodule("output"), sparse.SparseLinear))
         return float(len(seen))

@@ -26,7 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dnnx import compare, evaluate, import_weights, train, tune
 from dnnx.basics.errors import UserError
-from dnnx.config import app as cli
+from dnnx.config import explain
 from dnnx.config.explain import flatten
 from dnnx.config.paths import CONF
 from dnnx.data.sources import cifar10, digits, synthetic
@@ -168,7 +168,7 @@ def end(attempt: Try, folder: Path) -> str | None:
     except Started:
         return None
     except (UserError, HydraException, OmegaConfBaseException) as error:
-        return cli.explain(error, attempt.command, [])
+        return explain.explain(error, attempt.command, [])
     return None
 
 
@@ -208,7 +208,7 @@ def stopped_before_training(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(tune, "announce", start)
     patch.setattr(ReplicaModule, "learn", start)
     patch.setattr(provenance, "environment", lambda *_: {})
-    patch.setattr(cli, "_valid_keys", lambda command, *_: _all_keys(command))
+    patch.setattr(explain, "_valid_keys", lambda command, *_: _all_keys(command))
 
 
 @cache

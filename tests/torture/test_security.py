@@ -39,7 +39,7 @@ def test_no_foreign_target_is_built(target: str, tmp_path: Path, monkeypatch: py
     assert not (tmp_path / "was run").exists()
 
 
-@pytest.mark.parametrize("group", ["data", "module", "optimizer", "scheduler", "trainer", "callbacks.extra"])
+@pytest.mark.parametrize("group", ["data", "net", "task", "optimizer", "scheduler", "trainer", "callbacks.extra"])
 def test_no_group_of_a_config_builds_a_foreign_target(group: str, tmp_path: Path, tries: Tries) -> None:
     tries.count("a foreign target in a config", 1)
     with pytest.raises(UserError, match=rf"{group}[._]"):
