@@ -7,7 +7,6 @@ study = dnnx.study(arms={"plain": [], "bn": ["net.norm=batch"]}, claims=["test/a
 """
 
 import base64
-import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -15,21 +14,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import lightning.pytorch as pl
-import numpy as np
 import pandas as pd
 import torch
 import yaml
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from dnnx.basics.errors import UserError, require
+from dnnx.basics.errors import require
 from dnnx.config import resume
 from dnnx.config.build import build
 from dnnx.config.compose import compose
-from dnnx.config.locate import locate
 from dnnx.config.overrides import quoted, split
 from dnnx.config.paths import run_folder
+from dnnx.config.words import packages_of, word_of, words_of
+from dnnx.data.given import kept
 from dnnx.reports import notebook
 from dnnx.runs.files import read_json, remove_empty, write_text
 from dnnx.runs.locks import sole_writer
@@ -46,7 +44,9 @@ class Run:
 
     def __init__(self, folder: Path, packages: Sequence[str] = ()):
         self.folder = folder
-        self.config = resume.load_config(folder, "run", DictConfig({"packages": list(packages)}))
+        self.config = resume.load_config(
+            folder, "run", DictConfig({"packages": [package.split(".")[0] for package in packages]})
+        )
         self.values = resume.load_results(folder)
 
     @property
@@ -159,7 +159,7 @@ def fit(
 
     Raises UserError with one line for anything that cannot be used.
     """
-    words = _words(net, data, task, seeds, name, outputs, overrides)
+    words = words_of(net, kept(data, Path(outputs, name)), task, seeds, name, outputs, overrides)
     cfg = compose("train", words, [])
     folder = run_folder(cfg)
     try:
@@ -167,7 +167,7 @@ def fit(
             train(cfg, folder, study=folder)
     finally:
         remove_empty(folder, Path(outputs).absolute())
-    return Run(folder, _packages(words))
+    return Run(folder, packages_of(words))
 
 
 def study(
@@ -190,9 +190,9 @@ def study(
     The declaration is kept as an experiment in `outputs`/<name>/declared, so a command goes on with the study:
     `python -m dnnx.train resume=outputs/<name>/latest`.
     """
-    words = _words(net, data, task, seeds, name, outputs, overrides)
+    words = words_of(net, kept(data, Path(outputs, name)), task, seeds, name, outputs, overrides)
     declared = {"question": question, "baseline": baseline, "claims": list(claims)}
-    arms = {arm: [_word(word) for word in own] for arm, own in arms.items()}
+    arms = {arm: [word_of(word) for word in own] for arm, own in arms.items()}
     own = Path(outputs, name, "declared").absolute()
     own.joinpath("exp").mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump({"name": name, "study": {**declared, "arms": arms}}, sort_keys=False)
@@ -203,7 +203,7 @@ def study(
     config = compose("train", [*typed, *place], [str(own)], with_hydra=True)
     run_study(config, Runner(lambda jobs: None, lambda jobs, first: [_job(job, own, folder) for job in jobs]))
     of_arms = [word for own_words in arms.values() for word in own_words]
-    return Study(folder, _packages([*words, *of_arms]))
+    return Study(folder, packages_of([*words, *of_arms]))
 
 
 def load(folder: str | Path, packages: Sequence[str] = ()) -> Run | Study:
@@ -223,70 +223,6 @@ def _job(overrides: Sequence[str], own: Path, folder: Path) -> Any:
     of_arm.mkdir(parents=True, exist_ok=True)
     train(cfg, of_arm, study=folder)
     return SimpleNamespace(return_value=None)
-
-
-def _words(
-    net: Any, data: Any, task: Any, seeds: Any, name: str, outputs: str | Path, overrides: Sequence[str]
-) -> list[str]:
-    """Return the words of the command that does the same."""
-    if isinstance(data, pl.LightningDataModule):
-        data = _loaded(data)
-    words = [f"name={name}", f"paths.outputs={quoted(Path(outputs))}", f"seeds={seeds}".replace(" ", "")]
-    words += _named("net", net) + _named("task", task)
-    if isinstance(data, tuple | Mapping):
-        words += ["data=npz", f"data.file={quoted(_save(data, Path(outputs, name)))}"]
-    else:
-        words += _named("data", data)
-    return [*words, *map(_word, overrides)]
-
-
-def _packages(words: Sequence[str]) -> list[str]:
-    """Return the packages of the classes that these words name; whoever types them trusts them."""
-    named = [word.partition("=")[2] for word in words if "_target_=" in word]
-    return sorted({path.split(".")[0] for path in named})
-
-
-def _word(word: Any) -> str:
-    """Return an override as text; a class stands for its path in ("net", SmallConv)."""
-    return word if isinstance(word, str) else _named(*word)[0]
-
-
-def _named(group: str, given: Any) -> list[str]:
-    """Return the override that names a class, a path or an option of a group."""
-    if given is None:
-        return []
-    if isinstance(given, type):
-        path = f"{given.__module__}.{given.__qualname__}"
-        if "<locals>" in path or locate(group, path) is not given:
-            raise UserError(f"{group}={path}: define the class at the top of a module or notebook, so it has a name")
-        return [f"{group}._target_={path}"]
-    require(isinstance(given, str), group, type(given).__name__, "give a class, its path, or the name of an option")
-    return [f"{group}._target_={given}" if "." in given else f"{group}={given}"]
-
-
-def _save(data: Any, folder: Path) -> Path:
-    """Keep arrays as <folder>/data-<checksum>.npz, so that the run can be resumed and tested again."""
-    named = dict(data) if isinstance(data, Mapping) else {"x": data[0], "y": data[1]}
-    arrays = {key: np.asarray(value) for key, value in named.items()}
-    digest = hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays.values()))
-    path = folder.absolute() / f"data-{digest.hexdigest()[:12]}.npz"
-    folder.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        np.savez(path, **arrays)  # type: ignore[arg-type]
-    return path
-
-
-def _loaded(data: pl.LightningDataModule) -> dict[str, Any]:
-    """Return the arrays of the three loaders of a LightningDataModule."""
-    data.prepare_data()
-    data.setup("fit")
-    data.setup("test")
-    found: dict[str, Any] = {}
-    for part in ("train", "val", "test"):
-        batches = [batch[:2] for batch in getattr(data, f"{part}_dataloader")()]
-        x, y = (torch.cat(tensors).numpy() for tensors in zip(*batches, strict=True))
-        found |= {f"x_{part}": x, f"y_{part}": y}
-    return found
 
 
 def _image(figure: Any) -> str:

@@ -90,12 +90,11 @@ def choose_groups(arguments: Sequence[str]) -> list[str]:
         group, value = override.key_or_group, override.value()
         if override.is_delete() or not (CONF / group).is_dir():
             continue
-        if value == []:  # of a class of the user's
-            continue
         if group == "lr_search" and (value is None or isinstance(value, bool)):
             chosen[place] = "lr_search=grid" if value else None
             continue
-        for option in value.list if isinstance(value, ChoiceSweep) else [value]:
+        several = value if isinstance(value, list) else [value]  # [] stands for a class of the user's
+        for option in value.list if isinstance(value, ChoiceSweep) else several:
             if option in (None, "") or isinstance(option, bool | int | float | list | dict):
                 raise no_option(group, option)
     return [argument for argument in chosen if argument is not None]

@@ -44,7 +44,7 @@ def load_config(folder: Path, key: str, typed: DictConfig | None = None) -> Dict
     whole = all(isinstance(group, DictConfig) for group in [*groups, *(groups[-1] or {}).values()])
     require(whole, key, folder, "its config.yaml is not that of a run")
     assert isinstance(cfg, DictConfig)
-    limit(cfg, [] if typed is None else typed.packages, typed)
+    limit(cfg, typed.get("packages") or [] if typed is not None else [], typed)
     return cfg
 
 

@@ -1,0 +1,43 @@
+"""The words of a command for objects of Python: classes by their path, arrays by the file that keeps them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dnnx.basics.errors import UserError, require
+from dnnx.config.locate import locate
+from dnnx.config.overrides import quoted
+
+
+def words_of(
+    net: Any, data: Any, task: Any, seeds: Any, name: str, outputs: str | Path, overrides: Sequence[str]
+) -> list[str]:
+    """Return the words of the command that does the same."""
+    words = [f"name={name}", f"paths.outputs={quoted(Path(outputs))}", f"seeds={seeds}".replace(" ", "")]
+    words += _named("net", net) + _named("task", task)
+    words += ["data=npz", f"data.file={quoted(data)}"] if isinstance(data, Path) else _named("data", data)
+    return [*words, *map(word_of, overrides)]
+
+
+def packages_of(words: Sequence[str]) -> list[str]:
+    """Return the packages of the classes that these words name; whoever types them trusts them."""
+    named = [word.partition("=")[2] for word in words if "_target_=" in word]
+    return sorted({path.split(".")[0] for path in named})
+
+
+def word_of(word: Any) -> str:
+    """Return an override as text; a class stands for its path in ("net", SmallConv)."""
+    return word if isinstance(word, str) else _named(*word)[0]
+
+
+def _named(group: str, given: Any) -> list[str]:
+    """Return the override that names a class, a path or an option of a group."""
+    if given is None:
+        return []
+    if isinstance(given, type):
+        path = f"{given.__module__}.{given.__qualname__}"
+        if "<locals>" in path or locate(group, path) is not given:
+            raise UserError(f"{group}={path}: define the class at the top of a module or notebook, so it has a name")
+        return [f"{group}._target_={path}"]
+    require(isinstance(given, str), group, type(given).__name__, "give a class, its path, or the name of an option")
+    return [f"{group}._target_={given}" if "." in given else f"{group}={given}"]

@@ -1,0 +1,46 @@
+"""Data that is given as Python objects, kept in a file, so that a run can be resumed and tested again."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+
+
+def kept(data: Any, folder: Path) -> Any:
+    """Return the file in `folder` that keeps a pair of arrays or the arrays of a LightningDataModule.
+
+    Anything else, such as a class or a name, is returned as it is.
+    """
+    if isinstance(data, pl.LightningDataModule):
+        return _save(_loaded(data), folder)
+    if isinstance(data, tuple):
+        return _save({"x": data[0], "y": data[1]}, folder)
+    return _save(data, folder) if isinstance(data, Mapping) else data
+
+
+def _save(named: Mapping[str, Any], folder: Path) -> Path:
+    """Keep arrays as <folder>/data-<checksum>.npz, so that the run can be resumed and tested again."""
+    arrays = {key: np.asarray(value) for key, value in named.items()}
+    digest = hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays.values()))
+    path = folder.absolute() / f"data-{digest.hexdigest()[:12]}.npz"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        np.savez(path, **arrays)  # type: ignore[arg-type]
+    return path
+
+
+def _loaded(data: pl.LightningDataModule) -> dict[str, Any]:
+    """Return the arrays of the three loaders of a LightningDataModule."""
+    data.prepare_data()
+    data.setup("fit")
+    data.setup("test")
+    found: dict[str, Any] = {}
+    for part in ("train", "val", "test"):
+        batches = [batch[:2] for batch in getattr(data, f"{part}_dataloader")()]
+        x, y = (torch.cat(tensors).numpy() for tensors in zip(*batches, strict=True))
+        found |= {f"x_{part}": x, f"y_{part}": y}
+    return found
