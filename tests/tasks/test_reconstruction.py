@@ -98,7 +98,9 @@ def test_an_autoencoder_records_its_reconstruction_error_and_no_accuracy(folder:
     results = evaluate(compose(f"run={folder}", name="evaluate"))
     assert {name for name in results if "/" in name} == {"test/loss", "train/loss", "val/loss"}
     made = module.replicas(x := data.splits["test"][0], shared=True)
-    assert results["test/loss"] == pytest.approx([F.mse_loss(of_seed, x).item() for of_seed in made], rel=1e-5)
+    assert results["test/loss"] == pytest.approx(
+        [F.mse_loss(of_seed, x.flatten(1)).item() for of_seed in made], rel=1e-5
+    )
     table = pd.read_csv(folder / "metrics.csv")
     curves = table[table.split.isin(["train", "val"])]
     assert set(curves.metric) == {"loss"}
