@@ -13,6 +13,7 @@ from omegaconf.errors import MissingMandatoryValue
 from dnnx.basics.errors import UserError, near_misses, unknown_key
 from dnnx.config.compose import compose
 from dnnx.config.overrides import split
+from dnnx.runs.legacy import CLASSES, TECHNIQUES
 
 
 def explain(error: Exception, config_name: str, arguments: Sequence[str]) -> str:
@@ -46,8 +47,22 @@ def explain_os(error: OSError) -> str:
 def _explain_key(key: str, text: str, config_name: str, arguments: Sequence[str]) -> str:
     if key.startswith("trainer.") and key.removeprefix("trainer.") in _trainer_arguments():
         return f"{key}: it is not in conf/trainer; type +{key}=... to add it for Lightning's Trainer"
+    if told := _explain_technique(key):
+        return told
     inner = re.search(r"full_key: (\S+)", text)  # where a mapping was typed
     return unknown_key(inner[1] if inner else key, _valid_keys(config_name, key, arguments))
+
+
+def _explain_technique(key: str) -> str:
+    """Return how to type a key of a technique: an older name of it, or one whose technique is not added; else ""."""
+    group, _, name = key.partition(".")
+    path = TECHNIQUES.get(name, "") if group == "module" else name if group == "techniques" else ""
+    technique = path.split(".")[0]
+    if technique not in CLASSES:
+        return ""
+    if path == "pretrained.backbone":
+        return f"{key}: type +technique=pretrained backbone=..."
+    return f"{key}: type +technique={technique} techniques.{path}=..."
 
 
 def _explain_unparsed(argument: str) -> str:
