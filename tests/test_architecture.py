@@ -30,7 +30,6 @@ UPWARD_IMPORTS: set[tuple[str, str]] = {
     ("training/assemble.py", "evaluation"),
 }  # (file, package that it should not import)
 LONG_FILES: dict[str, int] = {
-    "api.py": 300,
     "training/module.py": 273,
 }  # file: its lines, a bound that it may not exceed
 PRIVATE_IMPORTS: set[tuple[str, str]] = {

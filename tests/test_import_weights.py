@@ -96,7 +96,6 @@ def test_the_command_says_where_each_array_went_and_a_mistake_leaves_nothing(imp
         ("map=a", "map=a: a mapping"),
         ("fresh=output.*", "fresh=output.*: a list of text"),
         ("epsilon=0", "epsilon=0: a small number above 0"),
-        ("task=pairs", "only networks of module=classifier are imported"),
         ("+sedes=3", "sedes: there is no such key"),
     ],
 )

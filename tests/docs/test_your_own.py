@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
     """A folder with every file of the page."""
     for kind, text in BLOCKS:
         if kind != "bash":
-            name = text.split("\n", 1)[0].removeprefix("# ")
+            name = "mine/exp/wide.yaml" if kind == "yaml" else text.split("\n", 1)[0].removeprefix("# ")
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)

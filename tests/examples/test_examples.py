@@ -41,6 +41,7 @@ def beside_the_examples(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(folder: Path, *typed: str, epochs: int = 2, before: str = "") -> Path:
     """Train by the command, and return the run folder."""
+    folder.mkdir(exist_ok=True)
     words = [*typed, *QUIET, f"trainer.max_epochs={epochs}", f"paths.outputs={folder}", "name=run"]
     done = command("train", *words, cwd=folder, before=before)
     assert done.returncode == (-9 if before else 0), done.stderr
@@ -144,7 +145,6 @@ CONV = ["net._target_=small_conv.SmallConv", "net.width=4", *DIGITS, "seeds=2"]
         (["+technique=pruning", "techniques.pruning.sparsity=0.5", "techniques.pruning.until_epoch=1"], "sparsity"),
         (["+technique=penalty", "techniques.penalty.l1=1e-4", "techniques.penalty.l2=1e-4"], "train,penalty"),
         (["+technique=[max_norm,clipping]", "techniques.clipping.norm=0.1"], "train,clipped"),
-        (["callbacks=layer_statistics"], "conv1,dead_units"),
         (["mc_dropout=3"], "mc/nll"),
     ],
 )
@@ -152,6 +152,13 @@ def test_techniques_are_at_work_on_the_convnet(typed: list[str], shows: str, tmp
     folder = run(tmp_path, *CONV, *typed)
     written = (folder / "metrics.csv").read_text() + json.dumps(results(folder))
     assert shows in written
+
+
+def test_layers_that_run_in_a_loop_cannot_be_watched_and_one_line_says_so(tmp_path: Path) -> None:
+    words = [*CONV, "callbacks=layer_statistics", *QUIET, f"paths.outputs={tmp_path}"]
+    refused = command("train", *words, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "layers cannot be watched; leave layer_statistics out" in refused.stderr
 
 
 def test_a_convnet_starts_from_another_with_frozen_layers(tmp_path: Path) -> None:

@@ -114,8 +114,8 @@ def test_a_needed_study_runs_in_full_and_says_so(tmp_path: Path, capsys: pytest.
         ),
         (["backbone=3"], r"backbone=3: text or null"),
         (["backbone=arm:gone", "arm=here"], r"backbone=arm:gone: .*gone is no finished run"),
-        (["backbone=null"], r"backbone=null: module=transfer needs a finished run; type the folder"),
-        (["module=classifier"], r"backbone=.*: only module=transfer reads it"),
+        (["backbone=null"], r"backbone=null: technique=pretrained needs a finished run; type the folder"),
+        (["~techniques.pretrained"], r"backbone=.*: only \+technique=pretrained reads it"),
     ],
 )
 def test_a_missing_backbone_is_a_one_line_error(

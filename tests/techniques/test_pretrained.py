@@ -10,7 +10,7 @@ import pytest
 import torch
 from commands import compose, measured
 from safetensors.torch import load_file
-from tiny_backbone import HIDDEN, TINY, make_backbone, transfer
+from tiny_backbone import HIDDEN, make_backbone, transfer
 from torch import Tensor
 
 from dnnx.basics.errors import UserError
@@ -291,7 +291,7 @@ def test_cached_features_change_nothing_in_a_whole_training(
     if seeds == "vmap":
         monkeypatch.setattr(replicas, "without_batched_form", lambda net: "a layer")
         seeds = "seeds=2"
-    overrides = [FROZEN2, seeds, "callbacks=layer_statistics", *TINY]
+    overrides = [FROZEN2, seeds, "callbacks=layer_statistics"]
     (plain, there), (cached, here) = (run(*overrides, f"techniques.pretrained.cached={on}") for on in ("false", "true"))
     assert cached.keys() - plain.keys() == {"time/cache_s"}
     torch.testing.assert_close(numbers(cached), numbers(plain), rtol=1e-3, atol=1e-5, equal_nan=True)

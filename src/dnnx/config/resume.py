@@ -20,7 +20,7 @@ FREE_ON_RESUME = (
 )  # fmt: skip
 
 # What a key is set to that leaves a run as it was before there was such a key.
-OFF: tuple[object, ...] = (None, False, "plain", "zeros", "before", {}, [])
+OFF: tuple[object, ...] = (None, False, "plain", "zeros", "before", "auto", {}, [])
 
 
 def save_config(cfg: DictConfig, path: Path) -> None:

@@ -139,7 +139,8 @@ def _job(config: DictConfig, folder: Path, arm: str | None, setting: dict[str, s
     words += [f"arm={arm}"] if arm is not None else []
     named = setting.get("params", config.params)
     params = None if named == "null" else named
-    require_none_in_files([*(config.study.arms.get(arm) or []), *(config.study.axes or {})])
+    of_arm = config.study.arms.get(arm) if arm is not None else None
+    require_none_in_files([*(of_arm or []), *(config.study.axes or {})])
     chosen = choose_groups(chosen_overrides(params, arm, config.study.arms, words))
     overrides = own_targets(chosen, "train", config_dirs(config.hydra))
     starts = [word.removeprefix("backbone=arm:") for word in overrides if word.startswith("backbone=arm:")]

@@ -43,7 +43,10 @@ class Classification(Task):
 
     def measure(self, outputs: Tensor, y: Tensor, **chosen: Any) -> dict[str, Any]:
         extra = {name: m.function(outputs, y) for name, m in self.metrics.items() if m.function is not None}
-        return multiclass(outputs, y) | extra
+        found = multiclass(outputs, y) | extra
+        if type(self).loss is not Classification.loss:  # a loss of the user's
+            found["loss"] = self.loss(outputs.double(), y).mean().item()
+        return found
 
     def ensemble(self, outputs: Tensor) -> Tensor:
         """Return the log of the mean probability: [S, N, C] -> [N, C]."""
