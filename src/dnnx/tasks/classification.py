@@ -42,8 +42,7 @@ class Classification(Task):
         return {"accuracy": outputs.argmax(-1) == y}
 
     def measure(self, outputs: Tensor, y: Tensor, **chosen: Any) -> dict[str, Any]:
-        extra = {name: m.function(outputs, y) for name, m in self.metrics.items() if m.function is not None}
-        found = multiclass(outputs, y) | extra
+        found = multiclass(outputs, y) | self.by_function(outputs, y)
         if type(self).loss is not Classification.loss:  # a loss of the user's
             found["loss"] = self.loss(outputs.double(), y).mean().item()
         return found

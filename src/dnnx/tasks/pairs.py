@@ -45,8 +45,7 @@ class Pairs(Classification):
         return {"threshold": best_threshold(outputs, y)}
 
     def measure(self, outputs: Tensor, y: Tensor, threshold: float = 0.5, **chosen: Any) -> dict[str, Any]:
-        extra = {name: m.function(outputs, y) for name, m in self.metrics.items() if m.function is not None}
-        return binary(outputs, y, threshold) | extra
+        return binary(outputs, y, threshold) | self.by_function(outputs, y)
 
     @torch.no_grad()
     def exhibits(self, module: Any, data: Any) -> dict[str, Tensor]:

@@ -79,8 +79,11 @@ class Task:
 
     def measure(self, outputs: Tensor, y: Tensor, **chosen: Any) -> dict[str, Any]:
         """Return the metrics of one network on a split, from its summary [N, ...] and targets [N, ...]."""
-        values = {name: m.function(outputs, y) for name, m in self.metrics.items() if m.function is not None}
-        return {"loss": self.loss(outputs.double(), y).mean().item(), **values}
+        return {"loss": self.loss(outputs.double(), y).mean().item(), **self.by_function(outputs, y)}
+
+    def by_function(self, outputs: Tensor, y: Tensor) -> dict[str, Any]:
+        """Return the values of the metrics that bring a function of their own."""
+        return {name: m.function(outputs, y) for name, m in self.metrics.items() if m.function is not None}
 
     def ensemble(self, outputs: Tensor) -> Tensor | None:
         """Return the joint output [N, ...] of several networks' [S, N, ...]; None where there is none."""
