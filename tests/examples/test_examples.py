@@ -11,6 +11,7 @@ from commands import command, measured
 from safetensors.torch import load_file
 
 from dnnx.runs.files import read_json
+from dnnx.runs.read import read_run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DIGITS = ["data=mnist", "data.source=digits", "data.batch_size=64"]
@@ -154,11 +155,13 @@ def test_techniques_are_at_work_on_the_convnet(typed: list[str], shows: str, tmp
     assert shows in written
 
 
-def test_layers_that_run_in_a_loop_cannot_be_watched_and_one_line_says_so(tmp_path: Path) -> None:
-    words = [*CONV, "callbacks=layer_statistics", *QUIET, f"paths.outputs={tmp_path}"]
-    refused = command("train", *words, cwd=tmp_path)
-    assert refused.returncode == 2
-    assert "layers cannot be watched; leave layer_statistics out" in refused.stderr
+def test_the_layers_of_a_convnet_are_watched(tmp_path: Path) -> None:
+    folder = run(tmp_path, *CONV, "callbacks=layer_statistics", epochs=1)
+    written = (folder / "metrics.csv").read_text().splitlines()
+    for layer in ("conv1", "conv2"):
+        for epoch in (0, 1):
+            assert len([row for row in written if row.startswith(f"{epoch},{layer},equal_units,")]) == 2
+    assert read_run(folder, "run").hidden_layers == {"run": ["conv1", "conv2"]}
 
 
 def test_a_convnet_starts_from_another_with_frozen_layers(tmp_path: Path) -> None:

@@ -69,15 +69,16 @@ class Run:
 
     @property
     def hidden_layers(self) -> dict[str, list[str]]:
-        """Names of the layers that callbacks.layer_statistics saw, from the bottom, under the run's name; those of each
-        tower by themselves, under the run's name and the tower's.
+        """Return the layers that callbacks.layer_statistics saw, from the bottom, under the run's name.
+
+        The layers of each tower stand by themselves, under the run's name and the tower's.
         """
         found: dict[str, list[str]] = {}
-        for name in map(str, self.metrics["split"].unique()):
-            tower, is_layer, _ = name.rpartition("hidden_layers.")
-            if is_layer:
-                label = " ".join([self.name, *tower.replace("_", " ").split(".")]).strip()
-                found.setdefault(label, []).append(name)
+        seen = self.metrics["split"][self.metrics["metric"].isin(("activation_mean", "dead_units"))]
+        for name in map(str, seen.unique()):
+            tower, is_in_list, _ = name.rpartition("hidden_layers.")
+            words = tower.replace("_", " ").split(".") if is_in_list else []
+            found.setdefault(" ".join([self.name, *words]).strip(), []).append(name)
         return found
 
     def through_depth(self, layers: list[str], statistic: str, epochs: pd.Series) -> pd.DataFrame:

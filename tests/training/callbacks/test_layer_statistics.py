@@ -1,17 +1,29 @@
 """Layer statistics: initialization is epoch 0, recorded values are correct, recording changes no result."""
 
 import json
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import pytest
 import torch
 from commands import compose, measured
+from torch import Tensor, nn
 
 from dnnx.runs.read import read_run
+from dnnx.tasks.classification import Classification
 from dnnx.train import train
 from dnnx.training.assemble import build_data, build_module
-from dnnx.training.callbacks.layer_statistics import activation_statistics, equal_units, layer_statistics
+from dnnx.training.callbacks.layer_statistics import (
+    LayerStatistics,
+    activation_statistics,
+    equal_units,
+    layer_statistics,
+    with_activations,
+)
+from dnnx.training.module import ReplicaModule
 
 NET = ["net.hidden=[12,11]", "net.norm=batch", "net.dropout=0.3"]
 SMALL = ["+exp=dense5", "+debug=smoke", *NET, "~callbacks.progress"]
@@ -103,3 +115,69 @@ def test_statistics_are_of_each_seed() -> None:
     found = activation_statistics(activations)
     assert found["activation_mean"].tolist() == pytest.approx([0, 1.25], abs=0.2)
     assert found["activation_std"][0].item() == pytest.approx(1, rel=0.05)
+
+
+class Conv(nn.Module):
+    """A convolution that runs twice, and a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 2, 3, padding=1)
+        self.norm = nn.BatchNorm2d(2)
+        self.output = nn.Linear(2 * 5 * 5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(torch.relu(self.norm(self.conv(x))))
+        return self.output(x.flatten(-3))
+
+
+class Rows(nn.Module):
+    """An LSTM, which has no batched form and returns a tuple."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(5, 4, batch_first=True)
+        self.output = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.output(self.lstm(x[:, 0])[0][:, -1])
+
+
+@pytest.mark.parametrize(("kind", "way"), [(Conv, "batched"), (Conv, "vmap"), (Conv, "loop"), (Rows, "auto")])
+def test_in_every_way_a_layer_gives_what_it_gives_in_the_network_alone(kind: type[nn.Module], way: str) -> None:
+    module = ReplicaModule(kind, Classification(), [3, 7], (2, 5, 5), way=way)
+    x = torch.randn(6, 2, 5, 5)
+    module.eval()(x)  # the first batch settles the way
+    used = module.replicas.way
+    outputs, activations = with_activations(module, x)
+    assert module.replicas.way == used
+    assert len(activations) == 1
+    for r in range(2):
+        net = module.replicas.network(r).eval()
+        seen: list[Tensor] = []
+        [name] = activations
+        keep = partial(lambda outs, layer, given, out: outs.append(out[0] if isinstance(out, tuple) else out), seen)
+        net.get_submodule(name).register_forward_hook(keep)
+        torch.testing.assert_close(outputs[r], net(x), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(activations[name][r], seen[-1].flatten(1), rtol=1e-5, atol=1e-5)
+
+
+class Noisy(Conv):
+    """Its forward draws random numbers, so that the draws of a step depend on the steps before."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(nn.functional.dropout(x, 0.2, self.training))
+
+
+def test_the_statistics_of_epoch_0_leave_weights_buffers_and_random_draws_as_they_were() -> None:
+    module = ReplicaModule(Noisy, Classification(), [3, 7], (2, 5, 5))
+    x, y = torch.randn(6, 2, 5, 5), torch.arange(6) % 3
+    module(x)
+    assert module.replicas.draws
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    training: Any = SimpleNamespace(current_epoch=0, val_dataloaders=[(x, y)])
+    LayerStatistics().on_train_start(training, module)
+    assert "conv/gradient_norm" in module.epoch_metrics
+    assert before.keys() >= {"replicas.steps", "replicas.net.norm.num_batches_tracked"}
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, before[name]), name

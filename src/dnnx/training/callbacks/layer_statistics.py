@@ -1,7 +1,8 @@
 """What happens inside a network, layer by layer and epoch by epoch: activations, gradients, dead and equal units."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
@@ -9,7 +10,6 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
-from dnnx.basics.errors import require
 from dnnx.techniques.clipping import gradient_norm
 
 SAME = 1e-5  # a unit whose output varies less than this over the images tells nothing about them
@@ -17,16 +17,16 @@ EQUAL = 1e-3  # of the layer's largest output: two units that differ less on eve
 
 
 class LayerStatistics(pl.Callback):
-    """Adds to the epoch's metrics, for every hidden layer and seed, its
+    """Adds to the epoch's metrics statistics of every hidden layer and seed.
 
-    `activation_mean`, `activation_std` and `equal_units` (share of those that vary but do what another one does) over
-    the first batch of validation images in evaluation mode, `dead_units` (share of those with the same output for all
-    validation images; of ReLU it is 0) and `gradient_norm` (Euclidean, of all its parameters, at the last batch of the
-    epoch). Costs another pass over the validation images per epoch.
+    `activation_mean`, `activation_std` and `equal_units` (share of the units that vary but do what another one does)
+    are over the first batch of validation examples in evaluation mode. `dead_units` is the share of units with the same
+    output for all validation examples (of ReLU it is 0). `gradient_norm` is the Euclidean norm over all parameters of
+    the layer at the last batch of the epoch. Every epoch costs another pass over the validation examples.
 
-    Before the first epoch come those of the initial weights and the first batch of validation images, in training
-    mode: batch norm then has the batch's own statistics and dropout is active, as in the first step. Nothing in the
-    network moves by it.
+    Epoch 0 has the statistics of the initial weights over the first batch of validation examples, in training mode:
+    batch norm then has the batch's own statistics and dropout is active, as in the first step. The network does not
+    change by it.
     """
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
@@ -34,14 +34,14 @@ class LayerStatistics(pl.Callback):
             return
         pl_module.train()
         replicas = pl_module.replicas
-        saved = {name: value.detach().clone() for name, value in replicas.stacked_state().items()}
-        x, y, *_ = next(iter(trainer.val_dataloaders))
+        x, y = next(_parts(pl_module, trainer.val_dataloaders))
+        saved = {name: value.detach().clone() for name, value in replicas.state_dict().items()}
         outputs, activations = with_activations(pl_module, x)
         trained = {name: p for name, p in replicas.net.named_parameters() if p.requires_grad}
         loss = pl_module.losses(outputs, pl_module.targets(x, y, outputs)).mean(-1).sum()
         gradients = dict(zip(trained, torch.autograd.grad(loss, list(trained.values())), strict=True))
         pl_module.epoch_metrics = layer_statistics(activations, [activations], gradients)
-        replicas.load_stacked(saved)
+        replicas.load_state_dict(saved)
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if batch_idx + 1 == trainer.num_training_batches:  # Lightning drops the gradients before it validates
@@ -50,39 +50,65 @@ class LayerStatistics(pl.Callback):
 
     @torch.inference_mode()
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        batches = (with_activations(pl_module, x)[1] for x, *_ in trainer.val_dataloaders)
-        first = next(batches)
-        pl_module.epoch_metrics |= layer_statistics(first, chain([first], batches), self.gradients)
+        parts = (with_activations(pl_module, x)[1] for x, _ in _parts(pl_module, trainer.val_dataloaders))
+        first = next(parts)
+        pl_module.epoch_metrics |= layer_statistics(first, chain([first], parts), self.gradients)
+
+
+def _parts(module: Any, batches: Iterable[Sequence[Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the validation batches, in smaller parts where a net convolves: its activations are many."""
+    for x, y, *_ in batches:
+        axis = 0 if module.is_shared(x) else 1
+        parts = module.replicas.parts(x, axis == 0)
+        sizes = [part.shape[axis] for part in parts]
+        yield from zip(parts, y.split(sizes, axis) if len(parts) > 1 else [y], strict=True)
 
 
 def with_activations(module: Any, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     """Return outputs and the outputs of every hidden layer [R, B, units], by name.
 
-    A net whose forward takes `return_activations` says itself which layers are hidden. In any other the layers with
-    weights of two axes or more are, but for the last; units are then all elements of an example.
+    A net whose forward takes `return_activations` says itself which layers are hidden. In any other net these are the
+    layers with trained weights of two axes or more, without the last; units are then all elements of an example.
     """
     net = module.replicas.net
     if "return_activations" in inspect.signature(type(net).forward).parameters:
         return module(x, return_activations=True)
-    way = getattr(module.replicas, "way", "batched")
-    told = f"its replicas run by {way}, where layers cannot be watched; leave layer_statistics out"
-    require(way == "batched" or module.replicas.num_replicas == 1, "callbacks.layer_statistics", way, told)
-    seen: dict[str, Tensor] = {}
-    names = [name.rpartition(".")[0] for name in module.weight_names][:-1]
-
-    def keep(name: str) -> Callable[..., None]:
-        def hook(layer: nn.Module, inputs: Any, output: Tensor) -> None:
-            out = output[None] if module.replicas.num_replicas == 1 else output
-            seen[name] = out.flatten(2)
-
-        return hook
-
-    handles = [net.get_submodule(name).register_forward_hook(keep(name)) for name in names]
+    layers = dict.fromkeys(name.rpartition(".")[0] for name in module.weight_names)
+    seen: dict[str, list[Tensor]] = {name: [] for name in [*layers][:-1] if name}
+    handles = [net.get_submodule(name).register_forward_hook(_append_to(outs)) for name, outs in seen.items()]
     try:
-        return module(x), seen
+        with _without_vmap(module.replicas):
+            outputs = module(x)
     finally:
         for handle in handles:
             handle.remove()
+    return outputs, {name: _joined(outs, module.replicas) for name, outs in seen.items() if outs}
+
+
+@contextmanager
+def _without_vmap(replicas: Any) -> Iterator[None]:
+    """Run the replicas one after another where they run by vmap, in which no output of a layer may be kept."""
+    way = replicas.way
+    replicas.use("loop" if way == "vmap" else way)
+    try:
+        yield
+    finally:
+        replicas.use(way)
+
+
+def _append_to(outs: list[Tensor]) -> Callable[..., None]:
+    def hook(layer: nn.Module, inputs: Any, output: Any) -> None:
+        outs.append(output[0] if isinstance(output, tuple) else output)  # an LSTM returns its last state too
+
+    return hook
+
+
+def _joined(outs: list[Tensor], replicas: Any) -> Tensor:
+    """Return what a layer gave, [R, B, units]; a layer that ran several times counts with its last output."""
+    if replicas.way == "batched":
+        return outs[-1].flatten(2)
+    calls = len(outs) // replicas.num_replicas
+    return torch.stack(outs[calls - 1 :: calls]).flatten(2)
 
 
 @torch.no_grad()
