@@ -1,7 +1,7 @@
 """The ways to run R networks of one shape: batched layers, vmap, or one network after another."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,14 +71,15 @@ class Batch:
     def of(self, r: int) -> Tensor:
         return self.x if self.shared else self.x[r]
 
-    @contextmanager
-    def stream(self, r: int) -> Iterator[None]:
-        if self.streams is None:
-            yield
-            return
-        with torch.random.fork_rng(beside_cpu(self.x.device)):
-            torch.manual_seed(self.streams[r])
-            yield
+    def stream(self, r: int) -> AbstractContextManager[None]:
+        return nullcontext() if self.streams is None else _stream(self.streams[r], self.x.device)
+
+
+@contextmanager
+def _stream(seed: int, device: torch.device) -> Iterator[None]:
+    with torch.random.fork_rng(beside_cpu(device)):
+        torch.manual_seed(seed)
+        yield
 
 
 def beside_cpu(device: torch.device) -> list[torch.device]:
@@ -88,7 +89,8 @@ def beside_cpu(device: torch.device) -> list[torch.device]:
 
 def alone(net: nn.Module, num: int, batch: Batch) -> Any:
     with batch.stream(0):
-        return each(lambda values: values[0][None], [net(batch.of(0), **batch.kwargs)])
+        out = net(batch.of(0), **batch.kwargs)
+    return out[None] if isinstance(out, Tensor) else each(lambda values: values[0][None], [out])
 
 
 def batched(net: nn.Module, num: int, batch: Batch) -> Any:

@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+STEP = 0x9E3779B97F4A7C15 - 2**64  # from one position of a stream to the next
 
 
 def random_bits(key: Tensor, call: Tensor, shape: torch.Size, rows: Tensor | None = None) -> Tensor:
@@ -19,15 +22,21 @@ def random_bits(key: Tensor, call: Tensor, shape: torch.Size, rows: Tensor | Non
     """
     words = -(-shape[-1] // 2)
     if rows is None:
-        position = torch.arange(shape[:-1].numel() * words, device=key.device).view(*shape[:-1], words)
+        steps = _steps((*shape[:-1], words), key.device)
     else:
         of_row = torch.arange(shape[1:-1].numel() * words, device=key.device).view(*shape[1:-1], words)
-        position = rows.view(-1, *[1] * of_row.dim()) * of_row.numel() + of_row
+        steps = (rows.view(-1, *[1] * of_row.dim()) * of_row.numel() + of_row) * STEP
     start = (key + call * (0xD1B54A32D192ED03 - 2**64))[(..., *[None] * len(shape))]
-    x = position * (0x9E3779B97F4A7C15 - 2**64) + start
+    x = steps + start
     x = (x ^ x >> 30) * (0xBF58476D1CE4E5B9 - 2**64)
     x = (x ^ x >> 27) * (0x94D049BB133111EB - 2**64)
     return (x ^ (x >> 31 & 2**33 - 1)).view(torch.int32)[..., : shape[-1]]
+
+
+@lru_cache(maxsize=16)
+def _steps(shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """Return the positions of a stream times STEP, the same in every training step."""
+    return torch.arange(math.prod(shape), device=device).view(shape) * STEP
 
 
 class Dropout(nn.Module):
