@@ -6,7 +6,7 @@ __all__ = ["fit", "load", "study"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the Python front door, and with it torch, when it is first used: --help needs none of it."""
+    """Import the Python API on first use: it imports torch, which --help does not need."""
     if name in __all__:
         from dnnx import api
 

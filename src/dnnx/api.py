@@ -1,4 +1,4 @@
-"""The Python front door: fit networks, run studies, load finished runs. It walks the road of the commands.
+"""The Python API: fit networks, run studies, load finished runs. It does the same as the commands.
 
 import dnnx
 run = dnnx.fit(SmallConv, data=(x, y), seeds=5)
@@ -40,7 +40,7 @@ Arms = Mapping[str, Sequence[str]]
 
 
 class Run:
-    """A finished run: its results, its networks and its predictions. `dnnx.load(folder)` returns one."""
+    """A finished run: its results, networks and predictions. `dnnx.load(folder)` returns one."""
 
     def __init__(self, folder: Path, packages: Sequence[str] = ()):
         self.folder = folder
@@ -55,7 +55,7 @@ class Run:
 
     @property
     def results(self) -> pd.DataFrame:
-        """One row for each seed, one column for each number; a seed that diverged has NaN."""
+        """Return one row per seed and one column per number. A diverged seed has NaN."""
         per_seed = {
             name: values
             for name, values in self.values.items()
@@ -64,7 +64,7 @@ class Run:
         return pd.DataFrame(per_seed, index=pd.Index(self.seeds, name="seed"))
 
     def network(self, seed: int = 0) -> nn.Module:
-        """Return the network of a seed with its best weights, a plain nn.Module in evaluation mode."""
+        """Return the network of a seed with its best weights: a plain nn.Module in evaluation mode."""
         told = f"this run has the seeds {', '.join(map(str, self.seeds))}"
         require(seed in self.seeds, "seed", seed, told)
         facts = resume.load_data(self.folder)
@@ -82,10 +82,10 @@ class Run:
 
     @torch.no_grad()
     def predict(self, x: Any, seed: int | None = None) -> Tensor:
-        """Return predictions for x [N, *in_shape], of one seed or of the ensemble of all.
+        """Return predictions for x [N, *in_shape], of one seed or of the ensemble of all seeds.
 
-        Classes: probabilities [N, C]. Other tasks: outputs [N, ...]. x has the form of the data before it was
-        standardized; uint8 images become [0, 1].
+        Classification returns probabilities [N, C], other tasks outputs [N, ...]. Pass x as the data was before
+        standardization; uint8 images become [0, 1].
         """
         x = torch.as_tensor(x)
         x = x.float() / 255 if x.dtype == torch.uint8 else x
@@ -110,7 +110,7 @@ class Run:
 
 
 class Study:
-    """A finished study: its runs by arm, its answers, and its report, which a notebook shows."""
+    """A finished study: its runs by arm, its answers, and its report. A notebook shows the report."""
 
     def __init__(self, folder: Path, packages: Sequence[str] = ()):
         self.folder, self.packages = folder, packages
@@ -118,19 +118,19 @@ class Study:
 
     @property
     def runs(self) -> dict[str, Run]:
-        """The runs of the arms that finished."""
+        """Return the runs of the finished arms by name."""
         names = self.declared["arms"]
         found = [name for name in names if (self.folder / name / "results.json").exists()]
         return {name: Run(self.folder / name, self.packages) for name in found}
 
     @property
     def report(self) -> Path:
-        """The report, one HTML file."""
+        """Return the path of the report, one HTML file."""
         return self.folder / "report.html"
 
     @property
     def results(self) -> pd.DataFrame:
-        """The results of all arms, one row for each arm and seed."""
+        """Return the results of all arms: one row per arm and seed."""
         return pd.concat({name: run.results for name, run in self.runs.items()}, names=["arm"])
 
     def _repr_html_(self) -> str:
@@ -150,14 +150,14 @@ def fit(
 
     Args:
         net: a class of yours, its path "my_nets.SmallConv", or a name of conf/net such as "dense5".
-        data: a pair of arrays (x [N, ...], y [N, ...]), a LightningDataModule, its class or path, or a name of
-            conf/data such as "mnist".
+        data: arrays (x [N, ...], y [N, ...]), a LightningDataModule, its class or path, or a name of conf/data
+            such as "mnist".
         task: a class, a path, or a name of conf/task such as "regression"; None: classification.
         seeds: how many, or a list.
         name: the folder of the run in `outputs`.
-        overrides: anything else as the command line has it, for example ["net.width=64", "optimizer.lr=1e-3"].
+        overrides: more settings in the form of the command line, for example ["net.width=64", "optimizer.lr=1e-3"].
 
-    Raises UserError with one line for anything that cannot be used.
+    Raise UserError with one line for any unusable argument.
     """
     words = words_of(net, kept(data, Path(outputs, name)), task, seeds, name, outputs, overrides)
     cfg = compose("train", words, [])
@@ -185,10 +185,14 @@ def study(
 ) -> Study:
     """Train the arms, each a list of overrides, and answer the claims in a report.
 
-    Args: arms: {"plain": [], "bn": ["net.norm=batch"]}; claims: ["test/accuracy: bn > plain"]; others as in `fit`.
+    Args:
+        arms: for example {"plain": [], "bn": ["net.norm=batch"]}.
+        claims: for example ["test/accuracy: bn > plain"].
+        question: the heading of the report.
+        baseline: the arm that the others are compared with; None: the first.
 
-    The declaration is kept as an experiment in `outputs`/<name>/declared, so a command goes on with the study:
-    `python -m dnnx.train resume=outputs/<name>/latest`.
+    All other arguments are those of `fit`. The declaration is stored as an experiment in `outputs`/<name>/declared, so
+    a command can continue the study: `python -m dnnx.train resume=outputs/<name>/latest`.
     """
     words = words_of(net, kept(data, Path(outputs, name)), task, seeds, name, outputs, overrides)
     declared = {"question": question, "baseline": baseline, "claims": list(claims)}
@@ -209,7 +213,7 @@ def study(
 def load(folder: str | Path, packages: Sequence[str] = ()) -> Run | Study:
     """Return the finished run or study in a folder, for example `dnnx.load("outputs/dense5/latest")`.
 
-    A run of one's own classes names them: `packages=["my_nets"]` says that the code of that package is trusted.
+    A run with your own classes needs their package, for example `packages=["my_nets"]`: you thereby trust its code.
     """
     path = Path(folder).resolve()
     require(path.is_dir(), "folder", folder, "there is no such folder; try outputs/dense5/latest")

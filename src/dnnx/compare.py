@@ -1,4 +1,4 @@
-"""`python -m dnnx.compare FOLDER...`: a report over runs already made. It reads files only, so it is no Hydra job."""
+"""`python -m dnnx.compare FOLDER...`: a report on finished runs. It only reads files, so it is no Hydra job."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ from dnnx.basics.errors import UserError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the answer and where the report is; returns the exit code."""
+    """Print the answer and the path of the report; return the exit code."""
     try:
         options = _parser().parse_args(arguments)
         compare(options.folders, options.out, options.reference, options.force)
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def compare(folders: Sequence[Path], out: Path | None, reference: str | None, force: bool) -> None:
-    from dnnx.reports.report import build  # here, so that --help answers at once
+    from dnnx.reports.report import build  # imported here, so that --help answers at once
 
     out = out or Path("outputs/compare") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     if (out / "report.html").exists() or (out / "report.md").exists():

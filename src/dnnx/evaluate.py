@@ -1,4 +1,4 @@
-"""python -m dnnx.evaluate: tests the saved best weights of a run again, and says whether the numbers are the same."""
+"""`python -m dnnx.evaluate run=FOLDER`: test the saved best weights of a run again and compare the numbers."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ TOLERANCE = 1e-5  # another device or thread count rounds differently
 
 
 def evaluate(cfg: DictConfig) -> dict[str, list]:
-    """The metrics of the run folder `cfg.run`, measured anew from its saved weights and the data."""
+    """Return the metrics of the run folder `cfg.run`, measured again from its saved weights and the data."""
     check_keys(cfg, "evaluate")
     choose("accelerator", cfg.accelerator, dict.fromkeys(ACCELERATORS))
     folder = Path(cfg.run)
@@ -29,7 +29,7 @@ def evaluate(cfg: DictConfig) -> dict[str, list]:
     if cfg.data_root is not None:
         run.data.root = cfg.data_root
 
-    from dnnx.evaluation import results  # torch from here on
+    from dnnx.evaluation import results  # imports torch
     from dnnx.evaluation.mc_dropout import require_dropout
     from dnnx.reports.table import results_table
     from dnnx.runs.tensors import load_tensors
@@ -53,11 +53,11 @@ def evaluate(cfg: DictConfig) -> dict[str, list]:
 
 
 def evaluate_plain(cfg: DictConfig, run: DictConfig, folder: Path) -> dict[str, list]:
-    """Tests the saved best weights of a user's LightningModule again, seed after seed."""
+    """Test the saved best weights of a user's LightningModule again, one seed after the other."""
     for key, found in (("mc_dropout", cfg.mc_dropout), ("data_root", cfg.data_root)):
         require(not found, key, found, f"it is for networks of dnnx; this run is of {run.module._target_}")
 
-    from dnnx.reports.table import results_table  # torch from here on
+    from dnnx.reports.table import results_table  # imports torch
     from dnnx.training.plain import prepare
     from dnnx.training.plain_run import test_again
 
@@ -73,7 +73,7 @@ def evaluate_plain(cfg: DictConfig, run: DictConfig, folder: Path) -> dict[str, 
 
 
 def require_same(cfg: DictConfig, folder: Path, metrics: dict[str, list], saved: dict[str, list]) -> None:
-    """Raises UserError, with their names, unless the metrics are those that the run `saved`."""
+    """Raise UserError with the names of metrics that differ from those that the run `saved`."""
     changed = [name for name in metrics if name in saved and not _same(metrics[name], saved[name])]
     if changed:
         raise UserError(f"run={cfg.run}: not the numbers of its results.json: {', '.join(changed)}")
@@ -83,7 +83,7 @@ def require_same(cfg: DictConfig, folder: Path, metrics: dict[str, list], saved:
 def mc_dropout(
     passes: int, module: Any, data: Any, folder: Path, saved: dict[str, list], survived: list[bool], name: str
 ) -> None:
-    """Leaves what MC dropout measured in `folder`/mc_dropout.json, with a figure, and says whether it helps."""
+    """Write the MC dropout scores to `folder`/mc_dropout.json, with a figure, and print whether it helps."""
     from dnnx.evaluation.mc_dropout import ABOUT, draw, measure
     from dnnx.reports.table import mc_table
     from dnnx.reports.verdicts import decide

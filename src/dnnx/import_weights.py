@@ -1,4 +1,4 @@
-"""python -m dnnx.import_weights: networks that were trained elsewhere, as a run folder."""
+"""`python -m dnnx.import_weights weights=FILE`: write a run folder of networks that were trained elsewhere."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from dnnx.config.check import check_keys
 from dnnx.config.paths import new_folder
 from dnnx.runs.files import link_latest, remove_empty, write_json, write_text
 
-OWN = ("weights", "map", "fresh", "dropped", "epsilon")  # keys of this command, which no run has
+OWN = ("weights", "map", "fresh", "dropped", "epsilon")  # keys of this command alone
 UNTRAINED = ("epoch/best", "epoch/last", "epoch/diverged", "time/fit_s", "time/epoch_s")
 
 
 def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
-    """Leaves the run folder of the network in `cfg.weights`, tested on the data; returns its results."""
+    """Write the run folder of the network in `cfg.weights`, tested on the data; return its results."""
     files = [str(path) for path in (cfg.weights if OmegaConf.is_list(cfg.weights) else [cfg.weights])]
     check(cfg, files)
     run = cfg.copy()
@@ -28,7 +28,7 @@ def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
     run.seeds = seeds = list(range(len(files)))
     check_run(run)
 
-    from dnnx.evaluation import results  # torch from here on
+    from dnnx.evaluation import results  # imports torch
     from dnnx.nets.weight_import import fill, read_arrays
     from dnnx.reports.table import results_table
     from dnnx.runs import provenance
@@ -52,7 +52,7 @@ def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
     resume.save_config(run, folder / "config.yaml")
     write_json(folder / "environment.json", provenance.environment("import_weights"))
     write_json(folder / "data.json", provenance.data_facts(data))
-    write_text(folder / "metrics.csv", HEADER)  # it has no epochs
+    write_text(folder / "metrics.csv", HEADER)  # there are no epochs
     save_tensors(module.replicas.stacked_state(), folder / "model.safetensors")
     save_tensors(predictions, folder / "predictions.safetensors")
     write_json(folder / "results.json", metrics | {"about": about})

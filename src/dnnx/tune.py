@@ -1,4 +1,4 @@
-"""python -m dnnx.tune: cross-validated trials of a space until there are enough, then the best, trained and tested."""
+"""`python -m dnnx.tune`: search a space by cross-validated trials, then train and test the best setting."""
 
 import sys
 import time
@@ -22,39 +22,39 @@ from dnnx.studies.plan import chosen_overrides
 from dnnx.train import train
 from dnnx.tuning import outcome
 
-if TYPE_CHECKING:  # Optuna and torch are heavy: --help shall answer at once
+if TYPE_CHECKING:  # Optuna and torch load slowly, and --help must answer at once
     from optuna import Study
     from optuna.trial import FrozenTrial
 
     from dnnx.tuning.cross_validation import CrossValidation
     from dnnx.tuning.space import Space
 
-WAIT_S = 1.0  # between two looks at the trials of other workers
+WAIT_S = 1.0  # seconds between two looks at the trials of other workers
 Compose = Callable[[Sequence[str]], DictConfig]
-# What may differ when a study goes on; of the training config: where things are, on what, and what no trial reads.
+# Keys that may differ when a study continues: places, device, display, and parts that trials do not read.
 FREE = ("seeds", "params", "arm", "study", "paths", "data.root", "trainer.accelerator", "callbacks.progress",
         "callbacks.record", "callbacks.checkpoint")  # fmt: skip
 
 
 class TooManyFailed(Exception):
-    """The sweep ends: its failed trials say something about all."""
+    """The sweep ends because too many trials failed; the cause is probably common to all."""
 
 
 def tune(cfg: DictConfig, folder: Path, compose: Compose) -> None:
-    """Works on the study in `folder` until `n_trials` are finished, by this process and others.
+    """Run trials of the study in `folder` until `n_trials` are finished, by this process and others.
 
-    `compose` makes the config of a run from overrides.
+    `compose` returns the config of a run for given overrides.
     """
     check(cfg)
 
-    from dnnx.tuning.cross_validation import CrossValidation  # torch from here on
+    from dnnx.tuning.cross_validation import CrossValidation  # imports torch
     from dnnx.tuning.space import Space
 
     plain: Any = OmegaConf.to_container(cfg)
     space = Space(plain["space"], plain["derived"])
     validation = CrossValidation(cfg, space, compose, folder)
     for point in space.corners():
-        validation.build(point)  # a wrong key or value ends it here, before there is a study
+        validation.build(point)  # a wrong key or value fails here, before the study exists
     cfg.objective, cfg.direction = validation.objective, validation.direction
     study = open_study(cfg, folder, space, validation)
     announce(cfg, study, validation)
@@ -76,7 +76,7 @@ def tune(cfg: DictConfig, folder: Path, compose: Compose) -> None:
 
 
 def check(cfg: DictConfig) -> None:
-    """UserError for what no sweep can do; the config of its runs is checked apart."""
+    """Raise UserError for a sweep that cannot run. The config of its runs is checked elsewhere."""
     check_keys(cfg, "train", "tune")
     for key in ("n_trials", "stale_after_s"):
         require(cfg[key] >= 1, key, cfg[key], "a whole number of at least 1")
@@ -90,7 +90,7 @@ def check(cfg: DictConfig) -> None:
 
 
 def open_study(cfg: DictConfig, folder: Path, space: "Space", validation: "CrossValidation") -> "Study":
-    """The study named cfg.name in its storage, new or to go on with as it was begun."""
+    """Return the study named cfg.name in its storage: a new one, or the existing one if its facts agree."""
     import optuna
 
     from dnnx.config.build import build
@@ -98,7 +98,7 @@ def open_study(cfg: DictConfig, folder: Path, space: "Space", validation: "Cross
     from dnnx.tuning.cross_validation import of_runs
     from dnnx.tuning.sampler import PerTrial
 
-    whole = validation.compose([*cfg.trial])  # with what trials override, such as trainer.max_epochs
+    whole = validation.compose([*cfg.trial])  # with the overrides of trials, such as trainer.max_epochs
     sampler = PerTrial(lambda seed: build("sampler", whole.sampler, seed=seed), cfg.fold_seed, space)
     build("sampler", whole.sampler)
     pruner = build("pruner", whole.pruner)
@@ -122,7 +122,7 @@ SEARCH = ("space", "derived", "trial", "objective", "direction", "folds", "fold_
 
 
 def fixed(cfg: DictConfig) -> dict[str, Any]:
-    """What all trials of a study have in common, by key."""
+    """Return the settings that all trials of a study share, by key."""
     flat = flatten(OmegaConf.to_container(cfg, resolve=True))
     return {key: value for key, value in flat.items() if not isinstance(value, dict) and not key.startswith(FREE)}
 
@@ -138,9 +138,9 @@ def announce(cfg: DictConfig, study: "Study", validation: "CrossValidation") -> 
 
 
 def work(cfg: DictConfig, study: "Study", space: "Space", validation: "CrossValidation") -> bool:
-    """Runs trials while there are any to take, then waits for those of others, whose places may become free again.
+    """Run trials until none is left, then wait for those of other workers, whose places may become free again.
 
-    Returns whether this is the worker to end the study: it ended the last trial, or found nothing to do.
+    Return whether this worker ends the study: it ended the last trial, or found nothing to do.
     """
     from optuna.trial import TrialState
 
@@ -170,7 +170,7 @@ def work(cfg: DictConfig, study: "Study", space: "Space", validation: "CrossVali
 
 
 def run(cfg: DictConfig, study: "Study", trial: Any, validation: "CrossValidation") -> None:
-    """One trial, from its claim to its line in the book."""
+    """Run one trial and store its result."""
     from optuna import TrialPruned
     from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import TrialState
@@ -210,11 +210,11 @@ def run(cfg: DictConfig, study: "Study", trial: Any, validation: "CrossValidatio
         raise TooManyFailed(f"{failures} of {len(finished)} trials failed; the report lists why")
 
 
-LEAST_FAILURES = 5  # that end a sweep when they are more than half of its trials
+LEAST_FAILURES = 5  # minimum of failures that end a sweep, if they are also more than half of its trials
 
 
 def retrain_config(cfg: DictConfig, validation: "CrossValidation", best: "FrozenTrial", folder: Path) -> DictConfig:
-    """The config of the run that the best setting is for; UserError where a run of another config is in its place."""
+    """Return the config of the final run with the best setting. Raise UserError if its folder holds another run."""
     run = validation.run_config(best.params, trial=False)
     there = folder / f"trial_{best.number}"
     if (there / "config.yaml").exists():
@@ -224,7 +224,7 @@ def retrain_config(cfg: DictConfig, validation: "CrossValidation", best: "Frozen
 
 
 def composer(cfg: DictConfig) -> Compose:
-    """Composes what was typed, the arm that was picked, and more overrides."""
+    """Return a function that composes the typed overrides, the chosen arm, and more overrides."""
     chosen = chosen_overrides(cfg.params, cfg.arm, cfg.study.arms, typed_overrides())
     return lambda overrides: compose("tune", [*chosen, *overrides])
 
@@ -242,6 +242,6 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    from dnnx.tune import main  # the importable one: launchers send it to other processes
+    from dnnx.tune import main  # the importable one, which launchers can send to other processes
 
     main()

@@ -1,1 +1,1 @@
-"""What everything may import, and what imports nothing of dnnx: errors, the console, random streams."""
+"""Basics that every package may import and that import nothing of dnnx: errors, the console, random streams."""

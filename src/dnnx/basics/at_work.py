@@ -1,4 +1,4 @@
-"""Checks that a run does the thing that its config names: a hypothesis that was not switched on gives no results."""
+"""Checks that every technique of the config had an effect. Without effect a run fails and has no results."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dnnx.basics.errors import UserError
 
 
 class NotAtWork(UserError):
-    """The config names a technique, and the run shows no sign of it: a bug, or a value that undoes it."""
+    """The config switches on a technique that had no effect: a bug, or a value that cancels it."""
 
 
 def must(holds: Any, found: str) -> None:
@@ -18,7 +18,7 @@ def must(holds: Any, found: str) -> None:
 
 
 def nothing(run: Any) -> None:
-    """Check nothing, for a technique that shows nothing at that time."""
+    """Check nothing: for a technique without a visible sign at that time."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ class Check:
 
 
 def verify(checks: list[Check], when: str, run: Any) -> None:
-    """Run the checks of `when`, "before" or "after", that the config names; NotAtWork names the technique."""
+    """Run the checks of `when`, "before" or "after", that the config asks for. Raise NotAtWork with the name of one
+    that fails.
+    """
     for check in checks:
         if check.named(run.cfg):
             try:

@@ -1,4 +1,4 @@
-"""The one console that all output goes through."""
+"""The console for all output."""
 
 from rich.console import Console
 from rich.markup import escape
@@ -7,6 +7,6 @@ console = Console(highlight=False)
 
 
 def warn(text: str) -> None:
-    """Says it in red; nothing where there is nothing to say."""
+    """Print a warning in red; print nothing for an empty text."""
     if text:
         console.print(f"[bold red]WARNING: {escape(text)}", soft_wrap=True)

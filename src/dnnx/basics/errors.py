@@ -1,4 +1,4 @@
-"""The one error that a user's mistake ends in, a single line without traceback, and the checks that raise it."""
+"""UserError, the one-line error of a user's mistake, and the checks that raise it."""
 
 import difflib
 import inspect
@@ -11,11 +11,11 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 
 class UserError(Exception):
-    """One line: the key or file, the value found, what is valid, and what to type instead."""
+    """A user's mistake in one line: the key or file, its value, what is valid, and what to type."""
 
 
 def require(valid: bool, key: str, value: object, expected: str) -> None:
-    """Raises UserError unless `valid`; `expected` says what is valid and how to override it."""
+    """Raise UserError unless `valid`. `expected` says what is valid, with an example to type."""
     if not valid:
         raise UserError(f"{key}={value}: {expected}")
 
@@ -25,16 +25,16 @@ def is_number(value: object) -> bool:
 
 
 def choose(key: str, value: object, choices: Mapping[str, Any]) -> Any:
-    """The entry of `choices` named `value`; UserError with the names there are when it is missing."""
+    """Return the entry of `choices` named `value`. Raise UserError with the valid names if there is none."""
     names = f"choose one of {', '.join(choices)}{near_misses(str(value), choices)}"
     require(isinstance(value, str) and value in choices, key, value, names)
     return choices[str(value)]
 
 
 def check_arguments(key: str, function: Callable, given: Mapping[str, Any]) -> None:
-    """Raise UserError if `function` has no argument of a name in `given`, or if a value is of another type.
+    """Raise UserError if `function` lacks an argument in `given`, or if a value has the wrong type.
 
-    `key` is the config node that the arguments stand in. An annotation that names no plain type takes any value.
+    `key` is the config node of the arguments. An annotation that is no plain type accepts any value.
     """
     parameters = parameters_of(function)
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
@@ -53,7 +53,7 @@ BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ON
 
 
 def missing_arguments(function: Callable, given: Collection[str]) -> list[str]:
-    """Return the names of the arguments that `function` needs and that are not among `given`."""
+    """Return the required arguments of `function` that are missing in `given`."""
     return [
         name
         for name, parameter in parameters_of(function).items()
@@ -62,9 +62,9 @@ def missing_arguments(function: Callable, given: Collection[str]) -> list[str]:
 
 
 def takes(function: Any, name: str) -> bool:
-    """Return whether a function or a class has an argument `name`, its own or one that its `**kwargs` hand on.
+    """Return whether a function or class has an argument `name`, its own or through `**kwargs`.
 
-    `**kwargs` of a class are searched for in the constructors of its base classes; those of a function take nothing.
+    `**kwargs` of a class are looked up in the constructors of its base classes. Those of a function accept nothing.
     """
     for level in function.__mro__ if isinstance(function, type) else [function]:
         own = vars(level).get("__init__") if isinstance(function, type) else level
@@ -79,9 +79,12 @@ def takes(function: Any, name: str) -> bool:
 
 
 def parameters_of(function: Callable) -> dict[str, inspect.Parameter]:
-    """Return the parameters of a function or class, with annotations that are types; one that is unknown is Any."""
+    """Return the parameters of a function or class with evaluated annotations; an unknown annotation is Any."""
     code = inspect.unwrap(vars(function).get("__init__", function) if isinstance(function, type) else function)
-    known = {**vars(typing), **getattr(code, "__globals__", {})}  # torch imports some for type checkers alone
+    known = {
+        **vars(typing),
+        **getattr(code, "__globals__", {}),
+    }  # torch imports some of these names for type checkers only
 
     def evaluated(annotation: Any) -> Any:
         try:
@@ -96,12 +99,12 @@ def parameters_of(function: Callable) -> dict[str, inspect.Parameter]:
 def _signature(function: Callable) -> Mapping[str, inspect.Parameter]:
     try:
         return inspect.signature(function).parameters
-    except (TypeError, ValueError):  # a class in C that tells nothing takes whatever it takes
+    except (TypeError, ValueError):  # a class written in C without a signature accepts anything
         return {"kwargs": inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)}
 
 
 def fits(value: Any, annotation: Any) -> bool:
-    """Whether a plain value from a config is what an annotation names; one that is not understood takes anything."""
+    """Return whether a plain config value fits an annotation. An annotation that is not understood fits every value."""
     kind, inner = get_origin(annotation) or annotation, get_args(annotation)
     if kind in (Union, UnionType):
         return any(fits(value, one) for one in inner)
@@ -126,7 +129,7 @@ PLAIN = {bool: "true or false", str: "text", type(None): "null", int: "a whole n
 
 
 def in_words(annotation: Any) -> str:
-    """What fits an annotation, for a message."""
+    """Return the valid values of an annotation in words, for a message."""
     kind, inner = get_origin(annotation) or annotation, get_args(annotation)
     if kind in (Union, UnionType):
         return " or ".join(dict.fromkeys(filter(None, map(in_words, inner))))
@@ -139,17 +142,17 @@ def in_words(annotation: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as it is typed on the command line."""
+    """Return a value as it is typed on the command line."""
     return "null" if value is None else "''" if value == "" else str(value)
 
 
 def unknown_key(key: str, valid: Iterable[str]) -> str:
-    """The message for a key that nothing reads."""
+    """Return the message for a key that nothing reads."""
     return f"{key}: there is no such key{near_misses(key, valid)}; see all keys with --cfg job"
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any], keys: Iterable[str]) -> list[str]:
-    """Those of `keys` that differ, with both values, for a message."""
+    """Return those of `keys` that differ, with both values, for a message."""
     return [
         f"{key} ({there.get(key, 'absent')} there, {here.get(key, 'absent')} here)"
         for key in sorted(keys)
@@ -158,14 +161,17 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any], keys: Iterabl
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether it says so: torch has a type of its own for GPUs alone."""
+    """Return whether an error means that memory ran out; torch has an own type for GPUs only."""
     told = ("not enough memory", "bad_alloc", "out of memory", "Storage size calculation overflowed")
     return isinstance(error, MemoryError) or any(text in str(error) for text in told)
 
 
 @contextmanager
 def ctrl_c(says: str = "") -> Iterator[None]:
-    """Around Lightning's fit, which makes a SystemExit of Ctrl-C: a KeyboardInterrupt that `says` how to go on."""
+    """Turn Ctrl-C during Lightning's fit into a KeyboardInterrupt with the message `says`.
+
+    Lightning raises SystemExit instead.
+    """
     try:
         yield
     except SystemExit:
@@ -173,6 +179,6 @@ def ctrl_c(says: str = "") -> Iterator[None]:
 
 
 def near_misses(name: str, names: Iterable[str], prefix: str = "") -> str:
-    """Return "; did you mean a or b?" for the closest of `names`, each behind `prefix`; "" where none is close."""
+    """Return "; did you mean a or b?" for the closest of `names`, each behind `prefix`; "" if none is close."""
     near = difflib.get_close_matches(name, list(names), n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(prefix + one for one in near)}?" if near else ""

@@ -1,4 +1,4 @@
-"""Names chosen by patterns such as `hidden_layers.[01].*`."""
+"""Patterns for names, such as `hidden_layers.[01].*`."""
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -7,7 +7,7 @@ from dnnx.basics.errors import require
 
 
 def matching(names: Iterable[str], patterns: Iterable[str], key: str) -> set[str]:
-    """Return the names that match a pattern; UserError, which names `key`, for a pattern that matches none."""
+    """Return the names that match a pattern. Raise UserError, which names `key`, for a pattern without match."""
     found: set[str] = set()
     for pattern in patterns:
         matches = {name for name in names if fnmatchcase(name, pattern)}

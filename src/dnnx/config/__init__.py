@@ -1,1 +1,1 @@
-"""From what is typed to checked values. Imports no torch."""
+"""From typed words to checked values. Imports no torch."""

@@ -1,4 +1,4 @@
-"""The entry of every Hydra command: errors in one line, exit codes, the folder of the run. Imports no torch."""
+"""The entry of every Hydra command: one-line errors, exit codes, the folder of the run. Imports no torch."""
 
 import atexit
 import functools
@@ -28,25 +28,25 @@ from dnnx.config.paths import CONF
 from dnnx.runs.files import remove_empty
 
 MISTAKES = (UserError, HydraException, OmegaConfBaseException, YAMLError, OSError)
-FAILURES: list[str] = []  # what went wrong in this process; any makes the exit code 2
+FAILURES: list[str] = []  # messages of this process; if there is any, the exit code is 2
 Task = Callable[[DictConfig], object]
 Where = Callable[[DictConfig], Path]
 
 
 def command(config_name: str, where: Where | None = None) -> Callable[[Task], Callable[[], None]]:
-    """Turn a function of a config into a Hydra command in which a user's mistake is one line and exit code 2.
+    """Turn a function of a config into a Hydra command that reports a user's mistake in one line, with exit code 2.
 
-    `where` chooses the folder that the command writes to; empty, the folder is gone when the command ends.
+    `where` returns the folder that the command writes to. An empty folder is removed when the command ends.
     """
 
     def decorate(task: Task) -> Callable[[], None]:
         run = hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(guard(task, config_name))
 
         def main() -> None:
-            ended: list[int] = []  # with which exit code
+            ended: list[int] = []  # the exit code
             if getattr(sys.modules["__main__"].__spec__, "name", "").startswith("dnnx."):  # python -m dnnx.<command>
                 atexit.register(_leave, ended)
-            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing, and we print
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors, and dnnx prints them
             threading.excepthook = _in_thread
             made: list[tuple[Path, Path]] = []
             try:
@@ -69,7 +69,7 @@ def command(config_name: str, where: Where | None = None) -> Callable[[Task], Ca
 
 
 def settle(config_name: str, arguments: list[str], where: Where | None, made: list[tuple[Path, Path]]) -> list[str]:
-    """Return the command line for Hydra: -m for a study, and the folder that it shall write to, noted in `made`."""
+    """Return the command line for Hydra: with -m for a study, and with the output folder, which is added to `made`."""
     typed = split(retype_study(arguments) if config_name == "train" else arguments)
     if not typed.composes():
         return typed.words
@@ -88,7 +88,7 @@ def settle(config_name: str, arguments: list[str], where: Where | None, made: li
 
 
 def guard(task: Task, config_name: str) -> Task:
-    """Return a job that says a user's mistake in one line, and returns the line: the other jobs of a study go on."""
+    """Return a job that prints a user's mistake in one line and returns it, so that other jobs of a study continue."""
 
     @functools.wraps(task)
     def guarded(cfg: DictConfig) -> str | None:
@@ -106,8 +106,8 @@ def guard(task: Task, config_name: str) -> Task:
 
 
 def fail(message: str) -> str:
-    """Say what is wrong, once; the command goes on with what it can and ends with exit code 2."""
-    if message not in FAILURES:  # what every arm of a study fails at is said once
+    """Print an error once. The command continues with its other jobs and ends with exit code 2."""
+    if message not in FAILURES:  # an error of every arm is printed once
         print(f"error: {message}", file=sys.stderr)
     FAILURES.append(message)
     return message
@@ -119,18 +119,18 @@ def run_folder() -> Path:
 
 
 def study_folder() -> Path:
-    """Return the folder that holds all jobs of a multirun; of a single run its own."""
+    """Return the folder with all jobs of a multirun, or the folder of a single run."""
     hydra_config = HydraConfig.get()
     return Path(hydra_config.sweep.dir if hydra_config.mode == RunMode.MULTIRUN else hydra_config.run.dir).absolute()
 
 
 def typed_overrides() -> Sequence[str]:
-    """Return the overrides of the current Hydra job, those of Hydra itself apart."""
+    """Return the overrides of the current Hydra job, without those of Hydra itself."""
     return list(HydraConfig.get().overrides.task)
 
 
 def _leave(ended: list[int]) -> None:
-    """End the process, where a command came to its end: Python would take torch apart first, for 2 s."""
+    """End the process of a finished command. Python would spend 2 s on unloading torch."""
     if ended:
         logging.shutdown()
         sys.stdout.flush()
@@ -139,7 +139,7 @@ def _leave(ended: list[int]) -> None:
 
 
 def _in_thread(args: threading.ExceptHookArgs) -> None:
-    """TensorBoard's writing thread prints a traceback when the disk is full, and then raises in the main thread too."""
+    """Silence the writer thread of TensorBoard: on a full disk the main thread raises the same error."""
     if not isinstance(args.exc_value, OSError):
         threading.__excepthook__(args)
 

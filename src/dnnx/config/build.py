@@ -1,4 +1,4 @@
-"""From a node of a config to the object that its `_target_` and arguments name. Imports no torch by itself."""
+"""Build objects: from a config node to the object of its `_target_` and arguments. Imports no torch by itself."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ from dnnx.basics.errors import (
 )  # fmt: skip
 from dnnx.config.locate import lines_of, locate, one_line
 
-# The classes of which a node of each group must be one.
+# The base class of each group: a node of the group must be an instance of one of these.
 BASES: dict[str, tuple[str, ...]] = {
     "net": ("torch.nn.Module",),
     "data": ("lightning.pytorch.LightningDataModule", "torch.utils.data.Dataset"),
@@ -35,16 +35,16 @@ BASES: dict[str, tuple[str, ...]] = {
     "sampler": ("optuna.samplers.BaseSampler",),
     "pruner": ("optuna.pruners.BasePruner",),
 }
-FUNCTIONS = ("net", "scheduler", "metrics")  # groups in which a function that returns such an object will do
-OF_HYDRA = ("_target_", "_partial_", "_recursive_", "_convert_")  # keys that are no argument
+FUNCTIONS = ("net", "scheduler", "metrics")  # groups that also accept a function that returns such an object
+OF_HYDRA = ("_target_", "_partial_", "_recursive_", "_convert_")  # keys of Hydra, which are no arguments
 
 
 def build(key: str, config: Any, base: Any = None, factory: bool = False, **known: Any) -> Any:
-    """Return the object that the config node at `key` describes; with `factory` a function that makes it.
+    """Return the object that the config node at `key` describes, or with `factory` a function that builds it.
 
-    `base` is the class that it must be an instance of, by default that of the group in BASES. Of the values `known`
-    (in_shape, num_outputs, seeds, ...) the constructor gets those that it has arguments for.
-    Raise UserError for a wrong target, argument or value, and for whatever the constructor raises.
+    The object must be an instance of `base`, by default the group's class in BASES. The constructor gets those of the
+    values `known` (in_shape, num_outputs, seeds, ...) that it has arguments for. Raise UserError for a wrong target,
+    argument or value, and for any error of the constructor.
 
     Example: `build("net", OmegaConf.create({"_target_": "my_nets.SmallConv", "width": 64}), in_shape=(1, 28, 28))`
     """
@@ -71,7 +71,9 @@ def build(key: str, config: Any, base: Any = None, factory: bool = False, **know
 
 
 def find(key: str, config: Any, base: Any = None) -> Any:
-    """Return the class or function that the config node at `key` names, of the kind that its group needs."""
+    """Return the class or function that the config node at `key` names. Raise UserError if its group needs another
+    kind.
+    """
     target = config.get("_target_") if isinstance(config, Mapping | DictConfig) else None
     function = locate(f"{key}._target_", target)
     bases, kinds = bases_of(key, base)
@@ -92,9 +94,9 @@ def find(key: str, config: Any, base: Any = None) -> Any:
 
 
 def bases_of(key: str, base: Any = None) -> tuple[tuple[type, ...], str]:
-    """Return the classes of which the node at `key` must be one, () where anything goes, and their names.
+    """Return the valid classes of the node at `key`, () for any, and their names.
 
-    `base`, a class or a tuple of classes, is taken instead of those of the group.
+    `base`, a class or a tuple of classes, replaces those of the group.
     """
     if base is None:
         paths = BASES.get(key.split(".")[0], ())
@@ -113,10 +115,10 @@ def check_made(key: str, made: Any, function: Any, base: Any = None) -> None:
 
 @contextmanager
 def naming(key: str, function: Any = None) -> Iterator[None]:
-    """Turn what a constructor says of a bad value into a UserError that names the config group.
+    """Turn the errors of a constructor into a UserError that names the config group.
 
-    Whatever a class of the user's raises is theirs, so it is shown with their lines. Of dnnx's own classes only
-    errors about values are the user's; any other is a bug and keeps its traceback.
+    Every error of a user's class is shown with its lines. Among errors of dnnx's own classes, those about values are
+    the user's mistake. Any other is a bug and keeps its traceback.
     """
     try:
         yield
@@ -136,7 +138,7 @@ def naming(key: str, function: Any = None) -> Iterator[None]:
 
 
 def _nested(key: str, value: Any) -> Any:
-    """Return a value of a config with every mapping in it that has a `_target_` built."""
+    """Return a value of a config, with every mapping that has a `_target_` replaced by its object."""
     if isinstance(value, list):
         return [_nested(f"{key}.{i}", one) for i, one in enumerate(value)]
     if not isinstance(value, dict):
@@ -161,6 +163,6 @@ def _such_as(module: str, names: list[str]) -> str:
 
 
 def _other_lightning(function: type) -> str:
-    """The package pytorch_lightning has classes of the same names, which are not those of lightning.pytorch."""
+    """Return a hint for classes of the package pytorch_lightning, which differ from those of lightning.pytorch."""
     other = any(cls.__module__.startswith("pytorch_lightning") for cls in function.__mro__)
     return "; import lightning.pytorch instead of pytorch_lightning" if other else ""

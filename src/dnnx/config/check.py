@@ -1,4 +1,4 @@
-"""Checks of a composed config before anything heavy is imported: its keys, and values that no run can have."""
+"""Check a composed config before heavy imports: its keys, and values that no run can have."""
 
 from functools import cache
 from typing import Any
@@ -12,9 +12,9 @@ from dnnx.config.overrides import no_option
 from dnnx.config.paths import CONF
 from dnnx.config.trust import check_run
 
-MOST_EPOCHS = 100_000  # more is a slip of the finger
+MOST_EPOCHS = 100_000  # a higher number is a typing error
 
-# Lightning's options that are as conf/trainer/ has them, and those that would tie seeds together or cut an epoch.
+# Lightning's options that conf/trainer/ fixes, and those that would mix seeds or cut an epoch short.
 FIXED_TRAINER_KEYS = {
     "devices": (1, "many small networks fill one device, so spread runs instead"),
     "num_sanity_val_steps": (0, "a sanity check would count as a result"),
@@ -26,7 +26,7 @@ REFUSED_TRAINER_KEYS = (
     "limit_train_batches", "limit_val_batches", "overfit_batches", "fast_dev_run", "max_steps",
 )  # fmt: skip
 
-# The options of the group `module` of before, and what to type instead.
+# Options of the former group `module`, and their replacements.
 INSTEAD = {
     "classifier": "task=classification is the default",
     "transfer": "type +technique=pretrained, and techniques.pretrained.frozen=... for module.frozen",
@@ -35,7 +35,7 @@ INSTEAD = {
 }
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu")
 
-# What a key of conf/*.yaml may be where its value there does not tell; a key that ends in a dot stands for all below.
+# Types of keys of conf/*.yaml whose default does not show it. A key that ends in a dot covers all keys below it.
 KINDS: dict[str, Any] = {
     "seeds": Any,  # parse_seeds
     "timeout": float | None,
@@ -64,7 +64,7 @@ KINDS: dict[str, Any] = {
 
 
 def check(cfg: DictConfig) -> None:
-    """UserError for a key that nothing would read, and for what no run can do."""
+    """Raise UserError for a key that nothing reads, and for a value that no run can have."""
     if plain.is_plain(cfg):
         check_keys(cfg, "train", unread=plain.UNREAD)
         check_run(cfg)
@@ -106,8 +106,11 @@ def check(cfg: DictConfig) -> None:
 
 
 def check_keys(cfg: DictConfig, *names: str, unread: tuple[str, ...] = ()) -> None:
-    """UserError for a key that is in none of conf/<name>.yaml, for a value of another kind than there (text, where it
-    is null there), and for a group without an option."""
+    """Raise UserError for a key that is in none of conf/<name>.yaml, a value of the wrong type, or a group without
+    option.
+
+    A value has the type of its default; where that is null, it is text.
+    """
     groups, own = _stated(names)
     for group in groups - {"lr_search", *unread}:
         if not isinstance(cfg.get(group), DictConfig):
@@ -124,7 +127,7 @@ def check_keys(cfg: DictConfig, *names: str, unread: tuple[str, ...] = ()) -> No
 
 @cache
 def _stated(names: tuple[str, ...]) -> tuple[set[str], dict[str, Any]]:
-    """The groups that these files of conf/ choose from, and their own keys with their values."""
+    """Return the groups in the defaults of these files of conf/, and their own keys with values."""
     groups: set[str] = set()
     own: dict[str, Any] = {}
     for name in names:

@@ -1,4 +1,4 @@
-"""Configs composed from conf/ and the user's folders, and refused where one would have Hydra run the code of others."""
+"""Compose configs from conf/ and the user's folders, and refuse those that would make Hydra run foreign code."""
 
 from collections.abc import Iterable, Sequence
 
@@ -20,7 +20,7 @@ OWN_SWEEPER, BASIC_SWEEPER = "hydra_plugins.dnnx_sweeper.sweeper.StudySweeper", 
 def compose(
     name: str, overrides: Sequence[str], folders: Iterable[str] | None = None, with_hydra: bool = False
 ) -> DictConfig:
-    """Compose the config `name` from conf/ and `folders`; within a Hydra job those that the user gave.
+    """Compose the config `name` from conf/ and `folders`, by default the user's folders of the current Hydra job.
 
     With `with_hydra` the config has the node `hydra`.
     """
@@ -33,7 +33,7 @@ def compose(
 
 
 def compose_typed(name: str, typed: Typed) -> DictConfig:
-    """Compose the config that Hydra will compose from a command line, with its node `hydra` checked.
+    """Compose the config that Hydra will compose from a command line, and check its node `hydra`.
 
     Swept keys have their defaults, as in the config of Hydra's multirun.
     """
@@ -51,12 +51,12 @@ def compose_typed(name: str, typed: Typed) -> DictConfig:
 
 
 def config_dirs(job: DictConfig | HydraConf) -> list[str]:
-    """Return the folders that the user gave to a job, with --config-dir or as hydra.searchpath."""
+    """Return the folders that the user gave to a job by --config-dir or hydra.searchpath."""
     return [source.path for source in job.runtime.config_sources if source.provider.endswith("command-line")]
 
 
 def refuse_foreign(job: DictConfig, name: str = "train") -> None:
-    """UserError where the node `hydra` of the command `name` would run code, whichever config says so."""
+    """Raise UserError if the node `hydra` of the command `name` would run foreign code."""
     for key, callback in (job.callbacks or {}).items():
         target = callback.get("_target_")
         require(False, f"hydra.callbacks.{key}._target_", target, "no callback of Hydra runs here; leave it out")

@@ -1,4 +1,4 @@
-"""One line for each error of Hydra, OmegaConf and the disk, with near misses for a misspelt key or option."""
+"""Explain each error of Hydra, OmegaConf and the disk in one line, with near misses for a misspelt key or option."""
 
 import inspect
 import re
@@ -17,7 +17,7 @@ from dnnx.runs.legacy import CLASSES, TECHNIQUES
 
 
 def explain(error: Exception, config_name: str, arguments: Sequence[str]) -> str:
-    """Return one line for an error that a user's mistake ended in."""
+    """Return one line for an error that a user's mistake caused."""
     text = str(error)
     if isinstance(error, UserError):
         return text
@@ -40,7 +40,7 @@ def explain(error: Exception, config_name: str, arguments: Sequence[str]) -> str
 
 
 def explain_os(error: OSError) -> str:
-    """Return which file it is, and the fault of the file or of its disk."""
+    """Return the name of the file and the fault of the file or its disk."""
     return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
 
 
@@ -49,12 +49,12 @@ def _explain_key(key: str, text: str, config_name: str, arguments: Sequence[str]
         return f"{key}: it is not in conf/trainer; type +{key}=... to add it for Lightning's Trainer"
     if told := _explain_technique(key):
         return told
-    inner = re.search(r"full_key: (\S+)", text)  # where a mapping was typed
+    inner = re.search(r"full_key: (\S+)", text)  # a mapping was typed
     return unknown_key(inner[1] if inner else key, _valid_keys(config_name, key, arguments))
 
 
 def _explain_technique(key: str) -> str:
-    """Return how to type a key of a technique: an older name of it, or one whose technique is not added; else ""."""
+    """Return how to type a technique's key that has an older name or whose technique is not added; else ""."""
     group, _, name = key.partition(".")
     path = TECHNIQUES.get(name, "") if group == "module" else name if group == "techniques" else ""
     technique = path.split(".")[0]
@@ -66,7 +66,7 @@ def _explain_technique(key: str) -> str:
 
 
 def _explain_unparsed(argument: str) -> str:
-    """Return one line for an argument that Hydra's grammar refuses, with quotes where they help."""
+    """Return one line for an argument that Hydra's grammar refuses, with quotes if they help."""
     key, equals, value = argument.partition("=")
     if not equals:
         return f"{argument}: missing EQUAL sign; type {argument}=..."
@@ -89,7 +89,7 @@ def _valid_keys(config_name: str, wrong: str, arguments: Sequence[str]) -> list[
 
 
 def _trainer_arguments() -> list[str]:
-    from lightning.pytorch import Trainer  # seconds, so for a wrong key of it alone
+    from lightning.pytorch import Trainer  # takes seconds, so it is imported only for a wrong key of the trainer
 
     return [*inspect.signature(Trainer).parameters]
 

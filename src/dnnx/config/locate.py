@@ -1,4 +1,4 @@
-"""From a dotted path to the class or function that it names, of the current folder or any installed package."""
+"""Locate classes: from a dotted path to a class or function of the current folder or any installed package."""
 
 import importlib
 import importlib.metadata
@@ -20,9 +20,9 @@ DNNX = str(Path(__file__).parents[1])
 
 
 def locate(key: str, target: Any) -> Any:
-    """Return the object that `target` names, importing the modules on its path.
+    """Return the object of the dotted path `target`; import the modules on its path.
 
-    Raise UserError if there is no such module or name, with near misses, or if a module raises, with its lines.
+    Raise UserError for an unknown module or name, with near misses, and for a module that raises, with its lines.
 
     Example: `locate("net._target_", "my_nets.SmallConv")` imports my_nets.py of the current folder.
     """
@@ -41,7 +41,7 @@ def locate(key: str, target: Any) -> Any:
 
 
 def add_code_folders(folders: Iterable[str | Path], first: bool = False) -> None:
-    """Let modules in these folders be imported, after all others, or before them as Python does with its own folder."""
+    """Make modules in these folders importable, after all others, or before them as Python's own folder is."""
     for folder in map(str, folders):
         if folder not in sys.path and Path(folder).is_dir():
             sys.path.insert(0 if first else len(sys.path), folder)
@@ -79,14 +79,14 @@ def _top_level_names() -> list[str]:
 
 
 def one_line(error: BaseException) -> str:
-    """Return the message of an error in one line; of an assertion without one, the assertion."""
+    """Return the message of an error in one line; for an assertion without message, its code."""
     text = " ".join(str(error).split())
     frames = traceback.extract_tb(error.__traceback__)
     return text or (frames[-1].line or "" if frames else "")
 
 
 def lines_of(error: BaseException, module: str) -> str:
-    """Return the traceback of an error, shortened to the lines of the user's own: "" or one indented line for each."""
+    """Return the user's own lines in the traceback of an error, each indented on a line; "" if there are none."""
     top = module.partition(".")[0]
     frames = [(f.filename, f.lineno or 0) for f in traceback.extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError) and error.filename:

@@ -1,4 +1,4 @@
-"""Overrides as they are typed: split from Hydra's flags, groups checked, a resumed study typed again."""
+"""Typed overrides: split from Hydra's flags, groups checked, the command line of a resumed study restored."""
 
 import re
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ from dnnx.runs.files import read_json
 
 MULTIRUN = ("-m", "--multirun")
 LONG = {"-cp": "--config-path", "-cn": "--config-name", "-cd": "--config-dir", "-c": "--cfg", "-p": "--package"}
-SHOWS = {"-h", "--help", "-i", "--info", "--cfg"}  # Hydra shows something and starts no job
+SHOWS = {"-h", "--help", "-i", "--info", "--cfg"}  # Hydra prints something and starts no job
 INFOS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 NO_CONFIG = {"--hydra-help", "--version", "-sc", "--shell-completion"}
-# Of Hydra, study.json may say the launcher and no more: it may be a stranger's.
+# Of Hydra's keys, study.json may set only the launcher: the file may come from a stranger.
 OF_A_STUDY = r"hydra/launcher=\w+$|hydra\.launcher\.n_jobs=-?\d+$|(?![^=]*hydra)[+~]*\w"
 
 
 @dataclass(frozen=True)
 class Typed:
-    """A command line: flags of Hydra, the values of those that take one, and overrides."""
+    """A command line: flags of Hydra, the values of flags that take one, and overrides."""
 
     flags: list[str] = field(default_factory=list)
     values: dict[str, str] = field(default_factory=dict)
@@ -33,12 +33,12 @@ class Typed:
 
     @property
     def words(self) -> list[str]:
-        """The command line again, flags first, as argparse needs it."""
+        """Return the command line again, flags first, as argparse needs it."""
         return [*self.flags, *(word for pair in self.values.items() for word in pair), *self.overrides]
 
     @property
     def config_dirs(self) -> list[str]:
-        """The folder of configs that was given with --config-dir, absolute; UserError where there is none."""
+        """Return the absolute folder of --config-dir as a list. Raise UserError if it does not exist."""
         given = self.values.get("--config-dir")
         if given is None:
             return []
@@ -71,7 +71,7 @@ def split(arguments: Sequence[str]) -> Typed:
 
 
 def parse(arguments: Sequence[str]) -> dict[int, Override]:
-    """Return the overrides among the arguments, by place; nothing where Hydra will say why one cannot be parsed."""
+    """Return the overrides among the arguments by index; {} if one is invalid, as Hydra reports it later."""
     places = [i for i, argument in enumerate(arguments) if not argument.startswith("-") and "=" in argument]
     try:
         overrides = OverridesParser.create().parse_overrides([arguments[i] for i in places])
@@ -81,9 +81,9 @@ def parse(arguments: Sequence[str]) -> dict[int, Override]:
 
 
 def choose_groups(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with true and false for lr_search replaced by their meaning.
+    """Return the arguments with true and false for lr_search replaced by the options they stand for.
 
-    UserError for a group of conf/ with the name of no option: Hydra would raise errors of its own.
+    Raise UserError for an unknown option of a group of conf/: Hydra's own errors differ from case to case.
     """
     chosen: list[str | None] = [*arguments]
     for place, override in parse(arguments).items():
@@ -93,7 +93,7 @@ def choose_groups(arguments: Sequence[str]) -> list[str]:
         if group == "lr_search" and (value is None or isinstance(value, bool)):
             chosen[place] = "lr_search=grid" if value else None
             continue
-        several = value if isinstance(value, list) else [value]  # [] stands for a class of the user's
+        several = value if isinstance(value, list) else [value]  # [] selects a class of the user's
         for option in value.list if isinstance(value, ChoiceSweep) else several:
             if option in (None, "") or isinstance(option, bool | int | float | list | dict):
                 raise no_option(group, option)
@@ -101,12 +101,12 @@ def choose_groups(arguments: Sequence[str]) -> list[str]:
 
 
 def no_option(group: str, found: object) -> UserError:
-    """Return the error for a group of conf/ and a value that is the name of no option."""
+    """Return the error for a value that is no option of a group of conf/."""
     return UserError(f"{group}={shown(found)}: choose one of {', '.join(options(group))}")
 
 
 def check_repeated(overrides: Sequence[str]) -> None:
-    """UserError for a swept key that is typed twice: the last one would win, and jobs would share a folder."""
+    """Raise UserError for a swept key that is typed twice: the last one would win, and jobs would share a folder."""
     parsed = list(parse(overrides).values())
     keys = [override.key_or_group for override in parsed]
     for key in {override.key_or_group for override in parsed if override.is_sweep_override()}:
@@ -114,7 +114,7 @@ def check_repeated(overrides: Sequence[str]) -> None:
 
 
 def retype_study(arguments: list[str]) -> list[str]:
-    """Return the words that started a study in place of `resume=<its folder>`, alone or with overrides of hydra."""
+    """Return the command line of a study for `resume=<its folder>`, which may have overrides of hydra beside it."""
     resumed = [argument for argument in arguments if argument.startswith("resume=")]
     others = [argument for argument in arguments if argument not in resumed]
     if len(resumed) != 1 or not all(argument.startswith(("hydra", "packages=", *MULTIRUN)) for argument in others):
@@ -130,11 +130,11 @@ def retype_study(arguments: list[str]) -> list[str]:
         told = f"{path} may not say this of Hydra; type it after {resumed[0]}"
         require(bool(re.match(OF_A_STUDY, override)), "overrides", override, told)
     own = [word for folder in study.get("config_dir", []) for word in ("--config-dir", folder)]
-    overrides = [o for o in study.get("overrides", []) if not re.match(r"\+*packages=", o)]  # typed each time
+    overrides = [o for o in study.get("overrides", []) if not re.match(r"\+*packages=", o)]  # must be typed each time
     return ["-m", *own, *overrides, *arguments]
 
 
 def quoted(value: object) -> str:
-    """Return a value in quotes, for an override of Hydra."""
+    """Return a value in quotes, as Hydra's grammar needs it."""
     escaped = re.sub(r"(\\*)('|$)", lambda end: end[1] * 2 + ("\\'" if end[2] else ""), str(value))
     return f"'{escaped}'"

@@ -1,8 +1,8 @@
-"""Overrides that name a class of the user's, retyped for Hydra: `net._target_=my_nets.SmallConv net.width=64`.
+"""Overrides for a class of the user's, rewritten for Hydra: `net._target_=my_nets.SmallConv net.width=64`.
 
-Hydra merges into the option that is chosen, here net=dense5. A net of another class has other keys, so the option
-is replaced by nothing (`net=[]`), keys from experiments are deleted (`~net.norm`), and the typed ones are added
-(`++net.width=64`). The constructor's signature says later which of them are valid.
+Hydra merges into the chosen option, here net=dense5, but a net of another class has other keys. So the option becomes
+empty (`net=[]`), keys from experiments are deleted (`~net.norm`), and typed keys are added (`++net.width=64`). The
+constructor's signature decides later which keys are valid.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,15 +22,15 @@ from dnnx.config.locate import add_code_folders
 from dnnx.config.paths import CONF
 from dnnx.config.trust import known_targets, targets
 
-# Groups whose option is one node with a `_target_`. The trainer keeps its keys: any trainer needs them.
+# Groups whose option is one node with a `_target_`. The trainer keeps its keys, as every trainer needs them.
 NODES = ("data", "net", "task", "module", "optimizer", "scheduler", "sampler", "pruner")
 Parsed = dict[int, Override]
 
 
 def own_targets(arguments: Sequence[str], name: str, folders: Iterable[str] = ()) -> list[str]:
-    """Return the arguments of a command, retyped where a `_target_` in them or in `folders` is the user's own.
+    """Return the arguments of a command, rewritten if a `_target_` in them or in `folders` is the user's own.
 
-    `name` is that of the command's config; `folders` are those of --config-dir. Retyping twice changes nothing.
+    `name` is the command's config, `folders` are those of --config-dir. Rewriting twice changes nothing.
     """
     chosen = [*arguments]
     places = config_dirs(arguments)
@@ -54,7 +54,7 @@ def own_targets(arguments: Sequence[str], name: str, folders: Iterable[str] = ()
 
 
 def config_dirs(arguments: Sequence[str]) -> list[str]:
-    """Return the folders that a command line gives with --config-dir."""
+    """Return the folders of --config-dir on a command line."""
     found = [a.partition("=")[2] for a in arguments if a.startswith("--config-dir=")]
     return found + [b for a, b in pairwise(arguments) if a in ("--config-dir", "-cd")]
 
@@ -62,7 +62,7 @@ def config_dirs(arguments: Sequence[str]) -> list[str]:
 def _retyped(
     arguments: list[str], parsed: Parsed, typed: set[str], in_files: set[str], emptied: set[str], bare: Any
 ) -> list[str]:
-    """Return the arguments with the overrides of the user's own nodes at the place of the first of them."""
+    """Return the arguments with the overrides of the user's own nodes at the position of the first of them."""
     own: list[str] = []
     keys = {node: set[str]() for node in typed}
     for place, override in parsed.items():
@@ -89,17 +89,17 @@ def _retyped(
 
 
 def _parse(arguments: Sequence[str]) -> Parsed:
-    """Return the overrides among the arguments, by place."""
+    """Return the overrides among the arguments by index."""
     places = [i for i, a in enumerate(arguments) if not a.startswith("-") and ("=" in a or a.startswith("~"))]
     try:
         overrides = OverridesParser.create().parse_overrides([arguments[i] for i in places])
     except HydraException:
-        return {}  # Hydra will say what is wrong with it
+        return {}  # Hydra reports the error later
     return dict(zip(places, overrides, strict=True))
 
 
 def _undone(parsed: Parsed) -> list[int]:
-    """Return the places of a group's overrides of before an option is chosen for it, where they name a class.
+    """Return the indices of a group's overrides that come before a choice of its option, if they name a class.
 
     An arm's `net=dense20` comes after a typed `net._target_=my_nets.SmallConv`, and wins.
     """
@@ -115,7 +115,7 @@ def _undone(parsed: Parsed) -> list[int]:
 
 
 def _typed_nodes(parsed: Parsed) -> set[str]:
-    """Return the nodes whose `_target_` is typed and none of conf/."""
+    """Return the nodes with a typed `_target_` that is not in conf/."""
     own: set[str] = set()
     for override in parsed.values():
         key = override.key_or_group
@@ -127,7 +127,7 @@ def _typed_nodes(parsed: Parsed) -> set[str]:
 
 
 def _as_choice(override: Override, folders: list[str]) -> str | None:
-    """Return an override that chooses an option of a group, a sweep as its first one; None for any other."""
+    """Return an override that chooses an option of a group, for a sweep its first option; else None."""
     key, value = override.key_or_group, override.value()
     is_group = any(Path(folder, key).is_dir() for folder in [str(CONF), *folders])
     if override.is_delete() or not is_group:
@@ -138,7 +138,7 @@ def _as_choice(override: Override, folders: list[str]) -> str | None:
 
 
 def _composed(name: str, choices: list[str], folders: Sequence[str], emptied: Iterable[str] = ()) -> Any:
-    """Return the config that the choices alone give, with groups left empty; None where Hydra cannot compose it."""
+    """Return the config of the choices alone, with some groups left empty; None if Hydra cannot compose it."""
     paths = ",".join(f"file://{Path(folder).absolute()}" for folder in folders)
     words = [*choices, *(f"{group}=[]" for group in emptied), f"hydra.searchpath=[{paths}]"]
     kept = GlobalHydra.instance().hydra
@@ -147,13 +147,13 @@ def _composed(name: str, choices: list[str], folders: Sequence[str], emptied: It
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
             return hydra.compose(name, words)
     except (HydraException, OmegaConfBaseException, ValueError, OSError):
-        return None  # composing all that was typed will fail too, and say why
+        return None  # the full composition fails too, and reports the reason
     finally:
         GlobalHydra.instance().hydra = kept
 
 
 def _own_nodes(config: Any) -> list[str]:
-    """Return the nodes of a config whose `_target_` is none of conf/."""
+    """Return the nodes of a config with a `_target_` that is not in conf/."""
     return [
         key.removesuffix("._target_")
         for key, target in targets(config).items()
@@ -162,7 +162,7 @@ def _own_nodes(config: Any) -> list[str]:
 
 
 def _groups(name: str) -> list[str]:
-    """Return the groups that conf/<name>.yaml chooses from, and those of the config that it extends."""
+    """Return the groups in the defaults of conf/<name>.yaml and of the config that it extends."""
     defaults: Any = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml")).get("defaults", [])  # type: ignore
     named = [group for one in defaults if isinstance(one, dict) for group in one]
     return named + [g for one in defaults if isinstance(one, str) and one != "_self_" for g in _groups(one)]

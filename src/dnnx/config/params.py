@@ -1,4 +1,4 @@
-"""Settings as Hydra overrides: those that a trial tries, and those that a run reads from a best.yaml."""
+"""Settings as Hydra overrides: those of a trial, and those of a best.yaml."""
 
 import json
 import re
@@ -15,12 +15,15 @@ from dnnx.runs.files import read_yaml
 
 
 def as_overrides(settings: Mapping[str, Any]) -> list[str]:
-    """`++optimizer.lr=0.001` for a key, new to the config or not; `optimizer=sgd` for the choice of a group."""
+    """Return settings as overrides.
+
+    A key becomes `++optimizer.lr=0.001`, whether it is new to the config or not. A group becomes `optimizer=sgd`.
+    """
     return [f"++{key}={json.dumps(v)}" if "." in key else f"{key}={_bare(v)}" for key, v in settings.items()]
 
 
 def read_params(path: str | Path, typed: Iterable[str]) -> list[str]:
-    """The settings in a best.yaml as overrides, but those whose key is among the overrides `typed`."""
+    """Return the settings of a best.yaml as overrides, without keys among the overrides `typed`."""
     advice = "give a best.yaml that dnnx.tune wrote, such as params=outputs/tune/dense5/best.yaml"
     found = isinstance(path, str | Path) and Path(path).is_file()
     require(found, "params", shown(path), f"there is no such file; {advice}")
@@ -38,7 +41,7 @@ def read_params(path: str | Path, typed: Iterable[str]) -> list[str]:
 
 
 def _bare(value: Any) -> str:
-    """Return a value as it is typed: a name as it is, any other text in quotes, so that Hydra parses nothing in it."""
+    """Return a value as it is typed: a name unchanged, any other text in quotes, so that Hydra does not parse it."""
     return value if isinstance(value, str) and re.fullmatch(r"[\w./-]+", value) else json.dumps(value)
 
 

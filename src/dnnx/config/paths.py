@@ -1,4 +1,4 @@
-"""Where conf/ is, and in which folder a command writes."""
+"""Paths: the folder conf/, and the folder that a command writes to."""
 
 from datetime import datetime
 from itertools import count
@@ -14,19 +14,19 @@ CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parents[1] /
 
 
 def experiment(name: str) -> Path | None:
-    """Return the file of an experiment in a folder of conf/exp, by its name alone; None where there is none."""
+    """Return the file of an experiment in any folder of conf/exp, or None if there is none of this name."""
     return next((path for path in sorted((CONF / "exp").glob("*/*.yaml")) if path.stem == name), None)
 
 
 def options(group: str) -> list[str]:
-    """Return the options of a group of conf/, sorted; those of `exp` without their folders."""
+    """Return the options of a group of conf/, sorted. Names of `exp` have no folder."""
     return sorted(path.stem for path in (CONF / group).rglob("*.yaml"))
 
 
 def run_folder(cfg: DictConfig) -> Path:
-    """Return the folder to resume, or make a new one, named by the time.
+    """Return the folder to resume, or create a new one named by the time.
 
-    Where another run of this name began in the same second, the new folder gets a number.
+    If a run of the same name began in the same second, the new folder gets a number.
     """
     if cfg.resume is not None:
         return resumed_folder(cfg.resume)
@@ -42,24 +42,24 @@ def run_folder(cfg: DictConfig) -> Path:
 
 
 def new_folder(cfg: DictConfig) -> Path:
-    """Make a new folder, named by the time, for a command that resumes nothing."""
+    """Create a new folder, named by the time, for a command without resume."""
     return run_folder(DictConfig({"resume": None, "paths": {"outputs": cfg.paths.outputs}, "name": cfg.name}))
 
 
 def tuning_folder(cfg: DictConfig) -> Path:
-    """Return the folder of a tuning study, which may be there."""
+    """Return the folder of a tuning study, new or existing."""
     return within(cfg.paths.outputs, "tune", cfg.name)
 
 
 def resumed_folder(resume: object) -> Path:
-    """Return the folder that `resume` names; UserError where there is none."""
+    """Return the folder of `resume`. Raise UserError if it does not exist."""
     found = isinstance(resume, str) and resume != "" and Path(resume).is_dir()
     require(found, "resume", shown(resume), "there is no such folder; try resume=outputs/dense5/latest")
     return Path(str(resume)).resolve()
 
 
 def within(outputs: object, *names: object) -> Path:
-    """Return a folder in `outputs`; UserError for a name that is none of a folder."""
+    """Return a folder in `outputs`. Raise UserError for a name that no folder can have."""
     require(isinstance(outputs, str) and outputs != "", "paths.outputs", shown(outputs), "a folder, such as outputs")
     for name in names:
         valid = isinstance(name, str) and name not in ("", ".", "..") and "/" not in name

@@ -1,4 +1,4 @@
-"""A LightningModule of the user's own in a config: when there is one, and which keys it leaves unread."""
+"""A user's own LightningModule in a config: how it is recognized, and the keys that it does not use."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 from dnnx.basics.errors import UserError, choose, require, shown
 
 OURS = "dnnx."
-# Groups and keys that describe networks of dnnx; a LightningModule brings its own.
+# Groups and keys of dnnx's networks; a LightningModule has its own.
 UNREAD = ("net", "task", "optimizer", "scheduler", "lr_search")
 KEYS_OFF: dict[str, object] = {
     "techniques": {},
@@ -34,9 +34,9 @@ def is_plain(cfg: DictConfig) -> bool:
 
 
 def settle(cfg: DictConfig, typed: Sequence[str]) -> DictConfig:
-    """Return the config without the groups that a LightningModule does not read.
+    """Return the config without the groups that a LightningModule does not use.
 
-    Raise UserError for one of them that was `typed`.
+    Raise UserError if one of them was `typed`.
     """
     if not is_plain(cfg):
         return cfg
@@ -57,7 +57,7 @@ def settle(cfg: DictConfig, typed: Sequence[str]) -> DictConfig:
 
 
 def check(cfg: DictConfig, most_epochs: int) -> None:
-    """Raise UserError for a setting that a LightningModule of the user's cannot be trained with."""
+    """Raise UserError for a setting that a user's LightningModule does not support."""
     epochs, callbacks = cfg.trainer.get("max_epochs"), cfg.callbacks
     valid = type(epochs) is int and 1 <= epochs <= most_epochs
     require(valid, "trainer.max_epochs", epochs, f"a whole number of at least 1, at most {most_epochs:,}")

@@ -1,4 +1,4 @@
-"""What a run folder says of the run: its config, its rate, its backbone, whether it is finished and may go on."""
+"""Read a run folder to continue or reuse it: config, learning rate, backbone, and whether the run is finished."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,24 +14,24 @@ from dnnx.runs import schema
 from dnnx.runs.files import read_json, read_yaml, write_text
 from dnnx.runs.legacy import modernized
 
-# What may differ when a run goes on: where things are, how long, on what, and how it is shown.
+# Keys that may differ when a run continues: places, length, device, display.
 FREE_ON_RESUME = (
     "resume", "packages", "paths", "data.root", "trainer.max_epochs", "trainer.accelerator", "callbacks.progress",
 )  # fmt: skip
 
-# What a key is set to that leaves a run as it was before there was such a key.
+# Values of keys that older run folders lack; with them a run is unchanged.
 OFF: tuple[object, ...] = (None, False, "plain", "zeros", "before", "auto", {}, [])
 
 
 def save_config(cfg: DictConfig, path: Path) -> None:
-    """Writes the config with nothing left to resolve, so that it means the same anywhere."""
+    """Write the config with all interpolations resolved, so that it means the same anywhere."""
     write_text(path, OmegaConf.to_yaml(cfg, resolve=True))
 
 
 def load_config(folder: Path, key: str, typed: DictConfig | None = None) -> DictConfig:
-    """The config of a run folder that the user gave as `key`.
+    """Return the config of a run folder that the user named by `key`.
 
-    Raise UserError if it names code that neither conf/ nor the config `typed` names, of none of its `packages`.
+    Raise UserError if it names code that is neither in conf/, nor in the config `typed`, nor in one of its `packages`.
     """
     path = folder / "config.yaml"
     if (folder / "study.json").is_file():
@@ -49,11 +49,11 @@ def load_config(folder: Path, key: str, typed: DictConfig | None = None) -> Dict
 
 
 def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> DictConfig:
-    """The folder's own config when nothing but `resume` was given, else `cfg`, which must ask for the same run."""
+    """Return the folder's config if only `resume` was typed, else `cfg`, which must describe the same run."""
     check_run(cfg)
     saved, cfg = load_config(folder, "resume", cfg), settle_rate(settle_backbone(cfg, folder), folder)
     typed = {override.partition("=")[0] for override in overrides}
-    if all(key.startswith(FREE_ON_RESUME) for key in typed):  # all else is as it was
+    if all(key.startswith(FREE_ON_RESUME) for key in typed):  # all other keys are those of the folder
         for key in typed - {"resume"}:
             OmegaConf.update(saved, key, OmegaConf.select(cfg, key))
         return saved
@@ -74,7 +74,7 @@ A_BACKBONE = "type the folder of one, such as backbone=outputs/bn_vs_plain/lates
 
 
 def settle_backbone(cfg: DictConfig, folder: Path) -> DictConfig:
-    """The config with the backbone's run folder found, and the null values of `net` filled in from its network."""
+    """Return the config with the path of the backbone's run folder, and with null values of `net` from its network."""
     readers = {name: t.backbone for name, t in (cfg.get("techniques") or {}).items() if t and "backbone" in t}
     if cfg.backbone is None:
         require(not readers, "backbone", "null", f"technique={', '.join(readers)} needs a finished run; {A_BACKBONE}")
@@ -98,12 +98,12 @@ def settle_backbone(cfg: DictConfig, folder: Path) -> DictConfig:
 
 
 def searched(folder: Path) -> bool:
-    """Whether a learning-rate search of the run in `folder` has ended."""
+    """Return whether a learning-rate search of the run in `folder` is finished."""
     return (folder / "lr_search.csv").exists() and (folder / "config.yaml").exists()
 
 
 def settle_rate(cfg: DictConfig, folder: Path) -> DictConfig:
-    """The config with the learning rate that a search found before this run was interrupted."""
+    """Return the config with the learning rate that a search found before this run was interrupted."""
     if "lr_search" in cfg and searched(folder):
         cfg = cfg.copy()
         cfg.optimizer.lr = load_config(folder, "resume", cfg).optimizer.lr
@@ -111,7 +111,7 @@ def settle_rate(cfg: DictConfig, folder: Path) -> DictConfig:
 
 
 def load_results(folder: Path) -> dict[str, Any]:
-    """The results of a finished run."""
+    """Return the results of a finished run."""
     told = "it is not that of a run; delete it and type resume=<this folder>"
     try:
         results = schema.results(read_json(folder / "results.json"))
@@ -123,13 +123,13 @@ def load_results(folder: Path) -> dict[str, Any]:
 
 
 def require_same_data(now: dict[str, Any], then: dict[str, Any], key: str) -> None:
-    """UserError, which says to give `key`, unless the data is by checksum that of a run."""
+    """Raise UserError, with advice to type `key`, unless the data has the checksums of an earlier run."""
     same = now["source"] == then["source"] and now["files"] == then["files"]
     require(same, "data", now["source"], f"not the data of the run ({then['note']}, by checksum); give {key}=...")
 
 
 def load_data(folder: Path) -> dict[str, Any]:
-    """What a run was trained on."""
+    """Return the facts about a run's data."""
     try:
         data = schema.data(read_json(folder / "data.json"))
     except ValueError as error:
@@ -139,7 +139,7 @@ def load_data(folder: Path) -> dict[str, Any]:
 
 
 def finished(cfg: DictConfig, folder: Path) -> bool:
-    """Whether the run in `folder` has its results and `cfg` does not ask for more epochs than it was given."""
+    """Return whether the run in `folder` has results and `cfg` asks for no more epochs than it had."""
     if not (folder / "results.json").exists():
         return False
     return cfg.trainer.max_epochs <= load_config(folder, "resume", cfg).trainer.max_epochs

@@ -6,11 +6,11 @@ from omegaconf import ListConfig
 
 from dnnx.basics.errors import require, shown
 
-MOST_SEEDS = 10_000  # more is a slip of the finger, and would fill the memory
+MOST_SEEDS = 10_000  # a higher number is a typing error and would fill the memory
 
 
 def parse_seeds(seeds: Any) -> list[int]:
-    """`5` is 0 to 4; a list is itself."""
+    """Return the seeds: `5` means 0 to 4, a list means itself."""
     few = type(seeds) is int and seeds <= MOST_SEEDS
     parsed = list(range(seeds)) if few else seeds if isinstance(seeds, ListConfig | list) else []
     valid = all(type(seed) is int and 0 <= seed < 2**63 for seed in parsed) and len(set(parsed)) == len(parsed)

@@ -1,8 +1,8 @@
-"""Which code a run folder may name. Imports torch only to look at a class of a package that was typed.
+"""Trust: the code that a run folder may name. Imports torch only to inspect a class of a typed package.
 
-Whatever a person types or writes in a config of their own is trusted. A run folder, a study.json or a best.yaml may
-come from somebody else: each may name the exact targets that conf/ names and nothing more. Typing
-`packages=[my_nets]` opens one package, and of it only classes of the kind that a group needs, never a function.
+A person's own words and configs are trusted. A run folder, a study.json or a best.yaml may come from a stranger: each
+may name the exact targets of conf/ and nothing else. Typing `packages=[my_nets]` opens one package. Of it only classes
+of the kind that a group needs are allowed, never a function.
 """
 
 import inspect
@@ -20,14 +20,14 @@ from dnnx.config.build import BASES, bases_of
 from dnnx.config.locate import locate
 from dnnx.config.paths import CONF
 
-# A mapping with `_target_` inside the arguments of another one: what is usually handed to a constructor.
+# Mappings with `_target_` inside the arguments of another: objects that are usually passed to a constructor.
 NESTED = ("torch.nn.Module", "torch.optim.Optimizer", "torch.optim.lr_scheduler.LRScheduler", "torchmetrics.Metric")
 
 
 def limit(config: Any, packages: Iterable[str], trusted: Any = None) -> None:
-    """Raise UserError for the first target in a folder's config that is neither of conf/ nor of a typed package.
+    """Raise UserError for the first target in a folder's config that is neither in conf/ nor in a typed package.
 
-    `trusted` is a config that was typed; what it names is allowed too.
+    `trusted` is a config that was typed; its targets are allowed too.
     """
     typed = {*map(str, targets(trusted).values())} if trusted is not None else set()
     named = targets(config)
@@ -44,9 +44,9 @@ def limit(config: Any, packages: Iterable[str], trusted: Any = None) -> None:
 
 
 def check_run(cfg: DictConfig) -> None:
-    """Raise UserError where `packages` was not typed, and, of a run that is resumed, for code that it may not name.
+    """Raise UserError if `packages` was not typed, or if a resumed run names forbidden code.
 
-    A study.json retypes what was typed once, so a resumed run is limited, whatever its config was composed of.
+    A study.json repeats earlier typed words, so a resumed run is limited however its config was composed.
     """
     within_command = HydraConfig.initialized()
     overrides = list(HydraConfig.get().overrides.task) if within_command else []
@@ -58,12 +58,12 @@ def check_run(cfg: DictConfig) -> None:
 
 
 def _is_nested(key: str) -> bool:
-    """Return whether the target at `key` stands within the arguments of another one."""
+    """Return whether the target at `key` is inside the arguments of another."""
     return key.count(".") > (2 if key.split(".")[0] in ("callbacks", "techniques", "logger") else 1)
 
 
 def _require_kind(key: str, target: str, top: str) -> None:
-    """Raise UserError unless `target` is a class that is defined in the package `top` and that its group needs."""
+    """Raise UserError unless `target` is a class of the package `top` and of the kind that its group needs."""
     found, group = locate(key, target), key.split(".")[0]
     if group == "metrics":
         valid, kinds = is_metric(found), "torchmetrics.Metric, or a function of (y_true, y_pred) or (preds, target)"
@@ -76,7 +76,7 @@ def _require_kind(key: str, target: str, top: str) -> None:
 
 
 def targets(config: Any) -> dict[str, Any]:
-    """Return every `_target_` in a config by its key, and every function that `metrics` names by its path alone.
+    """Return every `_target_` in a config by key, and every function that `metrics` names by path alone.
 
     Example: {"net._target_": "my_nets.SmallConv", "metrics.balanced": "sklearn.metrics.balanced_accuracy_score"}
     """
@@ -105,7 +105,7 @@ def known_targets() -> frozenset[str]:
 
 
 def typed_packages(overrides: Sequence[str]) -> list[str]:
-    """Return the packages in `packages=[...]` among overrides; UserError for anything but names of packages."""
+    """Return the packages in `packages=[...]` among overrides. Raise UserError for anything but package names."""
     texts = [text for text in overrides if re.match(r"\+{0,2}packages=", text)]
     for override in OverridesParser.create().parse_overrides(texts[-1:]):
         value: Any = override.value()
@@ -117,7 +117,7 @@ def typed_packages(overrides: Sequence[str]) -> list[str]:
 
 
 def require_none_in_files(overrides: Iterable[str]) -> None:
-    """Raise UserError if an arm, an axis or a best.yaml sets `packages`: a file cannot say that it is trusted."""
+    """Raise UserError if an arm, an axis or a best.yaml sets `packages`: no file can declare itself trusted."""
     for override in overrides:
         is_it = override.lstrip("+~").partition("=")[0].startswith("packages")
         require(not is_it, "packages", "...", "it is typed on the command line, never read from a file")

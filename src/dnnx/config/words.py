@@ -1,4 +1,4 @@
-"""The words of a command for objects of Python: classes by their path, arrays by the file that keeps them."""
+"""Python objects as words of a command: a class becomes its path, arrays become the file that holds them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from dnnx.config.overrides import quoted
 def words_of(
     net: Any, data: Any, task: Any, seeds: Any, name: str, outputs: str | Path, overrides: Sequence[str]
 ) -> list[str]:
-    """Return the words of the command that does the same."""
+    """Return the words of the equivalent command."""
     words = [f"name={name}", f"paths.outputs={quoted(Path(outputs))}", f"seeds={seeds}".replace(" ", "")]
     words += _named("net", net) + _named("task", task)
     words += ["data=npz", f"data.file={quoted(data)}"] if isinstance(data, Path) else _named("data", data)
@@ -20,18 +20,18 @@ def words_of(
 
 
 def packages_of(words: Sequence[str]) -> list[str]:
-    """Return the packages of the classes that these words name; whoever types them trusts them."""
+    """Return the packages of the classes in these words; the person who types them trusts them."""
     named = [word.partition("=")[2] for word in words if "_target_=" in word]
     return sorted({path.split(".")[0] for path in named})
 
 
 def word_of(word: Any) -> str:
-    """Return an override as text; a class stands for its path in ("net", SmallConv)."""
+    """Return an override as text. In ("net", SmallConv) the class becomes its path."""
     return word if isinstance(word, str) else _named(*word)[0]
 
 
 def _named(group: str, given: Any) -> list[str]:
-    """Return the override that names a class, a path or an option of a group."""
+    """Return the override for a class, a path or an option of a group."""
     if given is None:
         return []
     if isinstance(given, type):

@@ -1,1 +1,1 @@
-"""Where bytes come from, how they are split, and how they reach the networks."""
+"""Data: sources of bytes, splits, and batches for the networks."""

@@ -1,4 +1,4 @@
-"""Augmentation: training images shifted, rotated and flipped, on the device, anew in every epoch."""
+"""Augmentation: shift, rotate and flip training images on the device, differently in every epoch."""
 
 import math
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from dnnx.basics.errors import is_number, require
 from dnnx.basics.seeding import generator
 from dnnx.data.loaders import TrainBatches
 
-NUM_DRAWS = 4  # uniform numbers for an image: angle, shift across and down, flip
+NUM_DRAWS = 4  # uniform numbers per image: angle, shift across, shift down, flip
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What data.augment in conf/ holds; true where it does anything."""
+    """The settings data.augment of conf/. False if no image would change."""
 
     shift: float = 0
     rotation: float = 0
@@ -36,9 +36,9 @@ class Augmentation:
         return self.shift > 0 or self.rotation > 0 or self.flip
 
     def sources(self, u: Tensor, height: int, width: int) -> Tensor:
-        """Where each pixel is taken from, as `affine_grid` wants it, [N, 2, 3], by uniform numbers [N, 4].
+        """Return affine maps [N, 2, 3] for `affine_grid`, from uniform numbers [N, 4].
 
-        A shift that is given as a whole number is by whole pixels, any other by parts of them too.
+        A shift given as a whole number moves by whole pixels. Any other also moves by parts of pixels.
         """
         angle = torch.deg2rad(self.rotation * (2 * u[:, 0] - 1))
         whole, s = isinstance(self.shift, int), self.shift
@@ -50,7 +50,7 @@ class Augmentation:
         return torch.stack([x, y], 1)
 
     def __call__(self, x: Tensor, u: Tensor) -> Tensor:
-        """Images [N, channels, H, W] moved by uniform numbers [N, 4]; beyond its border an image goes on as there."""
+        """Return images [N, channels, H, W] moved by uniform numbers [N, 4]. Border pixels are repeated outwards."""
         grid = F.affine_grid(self.sources(u, *x.shape[-2:]), list(x.shape), align_corners=False)
         return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
 
@@ -58,8 +58,8 @@ class Augmentation:
 class Augmented:
     """The batches of an epoch, x [R, B, channels, H, W], with every image moved.
 
-    The draws depend on seed and epoch alone, as the order does. `scaling` is the mean and the scale that standardized
-    the pixels: they are moved as they were before.
+    The draws depend on seed and epoch alone, like the order. `scaling` is the mean and the scale that standardized the
+    pixels: images are moved in their original pixel values.
     """
 
     def __init__(self, batches: TrainBatches, augmentation: Augmentation, scaling: tuple[Tensor, Tensor] | None = None):

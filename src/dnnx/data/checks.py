@@ -1,4 +1,4 @@
-"""Checks of the data of a run: scaled, augmented, drawn and corrupted as the config says."""
+"""Checks of a run's data: standardized, augmented, drawn, weighted and corrupted as the config says."""
 
 from typing import Any
 

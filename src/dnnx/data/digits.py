@@ -1,4 +1,4 @@
-"""Digits: handwritten digits, all or some of them, many or few."""
+"""Digits: MNIST or scikit-learn's digits, all or chosen classes, all or few images."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,16 +12,16 @@ from dnnx.data.arrays import Arrays, Examples
 from dnnx.data.images import Images
 from dnnx.data.sources import Source
 
-VAL_SHARE = 5  # of split #2 one image of so many is for validation
+VAL_SHARE = 5  # in split #2 one image in 5 is for validation
 PARTS = ("all", "split1", "split2")
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Digits(Images):
-    """MNIST, or scikit-learn's digits in its place.
+    """MNIST, or scikit-learn's digits as a substitute.
 
-    With `val_per_class` every seed draws its own images for validation and training from the official training images.
-    A seed's validation images do not depend on `train_per_class`, and fewer training images are among the more.
+    With `val_per_class` every seed draws its own validation and training images from the official training images. A
+    seed's validation images do not depend on `train_per_class`. A smaller training set is a subset of a larger one.
 
     `part=split2` holds 500 images of each class, drawn once for all seeds: 400 for training, 100 for validation.
     `part=split1` holds all others, with the official validation images.
@@ -29,7 +29,7 @@ class Digits(Images):
     Example: `Digits(seeds=[0], root="data", classes=[5, 6, 7, 8, 9], train_per_class=100, val_per_class=30)`.
     """
 
-    train_per_class: int | None = None  # with val_per_class; None: all that are not for validation
+    train_per_class: int | None = None  # with val_per_class; None: all remaining images
     val_per_class: int | None = None  # None: the official validation images
     part: str = "all"  # or split1, split2
 
@@ -64,7 +64,7 @@ class Digits(Images):
         return {name: (x[part], y[part]) for name, part in parts.items()}
 
     def _draw_rows(self, y: Tensor, val: int, train: int | None) -> dict[str, Tensor]:
-        """The rows of each seed, drawn from all images with labels y."""
+        """Return the rows of each seed, drawn from all images with labels y."""
         available = int(y.bincount().min())
         told = "a whole number from 1 to the {} that there are of each digit"
         valid = type(val) is int and 1 <= val < available
@@ -81,7 +81,7 @@ class Digits(Images):
 
 
 def draw(y: Tensor, seed: int) -> Tensor:
-    """Return the rows of each class in the seed's own order, [classes, fewest images of a class]."""
+    """Return the rows of each class in the seed's own order, [classes, images in the smallest class]."""
     g = generator(seed, "draw")
     of_class = [(y == label).nonzero()[:, 0] for label in range(int(y.max()) + 1)]
     shuffled = [rows[torch.randperm(len(rows), generator=g)] for rows in of_class]
@@ -98,8 +98,8 @@ def others(rows: Tensor, num: int) -> Tensor:
 def split2(y: Tensor) -> Tensor:
     """Return the rows of split #2 [classes, n], drawn once for all seeds.
 
-    There are 500 of each class of MNIST's 55,000 images that are not for validation, in proportion of other sources.
-    All other rows are split #1.
+    These are 500 of each class among MNIST's 55,000 training images; smaller sources give a proportional number. All
+    other rows are split #1.
     """
     return draw(y, seed=0)[:, : len(y) // (11 * len(y.unique()))]
 

@@ -1,4 +1,4 @@
-"""Examples of a torch Dataset or DataLoader of the user's, as pairs of tensors."""
+"""Examples of a user's torch Dataset or DataLoader, as pairs of tensors."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from dnnx.basics.seeding import derive
 
 @dataclass(frozen=True)
 class Examples:
-    """The examples of one split: those of `dataset`, through the function that its loader collates batches with."""
+    """The examples of one split: those of `dataset`, through the collate function of its loader."""
 
     dataset: Any
     collate: Any = None
@@ -34,20 +34,20 @@ class Examples:
         return Examples(Subset(self.dataset, rows.tolist()), self.collate)
 
     def targets(self) -> Tensor:
-        """Return all targets [N, ...]: the dataset's own `targets` where it has them, else from one pass over it."""
+        """Return all targets [N, ...]: the dataset's own `targets` if it has them, else from one pass over it."""
         own = getattr(self.dataset, "targets", None)
         if own is not None and len(own) == len(self) and self.collate is None:
             return torch.as_tensor(own)
         return stack([self[i][1] for i in range(len(self))], "target")
 
     def read(self) -> tuple[Tensor, Tensor]:
-        """Return all examples, x [N, ...] and y [N, ...]; UserError names the first of another shape."""
+        """Return all examples, x [N, ...] and y [N, ...]. Raise UserError with the first example of another shape."""
         xs, ys = zip(*(self[i] for i in range(len(self))), strict=True)
         return stack(xs, "example"), stack(ys, "target")
 
 
 def examples_of(source: Any, told: str) -> Examples:
-    """Return the examples of a DataLoader or Dataset; `told` says for a message what it is."""
+    """Return the examples of a DataLoader or Dataset. `told` names it in error messages."""
     if isinstance(source, list | tuple | Mapping):
         raise UserError(f"data: {told} gives {len(source)} loaders; one is needed")
     dataset = getattr(source, "dataset", source)
@@ -68,7 +68,7 @@ def pair(item: Any, index: int) -> tuple[Any, Any]:
 
 
 def as_tensor(value: Any, index: int) -> Tensor:
-    """Return a tensor of a tensor, array, number or PIL image; pixels become uint8 [channels, H, W]."""
+    """Return a tensor from a tensor, array, number or PIL image. Pixels become uint8 [channels, H, W]."""
     if isinstance(value, Tensor):
         return value
     if hasattr(value, "getbands"):  # a PIL image
@@ -91,7 +91,7 @@ def stack(values: Sequence[Tensor], told: str) -> Tensor:
 
 @contextmanager
 def seeded(seed: int, *purpose: str | int) -> Iterator[None]:
-    """Give torch, NumPy and Python random numbers of this seed and purpose inside, and theirs back afterwards."""
+    """Seed the random numbers of torch, NumPy and Python for a block by seed and purpose; restore them afterwards."""
     number = derive(seed, *purpose)
     states = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[]):

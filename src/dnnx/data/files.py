@@ -1,4 +1,4 @@
-"""Files of the user's: checksums, and errors that name the file."""
+"""The user's files: checksums, and errors that name the file."""
 
 import hashlib
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ def sha256(path: Path) -> str:
 
 
 def find_file(key: str, name: str) -> Path:
-    """Return the path of a file that the config names; UserError where there is none."""
+    """Return the path of a file that the config names. Raise UserError if it does not exist."""
     path = Path(name).expanduser()
     if not path.is_file():
         raise UserError(
@@ -25,7 +25,7 @@ def find_file(key: str, name: str) -> Path:
 
 
 def find_folder(key: str, name: str) -> Path:
-    """Return the path of a folder that the config names; UserError where there is none."""
+    """Return the path of a folder that the config names. Raise UserError if it does not exist."""
     path = Path(name).expanduser()
     if not path.is_dir():
         raise UserError(f"{key}={name}: there is no such folder")
@@ -34,7 +34,7 @@ def find_folder(key: str, name: str) -> Path:
 
 @contextmanager
 def naming_file(path: Path, *kinds: type[Exception]) -> Iterator[None]:
-    """Turn errors of these kinds, and of the file system, into a UserError that names the file."""
+    """Turn errors of these kinds and of the file system into a UserError that names the file."""
     try:
         yield
     except UserError:

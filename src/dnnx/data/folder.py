@@ -25,16 +25,16 @@ MODES = {1: "L", 3: "RGB"}
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Folder(ArrayData):
-    """Images of `root`: train/<class>/, test/<class>/ and, where there is one, val/<class>/; or <class>/ alone.
+    """Images under `root`: train/<class>/, test/<class>/ and optionally val/<class>/; or <class>/ alone.
 
-    A folder without train/ is parted by `split`, class by class. Without val/, validation images are drawn from the
+    A folder without train/ is divided by `split`, class by class. Without val/, validation images are drawn from the
     training images. Classes are numbered by the order of their names. Within a class images are sorted by file name.
 
     Example: `Folder(seeds=[0], root="photos", resize=[64, 64])`.
     """
 
     root: str
-    resize: Sequence[int] | None = None  # [height, width] in pixels; None: all images are of one size
+    resize: Sequence[int] | None = None  # [height, width] in pixels; None: all images have one size
     channels: int = 3  # 1: grey
 
     items: ClassVar[str] = "images"
@@ -65,7 +65,7 @@ class Folder(ArrayData):
         require(self.channels in MODES, "data.channels", self.channels, "1 for grey or 3 for colour")
 
     def _read_all(self, found: list[tuple[Path, int]], root: Path, digest: "hashlib._Hash") -> Tensor:
-        """The pixels [N, channels, H, W] of all images; names and contents go into the digest, in order."""
+        """Return the pixels [N, channels, H, W] of all images. Names and contents update the digest, in order."""
         images: Tensor | None = None
         paths = [path for path, _ in found]
         with ThreadPoolExecutor() as pool:
@@ -91,7 +91,7 @@ def _class_folders(folder: Path) -> list[str]:
 
 
 def _find_images(folder: Path, classes: list[str], least: bool) -> list[tuple[Path, int]]:
-    """The images of a split with their labels; with `least` two of each class, else one."""
+    """Return the images of a split with their labels. `least` requires two images of each class, otherwise one."""
     for name in sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != "."):
         if name not in classes:
             raise UserError(f"{folder / name}: it is none of the training classes{near_misses(name, classes)}")
@@ -111,7 +111,7 @@ def _labels(found: list[tuple[Path, int]]) -> Tensor:
 
 
 def _decode(path: Path, size: Sequence[int] | None, mode: str) -> tuple[np.ndarray, str]:
-    """Pixels [channels, H, W], upright as the camera noted, and the SHA-256 of the file."""
+    """Return pixels [channels, H, W], upright by the camera's EXIF tag, and the SHA-256 of the file."""
     try:
         contents = path.read_bytes()
         image = ImageOps.exif_transpose(Image.open(io.BytesIO(contents))).convert(mode)

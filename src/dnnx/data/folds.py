@@ -1,4 +1,4 @@
-"""Folds for cross-validation as replicas: every fold has its own rows of the training and validation images."""
+"""Folds for cross-validation as replicas: each fold has its own rows of the training and validation examples."""
 
 import copy
 from typing import Any
@@ -13,8 +13,8 @@ from dnnx.basics.seeding import generator
 def make_folds(data: Any, folds: int, seed: int) -> Any:
     """Return a data module like `data`, with one replica per fold and no test examples.
 
-    The training and validation examples of `data` (of its first seed, where each has its own) are dealt into folds;
-    replica r trains on all folds but the r-th and is validated on that.
+    The training and validation examples of `data` are divided into folds. If each seed has its own examples, those of
+    the first seed are used. Replica r trains on all folds except the r-th and is validated on the r-th.
     """
     require(getattr(data, "foldable", True), "data", type(data).__name__, f"folds are of images, not of {data.items}")
     told = "folds would need the weights of the validation examples; leave it out"
@@ -33,7 +33,7 @@ def make_folds(data: Any, folds: int, seed: int) -> Any:
 
 
 def for_trial(folded: Any, batch_size: int | None) -> Any:
-    """Return the same folds with another batch size, and no features that a trial before may have cached."""
+    """Return the same folds with another batch size and without cached features of an earlier trial."""
     own = copy.copy(folded)
     own.batch_size, own.features = batch_size or folded.batch_size, {}
     return own
@@ -42,9 +42,9 @@ def for_trial(folded: Any, batch_size: int | None) -> Any:
 def fold_rows(y: Tensor, folds: int, seed: int) -> tuple[Tensor, Tensor]:
     """Return the rows for training [folds, n] and validation [folds, m] of the examples with targets y.
 
-    Each class is shuffled and all are dealt one by one, so that folds are equally large and hold as many of each
-    class, give or take one. Targets that are numbers are dealt in their order: each fold holds low and high ones.
-    The examples left over, fewer than folds, are in none.
+    Folds have equal size. Each class is shuffled and dealt to the folds in turn, so the folds' counts of a class differ
+    by at most one. Numeric targets are dealt in sorted order, so each fold has low and high ones. The remainder, fewer
+    examples than folds, is in no fold.
     """
     shuffled = torch.randperm(len(y), generator=generator(seed, "folds"))
     by_class = shuffled[y[shuffled].argsort(stable=True)] if y.dim() == 1 else shuffled

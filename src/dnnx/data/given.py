@@ -1,4 +1,4 @@
-"""Data that is given as Python objects, kept in a file, so that a run can be resumed and tested again."""
+"""Data given as Python objects, saved to a file, so that a run can be resumed and tested again."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ import torch
 
 
 def kept(data: Any, folder: Path) -> Any:
-    """Return the file in `folder` that keeps a pair of arrays or the arrays of a LightningDataModule.
+    """Save a pair of arrays, or the arrays of a LightningDataModule, in `folder`; return the file.
 
-    Anything else, such as a class or a name, is returned as it is.
+    Return any other data, such as a class or a name, unchanged.
     """
     if isinstance(data, pl.LightningDataModule):
         return _save(_loaded(data), folder)
@@ -23,7 +23,7 @@ def kept(data: Any, folder: Path) -> Any:
 
 
 def _save(named: Mapping[str, Any], folder: Path) -> Path:
-    """Keep arrays as <folder>/data-<checksum>.npz, so that the run can be resumed and tested again."""
+    """Save arrays as <folder>/data-<checksum>.npz."""
     arrays = {key: np.asarray(value) for key, value in named.items()}
     digest = hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays.values()))
     path = folder.absolute() / f"data-{digest.hexdigest()[:12]}.npz"

@@ -1,4 +1,4 @@
-"""Reads IDX files, the format of MNIST: a magic number, the sizes, then bytes."""
+"""Read IDX files, the format of MNIST: a magic number, the sizes, then bytes."""
 
 import gzip
 import math
@@ -17,7 +17,7 @@ CHUNK = 2**20
 
 
 def read_idx(path: Path, dims: int) -> np.ndarray:
-    """The uint8 array of `dims` dimensions in a plain or .gz IDX file; UserError when it is anything else."""
+    """Return the uint8 array with `dims` dimensions in a plain or .gz IDX file. Raise UserError for any other file."""
     try:
         with open_idx(path) as file:
             shape = _shape(path, file.read(4 + 4 * dims), dims)
@@ -34,7 +34,7 @@ def read_idx(path: Path, dims: int) -> np.ndarray:
 
 
 def open_idx(path: Path) -> BufferedIOBase:
-    """The contents of a plain or .gz file."""
+    """Open a plain or .gz file for reading bytes."""
     return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
 
 
@@ -50,7 +50,7 @@ def _shape(path: Path, header: bytes, dims: int) -> tuple[int, ...]:
 
 
 def _read(file: BufferedIOBase, size: int) -> bytearray:
-    """At most `size` bytes, in memory that grows with what is there: a header may claim more."""
+    """Return at most `size` bytes. Memory grows with the bytes read, as a header may claim more than there are."""
     body = bytearray()
     while len(body) < size and (chunk := file.read(min(CHUNK, size - len(body)))):
         body += chunk

@@ -1,4 +1,4 @@
-"""IdxFiles: grey images of a folder in the four files of MNIST's format."""
+"""IdxFiles: grey images in the four files of MNIST's format."""
 
 from dataclasses import dataclass
 from pathlib import Path

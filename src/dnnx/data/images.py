@@ -1,4 +1,4 @@
-"""Images of a known source, split as its authors split them."""
+"""Images: a known source of images with its authors' split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from dnnx.data.sources import Source, load
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Images(ArrayData):
-    """Those classes of a source that `classes` lists, numbered from 0; validation is the first training images.
+    """The images of a source, or of its `classes`, numbered from 0. Validation is the first `num_val` training images.
 
-    Pixels [N, channels, H, W] are in [0, 1], or with `standardize` of mean 0 and standard deviation 1.
+    Pixels [N, channels, H, W] are in [0, 1], or with `standardize` have mean 0 and standard deviation 1.
     """
 
     root: str  # the folder that holds the files of all sources
     source: str = "auto"
-    classes: Sequence[int] | None = None  # None: all of the source
+    classes: Sequence[int] | None = None  # None: all classes of the source
 
     sources: ClassVar[tuple[str, ...]] = ("auto", "mnist", "digits")
     items: ClassVar[str] = "images"

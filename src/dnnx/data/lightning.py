@@ -1,4 +1,4 @@
-"""Data of the user's: any LightningDataModule or torch Dataset, which needs to know nothing of dnnx."""
+"""The user's data: any LightningDataModule or torch Dataset, without knowledge of dnnx."""
 
 import dataclasses
 import hashlib
@@ -16,16 +16,16 @@ from dnnx.data.examples import Examples, examples_of, seeded
 from dnnx.data.splitting import check_shares, split_rows
 from dnnx.data.streams import Streamed
 
-MEMORY_MB = 4000  # of float32 examples, the most that is read into memory by itself
-FEW = 16  # examples that stand for all in the checksum of streamed data
+MEMORY_MB = 4000  # of float32 examples; larger data is streamed by default
+FEW = 16  # examples in the checksum of streamed data
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class InMemory(ArrayData):
-    """The examples of a user's data, read once; random transforms are so applied once."""
+    """The examples of a user's data, read once into memory. Random transforms are therefore applied once."""
 
     parts: Mapping[str, Examples]
-    told: str  # the class that they are from, and how they were parted
+    told: str  # their class, and how they were split
 
     def read(self) -> Arrays:
         with seeded(self.order_seed, "read"):
@@ -44,17 +44,19 @@ SETTINGS = {
 
 
 def is_complete(cls: Any) -> bool:
-    """Return whether a class has dnnx's own protocol, so that nothing needs to be wrapped."""
+    """Return whether a class has dnnx's own protocol and needs no wrapper."""
     return hasattr(cls, "eval_dataloader") and hasattr(cls, "check_batch_size")
 
 
 def wrap(
     source: Any, test: Any, seeds: Sequence[int], stream: str | bool = "auto", memory_mb: float = MEMORY_MB, **more: Any
 ) -> InMemory | Streamed:
-    """Return the data of a LightningDataModule, or of a Dataset with perhaps another for the test.
+    """Return the data of a LightningDataModule, or of a Dataset and an optional Dataset `test`.
 
-    stream: true reads every batch when it is needed, false reads everything into memory, auto decides by `memory_mb`.
-    more: settings of ArrayData, such as batch_size, standardize or class_weights.
+    Args:
+        stream: True reads each batch when it is needed, False reads all data into memory, "auto" decides by
+            `memory_mb`.
+        more: settings of ArrayData, such as batch_size, standardize or class_weights.
     """
     choose("data.stream", str(stream).lower(), dict.fromkeys(("auto", "true", "false")))
     require(is_number(memory_mb) and memory_mb > 0, "data.memory_mb", memory_mb, "a number of megabytes above 0")
@@ -94,7 +96,7 @@ def _streamed(parts: dict[str, Examples], told: str, seeds: Sequence[int], more:
 
 
 def _of_module(module: pl.LightningDataModule) -> tuple[dict[str, Examples], int]:
-    """The examples behind its loaders, and the batch size of the one for training."""
+    """Return the examples of its loaders, and the batch size of the training loader."""
     module.prepare_data()
     for stage in ("fit", "test"):
         module.setup(stage)
@@ -117,7 +119,7 @@ def _of_set(dataset: Any, test: Any) -> tuple[dict[str, Examples], int]:
 
 
 def _complete(parts: dict[str, Examples], shares: Sequence[float], order_seed: int) -> tuple[dict[str, Examples], str]:
-    """Train, val and test, drawn where they are not there, and the words that say how."""
+    """Return train, val and test, with missing ones drawn from the others, and a note about the split."""
     if {"train", "val", "test"} <= set(parts):
         return parts, ""
     whole = parts.get("all") or parts["train"]
@@ -130,7 +132,7 @@ def _complete(parts: dict[str, Examples], shares: Sequence[float], order_seed: i
 
 
 def _names(names: Any, y: Tensor) -> list[str] | None:
-    """The names of the classes, where a dataset has one for each label."""
+    """Return the names of the classes, or None unless there is one for each label."""
     known = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
     fits = known and not y.is_floating_point() and int(y.min()) >= 0 and int(y.max()) < len(names)
     return list(names) if fits else None

@@ -1,4 +1,4 @@
-"""Pairs of images and whether they show the same class, for towers that split #2 and the test images are new to."""
+"""Pairs of images, labelled by whether their classes differ, from images outside split #2 and the test set."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -14,25 +14,25 @@ from dnnx.data.digits import Digits
 from dnnx.data.loaders import Chunks
 from dnnx.data.pair_sampler import PairBatches, PairSampler
 
-MAX_PAIRS = 10_000_000  # of an epoch, whose rows are in memory
+MAX_PAIRS = 10_000_000  # per epoch; their rows are in memory
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class MNISTPairs(Digits):
-    """Label 0: two images of one class, 1: of two. `splits` hold images and their digits, `pairs` rows and labels.
+    """Pairs with label 0 for one class, 1 for two classes. `splits` hold images and digits, `pairs` rows and labels.
 
-    Split #2 of MNIST's official training images, 500 of each digit, is in no pair. Of the 55,000 others, split #1,
-    the first 5,000 of the official file are for validation pairs, as everywhere, and 50,000 for training pairs,
-    which each seed draws anew in every epoch. Pairs for validation (two for each image) and for the test (one for
-    each image) are drawn once, the same for all seeds and arms; so are those that train/accuracy is measured on.
+    Split #2 of MNIST's official training images, 500 of each digit, is in no pair. The 55,000 others are split #1. Its
+    first 5,000 images give the validation pairs, the other 50,000 the training pairs. Each seed draws new training
+    pairs in every epoch. Validation pairs (two per image), test pairs (one per image) and the pairs for train/accuracy
+    are drawn once, the same for all seeds and arms.
     """
 
     batch_size: int = 128
-    pairs_per_epoch: int | None = None  # None: one for each training image
+    pairs_per_epoch: int | None = None  # None: one per training image
     part: str = "split1"
 
     items: ClassVar[str] = "pairs"
-    multiple: ClassVar[int] = 2  # half of them same, half different
+    multiple: ClassVar[int] = 2  # half of a batch has one class, half two
     foldable: ClassVar[bool] = False
     refused: ClassVar[tuple[str, ...]] = ("train_size", "augment", "class_weights", "train_per_class", "val_per_class")
 
@@ -59,7 +59,7 @@ class MNISTPairs(Digits):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Pairs of each split, for one seed; for training those of an epoch."""
+        """Return the number of pairs of each split, for one seed; for training those of an epoch."""
         val, test = len(self.splits["val"][1]), len(self.splits["test"][1])
         assert self.pairs_per_epoch is not None
         return {"train": self.pairs_per_epoch, "val": 2 * val, "test": test // 2 * 2}
@@ -81,6 +81,6 @@ class MNISTPairs(Digits):
         return PairBatches(self.splits[split][0], len(labels), EVAL_BATCH, lambda: (rows, labels))
 
     def pictures(self, images: Tensor, index: Tensor) -> Tensor:
-        """The two images of each pair side by side."""
+        """Return the two images of each pair side by side."""
         image_of = partial(super().pictures, images)
         return torch.cat([image_of(rows) for rows in self.pairs["test"][0][index.cpu()].unbind(1)], 2)

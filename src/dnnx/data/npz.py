@@ -16,9 +16,9 @@ from dnnx.data.splitting import complete, told_of
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Npz(ArrayData):
-    """The arrays x and y of an .npz file, or x_train, y_train, x_test, y_test and, where there are, x_val, y_val.
+    """The arrays x and y of an .npz file, or x_train, y_train, x_test, y_test and optionally x_val, y_val.
 
-    Images of uint8 [N, H, W] or [N, H, W, 1 or 3] become [N, channels, H, W]; anything else keeps its shape.
+    Images of uint8 [N, H, W] or [N, H, W, 1 or 3] become [N, channels, H, W]. Other arrays keep their shape.
 
     Example: `Npz(seeds=[0], file="digits.npz")`.
     """

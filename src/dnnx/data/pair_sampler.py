@@ -1,4 +1,4 @@
-"""Draws pairs of images, as many of one class as of two, none of an image with itself."""
+"""Draw pairs of images: half with one class, half with two, no image with itself."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,13 +9,13 @@ SAME, DIFFERENT = 0, 1
 
 
 class PairSampler:
-    """Pairs of the images whose classes are y [N], with at least two classes and two images of each.
+    """Pairs of images with classes y [N]; there are at least two classes and two images of each.
 
-    The first image is uniform over all, the second over the others of its class or over those of all other classes.
+    The first image is uniform over all. The second is uniform over the others of its class, or over all other classes.
     """
 
     def __init__(self, y: Tensor):
-        self.order = y.argsort(stable=True)  # places below are in this order, where a class lies together
+        self.order = y.argsort(stable=True)  # sorts by class; indices below refer to this order
         count = y.bincount()
         assert len(count) >= 2
         assert count.min() >= 2
@@ -23,7 +23,7 @@ class PairSampler:
         self.first, self.size = (count.cumsum(0) - count)[sorted_y], count[sorted_y]
 
     def draw(self, num: int, g: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Rows of y [num, 2] and labels [num]: same and different in turns, so every even slice has half of each."""
+        """Return rows of y [num, 2] and labels [num]. Labels alternate: a slice of even length has half of each."""
         label = torch.arange(num) % 2
         place = torch.randint(len(self.order), (num,), generator=g)
         first, size = self.first[place], self.size[place]
@@ -35,8 +35,9 @@ class PairSampler:
 
 
 class PairBatches:
-    """Batches (x [..., B, 2, channels, H, W], y [..., B]) of the `num` pairs that `draw` gives in every pass: rows of
-    `x` [..., num, 2] and labels [..., num].
+    """Batches (x [..., B, 2, channels, H, W], y [..., B]) of `num` pairs. Each pass calls `draw` once.
+
+    `draw` returns rows of `x` [..., num, 2] and labels [..., num].
     """
 
     def __init__(self, x: Tensor, num: int, batch_size: int, draw: Callable[[], tuple[Tensor, Tensor]]):

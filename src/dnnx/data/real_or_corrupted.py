@@ -1,4 +1,4 @@
-"""Images without labels, half of them corrupted: to tell which is an auxiliary task that needs no labels."""
+"""Real or corrupted images: an auxiliary task that needs no labels."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ from dnnx.data.digits import Digits
 from dnnx.data.loaders import Chunks
 
 CORRUPTED, REAL = 0, 1
-GRID = 4  # points each way at which the surface is drawn that parts two images
+GRID = 4  # grid points per side of the random surface that separates two images
 
-Draw = tuple[Tensor, Tensor, Tensor]  # rows [..., n], rows of what they are mixed with [..., n], numbers [..., n, K]
+Draw = tuple[Tensor, Tensor, Tensor]  # rows [..., n], rows of their partners [..., n], numbers [..., n, K]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class RealOrCorrupted(Digits):
-    """Label 1: an image; 0: an image some regions of which are those of another image.
+    """Images with label 1, and images with label 0 in which some regions come from another image.
 
-    The regions are drawn for each image and depend on neither (Hinton 2022, there called hybrid images), so that no
-    pixel by itself tells a corrupted image from a real one. Every seed has its own images of the digits 5-9 and
-    corrupts every other one: in training others in every epoch, for validation the same. Half of the test images are
-    corrupted, the same for all seeds.
+    The regions are drawn for each image and depend on neither image, so no single pixel reveals a corrupted image
+    (hybrid images, Hinton 2022). Every seed has its own images of the digits 5-9 and corrupts half of them: different
+    ones in every training epoch, always the same for validation. Half of the test images are corrupted, the same for
+    all seeds.
     """
 
     batch_size: int = 128
@@ -69,7 +69,7 @@ class RealOrCorrupted(Digits):
         return (255 * x.cpu()).round().to(torch.uint8).permute(0, 2, 3, 1)
 
     def _draw(self, split: str, num: int, when: int | str) -> Draw:
-        """`num` images of each seed in an order of its own, each mixed with the one before."""
+        """Return `num` images of each seed in its own order, each with the one before as its partner."""
         if split not in self.rows:
             return draw(torch.arange(self.sizes[split]), num, generator(0, "corrupt", split, when))
         streams = [generator(seed, "corrupt", split, when) for seed in self.seeds]
@@ -82,8 +82,8 @@ class RealOrCorrupted(Digits):
 
 
 class CorruptedBatches:
-    """Batches (x [..., B, channels, H, W], y [..., B]) of the `num` images that `draw` gives in every pass, corrupted
-    and real in turns.
+    """Batches (x [..., B, channels, H, W], y [..., B]) of `num` images, corrupted and real in turns. Each pass calls
+    `draw`.
     """
 
     def __init__(
@@ -109,7 +109,9 @@ def draw(rows: Tensor, num: int, g: torch.Generator) -> Draw:
 
 
 def regions(u: Tensor, height: int, width: int) -> Tensor:
-    """Masks [..., height, width], true where the smooth surface through normal numbers u [..., GRID^2] is above 0."""
+    """Return masks [..., height, width], true where the smooth surface through normal numbers u [..., GRID^2] is above
+    0.
+    """
     points = torch.eye(GRID**2, device=u.device).view(-1, 1, GRID, GRID)
     above = u @ F.interpolate(points, (height, width), mode="bicubic").flatten(1) > 0
     return above.unflatten(-1, (height, width))

@@ -1,14 +1,15 @@
-"""Standardization by the training examples."""
+"""Standardization by mean and deviation of the training examples."""
 
 import torch
 from torch import Tensor
 
-CHUNK = 64  # examples that are float64 at a time, which a processor's cache holds
+CHUNK = 64  # examples in float64 at a time; they fit into a processor's cache
 
 
 def standardize(splits: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Shift and scale each feature of every split [N, ...], in place, by its mean and standard deviation over the
-    training examples; return both. A feature that is constant there is only shifted.
+    """Standardize each feature of every split [N, ...] in place; return mean and scale.
+
+    Both come from the training examples. A feature that is constant there is only shifted.
     """
     train = splits["train"]
     mean = sum(x.double().sum(0) for x in train.split(CHUNK)) / len(train)

@@ -1,4 +1,4 @@
-"""Parts examples that come unsplit into train, val and test."""
+"""Divide examples without a given split into train, val and test."""
 
 import math
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ Splits = dict[str, tuple[Tensor, Tensor]]
 
 
 def complete(splits: Splits, shares: Sequence[float], order_seed: int, names: Sequence[str] = ()) -> Splits:
-    """Return train, val and test of examples that come as `all`, as train and test, or as all three.
+    """Return train, val and test from the splits `all`, or train and test, or all three.
 
-    Validation examples are then drawn from those for training; official test examples are only ever test examples.
-    `names` are those of the classes, for messages.
+    Missing validation examples are drawn from the training examples. Official test examples are never used otherwise.
+    `names` are the class names in messages.
     """
     check_shares(shares, order_seed)
     if set(splits) == set(PARTS):
@@ -31,10 +31,10 @@ def complete(splits: Splits, shares: Sequence[float], order_seed: int, names: Se
 
 
 def split_rows(y: Tensor, shares: Sequence[float], order_seed: int, names: Sequence[str] = ()) -> list[Tensor]:
-    """Return the rows of each part by their shares, such as 0.7, 0.15, 0.15, in a drawn order.
+    """Return the rows of each part by their shares, such as 0.7, 0.15, 0.15, in a random order.
 
-    Integer labels [N] are parted class by class, so that each part holds about the same share of each class; UserError
-    for a class with fewer examples than parts. Anything else is parted as a whole.
+    Integer labels [N] are divided class by class, so that each part has about the same share of each class. Other
+    targets are divided as a whole. Raise UserError for a class with fewer examples than parts.
     """
     order = torch.randperm(len(y), generator=generator(order_seed, "split"))
     if y.dim() > 1 or y.is_floating_point():
@@ -53,7 +53,7 @@ def check_shares(shares: Sequence[float], order_seed: int) -> None:
 
 
 def told_of(splits: Sequence[str], shares: Sequence[float], order_seed: int) -> str:
-    """Return the words of a note that say how the examples were parted."""
+    """Return a note that says how the examples were divided."""
     if set(splits) == set(PARTS):
         return ""
     what = (
@@ -63,7 +63,7 @@ def told_of(splits: Sequence[str], shares: Sequence[float], order_seed: int) -> 
 
 
 def _cut(rows: Tensor, shares: Sequence[float], name: str) -> list[Tensor]:
-    """The rows of each part, at least one each; the first part gets the rows that are left."""
+    """Return the rows of each part, at least one each. The first part also gets the remainder."""
     n, parts = len(rows), len(shares)
     if n < parts:
         needed = " and ".join([", ".join(PARTS[: parts - 1]), PARTS[parts - 1]])

@@ -19,7 +19,7 @@ from dnnx.data.weights import example_weights
 
 
 class Unread(dict):
-    """The splits of streamed data, which are nowhere as a whole."""
+    """The splits of streamed data. Access is an error, as no split is in memory."""
 
     def __missing__(self, split: str) -> Any:
         raise UserError(f"data: it is streamed, and its {split} examples are needed at once; type data.stream=false")
@@ -30,7 +30,7 @@ class Streamed(pl.LightningDataModule):
     """Examples of `parts`, train, val and test, read when their batch is needed.
 
     The training order comes from `order_seed` and the epoch, never from the seeds: all seeds see the same batches.
-    Random transforms draw from `order_seed`, the epoch and the place of the batch.
+    Random transforms draw from `order_seed`, the epoch and the index of the batch.
     """
 
     seeds: Sequence[int]
@@ -70,7 +70,7 @@ class Streamed(pl.LightningDataModule):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The examples of each split."""
+        """Return the number of examples of each split."""
         return {part: len(own) for part, own in self.parts.items()}
 
     def to(self, device: torch.device) -> None:

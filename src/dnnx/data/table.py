@@ -17,24 +17,26 @@ from dnnx.data.arrays import ArrayData, Arrays
 from dnnx.data.files import find_file, naming_file, sha256
 from dnnx.data.splitting import PARTS, check_shares, split_rows
 
-FEW = 20  # different whole numbers in a target that counts as classes by itself
+FEW = 20  # most different whole numbers for which kind=auto means classes
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Table(ArrayData):
     """The columns of a .csv or .csv.gz file: features [N, F], and the column `target` as classes or numbers.
 
-    `kind=auto`: a target of text, or of up to 20 different whole numbers, is classes, anything else numbers.
-    `missing`: an empty cell is an error, or its row is dropped, or it becomes the mean of its column over the training
-    rows. `text`: a column of text is an error, or becomes one column of 0 and 1 for each of its values.
-    A target or weight that is missing is an error unless rows are dropped.
+    Args:
+        kind: `auto` takes a target of text, or of up to 20 different whole numbers, as classes, any other as numbers.
+        missing: an empty cell is an `error`, or `drop` removes its row, or `mean` fills in the column's training mean.
+        text: a column of text is an `error`, or `one_hot` makes a column of 0 and 1 for each of its values.
+
+    A missing target or weight is an error unless rows are dropped.
 
     Example: `Table(seeds=[0], file="housing.csv", target="MedHouseVal")`.
     """
 
     file: str
     target: str
-    drop: Sequence[str] = ()  # columns that are no feature
+    drop: Sequence[str] = ()  # columns that are no features
     weight: str | None = None  # column of the weights of the examples in the training loss
     missing: str = "error"  # or drop, mean
     text: str = "error"  # or one_hot
@@ -61,7 +63,7 @@ class Table(ArrayData):
         return Arrays({part: (x[own], y[own]) for part, own in rows.items()}, provenance, names, weights=of_training)
 
     def _without_gaps(self, frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-        """The frame without the columns and rows that are dropped; UserError for gaps that no rule covers."""
+        """Return the frame without dropped columns and rows. Raise UserError for gaps that no rule covers."""
         named = {
             "data.target": [self.target],
             "data.drop": self.drop,
@@ -113,7 +115,7 @@ class Table(ArrayData):
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """Return the columns of a .csv or .csv.gz file; UserError names the first line with too few or too many columns."""
+    """Return the columns of a .csv or .csv.gz file. Raise UserError with the first line of wrong length."""
     with naming_file(path, UnicodeDecodeError, csv.Error, EOFError), _open(path) as file:
         reader = csv.reader(file)
         header = next(reader, [])
@@ -137,7 +139,7 @@ def _open(path: Path) -> Any:
 
 
 def _filled(x: Tensor, train: Tensor) -> Tensor:
-    """x [N, F] with the mean over the training rows in the place of missing values."""
+    """Return x [N, F] with missing values replaced by the mean over the training rows."""
     mean = x[train].nanmean(0)
     if mean.isnan().any():
         raise UserError("data.missing=mean: a column has no value in any training row; leave it out by data.drop=[...]")

@@ -1,4 +1,4 @@
-"""Targets: labels 0 to C-1, or numbers, and the errors about them."""
+"""Targets: labels 0 to C-1 or numbers, and their errors."""
 
 import torch
 from torch import Tensor
@@ -10,9 +10,9 @@ MOST_CLASSES = 100_000
 
 
 def settle(splits: Splits, kind: str, names: list[str] | None) -> tuple[Splits, int | None, list[str]]:
-    """Return the splits with y int64 or float32, the number of classes (None: numbers) and the names of the classes.
+    """Return the splits with y int64 or float32, the number of classes (None: numbers) and the class names.
 
-    Raise UserError for labels that are not 0 to C-1 and for a target that is constant.
+    Raise UserError for labels that are not 0 to C-1 and for a constant target.
     """
     y = splits["train"][1]
     if names is None and (kind == "numbers" or (kind == "auto" and y.is_floating_point())):
@@ -32,7 +32,7 @@ def settle(splits: Splits, kind: str, names: list[str] | None) -> tuple[Splits, 
 
 
 def _names(y: Tensor) -> list[str]:
-    """The names 0 to C-1 of the training labels, each of which must be there."""
+    """Return the names 0 to C-1 of the training labels. Raise UserError if a label in between does not occur."""
     found = y.unique()
     expected = torch.arange(len(found), device=y.device)
     if len(found) < 2:

@@ -1,4 +1,4 @@
-"""Weights of the training examples in the loss: of classes, of examples, or both."""
+"""Weights of the training examples in the loss: by class, by example, or both."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from dnnx.basics.errors import is_number, require
 def example_weights(
     of_classes: str | Sequence[float] | None, of_examples: Tensor | None, y: Tensor, num_classes: int | None
 ) -> Tensor | None:
-    """Return the weight [N] of each training example with the label y [N]; None where nothing is weighted.
+    """Return the weight [N] of each training example with label y [N], or None without weights.
 
     `balanced` gives every class the same total: N / (C * examples of the class), a mean weight of 1.
     """

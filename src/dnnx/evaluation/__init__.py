@@ -1,1 +1,1 @@
-"""What trained networks are worth, and what they cost."""
+"""Measures of trained networks: accuracy, calibration, sparsity and cost."""

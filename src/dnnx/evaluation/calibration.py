@@ -1,4 +1,4 @@
-"""What predicted probabilities are worth: proper scores, calibration and uncertainty, for each replica."""
+"""Quality of predicted probabilities for each replica: proper scores, calibration and uncertainty."""
 
 import torch
 from torch import Tensor
@@ -7,9 +7,10 @@ NUM_BINS = 15
 
 
 def scores(p: Tensor, y: Tensor) -> dict[str, Tensor]:
-    """Of probabilities [R, N, C] of classes [N], each [R]: accuracy, NLL, Brier score, calibration error, entropy.
+    """Return accuracy, NLL, Brier score, calibration error and entropy, each [R], of probabilities [R, N, C].
 
-    NLL and entropy are in nats. The Brier score (Brier 1950) sums the squared errors over the classes: 0 to 2.
+    `y` [N] are the true classes. NLL and entropy are in nats. The Brier score (Brier 1950) sums the squared errors over
+    the classes: 0 to 2.
     """
     true = p[:, torch.arange(len(y), device=p.device), y]
     return {
@@ -22,7 +23,10 @@ def scores(p: Tensor, y: Tensor) -> dict[str, Tensor]:
 
 
 def reliability(p: Tensor, y: Tensor) -> Tensor:
-    """In 15 equal bins of confidence, open below: images, sum of confidences, correct predictions, [3, R, bins]."""
+    """Return images, sum of confidences and correct predictions in 15 equal bins of confidence, [3, R, bins].
+
+    A bin includes its upper end, not its lower.
+    """
     confidence, predicted = p.max(-1)
     bins = (confidence * NUM_BINS).ceil().long().sub(1).clamp(0, NUM_BINS - 1)
     summed = torch.stack([torch.ones_like(confidence), confidence, (predicted == y).to(p.dtype)])
@@ -30,11 +34,14 @@ def reliability(p: Tensor, y: Tensor) -> Tensor:
 
 
 def calibration_error(sums: Tensor) -> Tensor:
-    """Expected calibration error [R] (Naeini et al. 2015; Guo et al. 2017) of what `reliability` gave."""
+    """Return the expected calibration error [R] from the sums of `reliability`.
+
+    Sources: Naeini et al. 2015; Guo et al. 2017.
+    """
     images, confidence, correct = sums
     return (confidence - correct).abs().sum(-1) / images.sum(-1)
 
 
 def entropy(p: Tensor) -> Tensor:
-    """In nats, over the classes: [..., C] -> [...]."""
+    """Return the entropy in nats over the classes: [..., C] -> [...]."""
     return torch.special.entr(p).sum(-1)

@@ -1,4 +1,4 @@
-"""MC dropout (Gal & Ghahramani 2016): many passes with dropout left on, and what their mean is worth."""
+"""MC dropout (Gal & Ghahramani 2016): scores of the mean of many passes with dropout on."""
 
 import time
 from functools import partial
@@ -16,10 +16,10 @@ from dnnx.nets.dense import DenseNet
 from dnnx.nets.layers.dropout import Dropout
 
 MOST_PASSES = 10_000
-ROWS, ROWS_CUDA = 1024, 16384  # images times passes at once; no result depends on it
+ROWS, ROWS_CUDA = 1024, 16384  # images times passes in one batch; results do not depend on it
 
 
-# Unit and direction of every score.
+# Unit and direction of each score.
 SCORES: dict[str, tuple[str, str | None]] = {
     "accuracy": ("%", "higher"),
     **dict.fromkeys(("nll", "brier", "ece"), ("", "lower")),
@@ -33,12 +33,12 @@ ABOUT: dict[str, dict[str, str | None]] = {
 
 
 def require_dropout(module: Any, passes: Any) -> None:
-    """UserError unless several passes of this network could differ."""
+    """Raise UserError if passes of this network cannot differ."""
     require(
         type(passes) is int and 1 <= passes <= MOST_PASSES, "mc_dropout", passes,
         f"a number of passes up to {MOST_PASSES:,}, for example mc_dropout=100; 0 for none",
     )  # fmt: skip
-    by_threshold = "threshold" in module.task.metrics  # its test accuracy is not that of the likeliest class
+    by_threshold = "threshold" in module.task.metrics  # then its test accuracy is not that of the most probable class
     require(
         module.task.has_classes and not by_threshold, "mc_dropout", passes,
         f"only for classes, not for task={type(module.task).__name__}; type mc_dropout=0",
@@ -51,9 +51,9 @@ def require_dropout(module: Any, passes: Any) -> None:
 
 @torch.no_grad()
 def predict(module: Any, batches: Any, num_images: int, passes: int) -> tuple[Tensor, Tensor]:
-    """Mean probabilities [R, N, C] of the passes and mean entropy [R, N] of a single pass, both float64.
+    """Return the mean probabilities [R, N, C] of the passes and the mean entropy [R, N] of single passes, in float64.
 
-    Only dropout is active, in frozen layers too. The masks come from each net's own key, by pass and image alone.
+    Only dropout is active, also in frozen layers. A mask depends on the net's key, the pass and the image alone.
     """
     module.eval()
     depth, layers = _blocks_beneath(module.replicas.net), _layers(module)
@@ -63,7 +63,7 @@ def predict(module: Any, batches: Any, num_images: int, passes: int) -> tuple[Te
         module.start = 0
         axis = 0 if module.is_shared(x) else 1
         images = torch.arange(first, first := first + x.shape[axis], device=x.device)
-        if depth:  # the same in every pass
+        if depth:  # lower blocks have no dropout, so they are equal in every pass
             x, axis = module(x, stop=depth), 1
         module.start = depth
         sums: list[Tensor] = [torch.zeros((), device=x.device), torch.zeros((), device=x.device)]
@@ -84,18 +84,20 @@ def predict(module: Any, batches: Any, num_images: int, passes: int) -> tuple[Te
 
 
 def measure(module: Any, data: Any, survived: list[bool], passes: int) -> tuple[dict[str, list], dict[str, dict]]:
-    """Scores on the test set, and reliability, of each seed by one deterministic pass (`test`) and by the mean of
-    `passes` stochastic ones (`mc`), and of the `ensemble` of the deterministic seeds; `time/mc_s` of those passes.
+    """Return scores on the test set and reliability: of one pass, of MC dropout, and of the ensemble.
 
-    A seed that diverged has None. `mutual_information` (BALD, Houlsby et al. 2011), in nats, is the entropy of the
-    mean minus the mean entropy of what was averaged: how much passes, or seeds, disagree.
+    `test` scores one deterministic pass per seed, `mc` the mean of `passes` stochastic ones, `ensemble` the mean over
+    the deterministic seeds. `time/mc_s` is the time of the stochastic passes. A diverged seed has None.
+
+    `mutual_information` (BALD, Houlsby et al. 2011), in nats, is the entropy of the mean minus the mean entropy of its
+    parts: how much passes, or seeds, disagree.
     """
     require_dropout(module, passes)
     logits, y = module.predict(data.eval_dataloader("test"))
     once = logits.double().softmax(-1)
     started = time.perf_counter()
     mc, mc_entropy = predict(module, data.eval_dataloader("test"), len(y), passes)
-    mc.sum().item()  # which waits for a GPU
+    mc.sum().item()  # waits for the GPU
     seconds = time.perf_counter() - started
     alive = once[torch.tensor(survived, device=once.device)]
     ensemble, ensemble_entropy = alive.mean(0, keepdim=True), calibration.entropy(alive).mean(0, keepdim=True)
@@ -116,14 +118,14 @@ def measure(module: Any, data: Any, survived: list[bool], passes: int) -> tuple[
 
 
 def draw(curves: dict[str, dict], folder: Path) -> None:
-    """The reliability diagram, `folder`/mc_dropout.svg and .png."""
+    """Write the reliability diagram to `folder`/mc_dropout.svg and .png."""
     from dnnx.reports.figures import drawing, reliability
 
     drawing.save(partial(reliability.draw, curves), folder, "mc_dropout")
 
 
 def _blocks_beneath(net: Any) -> int:
-    """How many hidden blocks lie beneath all dropout, of a net that can be entered at a block."""
+    """Return the number of hidden blocks below the lowest dropout, if the net can start from a block; else 0."""
     if not isinstance(net, DenseNet) or isinstance(net.input_dropout, Dropout):
         return 0
     dropped = [any(isinstance(part, Dropout) for part in block.modules()) for block in net.hidden_layers]

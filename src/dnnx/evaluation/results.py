@@ -1,4 +1,4 @@
-"""Tests the best weights of every seed and writes what a finished run says: results.json and predictions."""
+"""Test the best weights of every seed; write results.json and the predictions."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -24,9 +24,9 @@ def evaluate(
     metrics: Callable[..., dict[str, Any]] = multiclass,
     chosen: Sequence[dict[str, Any]] | None = None,
 ) -> dict[str, list]:
-    """`metrics` of logits [R, N, C] for labels [N] or [R, N]: one value per seed, None for a seed that diverged.
+    """Return `metrics` of logits [R, N, C] for labels [N] or [R, N]: one value per seed, None for a diverged seed.
 
-    `chosen` are further arguments of `metrics`, for each seed.
+    `chosen` holds more arguments of `metrics` for each seed.
     """
     seeds = zip(logits, for_each(y, logits), survived, chosen or [{}] * len(logits), strict=True)
     rows = [metrics(of_seed, labels, **own) if ok else None for of_seed, labels, ok, own in seeds]
@@ -37,7 +37,7 @@ def evaluate(
 def measure(
     module: Any, data: Any, seeds: list[int], survived: list[bool]
 ) -> tuple[dict[str, list], dict[str, Tensor]]:
-    """The metrics of every split with the module's present weights, and the predictions on the test set."""
+    """Return the metrics of every split with the module's current weights, and the predictions on the test set."""
     task = module.task
     outputs = {split: module.predict(data.eval_dataloader(split)) for split in ("val", "test", "train")}
     val, val_y = outputs["val"]
@@ -60,23 +60,23 @@ def measure(
 
 
 def alive(outputs: Tensor, survived: list[bool]) -> Tensor:
-    """The outputs [S, N, ...] of the seeds that did not diverge."""
+    """Return the outputs [S, N, ...] of the seeds that did not diverge."""
     return outputs[torch.tensor(survived, device=outputs.device)]
 
 
 def for_each(y: Tensor, outputs: Tensor) -> Tensor:
-    """The targets of each seed, [R, N, ...], where they may be [N, ...] for all."""
+    """Return the targets of each seed, [R, N, ...], from [R, N, ...] or a shared [N, ...]."""
     return y if y.shape[:2] == outputs.shape[:2] else y.expand(len(outputs), *y.shape)
 
 
 def about(task: Any) -> dict[str, dict[str, str | None]]:
-    """Unit and direction of every metric of a run, by its name in the results."""
+    """Return unit and direction of every metric of a run, by its name in the results."""
     splits = ("test", "train", "val", "ensemble")
     return {f"{split}/{name}": metric.about() for split in splits for name, metric in task.metrics.items()}
 
 
 def training_facts(stopping: EarlyStopping, elapsed_s: list[float], module: Any, data: Any) -> dict[str, list]:
-    """What early stopping and the clock say of each seed; `elapsed_s` are seconds at the end of every epoch."""
+    """Return best epoch, epochs and seconds of each seed. `elapsed_s` are the seconds at the end of every epoch."""
     last = stopping.last_epoch.tolist()
     return {
         "epoch/best": [epoch or None for epoch in stopping.best_epoch.tolist()],
@@ -89,7 +89,7 @@ def training_facts(stopping: EarlyStopping, elapsed_s: list[float], module: Any,
 
 
 def costs(module: Any, data: Any, survived: list[bool]) -> dict[str, list]:
-    """What a network costs, however it was trained, what else was measured of all seeds at once, what zeros save."""
+    """Return the costs of a network: its own, those of all seeds together, and the savings by zero weights."""
     num = module.replicas.num_replicas
     sizes = [(p.numel() // num, p.requires_grad) for p in module.parameters()]
     once = {
@@ -104,11 +104,11 @@ def costs(module: Any, data: Any, survived: list[bool]) -> dict[str, list]:
 
 
 def prediction_s(module: Any, data: Any) -> float:
-    """Wall seconds of predicting the whole test set, all the module's seeds together: the fastest of several passes."""
+    """Return the wall seconds of predicting the whole test set with all seeds: the fastest of several passes."""
 
     def once() -> float:
         started = time.perf_counter()
-        module.predict(data.eval_dataloader("test"))[0].sum().item()  # which waits for a GPU
+        module.predict(data.eval_dataloader("test"))[0].sum().item()  # waits for the GPU
         return time.perf_counter() - started
 
     return min(once() for _ in range(TIMED_PASSES))

@@ -1,4 +1,4 @@
-"""What zeros among the weights save: one network in compressed sparse rows (CSR), in bytes and seconds beside dense."""
+"""Savings by zero weights: bytes and seconds of a network in compressed sparse rows (CSR) and dense."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -14,8 +14,10 @@ warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta"
 
 
 class SparseLinear(nn.Linear):
-    """`weight` is in CSR. Computes [features, B] and shows it transposed, so that only the lowest layer's input is
-    copied: sparse rows are read in order, the images beside them at once.
+    """A linear layer with `weight` in CSR.
+
+    It computes [features, B] and returns a transposed view, so that only the input of the lowest layer is copied.
+    Sparse rows are read in order, and all images of a column together.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -24,8 +26,10 @@ class SparseLinear(nn.Linear):
 
 
 def measure(module: Any, survived: Sequence[bool], seconds: Callable[[Any], float]) -> dict[str, list]:
-    """Of each seed's present linear weights the share that is zero; where any is, also the bytes of its network as a
-    safetensors file, dense and in CSR, and the `seconds` of the first survivor as a module of its own, so and so.
+    """Return the share of zeros among the linear weights of each seed.
+
+    If any weight is zero, also return the bytes of each network as a safetensors file, dense and in CSR. The `seconds`
+    are those of the first surviving seed as a single module, also dense and in CSR.
     """
     state = module.replicas.stacked_state()
     layers = linear_layers(module.replicas.net)
@@ -52,8 +56,10 @@ def linear_layers(net: nn.Module) -> dict[str, nn.Linear]:
 
 
 def compress(state: Mapping[str, Tensor], layers: Mapping[str, nn.Linear]) -> dict[str, Tensor]:
-    """The state of one network, each linear weight [out, in] as its `values` that are not zero, row by row, their
-    `columns` (16 bits; 32 from 65,537 inputs on) and where each row's start, `row_starts` [out + 1].
+    """Return the state of one network with each linear weight [out, in] in CSR.
+
+    `values` are its nonzero elements, row by row. `columns` are their columns, in 16 bits, or 32 from 65,537 inputs on.
+    `row_starts` [out + 1] are the indices at which the rows begin.
     """
     compressed = dict(state)
     for name in layers:
@@ -65,7 +71,7 @@ def compress(state: Mapping[str, Tensor], layers: Mapping[str, nn.Linear]) -> di
 
 
 def use_rows(net: nn.Module, compressed: Mapping[str, Tensor]) -> None:
-    """Makes the linear layers of one network SparseLinear, with the weights of `compress`; for inference only."""
+    """Replace the linear layers of a network by SparseLinear with the weights of `compress`; for inference only."""
     for name, layer in linear_layers(net).items():
         starts, columns, values = (compressed[f"{name}.weight.{part}"] for part in ("row_starts", "columns", "values"))
         size = (layer.out_features, layer.in_features)

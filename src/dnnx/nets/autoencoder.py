@@ -1,4 +1,4 @@
-"""Autoencoder: a DenseNet makes a short code of an example, a second one makes the example of the code."""
+"""Autoencoder: one DenseNet encodes an example into a short code, a second decodes the code."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,10 +13,10 @@ DROPOUTS = ("dropout", "input_dropout", "dropout_kind", "dropout_layers")
 
 
 class Autoencoder(nn.Module):
-    """`encoder` is a DenseNet of these arguments without an output layer, `decoder` one that mirrors it.
+    """An `encoder`, a DenseNet of these arguments without an output layer, and a `decoder` that mirrors it.
 
     The decoder has no dropout (Hinton & Salakhutdinov 2006). With `input_dropout` it is a denoising autoencoder
-    (Vincent et al. 2010): it makes examples of the features that are left.
+    (Vincent et al. 2010): it reconstructs examples from the features that remain.
     """
 
     checks = DENSE_CHECKS
@@ -33,7 +33,7 @@ class Autoencoder(nn.Module):
         self.decoder = DenseNet(hidden[-1], [*hidden][-2::-1], num_features(in_shape), **layers)
 
     def forward(self, x: Tensor, return_activations: bool = False) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
-        """[B, ...] -> [B, features]; on request also the output of every hidden block by name."""
+        """Reconstruct [B, ...] -> [B, features]. `return_activations` adds the output of every hidden block by name."""
         code, of_encoder = self.encoder(x, return_activations=True)
         made, of_decoder = self.decoder(code, return_activations=True)
         if not return_activations:

@@ -35,20 +35,20 @@ class DenseBlock(nn.Sequential):
 
 
 class DenseNet(nn.Module):
-    """A multilayer perceptron; DenseNet5 is `hidden=[100] * 5`. It flattens its input.
+    """A multilayer perceptron on flattened inputs; DenseNet5 is `hidden=[100] * 5`.
 
-    `hidden_layers[i]` is the i-th block from the bottom. The output layer is Glorot uniform, which suits a
-    softmax, whatever `init` the hidden layers have, but for constant weights, whose equality it would break.
+    `hidden_layers[i]` is the i-th block from the bottom. The output layer is Glorot uniform, which suits a softmax, for
+    every `init` of the hidden layers. Constant weights are the exception: Glorot weights would break their equality.
     """
 
     checks = DENSE_CHECKS
-    batched_layers = True  # its forward only passes tensors through its layers
+    batched_layers = True  # forward only passes tensors through layers
 
     def __init__(
         self,
-        in_shape: int | Sequence[int],  # of one example, which is flattened
+        in_shape: int | Sequence[int],  # of one example
         hidden: Sequence[int],
-        num_outputs: int | None,  # None: no output layer, so that the highest hidden block's output comes out
+        num_outputs: int | None,  # None: no output layer, the top hidden block is the output
         *,
         activation: str = "elu",
         activation_alpha: float | None = None,  # of elu, leaky_relu, prelu; None: torch's
@@ -60,8 +60,8 @@ class DenseNet(nn.Module):
         dropout: float = 0.0,  # after hidden blocks
         input_dropout: float = 0.0,
         dropout_kind: str = "plain",  # or "alpha"
-        dropout_layers: int | None = None,  # only after so many hidden blocks, counted from the top
-        self_normalizing: bool = False,  # claims to be, so anything that breaks it is an error
+        dropout_layers: int | None = None,  # number of hidden blocks with dropout, counted from the top; None: all
+        self_normalizing: bool = False,  # promise; a setting that breaks self-normalization is an error
     ):
         super().__init__()
         valid = isinstance(hidden, Sequence) and hidden and all(type(n) is int and 1 <= n <= WIDEST for n in hidden)
@@ -83,12 +83,12 @@ class DenseNet(nn.Module):
                 self.logits_norm = norms.make(self.output.out_features)
             if norms.takes_bias("logits"):
                 self.output.register_parameter("bias", None)
-        # Biases draw after all weights, which are so those of the same net with other biases.
+        # Biases are drawn after all weights, so the weights equal those of the same net with other biases.
         initialize = choose("net.bias_init", bias_init, BIASES)
         for layer in self.modules():
             if isinstance(layer, nn.Linear) and layer.bias is not None:
                 initialize(layer.bias)
-        # Dropout draws its keys last, so that the initial weights are those of the same net without it.
+        # Dropout draws its keys last, so the initial weights equal those of the same net without it.
         self._add_dropout(dropout, input_dropout, dropout_kind, dropout_layers)
         require(isinstance(self_normalizing, bool), "net.self_normalizing", self_normalizing, "true or false")
         if self_normalizing:
@@ -111,15 +111,16 @@ class DenseNet(nn.Module):
 
     @property
     def input_layers(self) -> list[nn.Module]:
-        """The layers beneath the lowest hidden one, without parameters of their own."""
+        """Return the layers below the lowest hidden one; they have no parameters."""
         return [self.input_norm, self.input_dropout]
 
     def forward(
         self, x: Tensor, start: int = 0, stop: int | None = None, return_activations: bool = False
     ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
-        """[B, *in_shape] -> logits [B, num_outputs]; on request also the output of every hidden block by name.
+        """Return logits: [B, *in_shape] -> [B, num_outputs]. `return_activations` adds the output of every hidden block
+        by name.
 
-        `stop=k` gives the output of the k lowest hidden blocks instead, and `start=k` goes on from there.
+        `stop=k` returns the output of the k lowest hidden blocks instead. `start=k` continues from there.
         """
         x = self.input_dropout(self.input_norm(x.flatten(-self.in_dims))) if start == 0 else x
         activations = {}

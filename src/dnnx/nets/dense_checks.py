@@ -1,4 +1,4 @@
-"""Checks of the nets that are made of DenseNets: the layers, weights and masks that a config names are there."""
+"""Checks of nets made of DenseNets: the layers, weights and masks that the config names exist."""
 
 import math
 from collections import Counter
@@ -13,11 +13,11 @@ from dnnx.nets.layers.activations import ACTIVATIONS, ALPHA
 from dnnx.nets.layers.dropout import DROPOUTS, Dropout
 from dnnx.nets.layers.initializers import VARIANCE
 
-ENOUGH = 10_000  # inputs of a layer, so that dropout drops some of them
+ENOUGH = 10_000  # inputs of a layer, enough that dropout zeroes some of them
 
 
 def blocks(run: Any) -> list[nn.Module]:
-    """Return the hidden layers, of both towers where there are two."""
+    """Return the hidden layers, of both towers if there are two."""
     lists = run.layers(nn.ModuleList).items()
     return [block for name, found in lists for block in found if not name.startswith(("head.", "decoder."))]
 
@@ -40,7 +40,7 @@ def activation(run: Any) -> None:
 
 
 def alpha(run: Any) -> None:
-    """At the start, where PReLU's slope is it."""
+    """Check the activation's alpha, for PReLU its slope at the start."""
     net = run.cfg.net
     name, expected = ALPHA[net.activation], net.activation_alpha
     for layer in (block.get_submodule("activation") for block in blocks(run)):
@@ -49,7 +49,7 @@ def alpha(run: Any) -> None:
 
 
 def initial_weights(run: Any) -> None:
-    """Of the hidden layers: all equal, or as far from 0 as the scheme says, within six standard errors."""
+    """Check the weights of the hidden layers: all equal, or with the scheme's deviation within six standard errors."""
     scheme = run.cfg.net.init.rpartition("_")[0]
     for name, layer in hidden_linear(run).items():
         weight = run.start[f"{name}.weight"].flatten(1).double()
@@ -134,7 +134,7 @@ def _towers(cfg: Any) -> int:
 
 
 def _is_new(key: str) -> Callable[[Any], bool]:
-    """Return a test for something that a network has at its start, unless it starts from another network's end."""
+    """Return a test for a property of a new network; it is false if the network starts from another run's weights."""
     return lambda cfg: cfg.net.get(key) is not None and cfg.backbone is None
 
 

@@ -1,4 +1,4 @@
-"""TwinTower: two towers look at one image each, and a small head says whether the images are of two classes."""
+"""TwinTower: each of two towers sees one image, and a small head tells whether their classes differ."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,9 +12,9 @@ from dnnx.nets.dense_checks import DENSE_CHECKS
 
 
 class TwinTower(nn.Module):
-    """`tower_a` and `tower_b` are DenseNets without an output layer, `head` one of a single hidden layer above both.
+    """Two DenseNets without output layers, `tower_a` and `tower_b`, and a `head` with one hidden layer above both.
 
-    `shared=true` uses tower_a for both images (siamese, Bromley et al. 1993).
+    `shared=True` uses tower_a for both images (a siamese network, Bromley et al. 1993).
     """
 
     checks = DENSE_CHECKS
@@ -22,13 +22,13 @@ class TwinTower(nn.Module):
 
     def __init__(
         self,
-        in_shape: Sequence[int],  # of a pair: it begins with 2
+        in_shape: Sequence[int],  # of a pair: the first number is 2
         hidden: Sequence[int],
         activation: str = "elu",
         init: str = "he_normal",
         norm: str | None = None,  # of the towers
-        dropout: float = 0.0,  # of the towers, as
-        input_dropout: float = 0.0,  # in DenseNet
+        dropout: float = 0.0,  # of the towers, as in DenseNet
+        input_dropout: float = 0.0,  # of the towers, as in DenseNet
         shared: bool = False,
         head_width: int = 10,
     ):
@@ -46,8 +46,9 @@ class TwinTower(nn.Module):
         self.head = DenseNet(2 * hidden[-1], [head_width], 1, **layers)
 
     def forward(self, x: Tensor, return_activations: bool = False) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
-        """Pairs [B, 2, ...] -> logits [B], above 0 where the images are more likely of two classes; on
-        request also the output of every hidden block of the towers by name.
+        """Return logits: pairs [B, 2, ...] -> [B]. A logit above 0 means that the classes more likely differ.
+
+        `return_activations` adds the output of every hidden block of the towers by name.
         """
         a, of_a = self.tower_a(x.select(self.pair_axis, 0), return_activations=True)
         b, of_b = (self.tower_a if self.shared else self.tower_b)(x.select(self.pair_axis, 1), return_activations=True)

@@ -1,4 +1,4 @@
-"""Weights from other programs: arrays read without pickle, and matched by name with the layers of a network."""
+"""Weights from other programs: read arrays without pickle, and match them by name with a network's layers."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -13,18 +13,18 @@ from dnnx.basics.patterns import matching
 from dnnx.runs.tensors import load_tensors
 
 Layers = dict[str, dict[str, str]]  # layer -> part -> the array's name
-KERNEL = "kernel"  # Keras', (in, out); a weight here is (out, in)
+KERNEL = "kernel"  # Keras' name for weights [in, out]; here weights are [out, in]
 PARTS = {
     KERNEL: "weight", "gamma": "weight", "alpha": "weight", "beta": "bias", "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }  # fmt: skip
-EPSILON = 1e-5  # what batch norm here adds to the variance
-LARGEST = 2**31  # bytes of an .npz when unpacked
-COUNTERS = {"num_batches_tracked", "key", "call"}  # of batch norm and dropout, which start anew
+EPSILON = 1e-5  # batch norm here adds it to the variance
+LARGEST = 2**31  # bytes of an unpacked .npz
+COUNTERS = {"num_batches_tracked", "key", "call"}  # of batch norm and dropout; they start at 0
 
 
 def read_arrays(path: Path) -> dict[str, Tensor]:
-    """float32 by name: an .npz in the order of the file, a .safetensors in the natural order of its names."""
+    """Return float32 arrays by name: an .npz in the order of the file, a .safetensors in natural order of its names."""
     valid = path.suffix in (".npz", ".safetensors") and path.is_file()
     require(valid, "weights", path, "an .npz or .safetensors file that is there")
     if path.suffix == ".safetensors":
@@ -35,7 +35,7 @@ def read_arrays(path: Path) -> dict[str, Tensor]:
             if sum(member.file_size for member in file.zip.infolist()) > LARGEST:
                 raise ValueError(f"more than {LARGEST:,} bytes")
             return {name: torch.from_numpy(file[name].astype(np.float32)) for name in file.files}
-    except Exception as error:  # of NumPy, zipfile, zlib, ast and tokenize, a dozen kinds
+    except Exception as error:  # NumPy, zipfile, zlib, ast and tokenize raise a dozen kinds
         reason = " ".join(str(error).split())
         raise UserError(f"weights={path}: not an npz of numbers, and nothing pickled is loaded ({reason})") from None
 
@@ -50,11 +50,13 @@ def fill(
     dropped: Iterable[str] = (),
     epsilon: float = 1e-3,
 ) -> list[str]:
-    """Copies `arrays`, read from `source`, into the state `own` of a network; a line for each says what went where.
+    """Copy `arrays`, read from `source`, into the state `own` of a network. Return a line for each copied layer.
 
-    A layer takes what is called as `renamed` says, or as it is called itself, else the next layer of its kind that is
-    left. UserError unless every weight is filled or `fresh`, and every array used or `dropped`. `epsilon` is what Keras
-    adds to a moving_variance; what that is more than is added here goes into it.
+    A layer takes the array that `renamed` maps to it, else the array of its own name, else the next unused array of its
+    kind. Raise UserError unless every weight is filled or `fresh`, and every array is used or `dropped`.
+
+    `epsilon` is the number that Keras adds to a moving_variance. Its difference from the epsilon here is added to the
+    imported variance.
     """
     wanted = _layers(name for name in own if name not in matching(own, fresh, "fresh"))
     offered = _layers(name for name in arrays if name not in matching(arrays, dropped, "dropped"))
@@ -88,7 +90,7 @@ def _layers(names: Iterable[str]) -> Layers:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """`dense_1/kernel:0` is of the layer `dense_1`, its part `kernel`."""
+    """Return layer and part of an array's name: `dense_1/kernel:0` is ("dense_1", "kernel")."""
     *layer, part = re.split(r"[/.](?=[^/.]*$)", re.sub(r":\d+$", "", name))
     return "".join(layer), part
 
@@ -96,7 +98,7 @@ def _split(name: str) -> tuple[str, str]:
 def _pair(
     wanted: Layers, offered: Layers, own: Mapping[str, Tensor], arrays: Mapping[str, Tensor], renamed: Mapping[str, str]
 ) -> dict[str, str]:
-    """The layer of the file for each of the network's, as far as there is one."""
+    """Return the file's layer for each of the network's layers that has one."""
     for layer, other in renamed.items():
         choose("map", layer, wanted)
         choose(f"map.{layer}", other, offered)
@@ -129,5 +131,5 @@ def _fit(own: Tensor, name: str, value: Tensor, other: str, source: object, epsi
 
 
 def _natural(name: str) -> list[tuple[str, int]]:
-    """Sorts dense before dense_1, and dense_10 after dense_9."""
+    """Return a sort key that puts dense before dense_1, and dense_10 after dense_9."""
     return [(word, int(number or -1)) for word, number in re.findall(r"(\D*)(\d*)", name)]

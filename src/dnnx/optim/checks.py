@@ -1,4 +1,4 @@
-"""Builds the factories of an optimizer and a schedule, and tries them before a run begins."""
+"""Build the factories of an optimizer and a schedule, and try them before a run begins."""
 
 import math
 from functools import partial
@@ -15,7 +15,9 @@ from dnnx.optim.schedules import PROPORTIONAL, Performance
 
 
 def build_scheduler(config: DictConfig, **known: Any) -> partial[Any]:
-    """The factory of a schedule, told of `known` whatever it asks for: steps_per_epoch, num_replicas."""
+    """Return the factory of a schedule. Arguments in `known` that it asks for are filled in: steps_per_epoch,
+    num_replicas.
+    """
     factory = build("scheduler", config, factory=True, **known)
     require(
         factory.func is not ReduceLROnPlateau, "scheduler._target_", config._target_,
@@ -32,22 +34,22 @@ def build_scheduler(config: DictConfig, **known: Any) -> partial[Any]:
 
 
 def build_optimizer(config: DictConfig, num_replicas: int) -> tuple[partial[Any], Optimizer]:
-    """The factory of an optimizer, and one of nothing, to try a schedule with."""
+    """Return the factory of an optimizer, and an optimizer of an empty parameter to try a schedule with."""
     factory = build("optimizer", config, factory=True)
-    rate = factory.keywords.get("lr", 1)  # torch would not name the key
+    rate = factory.keywords.get("lr", 1)  # an error of torch would not name the key
     valid = is_number(rate) and 0 < rate < math.inf
     require(valid, "optimizer.lr", shown(rate), "a number above 0, for example optimizer.lr=1e-3")
     with naming("optimizer", factory.func):
         trial = factory([torch.nn.Parameter(torch.zeros(num_replicas))])
     check_seeds_apart(factory, num_replicas)
-    for name in ("momentum", "alpha", "dampening"):  # torch takes more, and the loss is then no number
+    for name in ("momentum", "alpha", "dampening"):  # torch accepts larger values, and the loss becomes nan
         share = trial.defaults.get(name, 0)
         require(0 <= share < 1, f"optimizer.{name}", share, f"a share in [0, 1), for example optimizer.{name}=0.9")
     return factory, trial
 
 
 def check_seeds_apart(factory: partial[Any], num_replicas: int) -> None:
-    """Raise UserError if the step that an optimizer takes for one seed depends on the weights of another.
+    """Raise UserError if the optimizer's step for one seed depends on the weights of another.
 
     All seeds share one tensor, [R, out, in]. An optimizer that divides by the norm of a whole tensor would mix them.
     """
@@ -75,7 +77,7 @@ def _after_three_steps(factory: partial[Any], seeds: slice) -> torch.Tensor:
 
 
 def check_schedule(factory: partial[Any], optimizer: Optimizer, epochs: int) -> None:
-    """UserError unless the schedule gives `optimizer` a finite rate of at least 0 in all its epochs, or steps."""
+    """Raise UserError unless the schedule gives a finite learning rate of at least 0 in all epochs or steps."""
     given = ", ".join(f"{name}={value}" for name, value in factory.keywords.items())
     if factory.func is OneCycleLR and factory.keywords.get("cycle_momentum", True):
         momentum = optimizer.defaults.get("betas", [optimizer.defaults.get("momentum")])[0]
@@ -87,13 +89,13 @@ def check_schedule(factory: partial[Any], optimizer: Optimizer, epochs: int) -> 
         with naming("scheduler", factory.func):
             schedule = factory(optimizer)
         check_made("scheduler", schedule, factory.func)
-        optimizer.step()  # torch warns of a schedule that is stepped first
+        optimizer.step()  # torch warns if the schedule steps first
         for _ in range(epochs * factory.keywords.get("steps_per_epoch", 1)):
             group = optimizer.param_groups[0]
             rate, momentum = group["lr"], group["betas"][0] if "betas" in group else group.get("momentum", 0)
             require(0 <= rate < math.inf, "scheduler", given, f"it takes the learning rate to {rate:g}")
             require(0 <= momentum < 1, "scheduler", given, f"it takes the momentum to {momentum:g}")
-            if not isinstance(schedule, Performance):  # it follows the validation loss
+            if not isinstance(schedule, Performance):  # Performance needs the validation loss
                 schedule.step()
     except (TypeError, ValueError, ArithmeticError) as error:
         raise UserError(f"scheduler={given}: {' '.join(str(error).split())}") from None

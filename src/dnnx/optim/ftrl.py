@@ -1,4 +1,4 @@
-"""FTRL-Proximal, which torch lacks: adaptive steps whose L1 penalty leaves weights that are exactly zero."""
+"""FTRL-Proximal, which torch lacks: adaptive steps whose L1 penalty makes weights exactly zero."""
 
 import math
 from collections.abc import Callable
@@ -13,14 +13,16 @@ from dnnx.basics.errors import is_number, require
 
 
 class FTRL(Optimizer):
-    """Follow the regularized leader, McMahan et al. 2013, algorithm 1, each element by itself.
+    """Follow the regularized leader, each element on its own (McMahan et al. 2013, algorithm 1).
 
-    The paper's rate is lr / (beta + sqrt(n)), n the sum of squared gradients so far, and its weights minimize
-    g w + sum_s sigma_s (w - w_s)^2 / 2 + l1 |w| + l2 w^2 / 2, with g the sum of all gradients. Two things it leaves
-    open: the first w_s are the initial weights (in the paper 0), with sigma beta / lr, and where a schedule moves lr,
-    sigma is the difference of two inverse rates. Without l1 and l2 a step is then w - rate * gradient: AdaGrad.
+    The learning rate of an element is lr / (beta + sqrt(n)), where n is the sum of its squared gradients. The weights
+    minimize g w + sum_s sigma_s (w - w_s)^2 / 2 + l1 |w| + l2 w^2 / 2, where g is the sum of all gradients.
 
-    Takes a rate for each replica by itself (`replica_scale`, dnnx.optim.schedules).
+    The paper leaves two things open. Here the first w_s are the initial weights (in the paper 0), with sigma beta / lr.
+    If a schedule changes lr, sigma is the difference of two inverse rates. Without l1 and l2 a step is w - rate *
+    gradient, as in AdaGrad.
+
+    Each replica can have its own learning rate (`replica_scale`, see dnnx.optim.schedules).
     """
 
     def __init__(self, params: Any, lr: float = 0.1, beta: float = 1.0, l1: float = 0.0, l2: float = 0.0):

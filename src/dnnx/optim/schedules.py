@@ -1,4 +1,4 @@
-"""Learning-rate schedules that torch lacks, and a rate for each replica, which torch's optimizers lack too."""
+"""Learning-rate schedules that torch lacks, and a learning rate for each replica."""
 
 from typing import Any
 
@@ -10,21 +10,21 @@ from torch.optim.lr_scheduler import LambdaLR
 from dnnx.basics.errors import is_number, require
 from dnnx.optim.ftrl import FTRL
 
-# Each element moves by the rate times something that depends neither on the rate nor on another element.
+# In each of these, an element's step is proportional to the learning rate and independent of other elements.
 PROPORTIONAL = (SGD, Adam, NAdam, RMSprop, Adagrad)
 
 
 def power(optimizer: Optimizer, r: float, c: float) -> LambdaLR:
-    """lr (1 + t / r)^(-c) after t epochs (power scheduling, Senior et al. 2013)."""
+    """Return power scheduling: lr (1 + t / r)^(-c) after t epochs (Senior et al. 2013)."""
     require(is_number(r) and r > 0, "scheduler.r", r, "a number of epochs above 0, for example scheduler.r=10")
     require(is_number(c), "scheduler.c", c, "a number, for example scheduler.c=0.5")
     return LambdaLR(optimizer, lambda t: (1 + t / r) ** -c)
 
 
 class Performance:
-    """torch's ReduceLROnPlateau (relative threshold, no cooldown) for each replica by its own validation loss.
+    """Performance scheduling (Senior et al. 2013): reduce a replica's learning rate when its validation loss stalls.
 
-    Performance scheduling, Senior et al. 2013.
+    Equals torch's ReduceLROnPlateau with relative threshold and no cooldown, for each replica by its own loss.
     """
 
     def __init__(
@@ -42,8 +42,8 @@ class Performance:
         scale_rates(optimizer, torch.ones(num_replicas))
 
     def step(self, val_loss: Tensor) -> None:
-        """At the end of an epoch, with its validation losses [R]."""
-        loss = val_loss.double().cpu()  # as torch compares them
+        """Update the learning rates at the end of an epoch from its validation losses [R]."""
+        loss = val_loss.double().cpu()  # torch compares in double precision too
         better = loss < self.best * (1 - self.threshold)
         self.best = torch.where(better, loss, self.best)
         self.bad_epochs = torch.where(better, 0, self.bad_epochs + 1)
@@ -59,9 +59,9 @@ class Performance:
 
 
 def scale_rates(optimizer: Optimizer, scale: Tensor) -> None:
-    """Multiplies the rate of replica r by scale[r], at most 1, of all steps to come.
+    """Multiply the learning rate of replica r by scale[r], at most 1, in all later steps.
 
-    The step is taken at the optimizer's own rate, and a share 1 - scale of it is taken back; FTRL scales its own.
+    The optimizer takes the full step, then the fraction 1 - scale of it is undone. FTRL scales its steps itself.
     """
     known = *PROPORTIONAL, FTRL
     require(
@@ -81,7 +81,7 @@ def _take_back(optimizer: Optimizer, before: list[Tensor]) -> None:
     for group in optimizer.param_groups:
         scale = group["replica_scale"].to(group["params"][0])
         for p in group["params"]:
-            p.copy_(before.pop(0).lerp(p, scale.view(-1, *[1] * (p.dim() - 1))))  # at a scale of 1 it is p, bit for bit
+            p.copy_(before.pop(0).lerp(p, scale.view(-1, *[1] * (p.dim() - 1))))  # with scale 1 this is p, bit for bit
 
 
 def _parameters(optimizer: Optimizer) -> list[Tensor]:

@@ -12,7 +12,7 @@ from dnnx.runs.run import Run, Study
 
 @dataclass(frozen=True)
 class Findings:
-    """A study, its verdicts, the notes on missing or doubtful files, and the figures that were drawn."""
+    """A study, its verdicts, the notes on missing or doubtful files, and the drawn figures."""
 
     study: Study
     verdicts: Sequence[Verdict] = ()
@@ -21,7 +21,7 @@ class Findings:
 
     @property
     def stamp(self) -> str:
-        """The data of all arms, in the sentence that ends every caption."""
+        """Return the sentence that ends every caption: the data of all arms."""
         sources = (str(run.data.get("note") or run.data.get("source") or "not recorded") for run in self.study.runs)
         return f"Data: {'; '.join(dict.fromkeys(sources))}."
 

@@ -58,6 +58,6 @@ def label(name: str, about: About) -> str:
 
 
 def number(x: float, digits: int = 3) -> str:
-    """Return so many significant digits, and never fewer than an integer shows."""
+    """Return `digits` significant digits, or more if the integer part has more."""
     whole = abs(x) >= 10 ** (digits - 1) or x == 0
     return f"{x:,.0f}" if whole else f"{x:#.{digits}g}".removesuffix(".")

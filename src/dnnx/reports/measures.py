@@ -17,14 +17,16 @@ ONCE_PER_RUN = ("time/", "memory/", "ensemble/")
 
 @dataclass(frozen=True)
 class Measure:
-    """A metric that no results.json holds: how it is shown, and its values by seed from a run and its main metric."""
+    """A metric that is not in results.json: its unit and words, and a function of a run and its main metric to values
+    by seed.
+    """
 
     about: About
     of: Callable[[Run, str], pd.Series]
 
 
 def describe(metric: str, runs: list[Run]) -> About:
-    """Return unit, direction and words of a metric of results.json, of a derived one or of a race."""
+    """Return unit, direction and words of a metric: one of results.json, a derived one, or a race."""
     if metric == "overfitting/gap":
         return describe_gap(runs)
     if metric in DERIVED:
@@ -34,9 +36,9 @@ def describe(metric: str, runs: list[Run]) -> About:
 
 
 def values(metric: str, arm: Run, than: Run, than_metric: str | None = None) -> tuple[pd.Series, pd.Series]:
-    """Return both arms' values by seed; a diverged seed is worse than any number where a direction is known.
+    """Return both arms' values by seed. A diverged seed counts as worse than any number if the direction is known.
 
-    With `than_metric` the other arm's are of that metric of results.json.
+    With `than_metric` the other arm's values come from that metric of results.json.
     """
     main = main_metric([than, arm])
     if than_metric:
@@ -66,7 +68,7 @@ def gap(run: Run, main: str) -> pd.Series:
 
 
 def describe_gap(runs: list[Run]) -> About:
-    """Return how the gap between training and test set is shown: shares in points, the better minus the worse."""
+    """Return the unit and direction of the gap between training and test set: shares in points, better minus worse."""
     main = main_metric(runs)
     about = describe(main, runs)
     split, rest = split_of(main)
@@ -82,12 +84,12 @@ def rise(run: Run, main: str = "") -> pd.Series:
 
 
 def diverged(run: Run, main: str = "") -> pd.Series:
-    """Return 1 for a seed that diverged, else 0: the mean is their share."""
+    """Return 1 for a seed that diverged, else 0. The mean is the share of diverged seeds."""
     return pd.Series([float(seed in run.diverged) for seed in run.seeds], index=run.seeds)
 
 
 def reach(run: Run, targets: pd.Series, metric: str) -> pd.Series:
-    """Return the epoch or wall seconds at which each seed first has its target loss; inf: never; nan: not measured."""
+    """Return the epoch or wall seconds at which each seed first reaches its target loss; inf: never; nan: not measured."""
     losses, clock = run.curve("val", "loss"), run.curve("time", "elapsed_s")
     reached = pd.Series(np.nan, index=run.seeds)
     reached[run.diverged] = np.inf
@@ -100,10 +102,10 @@ def reach(run: Run, targets: pd.Series, metric: str) -> pd.Series:
 
 
 def shared_targets(arm: Run, than: Run) -> pd.Series:
-    """Return the loss that both arms reach: the higher of their bests, by seed, or of their mean bests if unpaired.
+    """Return the loss that both arms reach: by seed, the higher of their best losses; if unpaired, of their mean bests.
 
-    The reference's own best would be no fair target for a test: the reference reaches it by definition, and an
-    equal arm misses it in half of the seeds.
+    The reference's own best loss would be an unfair target. The reference reaches it by definition, and an equal arm
+    misses it in half of the seeds.
     """
     bests = pd.concat([_best_losses(arm), _best_losses(than)], axis=1)
     if set(arm.seeds) == set(than.seeds):
@@ -112,7 +114,7 @@ def shared_targets(arm: Run, than: Run) -> pd.Series:
 
 
 def reference_targets(arm: Run, reference: Run) -> pd.Series:
-    """Return the reference's best validation loss: of the same seed, or its mean where the seeds are others."""
+    """Return the reference's best validation loss of the same seed, or its mean if the seeds differ."""
     best = _best_losses(reference)
     return best if set(arm.seeds) == set(reference.seeds) else pd.Series(best.mean(), index=arm.seeds)
 
@@ -124,7 +126,7 @@ def _best_losses(run: Run) -> pd.Series:
 
 
 def _race(unit: str) -> Measure:
-    """Return a race between two arms; a single run has no value of it."""
+    """Return a race between two arms. It has no value for a single run."""
     about = About("", "lower", f"{unit} to the validation loss that both reach")
     return Measure(about, lambda run, main: pd.Series(np.nan, index=run.seeds))
 

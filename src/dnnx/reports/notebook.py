@@ -14,9 +14,9 @@ from dnnx.runs.read import read_study
 
 
 def html(folder: Path) -> str:
-    """Return the report on a run or study folder as a page that needs nothing outside itself.
+    """Return the report on a run or study folder as one HTML page with everything inside.
 
-    Nothing is written to the folder. Files that are missing or unreadable become notes of the report.
+    Nothing is written to the folder. Missing or unreadable files become notes in the report.
 
     Example: `IPython.display.HTML(html(Path("outputs/bn_vs_plain/latest")))`
     """
@@ -27,8 +27,8 @@ def html(folder: Path) -> str:
 def curves(folder: Path) -> Figure:
     """Return the learning curves of a run or study folder, by epoch, the reference first.
 
-    Raise UserError where no run has a metric of the validation set by epoch. Of more arms than can be told apart the
-    first ones are drawn.
+    With more arms than colours, only the first arms are drawn. Raise UserError if no run has a validation metric by
+    epoch.
     """
     study = read_study([Path(folder)])
     runs = [run for run in study.reference_first if run.curves("val")]

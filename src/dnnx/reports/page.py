@@ -1,4 +1,4 @@
-"""One document, two forms: the blocks of a report as Markdown and as one self-contained HTML page."""
+"""A document in two forms: the blocks of a report as Markdown and as one self-contained HTML page."""
 
 import re
 from collections.abc import Sequence
@@ -114,7 +114,7 @@ def _row(row: Sequence[str]) -> str:
 
 
 def _inline(svg: Path) -> str:
-    """The SVG as part of a page: it takes the page's colours and needs no namespaces."""
+    """Return the SVG for use inside a page: it takes the page's colours and needs no namespaces."""
     text = re.sub(r'<style>.*?</style>| xmlns(:\w+)?="[^"]*"', "", svg.read_text())
     return text.replace("xlink:href", "href")
 

@@ -1,4 +1,4 @@
-"""Builds report.md and report.html of a study, with figures, from the files that its runs left."""
+"""Write report.md and report.html of a study, with figures, from its run folders alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from dnnx.runs.run import Run, Study
 
 @dataclass(frozen=True)
 class Report:
-    """`sentences` are the answer; `notes` tell of files that are missing, unreadable or doubtful; figures are SVGs."""
+    """`sentences` are the answer, `notes` name missing, unreadable or doubtful files, and `figures` are paths of SVGs."""
 
     sentences: list[str]
     notes: list[str]
@@ -36,9 +36,9 @@ def build(
     reference: str | None = None,
     force: bool = False,
 ) -> Report:
-    """Write the report on run or study folders into `out`; `study` holds study.json, read from there by default.
+    """Write the report on run or study folders into `out`. `study` replaces the content of study.json.
 
-    Raise UserError for unreadable files and for arms of other data; `force` reports on them too, with a note.
+    Raise UserError for unreadable files and for arms with different data. `force` reports on them too, with a note.
     """
     read = read_study(folders, study, reference)
     doubts = [line for run in read.runs for line in run.broken] + _other_data(read.runs)
@@ -63,7 +63,7 @@ def _draw(study: Study, folder: Path) -> list[page.Image]:
 
 
 def _other_data(runs: list[Run]) -> list[str]:
-    """Return a line where the test sets of arms differ: such arms answer different questions."""
+    """Return a line for each arm whose test set differs from the first: such arms answer different questions."""
     seen: dict[tuple[str, str], Run] = {}
     for run in runs:
         if run.data:

@@ -1,4 +1,4 @@
-"""Statistics of a study on plain numbers: t intervals, differences between arms, tests, Holm, time to a loss."""
+"""Statistics of a study: t intervals, tests of differences between arms, Holm's correction, first epoch at a loss."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over `n` seeds and its t interval; the bounds are nan where n < 2, the mean too where n = 0."""
+    """A mean over `n` seeds and its t interval. The bounds are nan if n < 2, the mean too if n = 0."""
 
     n: int
     mean: float
@@ -22,10 +22,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """Arm minus other arm.
+    """One arm minus another.
 
-    `low` and `high` bound the mean difference (t tests) or the share of seeds in which the arm is higher (sign
-    test); nan where the test has no interval. `direction` is the sign that the test saw, `p` is two-sided.
+    `low` and `high` bound the mean difference (t tests) or the share of seeds in which the arm is higher (sign test).
+    They are nan if the test has no interval. `direction` is the sign of the difference, `p` is two-sided.
     """
 
     test: str
@@ -53,16 +53,16 @@ def estimate(values: Iterable[float], share: bool = False, level: float = LEVEL)
 
 
 def difference(arm: pd.Series, than: pd.Series, level: float = LEVEL) -> Difference:
-    """Paired where both arms have the same seeds, else unpaired.
+    """Compare two arms by seed: paired if both have the same seeds, else unpaired.
 
-    Values by seed: nan is not measured and is left out; +-inf is a seed that counts as worse than any number (it
-    diverged, or never reached the target). A mean is undefined then, so ranks decide: sign test or Mann-Whitney.
+    A value of nan is not measured and left out. A value of +-inf counts as worse than any number: the seed diverged, or
+    never reached the target. A mean is undefined then, so ranks decide: sign test or Mann-Whitney.
     """
     return (paired if set(arm.index) == set(than.index) else unpaired)(arm, than, level)
 
 
 def paired(arm: pd.Series, than: pd.Series, level: float = LEVEL) -> Difference:
-    """Paired t test; the exact sign test where a value is infinite or all differences are equal."""
+    """Compare by a paired t test, or by the exact sign test if a value is infinite or all differences are equal."""
     if set(arm.index) != set(than.index):
         raise ValueError(f"pairs need equal seeds, not {sorted(arm.index)} and {sorted(than.index)}")
     arm = arm.reindex(than.index)
@@ -81,7 +81,7 @@ def paired(arm: pd.Series, than: pd.Series, level: float = LEVEL) -> Difference:
 
 
 def unpaired(arm: pd.Series, than: pd.Series, level: float = LEVEL) -> Difference:
-    """Welch's t test; Mann-Whitney where a value is infinite or no arm varies."""
+    """Compare by Welch's t test, or by Mann-Whitney if a value is infinite or neither arm varies."""
     a, b = arm.dropna().to_numpy(float), than.dropna().to_numpy(float)
     finite_a, finite_b = a[np.isfinite(a)], b[np.isfinite(b)]
     mean = float(finite_a.mean() - finite_b.mean()) if finite_a.size and finite_b.size else np.nan
@@ -105,7 +105,11 @@ def unpaired(arm: pd.Series, than: pd.Series, level: float = LEVEL) -> Differenc
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Holm's step-down adjustment of the p-values that are numbers; nan stays nan and is not counted."""
+    """Return p-values after Holm's step-down adjustment (Holm 1979). A nan stays nan and is not counted.
+
+    >>> [round(p, 2) for p in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
     adjusted = [np.nan] * len(p)
     order = sorted((i for i in range(len(p)) if not np.isnan(p[i])), key=lambda i: p[i])
     largest = 0.0
@@ -116,18 +120,18 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def matching_level(p: float, adjusted: float) -> float:
-    """The level, at least 95 %, at which an interval leaves out 'no difference' just if the adjusted p < 0.05."""
+    """Return the level, at least 95 %, at which an interval excludes 0 exactly if the adjusted p is below 0.05."""
     return LEVEL if np.isnan(p) or adjusted == 0 else 1 - (1 - LEVEL) * p / adjusted
 
 
 def first_at_most(curve: pd.Series, target: float) -> float:
-    """The first epoch (index) whose loss is at most `target`; inf where there is none."""
+    """Return the first epoch (index) with a loss of at most `target`, or inf if there is none."""
     reached = curve.index[curve <= target]
     return float(reached[0]) if len(reached) else np.inf
 
 
 def _sign_test(gaps: np.ndarray, mean: float, level: float) -> Difference:
-    """Ties carry no sign and are left out of the test; all ties are no evidence of any difference."""
+    """Return the exact sign test. Ties have no sign and are left out; if all are ties, p is 1."""
     higher, lower = int((gaps > 0).sum()), int((gaps < 0).sum())
     if higher + lower == 0:
         return Difference("sign test", gaps.size, mean, 0.0, 1.0, 1.0, 0)
@@ -138,7 +142,7 @@ def _sign_test(gaps: np.ndarray, mean: float, level: float) -> Difference:
 
 
 def _constant(x: np.ndarray) -> bool:
-    """Equal but for rounding: a t test would take rounding for spread."""
+    """Return whether all values are equal up to rounding: a t test would take rounding for spread."""
     return bool(np.isfinite(x).all()) and float(np.ptp(x)) <= 1e-12 * max(1.0, float(np.abs(x).max()))
 
 

@@ -1,4 +1,4 @@
-"""The tables that a command ends with: what a run folder says, mean and interval over its seeds."""
+"""The tables at the end of a command: each metric of a run folder, with mean and interval over its seeds."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from dnnx.runs.about import about, is_loss, main_metric, names, split_of
 
 
 def results_table(title: str, results: Mapping[str, Any]) -> Table:
-    """Return mean, 95 % t interval, n and extremes of each metric; metrics that were not measured have no row."""
+    """Return mean, 95 % t interval, n and extremes of each metric. Metrics without values have no row."""
     table = Table(title=title, title_justify="left")
     for column in ("metric", "mean", "95 % interval", "n", "worst to best seed"):
         table.add_column(column, no_wrap=True)
@@ -29,7 +29,7 @@ def results_table(title: str, results: Mapping[str, Any]) -> Table:
 
 
 def mc_table(title: str, results: Mapping[str, Any]) -> Table:
-    """Return scores by one pass and by MC dropout, means over seeds, their difference by seed, and the ensemble's."""
+    """Return scores of one pass and of MC dropout: means over seeds, their difference by seed, and the ensemble's."""
     table = Table(title=title, title_justify="left")
     heads = {"nll": "NLL", "brier": "Brier", "ece": "ECE", "mutual_information": "BALD"}
     scores = [split_of(name)[1] for name in names(results, "mc")]
@@ -47,7 +47,7 @@ def mc_table(title: str, results: Mapping[str, Any]) -> Table:
 
 
 def _rows(results: Mapping[str, Any]) -> list[str]:
-    """Return the metrics of a run: those of the test set, the main one on the other sets, losses and epochs last."""
+    """Return the metrics of a run in order: test set, main metric on the other sets, losses, epochs."""
     main = main_metric([results])
     others = [f"{split}/{split_of(main)[1]}" for split in ("train", "val")] if main and not is_loss(main) else []
     wanted = dict.fromkeys([*names(results, "test"), *others, *names(results, "val"), "epoch/best"])
@@ -56,7 +56,7 @@ def _rows(results: Mapping[str, Any]) -> list[str]:
 
 
 def _joint(results: Mapping[str, Any]) -> str | None:
-    """Return the main metric of the ensemble, where it was measured."""
+    """Return the name of the ensemble's main metric, or None if it was not measured."""
     name = f"ensemble/{split_of(main_metric([results]) or '')[1]}"
     return name if _numbers(results, name) and not is_loss(name) else None
 

@@ -1,4 +1,4 @@
-"""The threshold of a binary decision, where each seed chose its own on validation: what captions say of it."""
+"""The decision threshold of a binary task, if each seed chose its own on validation: sentences for captions."""
 
 from dnnx.runs.run import Study
 
@@ -6,12 +6,12 @@ CHOSEN, AT_HALF = " At each seed's threshold.", " At the threshold 0.5."
 
 
 def at_chosen(study: Study) -> str:
-    """Return the sentence for figures of decisions above the chosen threshold, "" where none was chosen."""
+    """Return the caption for figures that use the chosen threshold, or "" if none was chosen."""
     return CHOSEN if _is_chosen(study) else ""
 
 
 def at_half(study: Study) -> str:
-    """Return the sentence for figures of decisions above 0.5, "" where no threshold was chosen."""
+    """Return the caption for figures that use the threshold 0.5, or "" if no threshold was chosen."""
     return AT_HALF if _is_chosen(study) else ""
 
 

@@ -1,4 +1,4 @@
-"""Builds report.md and report.html of a search, from nothing but its trials in Optuna's storage."""
+"""Write report.md and report.html of a tuning study, from its trials in Optuna's storage alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,14 +25,14 @@ LEAST_FOR_IMPORTANCES = 5  # complete trials
 
 @dataclass(frozen=True)
 class TuningReport:
-    """`sentences` are what was found; without a completed trial there is no best one."""
+    """The findings as `sentences`. `has_best` is False if no trial is complete."""
 
     sentences: list[str]
     has_best: bool
 
 
 def build(study: Study, folder: Path) -> TuningReport:
-    """Writes the report of a study into `folder`."""
+    """Write the report of a tuning study into `folder`."""
     trials = study.get_trials(deepcopy=False)
     scored = [trial for trial in trials if trial.values and trial.state.is_finished()]
     complete = [trial for trial in scored if trial.state.name == "COMPLETE"]
@@ -83,7 +83,7 @@ def show_value(study: Study, value: float, metric: str | None = None) -> str:
 
 
 def show_score(study: Study, trial: FrozenTrial) -> str:
-    """The mean over folds with the standard deviation between them."""
+    """Return the mean over folds as text, with the standard deviation between folds."""
     assert trial.values
     name, folds = objective(study), trial.user_attrs.get(objective(study), [])
     if len(folds) < 2:
@@ -94,22 +94,25 @@ def show_score(study: Study, trial: FrozenTrial) -> str:
 
 
 def state_of(trial: FrozenTrial) -> str:
-    """What became of a trial, in a word or its reason."""
+    """Return the state of a trial in a word, or the reason of its failure."""
     if trial.state.name == "FAIL":
         return f"failed: {trial.user_attrs['reason']}" if "reason" in trial.user_attrs else "interrupted"
     return trial.state.name.lower()
 
 
 def finals(study: Study, trial: FrozenTrial) -> dict[str, float]:
-    """The final values of a trial, each a mean over folds."""
+    """Return the final values of a trial, each a mean over folds."""
     assert trial.values
     measured = {f"cv/{name}": sum(v) / len(v) for name in metrics_of(study) if (v := trial.user_attrs.get(name))}
     return {f"cv/{objective(study)}": trial.values[0]} | measured
 
 
 def seconds_saved(trials: list[FrozenTrial]) -> float:
-    """An estimate: each pruned trial at its own seconds per epoch, for the epochs it ran fewer than the median complete
-    trial; what pruned trials ran beyond that counts against it."""
+    """Return an estimate of the seconds that pruning saved.
+
+    Each pruned trial counts at its own seconds per epoch, for the epochs it ran fewer than the median complete trial.
+    Epochs beyond that median count negatively.
+    """
     complete = [len(t.intermediate_values) for t in trials if t.state.name == "COMPLETE"]
     pruned = [t for t in trials if t.state.name == "PRUNED" and t.intermediate_values]
     if not complete:
@@ -195,7 +198,7 @@ def _figures(study: Study, scored: list[FrozenTrial], folder: Path) -> list[page
 
 
 def _importances(study: Study) -> dict[str, float]:
-    """Shares by key, the greatest first; empty with too few trials to tell."""
+    """Return the importance of each key as a share, the greatest first. Return {} if too few trials are complete."""
     if sum(t.state.name == "COMPLETE" for t in study.get_trials(deepcopy=False)) < LEAST_FOR_IMPORTANCES:
         return {}
     try:

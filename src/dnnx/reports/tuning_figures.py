@@ -1,4 +1,4 @@
-"""Figures of a tuning report: how the search went, what matters, where the good settings lie."""
+"""Figures of a tuning report: value by trial, learning curves, importances, and values by key."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ Trials = Sequence[FrozenTrial]  # finished ones that have a value, by number
 
 
 def history(trials: Trials, label: str, maximize: bool) -> Figure:
-    """Every trial's value by number, and the best so far."""
+    """Draw every trial's value by number, and the best so far."""
     figure = Figure(figsize=(9, 4))
     axes = figure.subplots()
     for state, marker, color, alpha in (("pruned", "x", INK, 0.45), ("complete", "o", COLORS[1], 0.9)):
@@ -35,7 +35,7 @@ def history(trials: Trials, label: str, maximize: bool) -> Figure:
 
 
 def curves(trials: Trials, label: str, maximize: bool) -> Figure:
-    """What every trial reported by epoch: the best ones in colour, the pruned ones faint and dashed."""
+    """Draw every trial's value by epoch: the best in colour, the pruned faint and dashed."""
     figure = Figure(figsize=(9, 4.5))
     axes = figure.subplots()
     ranked = sorted((t for t in trials if t.state.name == "COMPLETE"), key=_value, reverse=maximize)[:BEST_CURVES]
@@ -54,7 +54,7 @@ def curves(trials: Trials, label: str, maximize: bool) -> Figure:
 
 
 def importances(shares: dict[str, float]) -> Figure:
-    """A bar for each key, the greatest at the top."""
+    """Draw a bar for each key, the greatest at the top."""
     figure = Figure(figsize=(9, 1 + 0.35 * len(shares)))
     axes = figure.subplots()
     axes.barh(list(shares)[::-1], [100 * share for share in shares.values()][::-1], color=COLORS[1], height=0.65)
@@ -64,7 +64,7 @@ def importances(shares: dict[str, float]) -> Figure:
 
 
 def slices(trials: Trials, space: dict[str, BaseDistribution], label: str, maximize: bool) -> Figure:
-    """A panel for each key: the trials' values against what they had there, later trials darker."""
+    """Draw a panel for each key: the trials' values against their setting of the key, later trials darker."""
     rows = -(-len(space) // PER_ROW)
     figure = Figure(figsize=(9, 2.3 * rows))
     panels = figure.subplots(rows, PER_ROW, squeeze=False, sharey=True).flat
@@ -90,7 +90,7 @@ def slices(trials: Trials, space: dict[str, BaseDistribution], label: str, maxim
 
 
 def parallel(trials: Trials, space: dict[str, BaseDistribution], label: str, maximize: bool) -> Figure:
-    """A line for each trial through its place on every key's axis, the better the brighter and the more in front."""
+    """Draw a line for each trial through its setting on every key's axis. Better trials are brighter and in front."""
     figure = Figure(figsize=(9, 4.5))
     axes = figure.subplots()
     ranks = np.argsort(np.argsort(_values(trials) * (1 if maximize else -1))) / max(1, len(trials) - 1)
@@ -113,7 +113,7 @@ def parallel(trials: Trials, space: dict[str, BaseDistribution], label: str, max
 
 
 def _places(trials: Trials, key: str, distribution: BaseDistribution) -> tuple[list[Any], list[str]]:
-    """Where the trials lie on a key's axis, and the names of its ticks where it has choices."""
+    """Return the trials' positions on a key's axis, and the names of its ticks if the key has choices."""
     if isinstance(distribution, CategoricalDistribution):
         choices = [str(choice) for choice in distribution.choices]
         return [choices.index(str(t.params[key])) for t in trials], choices
@@ -121,7 +121,7 @@ def _places(trials: Trials, key: str, distribution: BaseDistribution) -> tuple[l
 
 
 def _scaled(trials: Trials, key: str, distribution: BaseDistribution) -> tuple[np.ndarray, str, str]:
-    """Places from 0 to 1, and what the two ends are."""
+    """Return positions from 0 to 1, and the labels of both ends."""
     places, ticks = _places(trials, key, distribution)
     if ticks:
         return np.array(places) / max(1, len(ticks) - 1), ticks[0], ticks[-1]
@@ -141,7 +141,7 @@ def _value(trial: FrozenTrial) -> float:
 
 
 def _zoom(axes: Axes, trials: Trials, maximize: bool) -> None:
-    """Leaves the worst fifth of the values out of the axis: a few bad trials would flatten all others."""
+    """Leave the worst fifth of the values out of the axis: a few bad trials would flatten all others."""
     values = np.sort(_values(trials))
     if len(values) < 5 or np.ptp(values) == 0:
         return

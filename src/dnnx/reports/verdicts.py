@@ -1,4 +1,4 @@
-"""Answers: from the runs of a study and its declared claims to yes, no or undecided, with the numbers."""
+"""Verdicts: each declared claim of a study becomes yes, no or undecided, with its numbers."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from dnnx.runs.run import Run, Study
 
 @dataclass(frozen=True)
 class Verdict:
-    """`answer` is yes, no (the contrary is shown) or undecided, at 95 % by the Holm-adjusted `p`."""
+    """One answer at 95 % by the Holm-adjusted `p`: yes, no (the contrary is shown) or undecided."""
 
     ask: str
     answer: str
@@ -31,7 +31,10 @@ class Verdict:
 
 
 def decide(study: Study) -> tuple[list[Verdict], list[str]]:
-    """Return the declared verdicts, or the main metric against the reference; and a line for each without its arm."""
+    """Return a verdict per declared claim, and a line for each claim whose arm is missing.
+
+    A study without claims compares every arm with the reference by the main metric.
+    """
     lost, asked = [], []
     for spec in study.verdicts or _usual(study):
         arm, than = study.run(spec["arm"]), study.run(spec["than"])
@@ -54,7 +57,7 @@ def decide(study: Study) -> tuple[list[Verdict], list[str]]:
 
 
 def _usual(study: Study) -> list[dict[str, str]]:
-    """Return a claim for every arm but the reference: better than the reference by the main metric."""
+    """Return a claim for every arm except the reference: better than the reference by the main metric."""
     metric = study.main
     expect = study.about(metric).better or "higher"
     ask = f"Is the {metric.replace('/', ' ')} of {{}} {expect} than that of {{}}?"

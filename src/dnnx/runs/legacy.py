@@ -1,11 +1,11 @@
-"""Run folders of before: the names and keys that changed, and what they are called now."""
+"""Translate older run folders: names and keys of earlier versions, and their names of today."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-# Where a class of before is now.
+# Classes of earlier versions -> their path of today.
 MOVED = {
     "dnnx.callbacks.": "dnnx.training.callbacks.",
     "dnnx.schedules.": "dnnx.optim.schedules.",
@@ -13,7 +13,7 @@ MOVED = {
     "dnnx.fused_adam.": "dnnx.optim.fused_adam.",
 }
 
-# The keys of the group `module` of before, and the technique and argument that each is now.
+# Keys of the former group `module` -> technique and argument of today.
 TECHNIQUES = {
     "l1": "penalty.l1", "l2": "penalty.l2", "max_norm": "max_norm.value", "clip_norm": "clipping.norm",
     "clip_value": "clipping.value", "label_smoothing": "label_smoothing.share", "sparsity": "pruning.sparsity",
@@ -34,7 +34,7 @@ TASKS = {
     "Pairs": "dnnx.tasks.pairs.Pairs",
     "Autoencoder": "dnnx.tasks.reconstruction.Reconstruction",
 }
-DATA: dict[str, tuple[str, dict[str, Any]]] = {  # target of before -> target of today, arguments that it needs
+DATA: dict[str, tuple[str, dict[str, Any]]] = {  # former target -> today's target and the arguments that it needs
     "dnnx.data.images.ImageData": ("dnnx.data.digits.Digits", {}),
     "dnnx.data.mnist04.MNIST04": ("dnnx.data.digits.Digits", {"classes": [0, 1, 2, 3, 4]}),
     "dnnx.data.mnist59.MNIST59": ("dnnx.data.digits.Digits", {"classes": [5, 6, 7, 8, 9]}),
@@ -44,7 +44,7 @@ OFF: tuple[object, ...] = (None, 0, False, [])
 
 
 def modernized(cfg: Any) -> Any:
-    """Return the config of a run folder in today's names; one of today is returned as it is."""
+    """Return the config of a run folder in today's names. A config of today comes back unchanged."""
     module = cfg.get("module") if isinstance(cfg, DictConfig) else None
     target = module.get("_target_", "") if isinstance(module, DictConfig) else ""
     if not str(target).startswith("dnnx.modules."):
@@ -91,7 +91,7 @@ THRESHOLD = (
 
 
 def about_of_old(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return the key `about` of a results.json that has none: unit and direction of the metrics it names.
+    """Return the key `about` for a results.json that has none: unit and direction of the named metrics.
 
     >>> about_of_old(["test/accuracy", "epoch/best"])
     {'test/accuracy': {'unit': '%', 'better': 'higher'}}

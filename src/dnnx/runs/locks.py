@@ -1,4 +1,4 @@
-"""What processes of one machine know of one another: who is alive, and who writes into a folder."""
+"""Locks between processes of one machine: one writer per folder, and whether a process is alive."""
 
 import fcntl
 import os
@@ -13,7 +13,7 @@ _HELD: set[Path] = set()
 
 @contextmanager
 def sole_writer(folder: Path) -> Iterator[None]:
-    """UserError where another process is in here with the same folder; a death ends its claim."""
+    """Hold the lock of a run folder. Raise UserError if another process writes there; a dead process holds no lock."""
     folder = folder.resolve()
     if folder in _HELD:
         yield
@@ -29,7 +29,7 @@ def sole_writer(folder: Path) -> Iterator[None]:
 
 
 def _lock(handle: int, folder: Path) -> None:
-    with suppress(OSError):  # some network file systems know no locks
+    with suppress(OSError):  # some network file systems have no locks
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Where a run's numbers come from: versions, hardware, command, and the data with its checksums."""
+"""Record where the numbers of a run come from: versions, hardware, command, and the data with its checksums."""
 
 import platform
 import resource
@@ -13,7 +13,7 @@ import torch
 
 
 def environment(command: str = "train") -> dict[str, Any]:
-    """What ran where, by which of dnnx's commands. A value that cannot be known here is absent."""
+    """Return versions, hardware and command line of a run of `dnnx.<command>`. Unknown values are absent."""
     typed = [argument for argument in sys.argv[1:] if not argument.startswith("hydra.job.config.override_dirname")]
     facts = {
         "command": shlex.join(["python", "-m", f"dnnx.{command}", *typed]),
@@ -29,7 +29,7 @@ def environment(command: str = "train") -> dict[str, Any]:
 
 
 def data_facts(data: Any) -> dict[str, Any]:
-    """Source, checksums, shape, classes and sizes of a data module."""
+    """Return source, checksums, shape, classes and sizes of a data module."""
     return {**data.provenance, "in_shape": list(data.in_shape), "class_names": data.class_names, "sizes": data.sizes}
 
 
@@ -42,7 +42,7 @@ def _cpu() -> str:
 
 
 def _git_commit() -> str | None:
-    """The commit of the checkout that this code is in; None for an installed package."""
+    """Return the git commit of this checkout, or None for an installed package."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=5).stdout.strip() or None
@@ -51,7 +51,7 @@ def _git_commit() -> str | None:
 
 
 def peak_memory_mb() -> float:
-    """Peak allocation on the GPU when one is in use, else the peak resident memory of the process."""
+    """Return the peak memory in MB: allocated on the GPU if one is in use, else resident in the process."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated() / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10  # Linux counts in KiB

@@ -1,4 +1,4 @@
-"""Reads what runs left behind: run and study folders as plain dataclasses, with a note on all that is missing."""
+"""Read run and study folders into plain dataclasses, with a note for each missing or broken file."""
 
 import re
 from collections import Counter
@@ -50,17 +50,17 @@ def read_run(folder: Path, name: str) -> Run:
 
 
 def _is_own_module(run: Run) -> bool:
-    """Whether a run trained a LightningModule of the user's, which predicts in a form that no report knows."""
+    """Return whether a run trained the user's own LightningModule. Reports cannot read the predictions of one."""
     target = run.setting("module._target_")
     return target is not None and not str(target).startswith("dnnx.")
 
 
-# Beside what is expected, safetensors raises KeyError and TypeError for data types that NumPy has not.
+# safetensors also raises KeyError and TypeError, for data types that NumPy lacks.
 UNREADABLE = (ValueError, OSError, yaml.YAMLError, SafetensorError, RecursionError, KeyError, TypeError, OverflowError)
 
 
 def read_study(folders: Sequence[Path], declared: dict | None = None, reference: str | None = None) -> Study:
-    """All runs in `folders`, which are run or study folders; one study folder alone brings its own question."""
+    """Return all runs in `folders`, which are run or study folders. A single study folder brings its own question."""
     if declared is None and len(folders) == 1 and (folders[0] / "study.json").is_file():
         declared = _declared(folders[0])
     declared = declared or {}
@@ -115,7 +115,7 @@ def _declared(folder: Path) -> dict[str, Any]:
 
 
 def _study_name(run: Path) -> str:
-    """`outputs/<study>/<time>[/<arm>]`: the study; elsewhere the folder's own name."""
+    """Return the study's name from `outputs/<study>/<time>[/<arm>]`. For any other path return the folder's name."""
     above = run if _is_time(run.name) else run.parent
     return above.parent.name if _is_time(above.name) else above.name
 
@@ -125,7 +125,7 @@ def _is_time(name: str) -> bool:
 
 
 def _names(paths: list[Path]) -> list[str]:
-    """Arm names from folder names; where two are equal, the study's name comes before, then its time too."""
+    """Return arm names from folder names. Equal names get the study's name as a prefix, then also its time."""
     short = [_study_name(path) if _is_time(path.name) else path.name for path in paths]
     middle = [f"{_study_name(path)}/{path.name}" for path in paths]
     long = ["/".join(path.parts[-3:]) for path in paths]
@@ -136,7 +136,7 @@ def _names(paths: list[Path]) -> list[str]:
 
 
 def _reference(first: Path, paths: list[Path], names: list[str]) -> str:
-    """The first study's own reference, whatever it is called among all the arms; else the first arm."""
+    """Return the name of the first study's reference among all the arms, or the first arm if there is none."""
     if (first / "study.json").is_file():
         path = first.resolve() / str(_declared(first).get("reference"))
         return names[paths.index(path)] if path in paths else names[0]
@@ -159,7 +159,7 @@ def _lr_search(path: Path) -> pd.DataFrame:
 
 
 def _metrics(path: Path) -> pd.DataFrame:
-    """The valid rows; the line numbers of all others are in `attrs["bad"]`."""
+    """Return the valid rows of metrics.csv. `attrs["bad"]` holds the line numbers of the others."""
     head, *lines = path.read_text().splitlines() or [""]
     if head.split(",") != COLUMNS:
         raise ValueError(f"its first line is '{head[:60]}', not {','.join(COLUMNS)}")

@@ -1,4 +1,4 @@
-"""Runs and studies as plain dataclasses: the files of their folders, and the questions that a report asks of them."""
+"""Runs and studies as plain dataclasses: the content of their folders, and the queries that reports make."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class Run:
     environment: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     predictions: dict[str, np.ndarray] = field(default_factory=dict)
-    lr_search: pd.DataFrame | None = None  # there only where the learning rate was searched
+    lr_search: pd.DataFrame | None = None  # None unless the learning rate was searched
     missing: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
@@ -41,18 +41,18 @@ class Run:
         return epochs.index[epochs.notna()].tolist()
 
     def values(self, metric: str) -> pd.Series:
-        """Final values by seed; nan where not measured."""
+        """Return the final value of a metric for each seed; nan if it was not measured."""
         values = self.results.get(metric, [None] * len(self.seeds))
         numbers = [np.nan if value is None else float(value) for value in values]
         return pd.Series(numbers, index=self.seeds, dtype=float)
 
     def one(self, metric: str) -> float:
-        """The value of a metric that the whole run has once; nan where not measured."""
+        """Return the value of a metric that the run has once, not per seed; nan if it was not measured."""
         values = [v for v in self.results.get(metric, []) if v is not None]
         return float(np.mean(values)) if values else np.nan
 
     def setting(self, key: str) -> Any:
-        """What config.yaml says of a dotted key; None where it says nothing."""
+        """Return the value of a dotted key of config.yaml, or None if the key is absent."""
         value: Any = self.config
         for part in key.split("."):
             value = value.get(part) if isinstance(value, dict) else None
@@ -69,9 +69,9 @@ class Run:
 
     @property
     def hidden_layers(self) -> dict[str, list[str]]:
-        """Return the layers that callbacks.layer_statistics saw, from the bottom, under the run's name.
+        """Return the hidden layers that callbacks.layer_statistics recorded, from the bottom.
 
-        The layers of each tower stand by themselves, under the run's name and the tower's.
+        The key is the run's name. A net with two towers has a key for each: the run's name and the tower's.
         """
         found: dict[str, list[str]] = {}
         seen = self.metrics["split"][self.metrics["metric"].isin(("activation_mean", "dead_units"))]
@@ -82,7 +82,7 @@ class Run:
         return found
 
     def through_depth(self, layers: list[str], statistic: str, epochs: pd.Series) -> pd.DataFrame:
-        """A statistic of some layers (rows) by seed, each seed's at its own epoch; or nan."""
+        """Return a statistic of some layers (rows) for each seed (columns), each seed at its own epoch; nan if missing."""
         rows = self.metrics[(self.metrics["metric"] == statistic) & self.metrics["split"].isin(layers)]
         rows = rows[rows["epoch"] == rows["seed"].map(epochs)]
         table = rows.drop_duplicates(["split", "seed"], keep="last").pivot(
@@ -91,7 +91,7 @@ class Run:
         return table.reindex(index=layers, columns=self.seeds).replace([np.inf, -np.inf], np.nan)
 
     def curve(self, split: str, metric: str) -> pd.DataFrame:
-        """One row per epoch, one column per seed; nan where a seed was not running or not finite."""
+        """Return one row per epoch and one column per seed; nan if the seed had ended or its value is not finite."""
         rows = self.metrics[(self.metrics["split"] == split) & (self.metrics["metric"] == metric)]
         curve = rows.drop_duplicates(["epoch", "seed"], keep="last").pivot(
             index="epoch", columns="seed", values="value"
@@ -101,9 +101,10 @@ class Run:
 
 @dataclass
 class Study:
-    """Arms that answer one question; `verdicts` are the declared {ask, metric, arm, than, expect[, than_metric]}.
+    """Arms that answer one question.
 
-    `axes` are the keys that were swept besides the arm.
+    `verdicts` are the declared claims: {ask, metric, arm, than, expect[, than_metric]}. `axes` are the keys that were
+    swept besides the arm.
     """
 
     name: str
@@ -119,7 +120,7 @@ class Study:
 
     @property
     def main(self) -> str:
-        """The metric by which the arms are judged: that of the reference, where it has one."""
+        """Return the main metric of the reference, or of the other arms if the reference has none."""
         return main_metric(self.reference_first)
 
     @property
@@ -132,13 +133,13 @@ class Study:
         return next(having, self.runs[0]).about(metric)
 
     def metrics_of(self, split: str) -> list[str]:
-        """Return the metrics of a split that any arm measured, and every arm as one number per seed; losses last."""
+        """Return the metrics of a split that any arm measured, and every arm as one number per seed. Losses come last."""
         named = [name for run in self.reference_first for name in metrics_about.names(run.results, split)]
         held = {name: [value for run in self.runs for value in run.results.get(name, [])] for name in named}
         return sorted((name for name, values in held.items() if _are_numbers(values)), key=is_loss)
 
     def along(self, axis: str) -> dict[str, dict[float, Run]]:
-        """Runs by what else they are and by their value of a numeric axis; empty where there are no two numbers."""
+        """Return runs by line and by their value of a numeric axis. Return {} if the axis has fewer than two numbers."""
         lines: dict[str, dict[float, Run]] = {}
         for run in self.runs:
             value = run.setting(axis)
@@ -153,9 +154,9 @@ def _are_numbers(values: list[Any]) -> bool:
 
 
 def main_metric(runs: Sequence[Run]) -> str:
-    """Return the metric by which runs are judged: the first of the test set that is no loss, else the loss.
+    """Return the metric that judges the runs: the first metric of the test set that is no loss, else the loss.
 
-    Where no run has results it is that of the validation curves.
+    If no run has results, return the main metric of the validation curves.
     """
     if found := metrics_about.main_metric([run.results for run in runs]):
         return found

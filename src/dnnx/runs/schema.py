@@ -1,6 +1,6 @@
-"""What the files of a run folder must hold: a ValueError says what is wrong with one that somebody else may have made.
+"""Check the files of a run folder, which a stranger may have made. Each check raises ValueError with the fault.
 
-Nothing in them is trusted: no type, no shape, not that a number fits into a float.
+Nothing in them is trusted: types, shapes and the range of numbers are all checked.
 """
 
 import math
@@ -11,12 +11,12 @@ import yaml
 
 LARGEST_YAML, LARGEST_JSON = 2**20, 2**27  # characters
 DEEPEST_YAML = 50
-HIGHEST_RATE = 1e12  # of learning, in a search: the highest that can be typed, times the highest factor
+HIGHEST_RATE = 1e12  # of a learning-rate search: the highest rate that can be typed, times the highest factor
 VERDICT = {"ask", "metric", "arm", "than", "expect"}
 
 
 def yaml_text(text: str) -> str:
-    """`text`, unless it is more than it seems: an alias of a few letters may stand for gigabytes."""
+    """Return `text` if it has no alias and is not too long: a few letters of aliases can expand to gigabytes."""
     _need(len(text) <= LARGEST_YAML, f"it is longer than {LARGEST_YAML:,} characters")
     depth = 0
     for event in yaml.parse(text):
@@ -29,7 +29,7 @@ def yaml_text(text: str) -> str:
 
 def mapping(found: Any) -> dict[str, Any]:
     _need(isinstance(found, dict), "it must hold a mapping")
-    str(found).encode()  # what cannot be written cannot be reported
+    str(found).encode()  # raises for text that no file can hold
     return found
 
 
@@ -61,7 +61,7 @@ def data(found: Any) -> dict[str, Any]:
 
 
 def study(found: Any) -> dict[str, Any]:
-    """Of study.json; keys may be absent, but for the arms."""
+    """Return the checked content of study.json. Only the arms are required."""
     declared = mapping(found)
     arms = declared.get("arms")
     _need(_list_of(_is_text, arms), f"arms={arms}: must list the run folders beside it")
@@ -77,7 +77,7 @@ def study(found: Any) -> dict[str, Any]:
 
 
 def predictions(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """Of NumPy arrays, as docs/run-folder.md gives their shapes."""
+    """Return the checked NumPy arrays of predictions; docs/run-folder.md gives their shapes."""
     found = dict(arrays)
     if {"labels", "probabilities"} & set(found):
         labels, p = _array(found, "labels", 1, "iu"), _array(found, "probabilities", 3, "f")
@@ -110,7 +110,7 @@ def _array(arrays: Mapping[str, Any], name: str, dims: int, kinds: str) -> Any:
 
 
 def _is_about(entry: Any) -> bool:
-    """Whether an entry of `about` is {"unit": text, "better": "higher", "lower" or null[, "words", "note"]}."""
+    """Return whether an entry of `about` is {"unit": text, "better": "higher", "lower" or null[, "words", "note"]}."""
     if not isinstance(entry, dict) or not {"unit", "better"} <= set(entry) <= {"unit", "better", "words", "note"}:
         return False
     return entry["better"] in ("higher", "lower", None) and all(
@@ -119,7 +119,7 @@ def _is_about(entry: Any) -> bool:
 
 
 def _is_value(value: Any) -> bool:
-    """Whether a value is a number, a list of numbers or a matrix of them."""
+    """Return whether a value is a number, a list of numbers or a matrix of numbers."""
     return is_number(value) or _list_of(is_number, value) or _list_of(lambda row: _list_of(is_number, row), value)
 
 

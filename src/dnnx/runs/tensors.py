@@ -1,4 +1,4 @@
-"""Tensors on disk as safetensors: no pickle, and whole or absent."""
+"""Tensors on disk as safetensors: no pickle, and each file is whole or absent."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """What `save_tensors` wrote; UserError when the file is anything else."""
+    """Return the tensors that `save_tensors` wrote. Raise UserError for any other file."""
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:

@@ -1,1 +1,1 @@
-"""What a network learns, and by which numbers that is measured."""
+"""Tasks: losses and metrics of classification, regression, reconstruction and pairs."""

@@ -43,7 +43,7 @@ class Classification(Task):
 
     def measure(self, outputs: Tensor, y: Tensor, **chosen: Any) -> dict[str, Any]:
         found = multiclass(outputs, y) | self.by_function(outputs, y)
-        if type(self).loss is not Classification.loss:  # a loss of the user's
+        if type(self).loss is not Classification.loss:  # the user overrides the loss
             found["loss"] = self.loss(outputs.double(), y).mean().item()
         return found
 
@@ -73,5 +73,5 @@ def smoothed_cross_entropy(outputs: Tensor, y: Tensor, share: float) -> Tensor:
 
 
 def stack_with_zero(z: Tensor) -> Tensor:
-    """Return the two logits (0, z) that one logit z [...] stands for, [..., 2]."""
+    """Return the two logits (0, z), [..., 2], that are equivalent to one logit z [...]."""
     return torch.stack([torch.zeros_like(z), z], -1)

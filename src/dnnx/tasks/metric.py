@@ -1,4 +1,4 @@
-"""Metric: a number that tells how good a network is, with its unit and its direction."""
+"""Metric: a measure of a network's quality, with its unit and direction."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Metric:
-    """A function of a whole split, its unit, and which direction is better.
+    """A function of a whole split, its unit, and its better direction.
 
-    `function(outputs [N, ...], y [N, ...])` returns a number or a list of numbers. A task may leave it out and return
-    the value from `Task.measure`. The unit "%" marks a share in [0, 1] that is shown in percent.
+    `function(outputs [N, ...], y [N, ...])` returns a number or a list of numbers. A task may omit it and return the
+    value from `Task.measure`. The unit "%" marks a share in [0, 1] that is shown in percent.
 
     Example: `Metric(mean_absolute_error, unit="°C", better="lower")`
     """

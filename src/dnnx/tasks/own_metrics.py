@@ -1,4 +1,4 @@
-"""Metrics of the user's: any function in scikit-learn's or torchmetrics' style, named in a config.
+"""The user's metrics: any function in the style of scikit-learn or torchmetrics, named in a config.
 
 Example: `+metrics.balanced_accuracy=sklearn.metrics.balanced_accuracy_score`, or with a unit and a direction
 `'+metrics.kappa={_target_: sklearn.metrics.cohen_kappa_score, weights: linear, better: higher}'`.
@@ -23,9 +23,9 @@ STYLES = "(y_true, y_pred) as in scikit-learn, (preds, target) as in torchmetric
 
 
 def build_metrics(cfg: DictConfig) -> dict[str, Metric]:
-    """Return the metrics that `cfg.metrics` names; UserError for one that is no metric.
+    """Return the metrics that `cfg.metrics` names. Raise UserError for one that is no metric.
 
-    Without `unit` a metric has none, without `better` it has no direction.
+    A metric without `unit` is a plain number, one without `better` has no direction.
     """
     nodes: Any = OmegaConf.to_container(cfg.get("metrics") or OmegaConf.create(), resolve=True)
     require(isinstance(nodes, dict), "metrics", shown(nodes), "names with functions, as in metrics.f1=my_metrics.f1")
@@ -33,7 +33,7 @@ def build_metrics(cfg: DictConfig) -> dict[str, Metric]:
 
 
 def add_metrics(task: Task, metrics: Mapping[str, Metric]) -> None:
-    """Let a task measure further metrics; UserError where it has one of the same name."""
+    """Add metrics to a task. Raise UserError if it has a metric of the same name."""
     for name in metrics:
         require(name not in task.metrics, f"metrics.{name}", "...", f"{type(task).__name__} measures {name} already")
     if metrics:
@@ -73,7 +73,7 @@ def _adapted(key: str, function: Any) -> Callable[[Tensor, Tensor], Any]:
 
 
 def _in_style(first: list[str], outputs: Tensor, y: Tensor) -> tuple[Any, Any]:
-    """Return the two arguments of a metric; of logits [N, C, ...] for labels [N, ...], classes or probabilities."""
+    """Return the two arguments of a metric. Logits [N, C, ...] of labels [N, ...] become classes or probabilities."""
     if first == ["outputs", "y"]:
         return outputs, y
     has_classes = not y.is_floating_point() and outputs.dim() == y.dim() + 1
@@ -90,7 +90,7 @@ def _in_style(first: list[str], outputs: Tensor, y: Tensor) -> tuple[Any, Any]:
 
 
 def _number(key: str, value: Any) -> Any:
-    """Return a number, or a list of them, as JSON has it."""
+    """Return a number or a list of numbers in a form that JSON holds."""
     found = value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
     require(found.dim() <= 2, key, tuple(found.shape), "a metric is a number, or a list of them")
     return found.tolist()

@@ -1,4 +1,4 @@
-"""Pairs: do two images show one class, or two?"""
+"""Pairs: tell whether two images show the same class."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from dnnx.tasks.classification import Classification, stack_with_zero
 from dnnx.tasks.metric import Metric
 from dnnx.tasks.scores import best_threshold, binary
 
-NUM_SAMPLES = 30  # test pairs for the figure of them
+NUM_SAMPLES = 30  # test pairs in the figure
 NUM_EMBEDDED = 1000  # test images for the embedding
 OF_ONE_CLASS = 'Precision, recall and F1 are of the class "different"; AUC is the area under the ROC curve.'
 CHOSEN = (
@@ -21,10 +21,10 @@ SHARES = ("accuracy", "accuracy_at_half", "precision", "recall", "f1")
 
 
 class Pairs(Classification):
-    """The net has one logit z [N], above 0 for "different".
+    """A binary task; the net has one logit z [N], above 0 for "different".
 
-    (0, z) are then the logits of "same" (label 0) and "different" (label 1): their softmax is the logistic function
-    of z, their cross-entropy the binary one. The threshold of the decision is chosen on validation pairs.
+    The pair (0, z) holds the logits of "same" (label 0) and "different" (label 1). Its softmax is the logistic function
+    of z, its cross-entropy the binary one. The decision threshold is chosen on validation pairs.
     """
 
     metrics: Mapping[str, Metric] = {
@@ -56,7 +56,7 @@ class Pairs(Classification):
         shown = {"sample_index": samples, "sample_images": data.test_pictures(samples)}
         try:
             _, activations = module(torch.stack([x, x], 1), return_activations=True)
-        except TypeError:  # a net of the user's shows no activations
+        except TypeError:  # a user's net without return_activations
             return shown
         top = [name for name in activations if name.startswith("tower_a.")][-1]
         return shown | {"embedded": activations[top][0], "embedded_labels": digits[:NUM_EMBEDDED]}

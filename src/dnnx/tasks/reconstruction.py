@@ -1,4 +1,4 @@
-"""Reconstruction: the network makes its input of its input; labels are not looked at."""
+"""Reconstruction: the network reproduces its input; labels are ignored."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +33,7 @@ def _without_accuracy(run: Any) -> None:
 class Reconstruction(Task):
     """The loss is the mean squared error over the features of an example: outputs [N, ...], targets x [N, ...].
 
-    No other number of the reconstructions is needed, so `summary` keeps only the loss of each example.
+    Metrics need only the loss of each example, so `summary` keeps nothing else.
     """
 
     metrics: Mapping[str, Metric] = {"loss": Metric(better="lower")}

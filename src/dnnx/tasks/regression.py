@@ -25,7 +25,7 @@ def _r2(outputs: Tensor, y: Tensor) -> float:
 
 
 class Regression(Task):
-    """Outputs and targets are [N, K]; a target [N] counts as [N, 1].
+    """Predict numbers: outputs and targets are [N, K]; a target [N] becomes [N, 1].
 
     Args: unit: the unit of the target, shown with MAE and RMSE, for example task.unit=°C.
     """

@@ -1,4 +1,4 @@
-"""How good predictions are: the metrics of one network on one split, as torchmetrics defines them."""
+"""Scores of predictions: the metrics of one network on one split, by torchmetrics."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def multiclass(logits: Tensor, y: Tensor) -> dict[str, Any]:
-    """Of logits [N, C] for labels [N]; precision, recall and F1 are macro averages over the classes."""
+    """Return the metrics of logits [N, C] for labels [N]. Precision, recall and F1 are macro averages over classes."""
     num_classes = logits.shape[-1]
     confusion = tm.multiclass_confusion_matrix(logits, y, num_classes)
     return {
@@ -24,9 +24,9 @@ def multiclass(logits: Tensor, y: Tensor) -> dict[str, Any]:
 
 
 def binary(logits: Tensor, y: Tensor, threshold: float = 0.5) -> dict[str, Any]:
-    """Of logits [N, 2] for labels [N]; class 1 is said where its probability is above `threshold`.
+    """Return the metrics of logits [N, 2] for labels [N]. Class 1 is predicted if its probability exceeds `threshold`.
 
-    Precision, recall and F1 are of class 1, `auc` is the area under the ROC curve.
+    Precision, recall and F1 refer to class 1. `auc` is the area under the ROC curve.
     """
     p = logits.double().softmax(-1)[:, 1]
     said = (p > threshold).long()
@@ -44,10 +44,10 @@ def binary(logits: Tensor, y: Tensor, threshold: float = 0.5) -> dict[str, Any]:
 
 
 def best_threshold(logits: Tensor, y: Tensor) -> float:
-    """The probability of class 1 above which saying so is most often right; of equally good ones the nearest to 0.5."""
+    """Return the probability threshold of class 1 with the most right answers; among equals the nearest to 0.5."""
     p, order = logits.double().softmax(-1)[:, 1].sort()
     p = torch.cat([p.new_zeros(1), p, p.new_ones(1)])
-    gained = (1 - 2 * y[order]).cumsum(0)  # right answers when all up to here are class 0 instead of class 1
+    gained = (1 - 2 * y[order]).cumsum(0)  # right answers gained if all up to here are class 0 instead of class 1
     gained = torch.cat([gained.new_zeros(1), gained])
     between, apart = (p[:-1] + p[1:]) / 2, p[:-1] < p[1:]
     best = apart & (gained == gained[apart].max())

@@ -31,12 +31,12 @@ class Task:
     checks: Sequence[Check] = ()
 
     def num_outputs(self, data: Any) -> int | None:
-        """Return the width of the output layer for this data; None: the net decides."""
+        """Return the width of the output layer for this data, or None if the net decides."""
         shape = getattr(data, "target_shape", ())
         return int(torch.Size(shape).numel())
 
     def target(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the tensor that `loss` and the metrics compare the outputs with; the default is y."""
+        """Return the tensor that outputs are compared with in loss and metrics; by default y."""
         return y
 
     def read(self, outputs: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ class Task:
         return outputs
 
     def check_outputs(self, outputs: Tensor, y: Tensor) -> None:
-        """Raise UserError when outputs [N, ...] of a first batch do not fit the targets y [N, ...]."""
+        """Raise UserError if outputs [N, ...] of a first batch do not fit the targets y [N, ...]."""
         try:
             loss = self.loss(outputs, y)
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
@@ -55,7 +55,7 @@ class Task:
                             f"not {tuple(loss.shape)} for {len(outputs)} examples")  # fmt: skip
 
     def misfit(self, outputs: Tensor, y: Tensor) -> str:
-        """Return the line that says which shapes do not fit."""
+        """Return the message for shapes that do not fit."""
         return (
             f"net: its outputs {tuple(outputs.shape)} do not fit task={type(self).__name__} with targets "
             f"{tuple(y.shape)}; change the net's last layer, its num_outputs, or the task"
@@ -66,15 +66,15 @@ class Task:
         raise NotImplementedError
 
     def per_example(self, outputs: Tensor, y: Tensor) -> dict[str, Tensor]:
-        """Return further values of each example, [N] each, in the order of `curves` after the loss."""
+        """Return more values of each example, [N] each, in the order of `curves` after the loss."""
         return {}
 
     def summary(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """Return the part of the outputs [N, ...] that `measure` needs of a whole split."""
+        """Return the part of the outputs [N, ...] of a whole split that `measure` needs."""
         return outputs
 
     def choose(self, outputs: Tensor, y: Tensor) -> dict[str, Any]:
-        """Return settings that are chosen on validation, for one network, as arguments of `measure`."""
+        """Return arguments of `measure` that are chosen on the validation set, for one network."""
         return {}
 
     def measure(self, outputs: Tensor, y: Tensor, **chosen: Any) -> dict[str, Any]:
@@ -82,15 +82,15 @@ class Task:
         return {"loss": self.loss(outputs.double(), y).mean().item(), **self.by_function(outputs, y)}
 
     def by_function(self, outputs: Tensor, y: Tensor) -> dict[str, Any]:
-        """Return the values of the metrics that bring a function of their own."""
+        """Return the values of the metrics that have a function."""
         return {name: m.function(outputs, y) for name, m in self.metrics.items() if m.function is not None}
 
     def ensemble(self, outputs: Tensor) -> Tensor | None:
-        """Return the joint output [N, ...] of several networks' [S, N, ...]; None where there is none."""
+        """Return the joint output [N, ...] of several networks' [S, N, ...], or None if there is none."""
         return None
 
     def ensemble_metrics(self) -> tuple[str, ...]:
-        """Return the names of the metrics that are measured of the ensemble too."""
+        """Return the names of the metrics that are also measured for the ensemble."""
         return self.curves
 
     def predictions(self, outputs: Tensor, y: Tensor, ensemble: Tensor | None, data: Any) -> dict[str, Tensor]:
@@ -98,5 +98,5 @@ class Task:
         return {}
 
     def exhibits(self, module: Any, data: Any) -> dict[str, Tensor]:
-        """Return further tensors of the test set that figures need."""
+        """Return more tensors of the test set for figures."""
         return {}

@@ -1,1 +1,1 @@
-"""What a study can switch on, one file each."""
+"""Techniques that a study can switch on, one file each."""

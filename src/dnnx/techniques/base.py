@@ -10,8 +10,9 @@ from dnnx.basics.at_work import Check, verify
 class Technique:
     """Hooks around a step of the optimizer, and the proof that the technique was at work.
 
-    Override the hooks that are needed; the others cost nothing. Tensors carry the replica axis R. `self.module` is the
-    `ReplicaModule`: `module.weights` are its weights of two axes or more, `module.replicas.net` its stacked network.
+    Override the hooks that you need; the others cost nothing. Tensors carry the replica axis R. `self.module` is the
+    `ReplicaModule`. `module.weights` are its weights with two or more axes, `module.replicas.net` is its stacked
+    network.
 
     Example:
         class Noise(Technique):                       # conf: techniques: {noise: {_target_: my.Noise, std: 0.01}}
@@ -21,17 +22,17 @@ class Technique:
     """
 
     order = 50  # techniques of a lower order go first
-    first_epoch = 1  # weights of an epoch before this one are never the best
+    first_epoch = 1  # the best weights come from this epoch or a later one
     first_epoch_key = "first_epoch"  # the argument that sets it
     skipped_in_search = False  # whether a learning-rate search trains without it
     module: Any
 
     def attach(self, module: Any) -> None:
-        """Take the module, with its networks built and nothing trained; raise UserError when they do not fit."""
+        """Keep the untrained module. Raise UserError if the technique does not fit it."""
         self.module = module
 
     def start(self) -> None:
-        """Prepare the weights of a training that begins; a tested or resumed network has its own."""
+        """Prepare the weights of a new training; a tested or resumed network keeps its own."""
 
     def set_mode(self) -> None:
         """Act after the module was put into training or evaluation mode."""
@@ -68,10 +69,10 @@ class Technique:
         """Take the values of `state_dict`."""
 
     def check_before(self, run: Any) -> None:
-        """Call `must` for everything that has to hold before the first step."""
+        """Call `must` for every property that must hold before the first step."""
 
     def check_after(self, run: Any) -> None:
-        """Call `must` for everything that the run has to show after its last step."""
+        """Call `must` for every property that must hold after the last step."""
 
 
 def overrides(technique: Technique, hook: str) -> bool:
@@ -80,7 +81,7 @@ def overrides(technique: Technique, hook: str) -> bool:
 
 
 def verify_techniques(techniques: dict[str, Technique], when: str, run: Any) -> None:
-    """Run `check_before` or `check_after` of each technique; NotAtWork names the technique."""
+    """Run `check_before` or `check_after` of each technique. Raise NotAtWork with the technique's name if one fails."""
     for name, technique in techniques.items():
         check = getattr(technique, f"check_{when}")
         verify([Check(f"techniques.{name}", lambda cfg: True, **{when: check})], when, run)

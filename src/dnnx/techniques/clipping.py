@@ -1,4 +1,4 @@
-"""Clipping: gradients bounded by value and by norm, for each replica by itself."""
+"""Clipping: bound gradients by value and by norm, for each replica on its own."""
 
 import math
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from dnnx.techniques.base import Technique
 
 
 class Clipping(Technique):
-    """Clips each element of the gradients to [-value, value], then the gradient of each replica to a norm.
+    """Clip each element of the gradients to [-value, value], then scale the gradient of each replica down to a norm.
 
     The norm is Euclidean, over all parameters of one network (Pascanu et al. 2013). metrics.csv holds the share of
-    steps that were clipped as train/clipped.
+    clipped steps as train/clipped.
     """
 
     order = 20

@@ -1,4 +1,4 @@
-"""Label smoothing: a share of each label is spread over all classes, in training alone."""
+"""Label smoothing: spread a share of each label over all classes, during training only."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from dnnx.techniques.base import Technique
 
 
 class LabelSmoothing(Technique):
-    """Trains on smoothed labels (Szegedy et al. 2016). The recorded losses are those of the plain labels."""
+    """Train on smoothed labels (Szegedy et al. 2016). Recorded losses use the plain labels."""
 
     order = 5
 

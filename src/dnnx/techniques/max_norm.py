@@ -1,4 +1,4 @@
-"""Max-norm: a bound on the length of every unit's incoming weights, kept after every step."""
+"""Max-norm: bound the norm of every unit's incoming weights after every step."""
 
 import math
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ TOLERANCE = 1e-3
 
 
 class MaxNorm(Technique):
-    """Scales the incoming weights w of every unit or channel by min(1, value / ||w||) (Srivastava et al. 2014)."""
+    """Scale the incoming weights w of every unit or channel by min(1, value / ||w||) (Srivastava et al. 2014)."""
 
     order = 40
 

@@ -13,10 +13,10 @@ from dnnx.techniques.base import Technique
 
 
 class Penalty(Technique):
-    """Adds l1 * sum |w| + l2 * sum w^2 over all weights of two axes or more: no biases, nothing of norm layers.
+    """Add l1 * sum |w| + l2 * sum w^2 over all weights with two or more axes: no biases, no norm layers.
 
-    L1 is the lasso's (Tibshirani 1996), L2 ridge regression's (for nets Krogh & Hertz 1991); the gradient of L2 is
-    2 * l2 * w. The penalty is no part of any recorded loss. metrics.csv holds it as train/penalty.
+    L1 is the lasso (Tibshirani 1996). L2 is ridge regression (for nets: Krogh & Hertz 1991); its gradient is 2 * l2 *
+    w. Recorded losses do not contain the penalty. metrics.csv holds it as train/penalty.
     """
 
     order = 0

@@ -1,4 +1,4 @@
-"""Pretrained: networks that start from the weights of another run, with some of their layers frozen."""
+"""Pretrained: start from the weights of another run, with some layers frozen."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -20,20 +20,19 @@ KEY = "techniques.pretrained"
 
 
 class Pretrained(Technique):
-    """Replica r starts from the backbone's replica r.
+    """Start replica r from the backbone's replica r.
 
     Args:
-        backbone: the run folder to start from; read when training starts, never again.
-        part: the part of the backbone that this network is, for example `tower_a`; names are those within it.
+        backbone: the run folder to start from. It is read once, when training starts.
+        part: the part of the backbone that becomes this network, for example `tower_a`. Names are those within it.
         fresh: patterns of parameter names that start from random initialization.
-        dropped: patterns of names that the backbone has and this network has not.
+        dropped: patterns of names that only the backbone has.
         frozen: patterns of parameter names that are not trained. A frozen layer stays in evaluation mode: its batch
             statistics never move and its dropout is off.
-        cached: compute the frozen bottom once and train on its features: the same batches, the same result. It needs
+        cached: compute the frozen layers once and train on their features. Batches and results stay the same. It needs
             a net whose forward has `start` and `stop`, such as DenseNet.
 
-    A pattern such as `hidden_layers.[01].*` must match something. A name that is neither loaded, fresh nor dropped is
-    an error.
+    A pattern such as `hidden_layers.[01].*` must match a name. Every name must be loaded, fresh or dropped.
     """
 
     order = -10
@@ -78,7 +77,7 @@ class Pretrained(Technique):
 
     @torch.no_grad()
     def _cache_features(self, data: Any) -> None:
-        """Replace training and validation examples by their features [R, n, width] under the lowest trained layer."""
+        """Replace training and validation examples by their features [R, n, width] below the lowest trained layer."""
         for split in ("train", "val"):
             (x, y), rows = data.splits[split], data.rows.get(split)
             features = self.module(x if rows is None else x[rows], stop=self.num_frozen_blocks)
@@ -88,7 +87,7 @@ class Pretrained(Technique):
         self.module.start = self.num_frozen_blocks
 
     def check_before(self, run: Any) -> None:
-        """Every weight that is not fresh starts as it is in the backbone's file."""
+        """Check that every weight that is not fresh equals the backbone's."""
         if self.cached:
             told = f"examples that change cannot be cached; type {KEY}.cached=false"
             require(not getattr(run.data, "augmentation", None), "data.augment", run.cfg.data.get("augment"), told)
@@ -102,7 +101,7 @@ class Pretrained(Technique):
                 must(same, f"{name} is not that of {self.backbone}")
 
     def check_after(self, run: Any) -> None:
-        """No frozen weight and no buffer of a frozen layer has moved; features were cached if asked for."""
+        """Check that frozen weights and buffers did not move, and that features were cached if `cached` is set."""
         must(not self.cached or "time/cache_s" in self.module.facts, "no features were cached")
         inside = {m for layer in self.frozen_layers for m in layer.modules()}
         names = [n for n, _ in run.net.named_parameters() if any(fnmatchcase(n, p) for p in self.frozen)]
@@ -114,9 +113,9 @@ class Pretrained(Technique):
 
 
 def freeze(net: nn.Module, patterns: Iterable[str]) -> list[nn.Module]:
-    """Take the gradient from every parameter that a pattern names; return the modules that are frozen whole.
+    """Freeze every parameter whose name matches a pattern; return the modules that are frozen as a whole.
 
-    Layers beneath a frozen lowest block, such as DenseNet's input norm, are frozen too: `net.input_layers`.
+    Layers below a frozen lowest block, such as DenseNet's input norm, are frozen too: `net.input_layers`.
     """
     parameters = dict(net.named_parameters())
     for name in matching(parameters, patterns, f"{KEY}.frozen"):
@@ -130,7 +129,7 @@ def freeze(net: nn.Module, patterns: Iterable[str]) -> list[nn.Module]:
 
 
 def count_frozen_blocks(net: nn.Module) -> int:
-    """Return how many `hidden_layers`, from the bottom, are frozen; 0 for a net without such a list."""
+    """Return the number of frozen `hidden_layers`, counted from the bottom; 0 for a net without such a list."""
     blocks = getattr(net, "hidden_layers", ())
     trained = [i for i, block in enumerate(blocks) if not _is_frozen(block)]
     return min(trained, default=len(blocks))
@@ -145,7 +144,8 @@ def load_weights(
     fresh: Sequence[str],
     dropped: Sequence[str],
 ) -> None:
-    """Copy the best weights of a run, or of a part; UserError unless every name is loaded, `fresh` or `dropped`.
+    """Copy the best weights of a run, or of a part of it. Raise UserError unless every name is loaded, `fresh` or
+    `dropped`.
 
     A seed that occurs several times, as in a learning-rate search, gets the same weights each time.
     """

@@ -15,17 +15,17 @@ KEY = "techniques.pruning"
 
 
 class Pruning(Technique):
-    """Prunes at the start of epoch `until_epoch` a share `sparsity` of each weight's elements, the smallest, or all
-    up to `below` (Han et al. 2015).
+    """Set the smallest weights to zero: a share `sparsity` of each weight tensor, or all up to `below` (Han et al.
+    2015).
 
-    From `from_epoch`, an earlier one, the share grows with every epoch, fast at first (Zhu & Gupta 2017); without it
-    all is pruned at once. The weights that are left train on. Pruned are weights of two axes or more. The best weights
-    are of no epoch before `until_epoch`.
+    Pruning happens at the start of epoch `until_epoch`. With an earlier `from_epoch` the share grows from there with
+    every epoch, fast at first (Zhu & Gupta 2017). The remaining weights are trained further. Only weights with two or
+    more axes are pruned. The best weights come from epoch `until_epoch` or a later one.
 
-    Each weight loses the same share, as in Zhu & Gupta: weights start at different scales, and one threshold for all
-    would take the lowest layer whole. Masks are found anew at the start of every epoch. Pruned elements are zero and
-    so the smallest, so masks only grow, and a resumed run finds the same ones. An element that is zero for another
-    reason stays zero too.
+    Each weight tensor loses the same share, as in Zhu & Gupta. Tensors start at different scales, and one threshold for
+    all would prune the lowest layer completely. Masks are computed at the start of every epoch. Pruned elements are
+    zero and thus the smallest, so masks only grow, and a resumed run computes the same masks. An element that is zero
+    for another reason also stays zero.
     """
 
     order = 10
@@ -74,7 +74,9 @@ class Pruning(Technique):
         return {"train/sparsity": zero_share(self.module.weights, self.module.replicas.num_replicas)}
 
     def check_after(self, run: Any) -> None:
-        """Zeros never come back, are as many in every weight as asked for, and are in the tested weights."""
+        """Check that zeros never return, have the requested share in every weight tensor, and are in the tested
+        weights.
+        """
         shares, until = run.recorded["train/sparsity"], self.until
         must(len(shares) > 0, "no share of zeros was recorded")
         gone = dict(zip(run.metrics["seeds"], run.metrics["epoch/diverged"], strict=True))
@@ -90,13 +92,13 @@ class Pruning(Technique):
             must((zeros >= least).all(), f"{name} has fewer than {least} zeros")
 
     def share(self, epoch: int) -> float:
-        """Return the share pruned at the start of epoch t, from t0 to t0 + n: s (1 - (1 - (t - t0) / n)^3)."""
+        """Return the share pruned at the start of an epoch t in t0 to t0 + n: s (1 - (1 - (t - t0) / n)^3)."""
         left = (self.until - epoch) / (self.until - self.start_epoch) if epoch < self.until else 0.0
         return (self.sparsity or 0.0) * (1 - left**3)
 
     @torch.no_grad()
     def begin(self, epoch: int, weights: Sequence[Tensor], num_replicas: int) -> None:
-        """Prune these weights, [R, ...] or of one replica without R, until the next epoch begins."""
+        """Prune these weights, [R, ...] or [...] for one replica, until the next epoch begins."""
         if epoch >= self.start_epoch:
             share = self.share(epoch)
             self.masks = [larger(w.view(num_replicas, -1).abs(), share, self.below).view_as(w).to(w) for w in weights]
@@ -104,13 +106,13 @@ class Pruning(Technique):
 
     @torch.no_grad()
     def hold(self, tensors: Sequence[Tensor]) -> None:
-        """Set pruned elements to zero, in the weights or in as many tensors of their shapes."""
+        """Set pruned elements to zero in the weights, or in other tensors of the same shapes."""
         if self.masks:
             torch._foreach_mul_(list(tensors), self.masks)
 
 
 def larger(sizes: Tensor, share: float, below: float | None) -> Tensor:
-    """Return which of these magnitudes [R, N] are above `below`, or else above the smallest `share` of their row."""
+    """Return a mask of the magnitudes [R, N] above `below`, or else above the smallest `share` of their row."""
     count = round(share * sizes.shape[1])
     most = sizes.kthvalue(count, keepdim=True).values if count else torch.zeros_like(sizes[:, :1])
     return sizes > (most if below is None else below)

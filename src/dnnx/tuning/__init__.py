@@ -1,1 +1,1 @@
-"""The search for good settings: its space, its sampler, its trials, and the book of them that workers share."""
+"""The search for good hyperparameters: its space, its sampler, its trials, and the storage that workers share."""

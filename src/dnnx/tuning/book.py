@@ -1,7 +1,7 @@
-"""The book of a study's trials, shared by all workers: who runs what, what counts, and who was killed.
+"""The storage of a study's trials, shared by all workers: claims, heartbeats, and the trials of killed workers.
 
-A trial that failed by its own fault holds the `reason`; one that failed without was interrupted and counts as if it
-had never been: another takes its place.
+A trial that failed by its own fault has a `reason`. A failed trial without a reason was interrupted: it does not count,
+and a worker starts another in its place.
 """
 
 import json
@@ -23,20 +23,20 @@ from dnnx.basics.errors import UserError, differences
 from dnnx.config.resume import OFF
 from dnnx.runs.locks import is_alive
 
-HEARTBEAT_S = 60  # at most one sign of life in so many seconds: each is a line in the journal
+HEARTBEAT_S = 60  # at most one heartbeat per this many seconds: each is a line in the journal
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 def open_storage(storage: str | None, folder: Path) -> BaseStorage:
-    """The journal in `folder`, another journal by its path, or a database by its URL."""
+    """Return the journal in `folder`, another journal by its path, or a database by its URL."""
     try:
         if storage is not None and "://" in storage:
             return RDBStorage(storage)
         return _open_journal(Path(storage or folder / "journal.log"))
     except (ImportError, ValueError, OSError, optuna.exceptions.OptunaError) as error:
         raise UserError(f"storage={storage}: {' '.join(str(error).split())[:300]}") from None
-    except Exception as error:  # SQLAlchemy's own, of which there are many
+    except Exception as error:  # SQLAlchemy has many kinds
         if not type(error).__module__.startswith("sqlalchemy"):
             raise
         reason = " ".join(str(error).split())[:300]
@@ -44,7 +44,10 @@ def open_storage(storage: str | None, folder: Path) -> BaseStorage:
 
 
 def _open_journal(path: Path) -> JournalStorage:
-    """A journal without the entry that a dead worker or a full disk left half written, onto which the next would go."""
+    """Return a journal after removal of its last line if that is incomplete.
+
+    A worker that died, or a full disk, leaves half a line; the next entry would be appended to it.
+    """
     lock = JournalFileSymlinkLock(str(path))
     backend = JournalFileBackend(str(path), lock)
     lock.acquire()
@@ -65,7 +68,7 @@ def _open_journal(path: Path) -> JournalStorage:
         raise UserError(f"{path}: no whole journal of Optuna ({reason}); move it away to begin anew") from None
 
 
-ENTRY = b'{"op_code":'  # what every line of a journal begins with
+ENTRY = b'{"op_code":'  # the start of every line of a journal
 
 
 def _require_entry(line: bytes, told: str) -> None:
@@ -78,7 +81,7 @@ def _require_entry(line: bytes, told: str) -> None:
 
 
 def agree(study: Study, name: str, facts: Mapping[str, Any]) -> None:
-    """Writes down what all trials of a study have in common; UserError where it was begun with something else."""
+    """Store the facts that all trials of a study share. Raise UserError if the study began with other facts."""
     facts = json.loads(json.dumps(facts))
     there = study.user_attrs.get(name)
     if there is None:
@@ -97,14 +100,14 @@ def was_interrupted(trial: FrozenTrial) -> bool:
 
 
 def counting(study: Study) -> list[FrozenTrial]:
-    """The trials that count, by number: finished, failed by their own fault, or running."""
+    """Return the trials that count, by number: finished, failed by their own fault, or running."""
     return [trial for trial in study.get_trials(deepcopy=False) if not was_interrupted(trial)]
 
 
 def claim(study: Study, distributions: dict[str, BaseDistribution], total: int) -> Trial | None:
-    """A trial for this worker, or None when `total` are finished or taken.
+    """Return a trial for this worker, or None if `total` trials are finished or running.
 
-    Two workers may both find the last place free: the one whose trial has the higher number gives it back.
+    Two workers may both find the last place free. The one whose trial has the higher number gives it back.
     """
     if len(counting(study)) >= total:
         return None
@@ -117,7 +120,7 @@ def claim(study: Study, distributions: dict[str, BaseDistribution], total: int) 
 
 
 class Heartbeat:
-    """A running trial's signs of life."""
+    """The heartbeat of a running trial: a time stamp in the storage."""
 
     def __init__(self, trial: Trial):
         self.trial, self.last = trial, time.monotonic()
@@ -129,7 +132,7 @@ class Heartbeat:
 
 
 def fail_dead(study: Study, stale_after_s: float) -> list[int]:
-    """Fails the running trials whose worker was killed; returns their numbers."""
+    """Fail the running trials whose worker was killed, and return their numbers."""
     running = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
     dead = [trial.number for trial in running if _is_dead(trial, stale_after_s)]
     for number in dead:
@@ -138,7 +141,7 @@ def fail_dead(study: Study, stale_after_s: float) -> list[int]:
 
 
 def _is_dead(trial: FrozenTrial, stale_after_s: float) -> bool:
-    """Its process is gone from this machine, or it has been silent for too long."""
+    """Return whether the trial's process is gone from this machine, or silent for more than `stale_after_s` seconds."""
     pid, _, host = trial.user_attrs.get("worker", "").partition(" ")
     if host == platform.node() and not is_alive(int(pid)):
         return True
@@ -147,7 +150,7 @@ def _is_dead(trial: FrozenTrial, stale_after_s: float) -> bool:
 
 
 def ended_last(trials: list[FrozenTrial]) -> bool:
-    """Whether this process ran the last of these finished trials to end."""
+    """Return whether this process ran the trial that ended last."""
     last = max(trials, key=lambda trial: trial.datetime_complete)  # type: ignore[arg-type,return-value]
     return last.user_attrs.get("worker") == _me()
 

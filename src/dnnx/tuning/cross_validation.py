@@ -1,4 +1,4 @@
-"""One trial: its folds as replicas of one network, trained as a run is, and scored with each fold's best weights."""
+"""One trial: its folds as replicas of one network, trained like a run, and scored with each fold's best weights."""
 
 import gc
 import time
@@ -23,26 +23,26 @@ from dnnx.tuning.objective import settle
 from dnnx.tuning.prune_trials import Prune, TrialFailed
 from dnnx.tuning.space import Params, Space
 
-FOR_RUNS = ("checkpoint", "record", "progress", "layer_statistics")  # callbacks whose files no trial needs
+FOR_RUNS = ("checkpoint", "record", "progress", "layer_statistics")  # callbacks whose files a trial does not need
 
 
 class CrossValidation:
-    """Trains and scores the points of a space.
+    """Train and score the points of a space.
 
-    `compose` makes the config of a tuning from more overrides; that of a run is a part of it.
+    `compose` returns the config of a tuning for given overrides. The config of a run is a part of it.
     """
 
     def __init__(self, cfg: DictConfig, space: Space, compose: Callable[[Sequence[str]], DictConfig], folder: Path):
         self.space, self.compose, self.folder = space, compose, folder
         self.trial, self.folds, self.fold_seed = list(cfg.trial), cfg.folds, cfg.fold_seed
-        self.objective, self.direction = cfg.objective, cfg.direction  # null until the task settles them
+        self.objective, self.direction = cfg.objective, cfg.direction  # null until the task is known
         self.about: dict[str, Any] = {}  # unit and direction of each metric
         self.data: dict[str, Any] = {}
 
     def score(self, trial: optuna.Trial, on_epoch: Callable[[int, float], None] = lambda epoch, mean: None) -> float:
-        """The mean over folds of the objective; every metric of each fold, and the seconds, go into the book.
+        """Return the mean of the objective over folds. Store every metric of each fold, and the seconds.
 
-        TrialPruned, or TrialFailed when a fold diverged or the memory did not suffice.
+        Raise TrialPruned, or TrialFailed if a fold diverged or memory ran out.
         """
         started = time.perf_counter()
         try:
@@ -71,13 +71,13 @@ class CrossValidation:
                 torch.cuda.empty_cache()
 
     def run_config(self, params: Params, trial: bool = True) -> DictConfig:
-        """The checked config of a point: as a trial, or as the run that it is for."""
+        """Return the checked config of a point: as a trial, or as the final run."""
         cfg = of_runs(self.compose([*(self.trial if trial else []), *as_overrides(self.space.settings(params))]))
         check.check(cfg)
         return resume.settle_backbone(cfg, self.folder)
 
     def build(self, params: Params, *callbacks: Any) -> tuple[Any, Any]:
-        """Module and trainer of a trial; UserError for what no run could be made of."""
+        """Return module and trainer of a trial. Raise UserError if no run is possible."""
         cfg = self.run_config(params)
         data = for_trial(self.fold_data(cfg), cfg.data.get("batch_size"))
         cfg.callbacks = {name: value for name, value in cfg.callbacks.items() if name not in FOR_RUNS}
@@ -90,7 +90,7 @@ class CrossValidation:
         return module, trainer
 
     def fold_data(self, cfg: DictConfig) -> Any:
-        """The folds of the data that `cfg` names; the last ones asked for stay in memory."""
+        """Return the folds of the data of `cfg`. The folds of the last call stay in memory."""
         key = OmegaConf.to_yaml(OmegaConf.masked_copy(cfg.data, [str(k) for k in cfg.data if k != "batch_size"]))
         if key not in self.data:
             self.data = {key: make_folds(build_data(cfg, [self.fold_seed]), self.folds, self.fold_seed)}
@@ -114,7 +114,7 @@ def _scores(module: Any, data: Any) -> dict[str, list]:
 
 
 def of_runs(cfg: DictConfig) -> DictConfig:
-    """The part of a tuning's config that is the config of a run."""
+    """Return the part of a tuning's config that is the config of a run."""
     own: Any = OmegaConf.to_container(OmegaConf.load(CONF / "tune.yaml"))
     groups = [name for default in own.pop("defaults") if isinstance(default, dict) for name in default]
     return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in {*groups, *own}])

@@ -12,12 +12,12 @@ DIRECTIONS = {"higher": "maximize", "lower": "minimize"}
 def settle(objective: str | None, direction: str | None, metrics: Mapping[str, Any]) -> tuple[str, str]:
     """Return objective and direction of a tuning from the typed ones and the task's metrics.
 
-    Null is the task's first metric that is no loss, and the direction in which it is better. Raise UserError for a
-    metric that the task has not, for the worse direction, and where neither direction is known.
+    A null objective is the task's first metric that is no loss; a null direction is the better one. Raise UserError for
+    a metric that the task lacks, for the worse direction, and if no direction is known.
 
-    >>> from dnnx.tasks.classification import Classification
-    >>> settle(None, None, Classification.metrics)
-    ('accuracy', 'maximize')
+        >>> from dnnx.tasks.classification import Classification
+        >>> settle(None, None, Classification.metrics)
+        ('accuracy', 'maximize')
     """
     numbers = [name for name, metric in metrics.items() if metric.better or name == objective]
     if objective is None:

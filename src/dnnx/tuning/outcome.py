@@ -10,7 +10,7 @@ from dnnx.basics.console import console
 from dnnx.basics.errors import UserError
 from dnnx.runs.files import write_text
 
-if TYPE_CHECKING:  # Optuna and torch are heavy: --help shall answer at once
+if TYPE_CHECKING:  # Optuna and torch load slowly, and --help must answer at once
     from optuna import Study
     from optuna.trial import FrozenTrial
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:  # Optuna and torch are heavy: --help shall answer at once
 
 
 def line(trial: "FrozenTrial", study: "Study", done: int, total: int) -> str:
-    """What became of a trial, and how far the study is."""
-    from dnnx.reports.tuning import show_score, state_of  # it imports Optuna
+    """Return a line with the state of a trial and the progress of the study."""
+    from dnnx.reports.tuning import show_score, state_of  # imports Optuna
 
     epochs, seconds = len(trial.intermediate_values), trial.user_attrs.get("seconds", 0)
     about = f"{done}/{total}  trial {trial.number}: {state_of(trial)}, {epochs} epochs, {seconds:.0f} s"
@@ -29,7 +29,7 @@ def line(trial: "FrozenTrial", study: "Study", done: int, total: int) -> str:
 
 
 def close(study: "Study", folder: Path, space: "Space") -> None:
-    """Finishes the books: best.yaml, the report, TensorBoard; says what was found."""
+    """Write best.yaml, the report and the TensorBoard table of a study, and print the findings."""
     from dnnx.reports import tuning
     from dnnx.training.callbacks.record import log_hparams
 

@@ -1,4 +1,4 @@
-"""Tells Optuna after every epoch how good a trial's folds are, and ends the trial that is not worth going on with."""
+"""Report a trial's value to Optuna after every epoch, and end the trial if Optuna prunes it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,14 +11,14 @@ from dnnx.training.callbacks.early_stopping import EarlyStopping
 
 
 class TrialFailed(Exception):
-    """Why a trial has no value, by its own fault."""
+    """The reason why a trial has no value, if the fault is its own."""
 
 
 class Prune(pl.Callback):
-    """Reports the mean over folds of `measure`, each fold's at its best epoch so far, as its best weights count in
-    the end; a fold that diverges fails the trial. `on_epoch` gets epoch and mean.
+    """Report the mean of `measure` over folds after each epoch, each fold at its best epoch so far.
 
-    `measure(module, metrics)` gives a value per fold, [R], of the weights as they are.
+    Best epochs count because the final score uses the best weights. A diverged fold fails the trial. `measure(module,
+    metrics)` returns a value per fold, [R], for the current weights. `on_epoch` gets epoch and mean.
     """
 
     def __init__(

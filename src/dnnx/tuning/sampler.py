@@ -1,4 +1,4 @@
-"""A sampler that repeats nothing: each trial draws from its own stream, and never a point that is in the book."""
+"""A sampler without repetition: each trial has its own random stream, and no two trials have the same point."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,14 +13,14 @@ from dnnx.tuning.book import was_interrupted
 from dnnx.tuning.space import Params, Space
 
 MOST_REDRAWS = 10
-MOST_POINTS = 100_000  # of a space of which the untried points are listed; in a larger one they are found by drawing
+MOST_POINTS = 100_000  # points; a larger space is not listed, its untried points are drawn
 
 
 class PerTrial(BaseSampler):
-    """Proposes with a sampler built anew for each trial, from the study's seed and the trial's number.
+    """Propose points with a new sampler for each trial, seeded by the study's seed and the trial's number.
 
-    Hence trial k is the same in one go and after a resume, and no two workers draw the same stream. A point that
-    another trial has is drawn again, and in the end taken from those not yet tried.
+    Trial k is therefore the same with and without interruption, and no two workers share a stream. A point of another
+    trial is drawn again; after several attempts, an untried point is chosen.
     """
 
     def __init__(self, build: Callable[[int], BaseSampler], seed: int, space: Space):

@@ -1,4 +1,4 @@
-"""The space that a sweep states in Hydra's override grammar, as Optuna's distributions, and its points as settings."""
+"""The search space: a sweep in Hydra's override grammar as Optuna's distributions, and its points as settings."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -16,13 +16,13 @@ from dnnx.basics.errors import UserError, require
 from dnnx.config.paths import CONF
 
 GRAMMAR = "choice(elu,relu), range(3,7), interval(0,0.5), int(interval(50,200)), tag(log,interval(1e-4,1e-2))"
-Params = dict[str, Any]  # a point of the space; a choice is the text that stands in the sweep
+Params = dict[str, Any]  # a point of the space; a choice is the text from the sweep
 
 
 class Space:
-    """Distributions by key, and the settings of a run that follow from a point: its own and the derived ones.
+    """Distributions by key, and the settings of a run at a point: its own keys and the derived ones.
 
-    A key that is none of a run's config, such as `width`, is there for `derived` to use.
+    A key that no run has, such as `width`, serves the keys in `derived`.
     """
 
     def __init__(self, space: Mapping[str, Any], derived: Mapping[str, Any]):
@@ -38,7 +38,7 @@ class Space:
             require(used, f"space.{name}", space[name], "no key of a run, and nothing in derived uses ${%s}" % name)  # noqa: UP031
 
     def settings(self, params: Params) -> dict[str, Any]:
-        """What a run is given, by key."""
+        """Return the settings of a run at a point, by key."""
         values = {key: _value(value) for key, value in params.items()}
         try:
             resolved = OmegaConf.to_container(OmegaConf.create({**values, **self.derived}), resolve=True)
@@ -48,17 +48,17 @@ class Space:
         return {str(key): value for key, value in resolved.items() if key not in self.variables}
 
     def corners(self) -> list[Params]:
-        """Few points in which every choice occurs, and both ends of every interval."""
+        """Return a few points that together contain every choice and both ends of every interval."""
         choices = [d.choices for d in self.distributions.values() if isinstance(d, CategoricalDistribution)]
         num = max(2, *map(len, choices), 2)
         return [{key: _corner(d, i) for key, d in self.distributions.items()} for i in range(num)]
 
     def size(self) -> float:
-        """How many points there are; infinite with an interval of floats."""
+        """Return the number of points; infinite if an interval of floats is among the keys."""
         return prod(_size(distribution) for distribution in self.distributions.values())
 
     def points(self) -> list[Params]:
-        """All points of a finite space."""
+        """Return all points of a finite space."""
         axes = (_points(distribution) for distribution in self.distributions.values())
         return [dict(zip(self.distributions, point, strict=True)) for point in product(*axes)]
 
@@ -88,7 +88,7 @@ def _choices(override: Override) -> list[str]:
 
 
 def _value(value: Any) -> Any:
-    """The value that stands behind the text of a choice."""
+    """Return the value of a choice's text."""
     return OverridesParser.create().parse_override(f"x={value}").value() if isinstance(value, str) else value
 
 

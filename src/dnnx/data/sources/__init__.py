@@ -1,4 +1,4 @@
-"""Sources of images by name, each in a file of its own: bytes from disk or download, checked."""
+"""Sources of images by name, one file each: checked bytes from disk or download."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ from dnnx.data.sources.source import MissingData, Source
 
 
 def auto(root: Path) -> Source:
-    """MNIST, or the bundled digits where MNIST can neither be read nor downloaded; never because it is corrupt."""
+    """Return MNIST, or the bundled digits if MNIST is neither on disk nor downloadable. Corrupt files are an error."""
     try:
         return mnist.load(root)
     except MissingData as missing:
@@ -27,5 +27,5 @@ SOURCES = {
 
 
 def load(name: str, root: Path, among: tuple[str, ...] = tuple(SOURCES)) -> Source:
-    """The source `name`, one of `among`; root is the folder that holds the files of all sources."""
+    """Return the source `name`, one of `among`. `root` is the folder with the files of all sources."""
     return choose("data.source", name, {known: SOURCES[known] for known in among})(root)

@@ -1,4 +1,4 @@
-"""Files of a folder or of a .tar.gz, one after the other; an archive is read as a stream and never unpacked."""
+"""Files of a folder or a .tar.gz, one by one. An archive is read as a stream and never unpacked."""
 
 import gzip
 import os
@@ -9,13 +9,13 @@ from pathlib import Path
 
 from dnnx.basics.errors import UserError
 
-TAIL = 2**20  # bytes read after the last file, so that gzip compares its checksum
+TAIL = 2**20  # bytes read after the last file, so that gzip verifies its checksum
 
 
 def read_files(path: Path, wanted: Callable[[str], bool], limit: int) -> Iterator[tuple[str, bytes]]:
-    """Name in `path` and contents of each file that is `wanted` by its name, such as train/cat/0001.png.
+    """Yield name in `path` and contents of each file whose name is `wanted`, such as train/cat/0001.png.
 
-    UserError when `path` cannot be read to its end or a wanted file is none or has more than `limit` bytes.
+    Raise UserError if `path` is unreadable, or a wanted entry is not a regular file or has more than `limit` bytes.
     """
     try:
         yield from _of_folder(path, wanted, limit) if path.is_dir() else _of_archive(path, wanted, limit)
@@ -26,7 +26,7 @@ def read_files(path: Path, wanted: Callable[[str], bool], limit: int) -> Iterato
 
 
 def list_files(folder: Path) -> Iterator[tuple[str, str]]:
-    """Name in `folder`, and path, of all files at any depth, in an order of their own; fast for 60,000 of them."""
+    """Yield name in `folder` and path of all files at any depth, unsorted; fast for 60,000 files."""
     for place, folders, files in os.walk(folder):
         folders.sort()
         for name in sorted(files):

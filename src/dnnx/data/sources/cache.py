@@ -1,4 +1,4 @@
-"""Keeps a decoded source in one file, which later processes map into memory instead of decoding again."""
+"""Keep a decoded source in one file, which later processes map into memory."""
 
 import dataclasses
 import hashlib
@@ -18,14 +18,14 @@ from dnnx.data.sources.source import Source
 from dnnx.runs.files import write_atomic
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-FORMAT = 1  # counts up when the same files would be decoded to something else
+FORMAT = 1  # increase it when decoding gives other results
 
 
 def cached(origin: Path, build: Callable[[Path], Source]) -> Source:
-    """`build(origin)`, a file or a folder, or what was kept of it while its names, sizes and times stay the same.
+    """Return `build(origin)`, or its stored result while names, sizes and times of the files stay the same.
 
-    Kept as <origin>.decoded.safetensors beside it; where that folder is read-only, in $XDG_CACHE_HOME/dnnx
-    (~/.cache/dnnx). Of processes that start at once each builds the same file, and the last rename wins.
+    The result is stored as <origin>.decoded.safetensors beside the origin. If that folder is read-only, it goes to
+    $XDG_CACHE_HOME/dnnx (~/.cache/dnnx). Simultaneous processes build the same file, and the last rename wins.
     """
     stamp = _stamp(origin)
     beside = origin.with_name(f"{origin.name}.decoded.safetensors")
@@ -42,7 +42,7 @@ def cached(origin: Path, build: Callable[[Path], Source]) -> Source:
 
 
 def _stamp(origin: Path) -> str:
-    """Changes when a file of `origin` comes, goes or is written."""
+    """Return a stamp that changes if a file of `origin` is added, removed or written."""
     digest = hashlib.sha256(str(FORMAT).encode())
     for name, path in list_files(origin) if origin.is_dir() else [(origin.name, str(origin))]:
         facts = os.stat(path)
@@ -58,7 +58,7 @@ def _read(path: Path, stamp: str) -> Source | None:
                 source = Source(**about, **{name: file.get_tensor(name).numpy() for name in ARRAYS})
                 return source if _is_whole(source) else None
     except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        pass  # absent, cut off, or not what `_write` wrote: it is built anew
+        pass  # absent, truncated, or of another format: build it again
     return None
 
 
@@ -85,5 +85,5 @@ def _write(source: Source, path: Path, stamp: str) -> None:
 
 
 def _writable(folder: Path) -> bool:
-    """Whether files may be put into `folder`; what is marked read-only stays as it is even for root."""
+    """Return whether `folder` is writable. Root also respects the read-only mark."""
     return bool(folder.stat().st_mode & 0o222) and os.access(folder, os.W_OK)

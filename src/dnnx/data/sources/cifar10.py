@@ -1,4 +1,4 @@
-"""CIFAR-10 from its official files or from image files, decoded once and kept."""
+"""CIFAR-10 from its official files or from image files, decoded once and stored."""
 
 import hashlib
 import os
@@ -21,10 +21,10 @@ LIMIT = 2**25  # bytes of an official file; each has 31 million
 
 
 def load(root: Path) -> Source:
-    """CIFAR-10 (Krizhevsky 2009): 50,000 + 10,000 colour images of 32 x 32 in ten classes.
+    """Return CIFAR-10 (Krizhevsky 2009): 50,000 + 10,000 colour images of 32 x 32 in ten classes.
 
-    From the first that is in `root` of cifar-10-batches-py/, cifar-10-python.tar.gz, cifar10/ and cifar10.tgz, the
-    last two with {train,test}/<class>/*.png or .jpg; else downloaded. For where it is kept decoded see `cached`.
+    It is read from the first of these in `root`: cifar-10-batches-py/, cifar-10-python.tar.gz, cifar10/, cifar10.tgz.
+    The last two hold {train,test}/<class>/*.png or .jpg. Otherwise it is downloaded. `cached` stores it decoded.
     """
     try:
         origin = next((root / name for name in READERS if (root / name).exists()), None) or _download(root)
@@ -34,7 +34,7 @@ def load(root: Path) -> Source:
 
 
 def _official(path: Path) -> Source:
-    """The pickled batches; they are loaded only when they have the checksums that torchvision knows."""
+    """Return the source from the pickled batches. They are loaded only if their checksums are those in torchvision."""
     from torchvision.datasets import CIFAR10
 
     checksums = dict([*CIFAR10.train_list, *CIFAR10.test_list])
@@ -76,7 +76,7 @@ READERS = {
 
 
 def _download(root: Path) -> Path:
-    """Puts the official archive into `root`, whole and of the right checksum, or nothing."""
+    """Download the official archive into `root`, complete and with the right checksum, or not at all."""
     from torchvision.datasets import CIFAR10
     from torchvision.datasets.utils import download_url
 

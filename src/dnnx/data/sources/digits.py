@@ -8,7 +8,7 @@ from dnnx.data.sources.source import Source
 
 
 def load(root: Path) -> Source:
-    """scikit-learn's bundled 1,797 handwritten digits of 8 x 8 (UCI), in file order: 180 val, 1,257 train, 360 test."""
+    """Return scikit-learn's 1,797 handwritten digits of 8 x 8 (UCI), in file order: 180 val, 1,257 train, 360 test."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()

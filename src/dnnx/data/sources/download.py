@@ -1,4 +1,4 @@
-"""What downloads share: a host that answers, a folder for what is not whole yet, one line when it fails."""
+"""Shared parts of downloads: a mirror that answers, a temporary folder, and one line for a failure."""
 
 import socket
 import tempfile
@@ -11,19 +11,19 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from urllib.request import Request, urlopen
 
-REACH_S = 10  # until a mirror has answered, names looked up and all; sockets alone would add up to minutes
+REACH_S = 10  # until a mirror answers, DNS included; timeouts of sockets alone add up to minutes
 STALL_S = 10  # without a byte, while downloading
 
 
 class DownloadFailed(Exception):
-    """Says why, in one line."""
+    """The reason of a failed download, in one line."""
 
 
 @contextmanager
 def downloading(root: Path, urls: Sequence[str]) -> Iterator[tuple[str, Path]]:
-    """The first of `urls` to answer, and a folder in `root` to fill, which is gone afterwards.
+    """Yield the first of `urls` to answer, and a temporary folder in `root` to fill.
 
-    DownloadFailed when none answers or the body fails as downloads do, a connection that stalls included.
+    Raise DownloadFailed if none answers or the download fails, also if the connection stalls.
     """
     try:
         url = _first_to_answer(urls)
@@ -35,7 +35,7 @@ def downloading(root: Path, urls: Sequence[str]) -> Iterator[tuple[str, Path]]:
 
 
 def _first_to_answer(urls: Sequence[str]) -> str:
-    """The first of `urls` to send a byte; OSError when none has within REACH_S."""
+    """Return the first of `urls` to send a byte. Raise OSError if none does within REACH_S."""
     answers: SimpleQueue[str | Exception] = SimpleQueue()
 
     def ask(url: str) -> None:

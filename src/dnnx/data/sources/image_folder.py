@@ -1,4 +1,4 @@
-"""CIFAR-10 as one image file per picture, in folders by class or in a .tgz of them."""
+"""CIFAR-10 as one file per image, in folders by class or in a .tgz of them."""
 
 import hashlib
 import io
@@ -22,10 +22,10 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 def read_image_folder(path: Path, classes: list[str], per_class: dict[str, int], num_val: int) -> Source:
-    """The images {train,test}/<class>/*.png or .jpg of `path`, `per_class` of each class.
+    """Return the images {train,test}/<class>/*.png or .jpg of `path`, `per_class` of each class.
 
-    Within a class they are sorted by file name, and the classes take turns; so validation, the first `num_val` of
-    train, is the first num_val / classes images of every class. UserError names the file or folder that is wrong.
+    Within a class they are sorted by file name, and the classes take turns. Validation is the first `num_val` of train,
+    so it has num_val / classes images of every class. Raise UserError with the file or folder at fault.
     """
     total = len(classes) * sum(per_class.values())
     images = np.empty((total, 3, SIDE, SIDE), np.uint8)
@@ -33,7 +33,7 @@ def read_image_folder(path: Path, classes: list[str], per_class: dict[str, int],
     digests: dict[str, str] = {}
     files = read_files(path, lambda name: _is_image(name, per_class), LIMIT)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # _decode looks at the size itself
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # _decode checks the size itself
         for name, contents in _progress(files, total):
             split, label, file = name.split("/")
             _check_place(path, split, label, classes, len(rows[split, label]), per_class[split])
@@ -63,7 +63,7 @@ def _progress(files: Iterable[tuple[str, bytes]], total: int) -> Iterable[tuple[
 
 
 def _is_image(name: str, splits: dict[str, int]) -> bool:
-    """Whether it is <split>/<class>/<image>; README, labels and hidden files are not."""
+    """Return whether a path is <split>/<class>/<image>; README, labels and hidden files are not."""
     parts = name.split("/")
     return len(parts) == 3 and parts[0] in splits and parts[2][0] != "." and parts[2].lower().endswith(SUFFIXES)
 
@@ -76,7 +76,7 @@ def _check_place(path: Path, split: str, label: str, classes: list[str], found: 
 
 
 def _decode(name: str, contents: bytes) -> np.ndarray:
-    """Pixels [3, 32, 32]; the header is looked at first, so that no image takes more memory than it should."""
+    """Return pixels [3, 32, 32]. The header is checked first, so that no image takes too much memory."""
     try:
         image = Image.open(io.BytesIO(contents), formats=("JPEG", "PNG"))
         if image.size == (SIDE, SIDE) and image.mode == "RGB":
@@ -89,5 +89,5 @@ def _decode(name: str, contents: bytes) -> np.ndarray:
 
 
 def _take_turns(rows_of_classes: list[dict[str, int]]) -> np.ndarray:
-    """Rows in the order first image of every class, second of every class, ..., by file name within a class."""
+    """Return rows in this order: first image of every class, second of every class, and so on, by file name."""
     return np.array([[rows[file] for file in sorted(rows)] for rows in rows_of_classes]).T.flatten()

@@ -13,7 +13,7 @@ MNIST_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-image
 
 
 def load(root: Path) -> Source:
-    """MNIST (LeCun et al. 1998): 60,000 + 10,000 images of 28 x 28."""
+    """Return MNIST (LeCun et al. 1998): 60,000 + 10,000 images of 28 x 28."""
     found = _find_mnist(root)
     if len(found) < len(MNIST_FILES):
         _download_mnist(root, missing=[name for name in MNIST_FILES if name not in found])
@@ -39,7 +39,7 @@ def load(root: Path) -> Source:
 
 
 def _find_mnist(root: Path) -> dict[str, Path]:
-    """Those of the four files that are there."""
+    """Return those of the four files that exist."""
     places = [root / "MNIST" / "raw", root]
     candidates = {name: [folder / f"{name}{end}" for folder in places for end in ("", ".gz")] for name in MNIST_FILES}
     try:
@@ -50,7 +50,7 @@ def _find_mnist(root: Path) -> dict[str, Path]:
 
 
 def _download_mnist(root: Path, missing: list[str]) -> None:
-    """Puts the `missing` files into root/MNIST/raw, each whole and of the right checksum or not at all."""
+    """Download the `missing` files into root/MNIST/raw, each complete and with the right checksum, or not at all."""
     from torchvision.datasets import MNIST
 
     target, first = root / "MNIST" / "raw", MNIST.resources[0][0]
@@ -69,7 +69,7 @@ def _download_mnist(root: Path, missing: list[str]) -> None:
 
 
 def _torchvision_mnist(mirror: str) -> type:
-    """torchvision's MNIST, which downloads with progress and checks what came, from `mirror` first."""
+    """Return torchvision's MNIST class, which downloads with progress and verifies checksums, from `mirror` first."""
     from torchvision.datasets import MNIST
 
     return type("MNIST", (MNIST,), {"mirrors": sorted(MNIST.mirrors, key=lambda other: other != mirror)})

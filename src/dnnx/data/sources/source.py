@@ -1,4 +1,4 @@
-"""What every source of images gives."""
+"""Source: the images, labels and facts that every source of images returns."""
 
 from dataclasses import dataclass, field
 
@@ -19,7 +19,7 @@ class Source:
     num_val: int
     class_names: list[str]
     note: str
-    warning: str = ""  # why it is not what was asked for first
+    warning: str = ""  # why another source replaces the requested one
     files: dict[str, str] = field(default_factory=dict)  # name -> SHA-256, uncompressed
 
 

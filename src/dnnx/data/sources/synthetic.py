@@ -1,4 +1,4 @@
-"""Made-up colour images in the place of CIFAR-10, for tests and for trying things without data."""
+"""Made-up colour images in place of CIFAR-10, for tests and first tries without data."""
 
 from pathlib import Path
 
@@ -10,9 +10,10 @@ NUM_TRAIN, NUM_VAL, NUM_TEST, NUM_CLASSES = 2000, 200, 500, 10
 
 
 def load(root: Path) -> Source:
-    """2,000 + 500 images of 3 x 32 x 32, always the same, classes in turn; 200 of the 2,000 are for validation.
+    """Return 2,000 + 500 made-up images of 3 x 32 x 32, always the same; 200 of the 2,000 are for validation.
 
-    A class is a pattern of 4 x 4 coloured tiles; an image is that pattern, faint in strong noise of tiles and pixels.
+    A class is a pattern of 4 x 4 coloured tiles. An image is that pattern, faint in strong noise of tiles and pixels.
+    Classes take turns.
     """
     rng = np.random.default_rng(0)
     labels = (np.arange(NUM_TRAIN + NUM_TEST) % NUM_CLASSES).astype(np.uint8)

@@ -1,1 +1,1 @@
-"""The parts that nets are made of."""
+"""Building blocks of nets: activations, initializers, norms, dropout."""

@@ -1,4 +1,4 @@
-"""Dropout whose masks are a function of the net's own key, so that a replica never depends on its neighbours."""
+"""Dropout with masks that depend on the net's own key alone, so that replicas stay independent."""
 
 import math
 from collections.abc import Callable
@@ -14,11 +14,11 @@ STEP = 0x9E3779B97F4A7C15 - 2**64  # from one position of a stream to the next
 def random_bits(key: Tensor, call: Tensor, shape: torch.Size, rows: Tensor | None = None) -> Tensor:
     """Return uniform int32 numbers [*key.shape, *shape]: a counter-based stream, equal on CPU and CUDA.
 
-    `rows` [B] are the rows of the stream to take, the first axis of `shape`, else the first ones.
+    `rows` [B] selects rows of the stream along the first axis of `shape`; by default the first ones.
 
-    SplitMix64 (Steele et al. 2014): position and call number step by odd 64-bit constants from the key, and
-    its finalizer mixes them (with shifts that keep the sign, which takes two of 64 bits of state). Each result
-    makes two neighbours of a row; the last shift is unsigned, else every second number were positive.
+    This is SplitMix64 (Steele et al. 2014). Position and call number advance the key by odd 64-bit constants; a
+    finalizer mixes the bits. Its shifts keep the sign, which costs two of the 64 bits of state. Each result gives two
+    neighbours of a row. The last shift is unsigned: otherwise every second number would be positive.
     """
     words = -(-shape[-1] // 2)
     if rows is None:
@@ -40,14 +40,14 @@ def _steps(shape: tuple[int, ...], device: torch.device) -> Tensor:
 
 
 class Dropout(nn.Module):
-    """Inverted dropout (Srivastava et al. 2014): zeroes a share `p` of the inputs [B, ...] while training.
+    """Inverted dropout (Srivastava et al. 2014): zero a share `p` of the inputs [B, ...] during training.
 
-    torch's own draws from one global stream, which replicas would share. Here the key is drawn when the
-    net is initialized, and a counter moves on with every training step; both are saved with the net. Of R networks
-    at once the key is [R], and the inputs are [R, B, ...].
+    torch's dropout draws from one global stream, which replicas would share. Here the key is drawn when the net is
+    initialized, and a counter advances with every training step. Both are saved with the net. With R networks the key
+    is [R], and the inputs are [R, B, ...].
 
-    With `rows` [B] set it also drops in evaluation mode, as MC dropout needs: a row of the batch then has the mask
-    of that row of a stream of its own, whatever else is in the batch.
+    With `rows` [B] set, dropout is also active in evaluation mode, as MC dropout needs. Example i then has the mask of
+    row `rows[i]` of a separate stream, independent of the rest of the batch.
     """
 
     key: Tensor
@@ -65,7 +65,7 @@ class Dropout(nn.Module):
             self.call += 1
             call, rows = self.call, None
         elif self.rows is not None:
-            call, rows = torch.zeros_like(self.call), self.rows  # no training step is call 0
+            call, rows = torch.zeros_like(self.call), self.rows  # training steps count from 1, so call 0 is free
         else:
             return x
         if self.p == 1:
@@ -87,9 +87,9 @@ class Dropout(nn.Module):
 
 
 class AlphaDropout(Dropout):
-    """Alpha dropout (Klambauer et al. 2017): keeps mean 0 and variance 1, for SELU.
+    """Alpha dropout (Klambauer et al. 2017), for SELU: keep mean 0 and variance 1.
 
-    A dropped input becomes the limit of SELU at minus infinity, then all are scaled by a and shifted by b.
+    A dropped input becomes SELU's limit at minus infinity. Then all inputs are scaled by a and shifted by b.
     """
 
     SATURATED = -1.0507009873554805 * 1.6732632423543772  # minus SELU's scale times its alpha
@@ -102,14 +102,14 @@ class AlphaDropout(Dropout):
 
 
 class ChannelDropout(Dropout):
-    """Drops whole channels of each example, [B, C, ...] (Tompson et al. 2015), as nn.Dropout1d, 2d and 3d do."""
+    """Drop whole channels of each example [B, C, ...] (Tompson et al. 2015), as nn.Dropout1d, 2d and 3d do."""
 
     def _mask_shape(self, shape: torch.Size) -> torch.Size:
         return shape[:2]
 
 
 class ChannelAlphaDropout(AlphaDropout):
-    """Drops whole channels of each example as alpha dropout does, as nn.FeatureAlphaDropout."""
+    """Drop whole channels of each example by alpha dropout, as nn.FeatureAlphaDropout does."""
 
     def _mask_shape(self, shape: torch.Size) -> torch.Size:
         return shape[:2]
@@ -127,7 +127,7 @@ OF_TORCH: dict[type[nn.Module], Callable[[float], Dropout]] = {
 
 
 def own_streams(net: nn.Module) -> nn.Module:
-    """Exchange torch's dropout layers, which draw from one stream for all, for those above; returns the net."""
+    """Replace torch's dropout layers, which share one stream, by those above; return the net."""
     made: dict[nn.Module, Dropout] = {}
     for name, layer in list(net.named_modules(remove_duplicate=False)):
         if type(layer) in OF_TORCH and name:

@@ -11,7 +11,7 @@ VARIANCE: dict[str, Callable[[int, int], float]] = {
     "he": lambda fan_in, fan_out: 2 / fan_in,  # He et al. 2015: ReLU and its family
     "lecun": lambda fan_in, fan_out: 1 / fan_in,  # LeCun et al. 1998; SELU needs the normal one, gain 1
     "glorot": lambda fan_in, fan_out: 2 / (fan_in + fan_out),  # Glorot & Bengio 2010: tanh, logistic, softmax
-    "unit": lambda fan_in, fan_out: 1.0,  # what was usual before them, for comparison
+    "unit": lambda fan_in, fan_out: 1.0,  # usual before the others; a baseline
 }
 
 
@@ -33,10 +33,10 @@ def _initializer(variance: Callable[[int, int], float], fill: Callable[[torch.Te
 
 
 def constant(layer: nn.Linear) -> None:
-    """One random value for all weights of the layer, which then has equal units, for comparison.
+    """Set all weights of the layer to one random value: its units stay equal. A baseline for the other schemes.
 
-    It is normal of deviation sqrt(2) / fan-in: equal terms add up in step, so that this keeps the variance that He's
-    sqrt(2 / fan-in) keeps when each weight is drawn.
+    The value is normal with deviation sqrt(2) / fan-in. Equal terms add up, so this keeps the variance of the signal,
+    as He's sqrt(2 / fan-in) does for independent weights.
     """
     nn.init.constant_(layer.weight, torch.randn(()).item() * math.sqrt(2) / layer.in_features)
     nn.init.zeros_(layer.bias)
@@ -50,5 +50,5 @@ INITIALIZERS: dict[str, Callable[[nn.Linear], None]] = {
 
 BIASES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "zeros": nn.init.zeros_,
-    "normal": lambda bias: nn.init.normal_(bias, std=0.05),  # as Keras' RandomNormal
+    "normal": lambda bias: nn.init.normal_(bias, std=0.05),  # same deviation as Keras' RandomNormal
 }

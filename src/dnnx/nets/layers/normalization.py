@@ -1,4 +1,4 @@
-"""Normalization of a net's layers: which kind, in which places, with which memory."""
+"""Normalization of a net's layers: kind, places, and momentum of the running statistics."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,10 @@ PLACES = ("input", "before", "after", "logits")  # before and after: the activat
 
 
 class Normalization:
-    """Makes the norm of each place.
+    """Build the norm of each place.
 
-    `at` is one of PLACES or several; `momentum` what a batch weighs in batch norm's running statistics, None: 0.1
-    (Keras counts the other way round: its 0.99 is 0.01 here).
+    `at` is one or more of PLACES. `momentum` is the weight of a new batch in batch norm's running statistics; None is
+    0.1. Keras counts the other way round: its 0.99 is 0.01 here.
     """
 
     def __init__(self, kind: str | None, at: str | Sequence[str] = "before", momentum: float | None = None):
@@ -42,8 +42,10 @@ class Normalization:
         return self.kind is not None and place in self.places
 
     def takes_bias(self, place: str) -> bool:
-        """Whether it would take the bias of a linear layer before it out again, so that there must be none: its
-        gradient were rounding errors, which Adam and RMSprop blow up into steps of full size.
+        """Return whether the preceding linear layer must have no bias.
+
+        Batch norm subtracts the mean and so cancels that bias. Its gradient would be rounding noise, which Adam and
+        RMSprop scale up to steps of full size.
         """
         return self.kind == "batch" and place in self.places
 
@@ -51,7 +53,7 @@ class Normalization:
         return NORMS[str(self.kind)](features, **self.settings)
 
     def make_input(self, features: int) -> nn.Module:
-        """It learns neither scale nor shift: the linear layer above does, unless the next norm takes them out again."""
+        """Return the norm of the input, without scale and shift: the linear layer above can learn both."""
         norm = self.make(features)
         for name in ("weight", "bias"):
             norm.register_parameter(name, None)

@@ -1,4 +1,4 @@
-"""What self-normalization needs (Klambauer et al. 2017): mean 0 and variance 1 in every layer, and who breaks it."""
+"""Self-normalization (Klambauer et al. 2017): checks for mean 0 and variance 1 in every layer."""
 
 from collections.abc import Iterable
 
@@ -8,11 +8,11 @@ from torch import Tensor
 from dnnx.basics.errors import require
 
 ANYWAY = "or net.self_normalizing=false to train it all the same"
-TOLERANCE = 0.1  # of a feature's mean and standard deviation: they may come from other training images
+TOLERANCE = 0.1  # for a feature's mean and standard deviation, as they may come from other training images
 
 
 def check_net(activation: str, init: str, norm: str | None, dropout_kind: str) -> None:
-    """UserError unless dense layers like these hold the fixed point of mean 0 and variance 1."""
+    """Raise UserError unless dense layers with these settings keep mean 0 and variance 1."""
     for name, value, needed, why in (
         ("activation", activation, "selu", "only SELU has the fixed point"),
         ("init", init, "lecun_normal", "the fixed point is that of weights of variance 1 / fan-in"),

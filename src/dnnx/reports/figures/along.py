@@ -1,4 +1,4 @@
-"""The main metric against a number that differs between arms: a swept key, or the share of weights that is left."""
+"""The main metric against a number that differs between arms: a swept key, or the share of nonzero weights."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ Lines = Mapping[str, Mapping[float, Run]]  # runs by the line they are on and by
 
 
 def plan(study: Study) -> list[Drawing]:
-    """Return a figure for each swept number, and one for the weights that are left where any weight is zero."""
+    """Return a figure for each swept number, and one for the share of nonzero weights if any weight is zero."""
     main = study.main
     name = main.replace("/", " ").capitalize()
     runs = [run for run in study.runs if run.values(main).notna().any()]
@@ -42,7 +42,7 @@ def plan(study: Study) -> list[Drawing]:
 
 
 def draw(axis: str, lines: Lines, metric: str) -> Figure:
-    """Draw the mean with a band of its 95 % t interval over the seeds, against a number; a line per arm."""
+    """Draw one line per arm: the mean over seeds against a number, with a band for its 95 % t interval."""
     figure = Figure(figsize=(9, 5.5))
     axes = figure.subplots()
     about = next(run for line in lines.values() for run in line.values()).about(metric)
@@ -63,9 +63,9 @@ def draw(axis: str, lines: Lines, metric: str) -> Figure:
 
 
 def along_zeros(study: Study) -> dict[str, dict[float, Run]]:
-    """Return runs by their names without the number in the end, and by the percentage of weights that is not zero.
+    """Return runs by name without its final number, and by the percentage of their weights that is not zero.
 
-    Empty where no weight is zero.
+    Return {} if no weight is zero.
     """
     lines: dict[str, dict[float, Run]] = {}
     for run in study.runs:

@@ -1,4 +1,4 @@
-"""Learning curves: every metric that metrics.csv holds for validation, beside the same on the training batches."""
+"""Learning curves: every metric that metrics.csv holds for validation, beside the same metric on training batches."""
 
 from collections.abc import Sequence
 from functools import partial

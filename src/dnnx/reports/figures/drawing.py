@@ -1,4 +1,4 @@
-"""Tools of all figures: style, colours, and files as SVG that follows its page's text colour and as PNG on white."""
+"""Shared tools of all figures: style, colours, SVG files in the page's text colour, and PNG files on white."""
 
 import io
 import re
@@ -17,7 +17,7 @@ from dnnx.runs.files import write_atomic, write_text
 from dnnx.runs.run import Run
 
 INK = "#010203"  # stands for the text colour and becomes `currentColor` in SVG
-# Okabe and Ito's colours. Their yellow is lost on white; Tol's olive, as safe for the colour-blind, replaces it.
+# Okabe and Ito's colours. Their yellow is invisible on white; Tol's olive replaces it, also safe for the colour-blind.
 COLORS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999933"]
 DASHES = ["", (5, 1.5), (1, 1.2), (6, 1.5, 1, 1.5), (3, 1), (8, 2), (4, 1, 1, 1, 1, 1), (2, 2)]
 MAX_ARMS = 1 + len(COLORS)  # in a figure whose arms must be told apart by colour
@@ -32,9 +32,9 @@ FILE_CSS = "<style>svg{color:#1a1a1a}@media(prefers-color-scheme:dark){svg{color
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure of a report, not yet drawn: its file name, its caption, and the arms that it shows.
+    """A figure of a report before it is drawn: its file name, its caption, and the arms that it shows.
 
-    `crowded` marks a figure that can be read however many arms it shows.
+    `crowded` marks a figure that stays readable with any number of arms.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Drawing:
     crowded: bool = False
 
     def fits(self) -> bool:
-        """Whether there is an arm to show, and not more than can be told apart."""
+        """Return whether there is an arm to show, and not more arms than colours."""
         return bool(self.runs) and (self.crowded or len(self.runs) <= MAX_ARMS)
 
 
@@ -57,7 +57,7 @@ def save(draw: Callable[[], Figure], folder: Path, name: str) -> Path:
                 text.set_parse_math(False)  # type: ignore[attr-defined]
         svg, png = io.BytesIO(), io.BytesIO()
         figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None})
-        figure.set_layout_engine("none")  # the layout is found by now
+        figure.set_layout_engine("none")  # the layout is computed by now
         figure.savefig(png, format="png", dpi=110, facecolor="white", metadata={"Software": None})
     write_atomic(folder / f"{name}.png", lambda path: path.write_bytes(png.getvalue()))
     write_text(folder / f"{name}.svg", _tidy(svg.getvalue().decode(), name))
@@ -71,7 +71,7 @@ def legend(figure: Figure, axes: Axes) -> None:
 
 
 def color(arm: int) -> str:
-    """Return the colour of an arm; the first, by habit the reference, has that of the text."""
+    """Return the colour of an arm. The first arm, usually the reference, has the colour of the text."""
     return INK if arm == 0 else COLORS[(arm - 1) % len(COLORS)]
 
 
@@ -81,7 +81,9 @@ def line_style(arm: int) -> dict[str, Any]:
 
 
 def class_names(run: Run, num: int) -> list[str]:
-    """Return the names of a run's classes, "class 0" and so on where data.json does not name as many."""
+    """Return the names of a run's classes. If data.json names fewer than `num`, they are "class 0", "class 1" and so
+    on.
+    """
     names = run.data.get("class_names", [])
     return names if len(names) == num else [f"class {i}" for i in range(num)]
 

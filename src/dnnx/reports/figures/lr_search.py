@@ -1,4 +1,4 @@
-"""The search for a learning rate: training loss while the rate grew, validation loss at each rate tried."""
+"""The learning-rate search: training loss while the rate grew, and validation loss at each rate of the grid."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -25,9 +25,9 @@ def plan(study: Study) -> list[Drawing]:
 
 
 def draw(runs: Sequence[Run]) -> Figure:
-    """Draw a row per arm: training loss while the rate grew, validation loss at each rate tried; | is the choice.
+    """Draw a row per arm: training loss while the rate grew, and validation loss at each rate of the grid.
 
-    Thin lines and dots are seeds, thick ones their mean.
+    Thin lines and dots are seeds, thick ones their mean. A vertical bar marks the chosen rate.
     """
     figure = Figure(figsize=(9, 0.6 + 2.6 * len(runs)))
     for row, run in zip(figure.subplots(len(runs), 2, squeeze=False), runs, strict=True):
@@ -46,7 +46,7 @@ def draw(runs: Sequence[Run]) -> Figure:
             axes.set(title=f"{run.name}: {title}", xlabel="learning rate", xscale="log")
             if stage == "range":
                 if is_finite(first := float(mean.iloc[0])) and first > 0:
-                    axes.set_ylim(0, 1.5 * first)  # all above is divergence
+                    axes.set_ylim(0, 1.5 * first)  # higher losses are divergence
             else:
                 axes.set_xticks(mean.index, [f"{rate:g}" for rate in mean.index])
                 axes.xaxis.set_minor_formatter(NullFormatter())

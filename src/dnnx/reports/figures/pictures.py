@@ -32,10 +32,10 @@ def has_pictures(run: Run, main: str) -> bool:
 
 
 def draw(runs: Sequence[Run], kind: str, rows: int) -> Figure:
-    """Draw test images of each arm, a row or more: the `hardest`, or a `sample`."""
+    """Draw test images of each arm in one or more rows: the `hardest` ones, or a `sample`."""
     height, width = runs[0].predictions[f"{kind}_images"].shape[1:3]
     columns = max(1, PICTURES * height // width)
-    tall = height / width + 0.66 * columns / PICTURES  # of a picture and its text, in widths of a picture
+    tall = height / width + 0.66 * columns / PICTURES  # height of a picture and its text, in widths of a picture
     figure = Figure(figsize=(9, len(runs) * (0.3 + rows * tall * 9 / columns)))
     for axes, run in zip(figure.subplots(len(runs), 1, squeeze=False).flat, runs, strict=True):
         axes.set_axis_off()
@@ -50,7 +50,7 @@ def draw(runs: Sequence[Run], kind: str, rows: int) -> Figure:
 
 
 def _pictures_of(run: Run, kind: str, most: int) -> list[tuple[np.ndarray, str]]:
-    """Return images [H, W] or [H, W, 3] uint8, each with its true class, the predicted one and its probability."""
+    """Return images [H, W] or [H, W, 3] uint8, each with its true class, predicted class and predicted probability."""
     p = run.predictions
     index = p[f"{kind}_index"].astype(int)[:most]
     probabilities = alive(run)[:, index].mean(axis=0)

@@ -1,4 +1,4 @@
-"""Reconstructions: test images, and what a network makes of them."""
+"""Reconstructions: test images, and the output of an autoencoder for each."""
 
 from collections.abc import Sequence
 from functools import partial

@@ -1,4 +1,4 @@
-"""Reliability diagram: is a network right as often as it is confident?"""
+"""Reliability diagram: accuracy against confidence."""
 
 from collections.abc import Mapping, Sequence
 

@@ -14,7 +14,7 @@ NO_VERDICT = "There are no two arms to compare."
 
 
 def applies(found: Findings) -> bool:
-    """Always: a report without an answer says why."""
+    """Return True: a report without an answer says why."""
     return True
 
 

@@ -10,7 +10,7 @@ SETS = {"test": "the test set", "val": "the validation set"}
 
 
 def applies(found: Findings) -> bool:
-    """Always: a study has arms."""
+    """Return True: every study has arms."""
     return True
 
 

@@ -5,7 +5,7 @@ from dnnx.reports.findings import Findings
 
 
 def applies(found: Findings) -> bool:
-    """Always: a command that was not recorded is said to be missing."""
+    """Return True: a missing command is reported as missing."""
     return True
 
 

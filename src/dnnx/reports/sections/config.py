@@ -11,7 +11,7 @@ TOO_FEW = "There are no two configurations to compare."
 
 
 def applies(found: Findings) -> bool:
-    """Always: equal configurations are said to be equal."""
+    """Return True: equal configurations are reported as equal."""
     return True
 
 
@@ -23,7 +23,7 @@ def blocks(found: Findings) -> list[page.Block]:
     keys = [key for key in dict.fromkeys(k for config in flat for k in config) if len({c.get(key) for c in flat}) > 1]
     if not keys:
         return [heading, page.Text(EQUAL if len(flat) > 1 else TOO_FEW)]
-    longer = len(names) > len(keys)  # then the arms are the rows
+    longer = len(names) > len(keys)  # more arms than keys: then the arms are the rows
     rows = [["arm" if longer else "key", *names]]
     rows += [[key, *(config.get(key, "absent") for config in flat)] for key in keys]
     head, *rows = [list(column) for column in zip(*rows, strict=True)] if longer else rows

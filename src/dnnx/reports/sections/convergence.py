@@ -1,4 +1,4 @@
-"""Convergence: when each arm reaches the reference's best validation loss."""
+"""Convergence: the epoch at which each arm reaches the reference's best validation loss."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The data: one description, and the checksums of files, for each kind of data among the arms."""
+"""The data: one description and the checksums of its files, for each kind of data among the arms."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ FACTS = ("source", "sizes", "in_shape", "class_names")
 
 
 def applies(found: Findings) -> bool:
-    """Always: data that were not recorded are said to be missing."""
+    """Return True: missing facts about the data are reported as missing."""
     return True
 
 

@@ -1,4 +1,4 @@
-"""The figures, as they were drawn."""
+"""The figures of the report."""
 
 from dnnx.reports import page
 from dnnx.reports.figures.drawing import MAX_ARMS

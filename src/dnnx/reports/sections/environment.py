@@ -5,7 +5,7 @@ from dnnx.reports.findings import Findings
 
 
 def applies(found: Findings) -> bool:
-    """Always: an environment that was not recorded leaves the table empty."""
+    """Return True: a missing environment leaves the table empty."""
     return True
 
 

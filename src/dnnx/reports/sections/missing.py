@@ -1,4 +1,4 @@
-"""Files that are missing, unreadable, or from elsewhere."""
+"""Files that are missing, unreadable, or from another version."""
 
 from dnnx.reports import page
 from dnnx.reports.findings import Findings
@@ -7,7 +7,7 @@ NOTHING = "Nothing: every file of every run was there and could be read."
 
 
 def applies(found: Findings) -> bool:
-    """Always: a whole study is said to be whole."""
+    """Return True: a complete study is reported as complete."""
     return True
 
 

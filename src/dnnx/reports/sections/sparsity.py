@@ -1,4 +1,4 @@
-"""Sparsity: how many weights are zero, and the bytes and seconds that this saves."""
+"""Sparsity: the share of zero weights, and the bytes and seconds that it saves."""
 
 from dnnx.reports import page
 from dnnx.reports.figures.along import along_zeros
