@@ -81,10 +81,7 @@ def takes(function: Any, name: str) -> bool:
 def parameters_of(function: Callable) -> dict[str, inspect.Parameter]:
     """Return the parameters of a function or class with evaluated annotations; an unknown annotation is Any."""
     code = inspect.unwrap(vars(function).get("__init__", function) if isinstance(function, type) else function)
-    known = {
-        **vars(typing),
-        **getattr(code, "__globals__", {}),
-    }  # torch imports some of these names for type checkers only
+    known = {**vars(typing), **getattr(code, "__globals__", {})}  # torch imports some only for type checkers
 
     def evaluated(annotation: Any) -> Any:
         try:

@@ -23,7 +23,7 @@ def equal(run: Run) -> pd.Series:
 
 
 def gradient_start(run: Run) -> pd.Series:
-    """Return log10 of the gradient norm of the lowest hidden layer before training. Far below 0, the gradient vanished."""
+    """Return log10 of the gradient norm of the lowest hidden layer before training. Far below 0, it vanished."""
     norms = of_layers(run, "gradient_norm", pd.Series(0, index=run.seeds))
     with np.errstate(divide="ignore"):
         return np.log10(norms.iloc[0]) if len(norms) else pd.Series(np.nan, index=run.seeds)

@@ -89,7 +89,7 @@ def diverged(run: Run, main: str = "") -> pd.Series:
 
 
 def reach(run: Run, targets: pd.Series, metric: str) -> pd.Series:
-    """Return the epoch or wall seconds at which each seed first reaches its target loss; inf: never; nan: not measured."""
+    """Return the epoch or wall seconds at which each seed first has its target loss; inf: never; nan: not measured."""
     losses, clock = run.curve("val", "loss"), run.curve("time", "elapsed_s")
     reached = pd.Series(np.nan, index=run.seeds)
     reached[run.diverged] = np.inf

@@ -19,7 +19,7 @@ from dnnx.runs.run import Run, Study
 
 @dataclass(frozen=True)
 class Report:
-    """`sentences` are the answer, `notes` name missing, unreadable or doubtful files, and `figures` are paths of SVGs."""
+    """`sentences` are the answer, `notes` name missing, unreadable or doubtful files, `figures` are paths of SVGs."""
 
     sentences: list[str]
     notes: list[str]

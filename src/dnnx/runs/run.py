@@ -82,7 +82,7 @@ class Run:
         return found
 
     def through_depth(self, layers: list[str], statistic: str, epochs: pd.Series) -> pd.DataFrame:
-        """Return a statistic of some layers (rows) for each seed (columns), each seed at its own epoch; nan if missing."""
+        """Return a statistic of some layers (rows) for each seed (columns), each at its own epoch; nan if missing."""
         rows = self.metrics[(self.metrics["metric"] == statistic) & self.metrics["split"].isin(layers)]
         rows = rows[rows["epoch"] == rows["seed"].map(epochs)]
         table = rows.drop_duplicates(["split", "seed"], keep="last").pivot(
@@ -133,13 +133,13 @@ class Study:
         return next(having, self.runs[0]).about(metric)
 
     def metrics_of(self, split: str) -> list[str]:
-        """Return the metrics of a split that any arm measured, and every arm as one number per seed. Losses come last."""
+        """Return the metrics of a split that any arm has, and every arm as one number per seed. Losses come last."""
         named = [name for run in self.reference_first for name in metrics_about.names(run.results, split)]
         held = {name: [value for run in self.runs for value in run.results.get(name, [])] for name in named}
         return sorted((name for name, values in held.items() if _are_numbers(values)), key=is_loss)
 
     def along(self, axis: str) -> dict[str, dict[float, Run]]:
-        """Return runs by line and by their value of a numeric axis. Return {} if the axis has fewer than two numbers."""
+        """Return runs by line and by their value of a numeric axis. Return {} for fewer than two numbers."""
         lines: dict[str, dict[float, Run]] = {}
         for run in self.runs:
             value = run.setting(axis)
