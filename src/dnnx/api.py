@@ -20,8 +20,9 @@ import yaml
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from dnnx.basics.errors import require
+from dnnx.basics.errors import UserError, require
 from dnnx.config import resume
+from dnnx.config.app import FAILURES
 from dnnx.config.build import build
 from dnnx.config.compose import compose
 from dnnx.config.overrides import quoted, split
@@ -29,11 +30,10 @@ from dnnx.config.paths import run_folder
 from dnnx.config.words import packages_of, word_of, words_of
 from dnnx.data.given import kept
 from dnnx.reports import notebook
-from dnnx.runs.files import read_json, remove_empty, write_text
-from dnnx.runs.locks import sole_writer
+from dnnx.runs.files import read_json, write_text
 from dnnx.runs.tensors import load_tensors
 from dnnx.studies.study import Runner, run_study
-from dnnx.train import train
+from dnnx.train import run_job, run_words
 from dnnx.training.assemble import build_data
 
 Arms = Mapping[str, Sequence[str]]
@@ -162,11 +162,7 @@ def fit(
     words = words_of(net, kept(data, Path(outputs, name)), task, seeds, name, outputs, overrides)
     cfg = compose("train", words, [])
     folder = run_folder(cfg)
-    try:
-        with sole_writer(folder):
-            train(cfg, folder, study=folder)
-    finally:
-        remove_empty(folder, Path(outputs).absolute())
+    run_job(cfg, words, folder, study=folder)
     return Run(folder, packages_of(words))
 
 
@@ -205,7 +201,10 @@ def study(
     folder = run_folder(compose("train", typed, [str(own)]))
     place = [f"hydra.sweep.dir={quoted(folder)}"]
     config = compose("train", [*typed, *place], [str(own)], with_hydra=True)
+    FAILURES.clear()  # those of an earlier study in this process
     run_study(config, Runner(lambda jobs: None, lambda jobs, first: [_job(job, own, folder) for job in jobs]))
+    if not (folder / "study.json").exists():
+        raise UserError(FAILURES[-1])
     of_arms = [word for own_words in arms.values() for word in own_words]
     return Study(folder, packages_of([*words, *of_arms]))
 
@@ -221,12 +220,9 @@ def load(folder: str | Path, packages: Sequence[str] = ()) -> Run | Study:
 
 
 def _job(overrides: Sequence[str], own: Path, folder: Path) -> Any:
-    cfg = compose("train", [word for word in overrides if not word.startswith("hydra.")], [str(own)])
     subdir = next(word for word in overrides if word.startswith("hydra.sweep.subdir="))
     of_arm = folder / subdir.partition("=")[2].strip("'\"")
-    of_arm.mkdir(parents=True, exist_ok=True)
-    train(cfg, of_arm, study=folder)
-    return SimpleNamespace(return_value=None)
+    return SimpleNamespace(return_value=run_words(overrides, [str(own)], of_arm, folder))
 
 
 def _image(figure: Any) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from dnnx.basics.console import console, warn
 from dnnx.basics.errors import UserError, ctrl_c
 from dnnx.config import check, paths, plain, resume
-from dnnx.config.app import command, run_folder, study_folder, typed_overrides
+from dnnx.config.app import command, guard, run_folder, study_folder, typed_overrides
+from dnnx.config.compose import compose
 from dnnx.config.explain import flatten
 from dnnx.config.seeds import parse_seeds
 from dnnx.runs.files import link_latest, remove_empty, write_json
@@ -192,17 +193,34 @@ def _relative(folder: Path) -> str:
     return os.path.relpath(folder) if folder.is_relative_to(Path.cwd()) else str(folder)
 
 
-@command("train", where=paths.run_folder)
-def main(cfg: DictConfig) -> None:
-    folder = run_folder()
+def run_job(cfg: DictConfig, typed: Sequence[str], folder: Path, study: Path) -> None:
+    """Train the job of a composed config in `folder`: a single run, or a job of the study in `study`.
+
+    `typed` are its overrides. Every job comes through here: Hydra's, those of the pool, and those from Python.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         with sole_writer(folder):
-            cfg = plain.settle(settled_config(cfg), typed_overrides())
+            cfg = plain.settle(cfg, typed)
             if cfg.resume is not None and (cfg.arm is None or (folder / "config.yaml").exists()):
-                cfg = resume.resumed_config(cfg, folder, typed_overrides())
-            train(cfg, folder, study=study_folder())
+                cfg = resume.resumed_config(cfg, folder, typed)
+            train(cfg, folder, study)
     finally:
         remove_empty(folder, Path(cfg.paths.outputs).absolute())
+
+
+def run_words(words: Sequence[str], config_dirs: Sequence[str], folder: Path, study: Path) -> str | None:
+    """Compose the job that these overrides make and run it; return the line of a user's mistake, which is said."""
+
+    def task(words: Sequence[str]) -> None:
+        run_job(compose("train", words, config_dirs), words, folder, study)
+
+    return guard(task, "train")([word for word in words if not word.startswith("hydra.")])
+
+
+@command("train", where=paths.run_folder)
+def main(cfg: DictConfig) -> None:
+    run_job(settled_config(cfg), typed_overrides(), run_folder(), study_folder())
 
 
 if __name__ == "__main__":

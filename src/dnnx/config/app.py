@@ -29,7 +29,7 @@ from dnnx.runs.files import remove_empty
 
 MISTAKES = (UserError, HydraException, OmegaConfBaseException, YAMLError, OSError)
 FAILURES: list[str] = []  # messages of this process; if there is any, the exit code is 2
-Task = Callable[[DictConfig], object]
+Task = Callable[[Any], object]
 Where = Callable[[DictConfig], Path]
 
 
@@ -87,11 +87,11 @@ def settle(config_name: str, arguments: list[str], where: Where | None, made: li
     return typed.words
 
 
-def guard(task: Task, config_name: str) -> Task:
+def guard(task: Task, config_name: str) -> Callable[[Any], str | None]:
     """Return a job that prints a user's mistake in one line and returns it, so that other jobs of a study continue."""
 
     @functools.wraps(task)
-    def guarded(cfg: DictConfig) -> str | None:
+    def guarded(cfg: Any) -> str | None:
         try:
             task(cfg)
         except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
