@@ -5,10 +5,11 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from commands import command, measured
-from safetensors.torch import load_file
+from commands import command, measured, typed
+from safetensors.torch import load_file, save_file
 
 from dnnx.runs.files import read_json
 from dnnx.runs.read import read_run
@@ -177,3 +178,36 @@ def test_a_convnet_starts_from_another_with_frozen_layers(tmp_path: Path) -> Non
     refused = command("train", *words, cwd=tmp_path)
     assert refused.returncode == 2
     assert "forward has no start and stop" in refused.stderr
+
+
+def keras_arrays(state: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    """Return the first seed's weights of a convnet of width 4 by the names and in the layout of Keras."""
+    parts = {"running_mean": "moving_mean", "running_var": "moving_variance"}
+    arrays = {}
+    for name, values in state.items():
+        layer, part = name.split(".")
+        value = values[0]
+        if layer == "output" and part == "weight":  # Keras flattens [height, width, channels]
+            value = value.unflatten(1, (8, 2, 2)).movedim(1, 3).flatten(1)
+        if part == "weight" and layer != "norm1":
+            value, part = value.movedim((0, 1), (-1, -2)), "kernel"
+        if layer != "dropout" and part != "num_batches_tracked":
+            of_norm = {"weight": "gamma", "bias": "beta", **parts} if layer == "norm1" else {}
+            arrays[f"{layer}/{of_norm.get(part, part)}"] = value.numpy()
+    return arrays
+
+
+def test_the_weights_of_a_convnet_are_imported_from_torch_and_from_keras(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    words = [*CONV[:-1], *QUIET, f"paths.outputs={tmp_path}"]
+    assert typed("train", *words, "seeds=1", "name=run", "trainer.max_epochs=1", cwd=tmp_path) == (0, "")
+    folder = tmp_path / "run" / "latest"
+    state = load_file(folder / "model.safetensors")
+    save_file({name: value[0].clone() for name, value in state.items()}, tmp_path / "torch.safetensors")
+    np.savez(tmp_path / "keras.npz", **keras_arrays(state))  # type: ignore[arg-type]
+    for name, more in (("torch.safetensors", []), ("keras.npz", ["epsilon=1e-5"])):
+        assert typed("import_weights", *words, f"weights={tmp_path / name}", *more, cwd=tmp_path) == (0, "")
+        found = results(tmp_path / "imported" / "latest")
+        assert found["test/loss"][0] == pytest.approx(results(folder)["test/loss"][0], rel=1e-5)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from dnnx.basics.errors import UserError
 from dnnx.nets.dense import DenseNet
@@ -88,6 +88,85 @@ def test_a_torch_net_is_taken_as_it_is(tmp_path: Path) -> None:
     torch.testing.assert_close(net.eval()(x), theirs.eval()(x))
 
 
+class Conv(nn.Module):
+    """Two convolutions with batch norm between them, flattened for two linear layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.below = nn.Conv2d(2, 3, 3, bias=False)
+        self.norm = nn.BatchNorm2d(3)
+        self.above = nn.Conv2d(3, 4, (2, 3))
+        self.hidden = nn.Linear(4 * 3 * 2, 8)
+        self.output = nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.above(torch.relu(self.norm(self.below(x)))).flatten(1)
+        return self.output(torch.relu(self.hidden(x)))
+
+
+def convolved(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Return the convolution that Keras defines: x [N, H, W, in], kernel [h, w, in, out] -> [N, H', W', out]."""
+    h, w = kernel.shape[:2]
+    rows, columns = x.shape[1] - h + 1, x.shape[2] - w + 1
+    patches = [
+        [np.einsum("nhwi,hwio->no", x[:, i : i + h, j : j + w], kernel) for j in range(columns)] for i in range(rows)
+    ]
+    return np.array(patches).transpose(2, 0, 1, 3)
+
+
+@pytest.mark.parametrize("file", ["a.npz", "a.safetensors"])
+def test_a_convnet_of_keras_gives_the_outputs_of_keras(file: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    shapes: dict[str, Any] = {
+        "conv2d/kernel": (3, 3, 2, 3), "batch_normalization/gamma": 3, "batch_normalization/beta": 3,
+        "batch_normalization/moving_mean": 3, "batch_normalization/moving_variance": 3, "conv2d_1/kernel": (2, 3, 3, 4),
+        "conv2d_1/bias": 4, "dense/kernel": (24, 8), "dense/bias": 8, "dense_1/kernel": (8, 2), "dense_1/bias": 2,
+    }  # fmt: skip
+    arrays = {name: rng.uniform(0.2, 1, size=shape) * rng.choice([-1, 1]) for name, shape in shapes.items()}
+    arrays["batch_normalization/moving_variance"] = np.abs(arrays["batch_normalization/moving_variance"])
+    net = Conv().eval()
+    told = fill(net.state_dict(), read_arrays(saved(tmp_path / file, arrays)), file)
+    assert "hidden.weight (8, 24) <- dense/kernel (24, 8), its rows put from [..., 4] to [4, ...]" in told
+    x = rng.normal(size=(5, 6, 6, 2))
+    g, b, m, v = (arrays[f"batch_normalization/{part}"] for part in ("gamma", "beta", "moving_mean", "moving_variance"))
+    out = np.maximum(g * (convolved(x, arrays["conv2d/kernel"]) - m) / np.sqrt(v + 1e-3) + b, 0)
+    out = convolved(out, arrays["conv2d_1/kernel"]) + arrays["conv2d_1/bias"]
+    out = np.maximum(out.reshape(5, -1) @ arrays["dense/kernel"] + arrays["dense/bias"], 0)
+    out = out @ arrays["dense_1/kernel"] + arrays["dense_1/bias"]
+    given = torch.tensor(x.transpose(0, 3, 1, 2), dtype=torch.float32)
+    np.testing.assert_allclose(net(given).detach().numpy(), out, rtol=1e-4, atol=1e-4)
+
+
+def test_a_convnet_of_torch_is_taken_by_the_order_of_its_layers(tmp_path: Path) -> None:
+    theirs, net = Conv(), Conv()
+    theirs(torch.randn(6, 2, 6, 6))
+    kinds = {"below": 0, "norm": 1, "above": 2, "hidden": 3, "output": 4}
+    state = {
+        f"layers.{kinds[name.partition('.')[0]]}.{name.partition('.')[2]}": value
+        for name, value in theirs.state_dict().items()
+    }
+    save_file(state, tmp_path / "a.safetensors")
+    fill(net.state_dict(), read_arrays(tmp_path / "a.safetensors"), "a")
+    x = torch.randn(5, 2, 6, 6)
+    torch.testing.assert_close(net.eval()(x), theirs.eval()(x))
+
+
+def test_a_transposed_convolution_of_keras_has_its_axes_turned_alike() -> None:
+    own = nn.ConvTranspose2d(2, 3, 2, bias=False)
+    kernel = torch.randn(2, 2, 3, 2)  # (height, width, out, in)
+    fill(own.state_dict(prefix="up."), {"conv2d_transpose/kernel": kernel}, "a")
+    x = torch.randn(1, 2, 1, 1)
+    torch.testing.assert_close(own(x)[0], torch.einsum("hwoi,i->ohw", kernel, x[0, :, 0, 0]))
+
+
+def test_a_kernel_in_torch_s_order_is_told() -> None:
+    own = nn.Conv2d(2, 3, 4, bias=False).state_dict(prefix="conv.")
+    with pytest.raises(UserError, match=r"a kernel is \(\.\.\., in, out\), a weight \(out, in, \.\.\.\)"):
+        fill(own, {"conv/kernel": torch.ones(3, 2, 4, 4)}, "a")
+    with pytest.raises(UserError, match=r"is it called what it is"):
+        fill(own, {"conv/weight": torch.ones(4, 4, 2, 3)}, "a")
+
+
 def test_our_own_names_need_no_order_and_map_wins_over_places() -> None:
     net: Any = DenseNet(6, [4, 4], 3)
     other: Any = DenseNet(6, [4, 4], 3)
@@ -118,11 +197,11 @@ def test_our_own_names_need_no_order_and_map_wins_over_places() -> None:
         ),
         (
             {"top/kernel": np.ones((3, 4))},
-            r"its top/kernel is \(3, 4\), but output\.weight \(3, 4\); a kernel is \(in, out\)",
+            r"its top/kernel is \(3, 4\), but output\.weight \(3, 4\); a kernel is \(\.\.\., in, out\)",
         ),
         (
             {"top/kernel": None, "top/weight": np.ones((4, 3))},
-            r"\(4, 3\), but .*; a kernel is \(in, out\), a weight",
+            r"\(4, 3\), but .*; a kernel is \(\.\.\., in, out\), a weight",
         ),
         ({"top/bias": np.array([1, np.nan, 2])}, r"its top/bias holds values that are not finite"),
     ],

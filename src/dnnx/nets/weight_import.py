@@ -13,7 +13,7 @@ from dnnx.basics.patterns import matching
 from dnnx.runs.tensors import load_tensors
 
 Layers = dict[str, dict[str, str]]  # layer -> part -> the array's name
-KERNEL = "kernel"  # Keras' name for weights [in, out]; here weights are [out, in]
+KERNEL = "kernel"  # Keras' name for weights [..., in, out]; here weights are [out, in, ...]
 PARTS = {
     KERNEL: "weight", "gamma": "weight", "alpha": "weight", "beta": "bias", "moving_mean": "running_mean",
     "moving_variance": "running_var",
@@ -74,10 +74,16 @@ def fill(
             f"weights={source}: it lacks {', '.join(missing) or 'nothing'}, and has no place for "
             f"{', '.join(left) or 'nothing'}; name these in fresh and dropped, pair layers in map, or change net"
         )
-    fitting = {name: _fit(own[name], name, arrays[other], other, source, epsilon) for name, other in pairs.items()}
+    channels = _flattened(wanted, pairs, arrays)
+    in_order = {other: _channels_first(arrays[other], channels.get(name)) for name, other in pairs.items()}
+    fitting = {name: _fit(own[name], name, in_order[other], other, source, epsilon) for name, other in pairs.items()}
     for name, value in fitting.items():
         own[name].copy_(value)
-    return [f"{name} {tuple(own[name].shape)} <- {other} {tuple(arrays[other].shape)}" for name, other in pairs.items()]
+    return [
+        f"{name} {tuple(own[name].shape)} <- {other} {tuple(arrays[other].shape)}"
+        + (f", its rows put from [..., {channels[name]}] to [{channels[name]}, ...]" if name in channels else "")
+        for name, other in pairs.items()
+    ]
 
 
 def _layers(names: Iterable[str]) -> Layers:
@@ -103,7 +109,9 @@ def _pair(
         choose("map", layer, wanted)
         choose(f"map.{layer}", other, offered)
     pairs = {layer: renamed.get(layer, layer) for layer in wanted if renamed.get(layer, layer) in offered}
-    for kind in ("linear", "norm", "slope"):
+    for kind in dict.fromkeys(_kind(parts, own) for parts in wanted.values()):
+        if kind is None:
+            continue
         mine = [layer for layer in wanted if layer not in pairs and _kind(wanted[layer], own) == kind]
         left = [layer for layer in offered if layer not in pairs.values() and _kind(offered[layer], arrays) == kind]
         pairs |= dict(zip(mine, left, strict=False))
@@ -111,17 +119,46 @@ def _pair(
 
 
 def _kind(parts: Mapping[str, str], arrays: Mapping[str, Tensor]) -> str | None:
-    if "weight" in parts and arrays[parts["weight"]].dim() == 2:
-        return "linear"
+    if "weight" in parts and (axes := arrays[parts["weight"]].dim()) >= 2:
+        return f"weight of {axes} axes"
     return "norm" if parts.keys() & {"bias", "running_mean"} else "slope" if "weight" in parts else None
 
 
+def _flattened(wanted: Layers, pairs: Mapping[str, str], arrays: Mapping[str, Tensor]) -> dict[str, int]:
+    """Return the channels of the maps that Keras flattens below a linear layer, by the name of the layer's weight.
+
+    Keras flattens [height, width, channels] and torch [channels, height, width]. Such a layer is the first one above a
+    convolution, and has several inputs of each channel.
+    """
+    found: dict[str, int] = {}
+    channels = None
+    for parts in wanted.values():
+        name = parts.get("weight", "")
+        kernel = arrays[pairs[name]] if name in pairs and _is_kernel(pairs[name]) else None
+        if kernel is None:
+            continue
+        if kernel.dim() == 2 and channels and len(kernel) > channels and len(kernel) % channels == 0:
+            found[name] = channels
+        bias = pairs.get(parts.get("bias", ""))  # a transposed convolution's kernel is (height, width, out, in)
+        channels = None if kernel.dim() == 2 else kernel.shape[-1] if bias is None else len(arrays[bias])
+    return found
+
+
+def _channels_first(kernel: Tensor, channels: int | None) -> Tensor:
+    return kernel if channels is None else kernel.unflatten(0, (-1, channels)).transpose(0, 1).flatten(0, 1)
+
+
+def _is_kernel(name: str) -> bool:
+    return _split(name)[1] == KERNEL
+
+
 def _fit(own: Tensor, name: str, value: Tensor, other: str, source: object, epsilon: float) -> Tensor:
-    is_kernel = value.dim() == 2 and _split(other)[1] == KERNEL
-    fitting = value.T if is_kernel else value
-    turned = value.shape == (own.shape if is_kernel else own.shape[::-1])
+    is_kernel = value.dim() >= 2 and _is_kernel(other)
+    fitting = value.movedim((-1, -2), (0, 1)) if is_kernel else value
+    of_the_other = own if is_kernel or own.dim() < 2 else own.movedim((0, 1), (-1, -2))
+    turned = value.shape == of_the_other.shape
     hint = "layers are paired in the order of their names, or by map"
-    hint = "a kernel is (in, out), a weight (out, in): is it called what it is?" if turned else hint
+    hint = "a kernel is (..., in, out), a weight (out, in, ...): is it called what it is?" if turned else hint
     require(
         fitting.shape == own.shape, "weights", source,
         f"its {other} is {tuple(value.shape)}, but {name} {tuple(own.shape)}; {hint}",
