@@ -3,7 +3,8 @@
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from dnnx.config.app import command, guard, run_folder, study_folder, typed_over
 from dnnx.config.compose import compose
 from dnnx.config.explain import flatten
 from dnnx.config.seeds import parse_seeds
+from dnnx.config.shards import is_of_shards
 from dnnx.runs.files import link_latest, remove_empty, write_json
 from dnnx.runs.locks import sole_writer
+from dnnx.studies.shards import train_shards
 from dnnx.studies.study import settled_config
 
 BEFORE = ("config.yaml", "environment.json", "data.json", "model.safetensors", "predictions.safetensors")
@@ -26,11 +29,20 @@ BEFORE = ("config.yaml", "environment.json", "data.json", "model.safetensors", "
 def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str, list]:
     """Trains and tests one network per seed; returns what it leaves in `folder`/results.json.
 
-    `study` is the folder that the link `latest` beside it shall point to.
+    `study` is the folder that the link `latest` beside it shall point to. A run of shards whose other shards are not
+    there yet returns nothing.
     """
     check.check(cfg)
-    seeds = parse_seeds(cfg.seeds)
     cfg = resume.settle_rate(resume.settle_backbone(cfg, folder), folder)
+    if is_of_shards(cfg, folder):
+        is_finished = train_shards(cfg, folder, partial(train_batch, study=study))
+        return show(folder) if is_finished else {}
+    return train_batch(cfg, folder, study)
+
+
+def train_batch(cfg: DictConfig, folder: Path, study: Path | None) -> dict[str, list]:
+    """Trains and tests the seeds of a checked config, all of them as one batched network."""
+    seeds = parse_seeds(cfg.seeds)
     if resume.finished(cfg, folder):
         return show(folder)
     if plain.is_plain(cfg):
@@ -98,6 +110,7 @@ def measure(cfg: DictConfig, seeds: list[int], folder: Path, run: Any) -> None:
     if cfg.get("mc_dropout"):
         scores, curves = mc_dropout.measure(module, data, stopping.survived(seeds), cfg.mc_dropout)
         mc_dropout.draw(curves, folder)
+        write_json(folder / mc_dropout.RELIABILITY, curves)
         metrics, about = metrics | scores, about | mc_dropout.ABOUT
     metrics |= results.training_facts(stopping, Record.of(run.trainer).elapsed_s, module, data)
     run.verify(metrics)
@@ -200,7 +213,7 @@ def run_job(cfg: DictConfig, typed: Sequence[str], folder: Path, study: Path) ->
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with sole_writer(folder):
+        with sole_writer(folder) if cfg.shard is None else nullcontext():  # a shard has a folder of its own
             cfg = plain.settle(cfg, typed)
             if cfg.resume is not None and (cfg.arm is None or (folder / "config.yaml").exists()):
                 cfg = resume.resumed_config(cfg, folder, typed)

@@ -38,6 +38,7 @@ ACCELERATORS = ("auto", "cpu", "cuda", "gpu")
 # Types of keys of conf/*.yaml whose default does not show it. A key that ends in a dot covers all keys below it.
 KINDS: dict[str, Any] = {
     "seeds": Any,  # parse_seeds
+    "shard": Any,
     "timeout": float | None,
     "trial": list[str],
     "study.verdicts": list[dict],

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from dnnx.basics.errors import UserError, differences, require, shown
 from dnnx.config.explain import flatten
 from dnnx.config.plain import is_plain
+from dnnx.config.seeds import parse_seeds
 from dnnx.config.trust import check_run, limit
 from dnnx.runs import schema
 from dnnx.runs.files import read_json, read_yaml, write_text
@@ -18,6 +19,8 @@ from dnnx.runs.legacy import modernized
 FREE_ON_RESUME = (
     "resume", "packages", "paths", "data.root", "trainer.max_epochs", "trainer.accelerator", "callbacks.progress",
 )  # fmt: skip
+
+OF_SEEDS = ("seeds", "shard")  # a run takes more seeds; it never loses one
 
 # Values of keys that older run folders lack; with them a run is unchanged.
 OFF: tuple[object, ...] = (None, False, "plain", "zeros", "before", "auto", {}, [])
@@ -53,21 +56,39 @@ def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> D
     check_run(cfg)
     saved, cfg = load_config(folder, "resume", cfg), settle_rate(settle_backbone(cfg, folder), folder)
     typed = {override.partition("=")[0] for override in overrides}
-    if all(key.startswith(FREE_ON_RESUME) for key in typed):  # all other keys are those of the folder
-        for key in typed - {"resume"}:
-            OmegaConf.update(saved, key, OmegaConf.select(cfg, key))
+    seeds = more_seeds(saved, cfg if "seeds" in typed else saved)
+    if all(key.startswith(FREE_ON_RESUME) or key in OF_SEEDS for key in typed):  # all other keys are the folder's
+        for key in typed - {"resume", "seeds"}:
+            OmegaConf.update(saved, key, OmegaConf.select(cfg, key), force_add=True)
+        saved.seeds = seeds
         return saved
-    old, new = (flatten(OmegaConf.to_container(config, resolve=True)) for config in (saved, cfg))
-    absent = {key for key in new.keys() - old.keys() if new[key] in OFF}
-    keys = (old.keys() | new.keys()) - absent
-    leaves = {key for key in keys if not isinstance(old.get(key, new.get(key)), dict)}
-    fixed = {key for key in leaves if not key.startswith(FREE_ON_RESUME)}
-    if differing := differences(old, new, fixed):
+    if found := differing(saved, cfg):
         raise UserError(
-            f"resume={cfg.resume}: that run has another config: {', '.join(differing)}; "
+            f"resume={cfg.resume}: that run has another config: {', '.join(found)}; "
             f"to go on with it as it is, type only resume={cfg.resume}"
         )
+    cfg.seeds = seeds
     return cfg
+
+
+def more_seeds(saved: DictConfig, cfg: DictConfig) -> Any:
+    """The seeds of a saved config as they are, and after them those that `cfg` has more."""
+    before, after = parse_seeds(saved.seeds), parse_seeds(cfg.seeds)
+    more = [seed for seed in after if seed not in before]
+    return saved.seeds if not more else cfg.seeds if [*before, *more] == after else [*before, *more]
+
+
+def differing(saved: DictConfig, cfg: DictConfig, but: Sequence[str] = ()) -> list[str]:
+    """The keys in which two configs are not those of one run, with both values; those in the groups `but` may differ.
+
+    Where a run is, how long, of which seeds and how it is shown may differ as well.
+    """
+    old, new = (flatten(OmegaConf.to_container(config, resolve=True)) for config in (saved, cfg))
+    absent = {key for key in new.keys() ^ old.keys() if new.get(key, old.get(key)) in OFF}
+    leaves = {key for key in (old.keys() | new.keys()) - absent if not isinstance(old.get(key, new.get(key)), dict)}
+    free = (*FREE_ON_RESUME, *(f"{group}." for group in but))
+    fixed = {key for key in leaves if not key.startswith(free) and key not in (*OF_SEEDS, *but)}
+    return differences(old, new, fixed)
 
 
 A_BACKBONE = "type the folder of one, such as backbone=outputs/bn_vs_plain/latest/bn"

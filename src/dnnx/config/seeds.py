@@ -7,15 +7,16 @@ from omegaconf import ListConfig
 from dnnx.basics.errors import require, shown
 
 MOST_SEEDS = 10_000  # a higher number is a typing error and would fill the memory
+COUNT = f"a count of at least 1, at most {MOST_SEEDS:,}, or "
 
 
-def parse_seeds(seeds: Any) -> list[int]:
-    """Return the seeds: `5` means 0 to 4, a list means itself."""
+def parse_seeds(seeds: Any, key: str = "seeds") -> list[int]:
+    """Return the seeds: `5` means 0 to 4, a list means itself. `key` is the one that UserError names."""
     few = type(seeds) is int and seeds <= MOST_SEEDS
     parsed = list(range(seeds)) if few else seeds if isinstance(seeds, ListConfig | list) else []
     valid = all(type(seed) is int and 0 <= seed < 2**63 for seed in parsed) and len(set(parsed)) == len(parsed)
     require(
-        valid and 1 <= len(parsed) <= MOST_SEEDS, "seeds", shown(seeds),
-        f"a count of at least 1, at most {MOST_SEEDS:,}, or different whole numbers, for example seeds=[3,7]",
+        valid and 1 <= len(parsed) <= MOST_SEEDS, key, shown(seeds),
+        f"{COUNT if key == 'seeds' else ''}different whole numbers, for example {key}=[3,7]",
     )  # fmt: skip
     return list(parsed)

@@ -15,6 +15,7 @@ from dnnx.evaluation import calibration
 from dnnx.nets.dense import DenseNet
 from dnnx.nets.layers.dropout import Dropout
 
+RELIABILITY = "reliability.json"  # the curves of the diagram, from which those of more seeds are made
 MOST_PASSES = 10_000
 ROWS, ROWS_CUDA = 1024, 16384  # images times passes in one batch; results do not depend on it
 
@@ -99,22 +100,38 @@ def measure(module: Any, data: Any, survived: list[bool], passes: int) -> tuple[
     mc, mc_entropy = predict(module, data.eval_dataloader("test"), len(y), passes)
     mc.sum().item()  # waits for the GPU
     seconds = time.perf_counter() - started
-    alive = once[torch.tensor(survived, device=once.device)]
-    ensemble, ensemble_entropy = alive.mean(0, keepdim=True), calibration.entropy(alive).mean(0, keepdim=True)
     results: dict[str, list] = {"time/mc_s": [seconds if ok else None for ok in survived]}
     curves = {}
-    for name, p, single in (("test", once, None), ("mc", mc, mc_entropy), ("ensemble", ensemble, ensemble_entropy)):
-        scores = calibration.scores(p, y)
-        if single is not None:
-            scores["mutual_information"] = scores["entropy"] - single.mean(-1)
-        counts = [True] if name == "ensemble" else survived
-        results |= {
-            f"{name}/{score}": [value if ok else None for value, ok in zip(values.tolist(), counts, strict=True)]
-            for score, values in scores.items()
-        }
-        images, confidence, correct = calibration.reliability(p, y)[:, counts].sum(1).tolist()
-        curves[name] = {"images": images, "confidence": confidence, "correct": correct}
-    return results, curves
+    for name, p, single in (("test", once, None), ("mc", mc, mc_entropy)):
+        scores, curves[name] = score(name, p, single, y, survived)
+        results |= scores
+    scores, curves["ensemble"] = score_ensemble(once, y, survived)
+    return results | scores, curves
+
+
+def score_ensemble(once: Tensor, y: Tensor, survived: list[bool]) -> tuple[dict[str, list], dict[str, list]]:
+    """Scores `ensemble/*` and reliability of the mean of the seeds' probabilities [R, N, C] without dropout."""
+    alive = once[torch.tensor(survived, device=once.device)]
+    entropy = calibration.entropy(alive).mean(0, keepdim=True)
+    return score("ensemble", alive.mean(0, keepdim=True), entropy, y, [True])
+
+
+def score(
+    name: str, p: Tensor, single: Tensor | None, y: Tensor, counts: list[bool]
+) -> tuple[dict[str, list], dict[str, list]]:
+    """Scores `name`/* of probabilities [R, N, C], None for a seed that does not count, and reliability of the others.
+
+    `single` is the mean entropy [R, N] of what p is the mean of.
+    """
+    scores = calibration.scores(p, y)
+    if single is not None:
+        scores["mutual_information"] = scores["entropy"] - single.mean(-1)
+    results = {
+        f"{name}/{score}": [value if ok else None for value, ok in zip(values.tolist(), counts, strict=True)]
+        for score, values in scores.items()
+    }
+    images, confidence, correct = calibration.reliability(p, y)[:, counts].sum(1).tolist()
+    return results, {"images": images, "confidence": confidence, "correct": correct}
 
 
 def draw(curves: dict[str, dict], folder: Path) -> None:

@@ -48,15 +48,27 @@ def measure(
         summaries, y = outputs[split]
         metrics = evaluate(summaries, y, survived, task.measure, chosen)
         results |= {f"{split}/{name}": metrics[name] for name in wanted or metrics}
+    ensemble, metrics = together(task, outputs["test"], outputs["val"], survived)
     summaries, y = outputs["test"]
-    ensemble = task.ensemble(alive(summaries, survived)) if y.dim() < 2 or y.shape[:2] != summaries.shape[:2] else None
-    if ensemble is not None:
-        shared = val_y.shape[:2] != val.shape[:2]
-        together = task.choose(task.ensemble(alive(val, survived)), val_y) if shared else {}
-        metrics = task.measure(ensemble, y, **together)
-        results |= {f"ensemble/{name}": [metrics[name]] for name in (*task.ensemble_metrics(), *together)}
     predictions = task.predictions(summaries, y, ensemble, data)
-    return results, predictions | task.exhibits(module, data)
+    return results | metrics, predictions | task.exhibits(module, data)
+
+
+def together(
+    task: Any, test: tuple[Tensor, Tensor], val: tuple[Tensor, Tensor], survived: list[bool]
+) -> tuple[Tensor | None, dict[str, list]]:
+    """The ensemble's output [N, ...] on the test set, None where there is none, and its metrics `ensemble/*`.
+
+    `test` and `val` are the outputs [R, N, ...] of all seeds and their targets.
+    """
+    (outputs, y), (val_outputs, val_y) = test, val
+    ensemble = task.ensemble(alive(outputs, survived)) if y.dim() < 2 or y.shape[:2] != outputs.shape[:2] else None
+    if ensemble is None:
+        return None, {}
+    shared = val_y.shape[:2] != val_outputs.shape[:2]
+    chosen = task.choose(task.ensemble(alive(val_outputs, survived)), val_y) if shared else {}
+    metrics = task.measure(ensemble, y, **chosen)
+    return ensemble, {f"ensemble/{name}": [metrics[name]] for name in (*task.ensemble_metrics(), *chosen)}
 
 
 def alive(outputs: Tensor, survived: list[bool]) -> Tensor:

@@ -1,0 +1,152 @@
+"""Which shards a run has, which of its seeds are missing, and whether all of them belong together. Imports no torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from dnnx.basics.console import warn
+from dnnx.basics.errors import UserError, require, shown
+from dnnx.config import resume
+from dnnx.config.seeds import parse_seeds
+from dnnx.runs import shards as layout
+from dnnx.runs.files import read_json
+
+FILES = ("config.yaml", "environment.json", "data.json", "metrics.csv")
+AGREED_VERSIONS = ("dnnx",)
+NOTED_VERSIONS = ("git_commit", "torch")  # another one may round otherwise, and is said
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some seeds of a run, trained as one batched network: an ordinary run folder, which may be the run's own."""
+
+    folder: Path
+    config: DictConfig
+    seeds: list[int]
+
+    @property
+    def is_finished(self) -> bool:
+        return (self.folder / "results.json").exists()
+
+
+def is_own(shard: Shard, run: Path) -> bool:
+    """Whether a shard was trained in the run's own folder, and not below it."""
+    return shard.folder == run
+
+
+def is_done(cfg: DictConfig, shard: Shard) -> bool:
+    """Whether a shard has its results, of as many epochs as `cfg` asks for."""
+    return shard.is_finished and cfg.trainer.max_epochs <= shard.config.trainer.max_epochs
+
+
+def chosen_seeds(cfg: DictConfig) -> list[int] | None:
+    """Return the seeds that `shard` names, in the order of the run's; None where it names none."""
+    if cfg.get("shard") is None:
+        return None
+    seeds, chosen = parse_seeds(cfg.seeds), parse_seeds(cfg.shard if not isinstance(cfg.shard, int) else None, "shard")
+    absent = [seed for seed in chosen if seed not in seeds]
+    told = f"seed {absent[0]} is none of seeds={shown(cfg.seeds)}" if absent else ""
+    require(not absent, "shard", chosen, told)
+    return [seed for seed in seeds if seed in chosen]
+
+
+def is_of_shards(cfg: DictConfig, run: Path) -> bool:
+    """Whether the run of a config is trained in shards, or has to be, as its folder is one of fewer seeds."""
+    if cfg.get("shard") is not None or (run / layout.FOLDER).is_dir():
+        return True
+    if not (run / "config.yaml").exists():
+        return False
+    return parse_seeds(resume.load_config(run, "resume", cfg).seeds) != parse_seeds(cfg.seeds)
+
+
+def find(cfg: DictConfig, run: Path) -> list[Shard]:
+    """Return the shards of a run, that in the run's own folder first; UserError for a seed that is in two of them."""
+    found = [Shard(path, *_read(path, cfg)) for path in layout.folders(run)]
+    if (own := _own(cfg, run, found)) is not None:
+        found = [own, *found]
+    first: dict[int, Path] = {}
+    for shard in found:
+        for seed in shard.seeds:
+            told = f"its seed {seed} is in {first.get(seed)} too; delete one of the two"
+            require(seed not in first, "shard", shard.folder, told)
+            first[seed] = shard.folder
+    return found
+
+
+def declared_seeds(cfg: DictConfig, run: Path) -> list[int]:
+    """Return the seeds that a run folder is for: those of its config.yaml, those of `cfg`, those of its shards."""
+    saved = (run / "config.yaml").exists() and parse_seeds(resume.load_config(run, "resume", cfg).seeds)
+    shards = sorted((shard.seeds for shard in find(cfg, run)), key=min)
+    return list(dict.fromkeys([*(saved or []), *parse_seeds(cfg.seeds), *(seed for own in shards for seed in own)]))
+
+
+def _own(cfg: DictConfig, run: Path, shards: Sequence[Shard]) -> Shard | None:
+    """Return the shard that was trained in the run's own folder; the files of a union of shards are none."""
+    finished, begun = (run / "results.json").exists(), (run / "checkpoints").exists()
+    if not (run / "config.yaml").exists() or not (finished or begun):
+        return None
+    config, seeds = _read(run, cfg)
+    is_union = not begun and {seed for shard in shards for seed in shard.seeds} >= set(seeds)
+    return None if is_union else Shard(run, config, seeds)
+
+
+def _read(folder: Path, cfg: DictConfig) -> tuple[DictConfig, list[int]]:
+    told = "it holds no config.yaml, so it is no whole shard; copy the folder again, or delete it"
+    require((folder / "config.yaml").is_file(), "shard", folder, told)
+    config = resume.load_config(folder, "shard", cfg)
+    return config, parse_seeds(config.seeds)
+
+
+def config_of(cfg: DictConfig, seeds: Sequence[int], is_own: bool = False) -> DictConfig:
+    """Return the config of a shard; the learning rate is the run's, and only in its own folder it is searched."""
+    cfg = cfg.copy()
+    OmegaConf.set_struct(cfg, False)
+    cfg.seeds = list(seeds)
+    cfg.shard = None
+    if not is_own:
+        cfg.pop("lr_search", None)
+    return cfg
+
+
+def config_of_all(cfg: DictConfig, seeds: Sequence[int]) -> DictConfig:
+    """Return the config of a run of all these seeds."""
+    cfg = cfg.copy()
+    OmegaConf.set_struct(cfg, False)
+    cfg.seeds = len(seeds) if list(seeds) == list(range(len(seeds))) else list(seeds)
+    cfg.shard = None
+    return cfg
+
+
+def require_agreement(cfg: DictConfig, shards: Sequence[Shard]) -> None:
+    """UserError, which names the first shard that differs, unless all are of one config, one data and one version."""
+    for shard in shards:
+        if differing := resume.differing(shard.config, cfg, but=("lr_search", "study", "params")):
+            raise UserError(f"shard={shard.folder}: it has another config than the run: {', '.join(differing)}")
+    having = [shard for shard in shards if shard.is_finished]
+    for shard in having:
+        for name in FILES:
+            told = f"{name} is missing, so it is no whole shard; copy the folder again, or delete it"
+            require((shard.folder / name).is_file(), "shard", shard.folder, told)
+    data = [resume.load_data(shard.folder) for shard in having]
+    versions = [_versions(shard.folder) for shard in having]
+    for shard, facts, version in zip(having, data, versions, strict=True):
+        same = facts["source"] == data[0]["source"] and facts["files"] == data[0]["files"]
+        told = f"its data ({facts['note']}) is by checksum not that of {having[0].folder} ({data[0]['note']})"
+        require(same, "shard", shard.folder, told)
+        for name in AGREED_VERSIONS:
+            found, needed = version.get(name), versions[0].get(name)
+            told = f"it was trained by {name} {found}, {having[0].folder} by {name} {needed}; train it again"
+            require(found == needed, "shard", shard.folder, told)
+    for name in NOTED_VERSIONS:
+        different = list(dict.fromkeys(str(version.get(name)) for version in versions))
+        if len(different) > 1:
+            warn(f"shards of several versions, {name} {' and '.join(different)}: their seeds may round differently")
+
+
+def _versions(folder: Path) -> dict[str, Any]:
+    found = read_json(folder / "environment.json")
+    require(isinstance(found, dict), "environment.json", folder, "it must hold a mapping")
+    return found

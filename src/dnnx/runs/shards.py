@@ -1,0 +1,88 @@
+"""Where the shards of a run lie: their names, the files of a run that become one, and the lock of those who join."""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from dnnx.runs.files import write_atomic
+
+FOLDER = "shards"
+LONGEST = 40  # letters of a name
+# The files of a run that a shard keeps. results.json is the first to move: without it no reader takes a half for whole.
+FILES = (
+    "results.json", "checkpoints", "metrics.csv", "model.safetensors", "predictions.safetensors", "reliability.json",
+    "mc_dropout.*", "tensorboard", "events.out.tfevents.*", "projector_config.pbtxt", "00000", "data.json",
+    "environment.json",
+)  # fmt: skip
+
+
+def name_of(seeds: Sequence[int]) -> str:
+    """Return the name of a shard's folder; a long list of seeds is its ends, its length and a checksum.
+
+    >>> name_of([0, 1, 2, 3, 4]), name_of([3, 7]), name_of([0, 2, 3, 4, 9])
+    ('0-4', '3,7', '0,2-4,9')
+    """
+    ranges: list[list[int]] = []
+    for seed in seeds:
+        if ranges and seed == ranges[-1][-1] + 1:
+            ranges[-1] = [ranges[-1][0], seed]
+        else:
+            ranges.append([seed])
+    name = ",".join("-".join(map(str, ends)) for ends in ranges)
+    if len(name) <= LONGEST:
+        return name
+    return f"{seeds[0]}..{seeds[-1]}_{len(seeds)}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def folders(run: Path) -> list[Path]:
+    """Return the folders of the shards of a run, sorted; an empty one is that of a job that died at its start."""
+    below = sorted((run / FOLDER).iterdir()) if (run / FOLDER).is_dir() else []
+    return [path for path in below if path.is_dir() and any(not file.name.startswith(".") for file in path.iterdir())]
+
+
+def move_into_shard(run: Path, seeds: Sequence[int], extra: Sequence[str] = ()) -> None:
+    """Make the files of a finished run those of its shard of `seeds`; `extra` names further ones to move.
+
+    A death at any moment leaves a shard without config.yaml, and `is_moving` tells to call this again.
+    """
+    shard = run / FOLDER / name_of(seeds)
+    shard.mkdir(parents=True, exist_ok=True)
+    for pattern in (*FILES, *extra):
+        for path in sorted(run.glob(pattern)):
+            os.replace(path, shard / path.name)
+    contents = (run / "config.yaml").read_bytes()
+    write_atomic(shard / "config.yaml", lambda beside: beside.write_bytes(contents))
+
+
+def is_moving(run: Path, seeds: Sequence[int]) -> bool:
+    """Whether `move_into_shard` of these seeds of a run has begun and not ended."""
+    shard = run / FOLDER / name_of(seeds)
+    return (shard / "results.json").exists() and not (shard / "config.yaml").exists()
+
+
+@contextmanager
+def turn(run: Path) -> Iterator[None]:
+    """Wait until no other process changes the files of a run of shards; a death ends its claim."""
+    folder = run / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems know no locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def remove_unused(run: Path, made: Sequence[Path]) -> None:
+    """Remove those of the folders and files `made` that serve nothing, as no shard of the run has begun."""
+    for path in (path for path in made if path.is_dir()):
+        with suppress(OSError):
+            path.rmdir()
+    with suppress(OSError):
+        (run / FOLDER).rmdir()
+        for path in (path for path in made if path.is_file()):
+            path.unlink()

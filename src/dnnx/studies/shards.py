@@ -1,0 +1,118 @@
+"""Trains a run in shards: the seeds that are missing, each shard as a run of its own, then the union of all."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from dnnx.basics.console import console
+from dnnx.config import resume
+from dnnx.config import shards as of_run
+from dnnx.config.seeds import parse_seeds
+from dnnx.config.shards import Shard, config_of, config_of_all, find, is_done, is_own, require_agreement
+from dnnx.runs import shards as layout
+from dnnx.runs.locks import sole_writer
+
+Train = Callable[[DictConfig, Path], object]
+
+
+def train_shards(cfg: DictConfig, run: Path, train: Train) -> bool:
+    """Train what is missing of a run, of the seeds in `shard` alone where it names some; `train` trains one shard.
+
+    Return whether the run is finished. Whoever ends last writes the union.
+    """
+    finish_moving(cfg, run)
+    chosen = of_run.chosen_seeds(cfg)
+    cfg = config_of_all(cfg, of_run.declared_seeds(cfg, run))
+    require_agreement(cfg, find(cfg, run))
+    made = [*declare(cfg, run)]
+    try:
+        search_rate(cfg, run)
+        for seeds, folder in missing(cfg, run, chosen):
+            made = [folder, *made]
+            folder.mkdir(parents=True, exist_ok=True)
+            with sole_writer(folder):
+                train(config_of(resume.settle_rate(cfg, run), seeds, is_own=folder == run), folder)
+    finally:
+        layout.remove_unused(run, made)
+    return unite(cfg, run)
+
+
+def finish_moving(cfg: DictConfig, run: Path) -> None:
+    """Go on with a move of the run's own files to a shard in which an earlier call died."""
+    if (run / "config.yaml").exists():
+        saved = resume.load_config(run, "resume", cfg)
+        if layout.is_moving(run, parse_seeds(saved.seeds)):
+            layout.move_into_shard(run, parse_seeds(saved.seeds), _loggers(saved))
+
+
+def declare(cfg: DictConfig, run: Path) -> Iterator[Path]:
+    """Write the config.yaml of a run that no training has begun in, and yield it where there was none."""
+    if any(is_own(shard, run) for shard in find(cfg, run)) or (run / "results.json").exists():
+        return
+    with layout.turn(run):
+        path = run / "config.yaml"
+        if not path.exists():
+            yield path
+            resume.save_config(cfg, path)
+        elif parse_seeds(resume.load_config(run, "resume", cfg).seeds) != parse_seeds(cfg.seeds):
+            resume.save_config(config_of_all(resume.load_config(run, "resume", cfg), parse_seeds(cfg.seeds)), path)
+
+
+def search_rate(cfg: DictConfig, run: Path) -> None:
+    """Search the learning rate of a run, by all of its seeds and once, before its first shard."""
+    if "lr_search" not in cfg or resume.searched(run) or find(cfg, run):
+        return
+    from dnnx.training import lr_search  # torch from here on
+
+    with layout.turn(run):
+        if not resume.searched(run):
+            lr_search.search(cfg, parse_seeds(cfg.seeds), run)
+
+
+def missing(cfg: DictConfig, run: Path, chosen: Sequence[int] | None) -> list[tuple[list[int], Path]]:
+    """Return the seeds and the folder of each shard that is to be trained, or trained on, for the seeds `chosen`."""
+    wanted = parse_seeds(cfg.seeds) if chosen is None else chosen
+    shards = find(cfg, run)
+    jobs = [(s.seeds, s.folder) for s in shards if not is_done(cfg, s) and not set(wanted).isdisjoint(s.seeds)]
+    there = {seed for shard in shards for seed in shard.seeds}
+    left = [seed for seed in wanted if seed not in there]
+    return jobs + ([(left, run / layout.FOLDER / layout.name_of(left))] if left else [])
+
+
+def unite(cfg: DictConfig, run: Path) -> bool:
+    """Write the union of all shards into the run's folder, once all are finished; return whether they are."""
+    with layout.turn(run):
+        shards, seeds = find(cfg, run), parse_seeds(cfg.seeds)
+        there = {seed for shard in shards if is_done(cfg, shard) for seed in shard.seeds}
+        if left := [seed for seed in seeds if seed not in there]:
+            console.print(
+                f"{len(there)} of {len(seeds)} seeds are trained; for seed {', '.join(map(str, left))}: "
+                f"python -m dnnx.train resume={os.path.relpath(run)}", soft_wrap=True,
+            )  # fmt: skip
+            return False
+        if not is_current(cfg, run, shards):
+            require_agreement(cfg, shards)
+            from dnnx.evaluation.join import Union  # torch from here on
+
+            union = Union(resume.settle_rate(cfg, run), shards, seeds)
+            for own in (shard for shard in shards if is_own(shard, run)):
+                layout.move_into_shard(run, own.seeds, _loggers(own.config))
+            union.write(run)
+    return True
+
+
+def is_current(cfg: DictConfig, run: Path, shards: Sequence[Shard]) -> bool:
+    """Whether the files of a run are the union of its shards, none of which is newer."""
+    results = run / "results.json"
+    if not results.exists() or any(is_own(shard, run) for shard in shards):
+        return False
+    same = parse_seeds(resume.load_config(run, "resume", cfg).seeds) == parse_seeds(cfg.seeds)
+    newest = max((shard.folder / "results.json").stat().st_mtime_ns for shard in shards)
+    return same and newest <= results.stat().st_mtime_ns
+
+
+def _loggers(config: DictConfig) -> list[str]:
+    """Return the folders of loggers that the user added."""
+    return [str(name) for name in config.get("logger") or {}]
