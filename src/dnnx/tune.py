@@ -16,6 +16,7 @@ from dnnx.config.check import check_keys
 from dnnx.config.compose import compose
 from dnnx.config.explain import flatten
 from dnnx.config.paths import tuning_folder
+from dnnx.config.plain import is_plain, settle
 from dnnx.config.seeds import parse_seeds
 from dnnx.runs.files import remove_empty
 from dnnx.studies.plan import chosen_overrides
@@ -48,11 +49,12 @@ def tune(cfg: DictConfig, folder: Path, compose: Compose) -> None:
     check(cfg)
 
     from dnnx.tuning.cross_validation import CrossValidation  # imports torch
+    from dnnx.tuning.own_module import OwnModule
     from dnnx.tuning.space import Space
 
     plain: Any = OmegaConf.to_container(cfg)
     space = Space(plain["space"], plain["derived"])
-    validation = CrossValidation(cfg, space, compose, folder)
+    validation = (OwnModule if is_plain(cfg) else CrossValidation)(cfg, space, compose, folder)
     for point in space.corners():
         validation.build(point)  # a wrong key or value fails here, before the study exists
     cfg.objective, cfg.direction = validation.objective, validation.direction
@@ -102,8 +104,7 @@ def open_study(cfg: DictConfig, folder: Path, space: "Space", validation: "Cross
     sampler = PerTrial(lambda seed: build("sampler", whole.sampler, seed=seed), cfg.fold_seed, space)
     build("sampler", whole.sampler)
     pruner = build("pruner", whole.pruner)
-    run = validation.run_config(space.corners()[0])
-    data = validation.fold_data(run).provenance
+    data = validation.fold_data(validation.run_config(space.corners()[0])).provenance
     folder.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
         storage=book.open_storage(cfg.storage, folder), sampler=sampler, pruner=pruner, study_name=cfg.name,
@@ -111,6 +112,7 @@ def open_study(cfg: DictConfig, folder: Path, space: "Space", validation: "Cross
     )  # fmt: skip
     book.agree(study, "data", {name: data[name] for name in ("source", "files")})
     book.agree(study, "about", validation.about)
+    study.set_user_attr("parts", validation.parts)
     plain: Any = OmegaConf.to_container(cfg)
     search = flatten({key: plain[key] for key in SEARCH})
     book.agree(study, "search", {key: value for key, value in search.items() if not isinstance(value, dict)})
@@ -129,9 +131,9 @@ def fixed(cfg: DictConfig) -> dict[str, Any]:
 
 def announce(cfg: DictConfig, study: "Study", validation: "CrossValidation") -> None:
     data = next(iter(validation.data.values()))
-    sizes = f"{data.sizes['train']:,} training and {data.sizes['val']:,} validation images"
-    console.print(f"{cfg.name}: {cfg.n_trials} trials of {cfg.folds} folds", soft_wrap=True)
-    console.print(f"data: {data.provenance['note']}: {sizes} in each fold", soft_wrap=True)
+    sizes = f"{data.sizes['train']:,} training and {data.sizes['val']:,} validation examples {validation.split}"
+    trials = f"{cfg.name}: {cfg.n_trials} trials of {cfg.folds} {validation.parts}"
+    console.print(f"{trials}\ndata: {data.provenance['note']}: {sizes}", soft_wrap=True)
     warn(data.provenance["warning"])
     if len(study.trials):
         console.print(f"goes on after {len(study.trials)} trials")
@@ -232,6 +234,7 @@ def composer(cfg: DictConfig) -> Compose:
 @command("tune", where=tuning_folder)
 def main(cfg: DictConfig) -> None:
     folder = study_folder()
+    settle(cfg, typed_overrides())  # UserError for a key that a LightningModule does not read
     try:
         tune(cfg, folder, composer(cfg))
     except TooManyFailed as error:

@@ -42,7 +42,7 @@ def build(study: Study, folder: Path) -> TuningReport:
     blocks: list[page.Block] = [
         page.Heading("What was found"),
         *[page.Text(sentence) for sentence in sentences],
-        page.Text(METHOD),
+        page.Text(METHODS[parts(study)]),
     ]
     if complete:
         blocks += [page.Heading("Best trials"), _best(study, complete), page.Heading("Figures"), *images]
@@ -59,12 +59,22 @@ def build(study: Study, folder: Path) -> TuningReport:
     return TuningReport(sentences, bool(complete))
 
 
-METHOD = (
-    "A trial trains one network for each fold, all at once, each with its own early stopping; its score is the mean "
-    "over the folds, each with the weights of its least validation loss. As the epoch, and the best of many trials, "
-    "are chosen on these same folds, the best score is a little too good; that on the test set, which no trial has "
-    "seen, is not."
-)
+METHODS = {
+    "folds": "A trial trains one network for each fold, all at once, each with its own early stopping; its score is "
+    "the mean over the folds, each with the weights of its least validation loss. As the epoch, and the best of many "
+    "trials, are chosen on these same folds, the best score is a little too good; that on the test set, which no trial "
+    "has seen, is not.",
+    "seeds": "A trial trains one network for each seed, one after the other, each with its own early stopping, and is "
+    "pruned by the curve of the first. Its score is the mean over the seeds, each at the best epoch of the monitored "
+    "metric, on the module's own validation data. The epoch and the best of many trials are chosen on that same data, "
+    "so the best score is a little too good; that on the test set, which no trial has seen, is not.",
+}
+
+
+def parts(study: Study) -> str:
+    """Return the parts of a trial over which its score is a mean: folds, or seeds of a LightningModule."""
+    found = study.user_attrs.get("parts")
+    return found if found in METHODS else "folds"
 
 
 def objective(study: Study) -> str:
@@ -90,7 +100,7 @@ def show_score(study: Study, trial: FrozenTrial) -> str:
         return f"{name} {show_value(study, trial.values[0])}"
     about = metrics_of(study).get(name, About())
     spread = bare(stdev(folds), about, digits=4)
-    return f"{name} {show_value(study, trial.values[0])} (sd {spread} over {len(folds)} folds)"
+    return f"{name} {show_value(study, trial.values[0])} (sd {spread} over {len(folds)} {parts(study)})"
 
 
 def state_of(trial: FrozenTrial) -> str:
@@ -154,7 +164,7 @@ def _best(study: Study, complete: list[FrozenTrial]) -> page.Table:
     maximize = study.direction.name == "MAXIMIZE"
     ranked = sorted(complete, key=lambda t: t.values[0] if t.values else 0.0, reverse=maximize)[:MOST_LISTED]
     keys = list(ranked[0].params)
-    head = ["trial", "score, mean over folds", "epochs", "seconds", *keys]
+    head = ["trial", f"score, mean over {parts(study)}", "epochs", "seconds", *keys]
     rows = [
         [str(t.number), show_score(study, t), str(len(t.intermediate_values)), f"{t.user_attrs['seconds']:.0f}"]
         + [f"{v:.4g}" if isinstance(v, float) else str(v) for v in (t.params[key] for key in keys)]
@@ -178,7 +188,7 @@ def _flat_data(study: Study) -> dict[str, str]:
 
 
 def _figures(study: Study, scored: list[FrozenTrial], folder: Path) -> list[page.Image]:
-    label, maximize = f"{objective(study)}, mean over folds", study.direction.name == "MAXIMIZE"
+    label, maximize = f"{objective(study)}, mean over {parts(study)}", study.direction.name == "MAXIMIZE"
     space = dict(scored[0].distributions)
     n = f"n = {len(scored)} trials with a value, {sum(t.state.name == 'COMPLETE' for t in scored)} of them complete"
     planned: dict[str, tuple[Callable[[], Figure], str]] = {

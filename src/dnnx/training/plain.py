@@ -53,6 +53,7 @@ class Plan:
     monitor: Monitor = field(init=False)
     tests: bool = field(init=False)  # whether the module has a test step and there is test data
     facts: dict[str, Any] = field(init=False)  # for data.json
+    logged: list[str] = field(init=False)  # split/metric of each metric that training and validation log
     sizes: tuple[int, int] = field(init=False)  # parameters, and how many of them are trained
     device: torch.device = field(init=False)
 
@@ -94,8 +95,8 @@ def prepare(cfg: DictConfig, seeds: Sequence[int], folder: Path) -> Plan:
         if plan.tests:
             trainer.test(module, datamodule=data, verbose=False)
     plan.monitor = choose_monitor(cfg.monitor, cfg.monitor_mode, logged, before.in_validation)
-    keys = ["/".join(split_of(name, before.in_validation)) for name in logged]
-    if plan.monitor.key not in keys:
+    plan.logged = ["/".join(split_of(name, before.in_validation)) for name in logged]
+    if plan.monitor.key not in plan.logged:
         raise UserError(plan.monitor.absent(logged))
     return plan
 

@@ -32,6 +32,9 @@ class CrossValidation:
     `compose` returns the config of a tuning for given overrides. The config of a run is a part of it.
     """
 
+    parts = "folds"  # of a trial, each trained and scored by itself
+    split = "in each fold"
+
     def __init__(self, cfg: DictConfig, space: Space, compose: Callable[[Sequence[str]], DictConfig], folder: Path):
         self.space, self.compose, self.folder = space, compose, folder
         self.trial, self.folds, self.fold_seed = list(cfg.trial), cfg.folds, cfg.fold_seed
