@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from dnnx.data.loaders import TrainBatches
 from dnnx.nets.dense import DenseNet
 from dnnx.optim.fused_adam import FusedAdam
-from dnnx.train import fit, train
+from dnnx.train import train
 from dnnx.training.assemble import assemble
 from dnnx.training.replicas import Replicas
 
@@ -109,7 +109,7 @@ def test_training_holds_the_data_once_and_little_beside_the_trained_tensors(tmp_
     before = held_bytes(torch.nn.Identity(), [])  # what other tests left
     data, module, trainer = assemble(cfg, list(range(10)), tmp_path)
     trainer.callbacks.append(watch := Watch(data))
-    fit(trainer, module, data, tmp_path)
+    trainer.fit(module, datamodule=data)
     trained = sum(p.nbytes for p in module.parameters())
     assert watch.bytes - before <= 1.3 * 4 * trained  # parameters, gradients and Adam's two averages
 

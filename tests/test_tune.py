@@ -289,7 +289,7 @@ def test_ctrl_c_finishes_the_books_and_the_same_command_goes_on(tmp_path: Path) 
     stopped = start(tmp_path, *WORK, "n_trials=4", body=body)
     _, err = stopped.communicate(timeout=300)
     assert stopped.returncode == 130, err
-    assert "stopped; to go on, type the same again" in err
+    assert "stopped by Ctrl-C; to go on, type the same again" in err
     assert "Traceback" not in err
     folder = tmp_path / "outputs" / "tune" / "dense5"
     assert [t.state == TrialState.FAIL for t in load(folder).trials] == [False, False, True]

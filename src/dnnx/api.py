@@ -21,6 +21,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from dnnx.basics.errors import UserError, require
+from dnnx.basics.signals import as_in_python
 from dnnx.config import resume
 from dnnx.config.app import FAILURES
 from dnnx.config.build import build
@@ -162,7 +163,8 @@ def fit(
     words = words_of(net, kept(data, Path(outputs, name)), task, seeds, name, outputs, overrides)
     cfg = compose("train", words, [])
     folder = run_folder(cfg)
-    run_job(cfg, words, folder, study=folder)
+    with as_in_python():
+        run_job(cfg, words, folder, study=folder)
     return Run(folder, packages_of(words))
 
 
@@ -202,7 +204,8 @@ def study(
     place = [f"hydra.sweep.dir={quoted(folder)}"]
     config = compose("train", [*typed, *place], [str(own)], with_hydra=True)
     FAILURES.clear()  # those of an earlier study in this process
-    run_study(config, Runner(lambda jobs: None, lambda jobs, first: [_job(job, own, folder) for job in jobs]))
+    with as_in_python():
+        run_study(config, Runner(lambda jobs: None, lambda jobs, first: [_job(job, own, folder) for job in jobs]))
     if not (folder / "study.json").exists():
         raise UserError(FAILURES[-1])
     of_arms = [word for own_words in arms.values() for word in own_words]

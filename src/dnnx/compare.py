@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import NoReturn
 
 from dnnx.basics.errors import UserError
+from dnnx.basics.signals import Stopped, listen
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the answer and the path of the report; return the exit code."""
     try:
-        options = _parser().parse_args(arguments)
-        compare(options.folders, options.out, options.reference, options.force)
+        with listen():
+            options = _parser().parse_args(arguments)
+            compare(options.folders, options.out, options.reference, options.force)
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        return 128 + stopped.number
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -11,13 +11,15 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.console import console, warn
-from dnnx.basics.errors import UserError, ctrl_c
+from dnnx.basics.errors import UserError
+from dnnx.basics.signals import going_on
 from dnnx.config import check, paths, plain, resume
 from dnnx.config.app import command, guard, run_folder, study_folder, typed_overrides
 from dnnx.config.compose import compose
 from dnnx.config.explain import flatten
 from dnnx.config.seeds import parse_seeds
 from dnnx.config.shards import is_of_shards
+from dnnx.config.trust import needed_packages
 from dnnx.runs.files import link_latest, remove_empty, write_json
 from dnnx.runs.locks import sole_writer
 from dnnx.studies.shards import train_shards
@@ -62,12 +64,12 @@ def train_batch(cfg: DictConfig, folder: Path, study: Path | None) -> dict[str, 
     folder.mkdir(parents=True, exist_ok=True)
     if study and not (study.parent / "study.json").exists():  # an arm that is resumed alone is no newest study
         link_latest(study)
-    with put_aside(folder):
+    with put_aside(folder), going_on(_how_to(cfg, study or folder)):
         resume.save_config(cfg, folder / "config.yaml")
         write_json(folder / "environment.json", provenance.environment())
         write_json(folder / "data.json", facts)
         announce(cfg, facts, module, trainer)
-        fit(trainer, module, data, study or folder)
+        trainer.fit(module, datamodule=data)
         run.trained()
         measure(cfg, seeds, folder, run)
     return show(folder)
@@ -85,7 +87,7 @@ def train_plain(cfg: DictConfig, seeds: list[int], folder: Path, study: Path | N
     folder.mkdir(parents=True, exist_ok=True)
     if study and not (study.parent / "study.json").exists():
         link_latest(study)
-    with put_aside(folder), ctrl_c(f"stopped; go on with: python -m dnnx.train resume={_relative(study or folder)}"):
+    with put_aside(folder), going_on(_how_to(cfg, study or folder)):
         resume.save_config(cfg, folder / "config.yaml")
         write_json(folder / "environment.json", provenance.environment())
         write_json(folder / "data.json", plan.facts)
@@ -159,12 +161,6 @@ def show_way(replicas: Any) -> None:
         console.print(f"not {way}: {why}", soft_wrap=True, markup=False)
 
 
-def fit(trainer: Any, module: Any, data: Any, folder: Path) -> None:
-    """Trains until every seed is out of patience; Ctrl-C says which run or study `folder` to go on with."""
-    with ctrl_c(f"stopped; go on with: python -m dnnx.train resume={_relative(folder)}"):
-        trainer.fit(module, datamodule=data)
-
-
 def show(folder: Path) -> dict[str, list]:
     """Prints the table of a finished run and where everything lies; returns its results."""
     from dnnx.reports.table import results_table
@@ -200,6 +196,13 @@ def _finals(metrics: dict[str, list]) -> dict[str, float]:
         if numbers and name.startswith(("test/", "mc/", "ensemble/", "epoch/", "time/")):
             finals[name] = sum(numbers) / len(numbers)
     return finals
+
+
+def _how_to(cfg: DictConfig, folder: Path) -> str:
+    """Return the line of a stopped command that says how to go on, with the packages of one's own classes."""
+    packages = ",".join(needed_packages(cfg))
+    trust = f" 'packages=[{packages}]'" if packages else ""
+    return f"go on with: python -m dnnx.train resume={_relative(folder)}{trust}"
 
 
 def _relative(folder: Path) -> str:

@@ -3,13 +3,15 @@
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.console import console, warn
-from dnnx.basics.errors import choose, require
+from dnnx.basics.errors import UserError, choose, require
+from dnnx.basics.signals import Stopped
 from dnnx.config import resume
 from dnnx.config.app import command, study_folder, typed_overrides
 from dnnx.config.check import check_keys
@@ -62,10 +64,9 @@ def tune(cfg: DictConfig, folder: Path, compose: Compose) -> None:
     announce(cfg, study, validation)
     try:
         last = work(cfg, study, space, validation)
-    except (KeyboardInterrupt, TooManyFailed) as error:
-        outcome.close(study, folder, space)
-        if isinstance(error, KeyboardInterrupt):
-            raise KeyboardInterrupt("stopped; to go on, type the same again") from None
+    except (Stopped, TooManyFailed):
+        with suppress(UserError):  # no trial was completed
+            outcome.close(study, folder, space)
         raise
     if not last:
         console.print("the worker that ends the last trial writes the report and trains the best setting")

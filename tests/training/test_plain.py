@@ -1,8 +1,11 @@
 """A LightningModule of the user's, untouched: what training, resuming, testing and reporting it leave behind."""
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -254,3 +257,29 @@ def test_srun_on_the_path_says_nothing(project: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PATH", str(project / "bin"), prepend=":")
     done = command("train", *SHORT, "seeds=1", "trainer.max_epochs=1", cwd=project)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_signal_loses_no_finished_epoch_of_a_seed(
+    whole: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lightning_module import DigitsLitModule
+
+    plain = DigitsLitModule.training_step
+    sent: list[bool] = []
+
+    def stopping(self: Any, *batch: Any) -> Any:
+        if self.current_epoch == 1 and not sent:
+            sent.append(True)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return plain(self, *batch)
+
+    monkeypatch.setattr(DigitsLitModule, "training_step", stopping)
+    code, said = typed("train", *SHORT, "callbacks.checkpoint.every_s=5", cwd=project)
+    run = (project / "outputs/train/latest").resolve()
+    assert code == 143
+    resume = f"resume=outputs/train/{run.name} 'packages=[lightning_module]'"
+    assert said == f"stopped by SIGTERM; go on with: python -m dnnx.train {resume}\n"
+    assert torch.load(run / "checkpoints/seed_0/last.ckpt", weights_only=True)["epoch"] == 2
+    assert typed("train", f"resume={run}", "packages=[lightning_module]", cwd=project) == (0, "")
+    assert measured(results(run)) == measured(results(whole))
+    pd.testing.assert_frame_equal(rows(run), rows(whole))

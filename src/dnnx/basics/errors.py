@@ -4,8 +4,7 @@ import difflib
 import inspect
 import math
 import typing
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -161,18 +160,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error means that memory ran out; torch has an own type for GPUs only."""
     told = ("not enough memory", "bad_alloc", "out of memory", "Storage size calculation overflowed")
     return isinstance(error, MemoryError) or any(text in str(error) for text in told)
-
-
-@contextmanager
-def ctrl_c(says: str = "") -> Iterator[None]:
-    """Turn Ctrl-C during Lightning's fit into a KeyboardInterrupt with the message `says`.
-
-    Lightning raises SystemExit instead.
-    """
-    try:
-        yield
-    except SystemExit:
-        raise KeyboardInterrupt(says) from None
 
 
 def near_misses(name: str, names: Iterable[str], prefix: str = "") -> str:

@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from dnnx.basics.errors import UserError, is_out_of_memory
+from dnnx.basics.signals import Stopped, listen
 from dnnx.config.compose import compose_typed
 from dnnx.config.explain import explain
 from dnnx.config.overrides import Typed, choose_groups, quoted, retype_study, split
@@ -50,13 +51,14 @@ def command(config_name: str, where: Where | None = None) -> Callable[[Task], Ca
             threading.excepthook = _in_thread
             made: list[tuple[Path, Path]] = []
             try:
-                sys.argv[1:] = settle(config_name, sys.argv[1:], where, made)
-                run()
+                with listen():
+                    sys.argv[1:] = settle(config_name, sys.argv[1:], where, made)
+                    run()
             except MISTAKES as error:
                 fail(explain(error, config_name, sys.argv[1:]))
-            except KeyboardInterrupt as error:
-                print(str(error) or "interrupted", file=sys.stderr)
-                ended.append(130)
+            except Stopped as stopped:
+                print(stopped, file=sys.stderr)
+                ended.append(128 + stopped.number)
             finally:
                 for folder, outputs in made:
                     remove_empty(folder, outputs)
@@ -93,7 +95,8 @@ def guard(task: Task, config_name: str) -> Callable[[Any], str | None]:
     @functools.wraps(task)
     def guarded(cfg: Any) -> str | None:
         try:
-            task(cfg)
+            with listen():  # in a launcher's process
+                task(cfg)
         except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
             return fail(explain(error, config_name, sys.argv[1:]))
         except (MemoryError, RuntimeError) as error:

@@ -30,10 +30,9 @@ def limit(config: Any, packages: Iterable[str], trusted: Any = None) -> None:
     `trusted` is a config that was typed; its targets are allowed too.
     """
     typed = {*map(str, targets(trusted).values())} if trusted is not None else set()
-    named = targets(config)
-    for key, target in named.items():
+    for key, target in targets(config).items():
         require(isinstance(target, str), key, shown(target), "the path of a class")
-    foreign = {k: v for k, v in named.items() if v not in typed and (v not in known_targets() or _is_nested(k))}
+    foreign = {key: target for key, target in _foreign(config).items() if target not in typed}
     needed = [*dict.fromkeys(target.partition(".")[0] for target in foreign.values())]
     for key, target in foreign.items():
         if target.partition(".")[0] not in {*packages}:
@@ -41,6 +40,16 @@ def limit(config: Any, packages: Iterable[str], trusted: Any = None) -> None:
             raise UserError(f"{key}={target}: {told}")
     for key, target in foreign.items():
         _require_kind(key, target, target.partition(".")[0])
+
+
+def needed_packages(config: Any) -> list[str]:
+    """Return the packages to type when a run of this config is resumed, for example ["my_nets"]."""
+    return [*dict.fromkeys(str(target).partition(".")[0] for target in _foreign(config).values())]
+
+
+def _foreign(config: Any) -> dict[str, Any]:
+    """Return the targets of a config that the files of conf/ do not name there."""
+    return {key: name for key, name in targets(config).items() if name not in known_targets() or _is_nested(key)}
 
 
 def check_run(cfg: DictConfig) -> None:

@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 
 from dnnx.basics.console import console
 from dnnx.basics.errors import near_misses, require
+from dnnx.basics.signals import going_on
 from dnnx.config.app import FAILURES, fail, typed_overrides
 from dnnx.config.compose import compose, config_dirs
 from dnnx.config.overrides import quoted, retype_study, split
@@ -51,7 +52,8 @@ def run_study(config: DictConfig, runner: Runner) -> None:
     with sole_writer(plan.folder):
         is_new = not any(plan.folder.iterdir())
         declare(plan)
-        run_jobs(config, plan, runner)
+        with going_on(f"go on with: python -m dnnx.train resume={os.path.relpath(plan.folder)}"):
+            run_jobs(config, plan, runner)
         if is_new and not any(plan.folder.glob("*/")):  # no arm came so far as to write anything
             (plan.folder / "study.json").unlink()
             remove_empty(plan.folder.absolute(), Path(config.paths.outputs).absolute())

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from dnnx.basics.console import console
-from dnnx.basics.errors import UserError, check_arguments, ctrl_c, is_number, require
+from dnnx.basics.errors import UserError, check_arguments, is_number, require
 from dnnx.config.build import find
 from dnnx.config.check import MOST_EPOCHS
 from dnnx.config.resume import save_config
@@ -146,8 +146,7 @@ def grid(cfg: DictConfig, seeds: list[int], folder: Path, rates: list[float], ep
     data, module, trainer = assemble(cfg, seeds * len(rates), folder)
     scale = torch.tensor(rates, dtype=torch.float64).repeat_interleave(len(seeds)) / max(rates)
     module.optimizer = scaled(module.optimizer, scale)
-    with ctrl_c("stopped while searching the learning rate, of which nothing is kept"):
-        trainer.fit(module, datamodule=data)
+    trainer.fit(module, datamodule=data)
     stopping = EarlyStopping.of(trainer)
     losses = torch.where(stopping.diverged_epoch > 0, torch.inf, stopping.best_loss)
     return rates, losses.view(len(rates), len(seeds))

@@ -10,7 +10,7 @@ import optuna
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from dnnx.basics.errors import ctrl_c, is_out_of_memory, require
+from dnnx.basics.errors import is_out_of_memory, require
 from dnnx.config import check, resume
 from dnnx.config.params import as_overrides
 from dnnx.config.paths import CONF
@@ -50,8 +50,7 @@ class CrossValidation:
         started = time.perf_counter()
         try:
             module, trainer = self.build(trial.params, Prune(trial, self._measure, on_epoch))
-            with ctrl_c():
-                trainer.fit(module, datamodule=trainer.fold_data)
+            trainer.fit(module, datamodule=trainer.fold_data)
             stopping = EarlyStopping.of(trainer)
             module.replicas.load_stacked(stopping.best_state)
             scores = _scores(module, trainer.fold_data)

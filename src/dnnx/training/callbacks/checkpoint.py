@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch.plugins import TorchCheckpointIO
 from torch import Tensor
 
+from dnnx.basics import signals
 from dnnx.basics.errors import UserError, require
 from dnnx.runs.files import write_atomic
 from dnnx.training.callbacks.early_stopping import EarlyStopping
@@ -22,6 +23,9 @@ class Checkpoint(pl.Callback):
     Lightning's own checkpoint callback saves before the epoch's learning-rate step, which a resumed run then
     misses; here an epoch is saved when the next one starts, with nothing of it left to do. best.ckpt holds
     each seed's weights of its own best epoch.
+
+    A signal loses no finished epoch: while one is not saved, the signal waits until the running one is finished and
+    saved too. Epochs that last longer than `every_s` are all saved, so there the running one is given up at once.
     """
 
     def __init__(self, every_n_epochs: int | None = None, every_s: float = 5.0):
@@ -48,11 +52,23 @@ class Checkpoint(pl.Callback):
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         epoch = trainer.current_epoch
-        if epoch > 0 and (self._keeps(epoch) or time.monotonic() - self.saved_s >= self.every_s):
+        due = signals.came() or time.monotonic() - self.saved_s >= self.every_s
+        if epoch > 0 and (self._keeps(epoch) or due):
             self._save(trainer, pl_module)
+            signals.release()
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        signals.take()
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        signals.hold()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         self._save(trainer, pl_module)
+        signals.release()
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        signals.let_go()
 
     def _keeps(self, epoch: int) -> bool:
         return self.every_n_epochs is not None and epoch % self.every_n_epochs == 0

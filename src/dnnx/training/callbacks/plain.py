@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
+from dnnx.basics import signals
 from dnnx.basics.console import warn
 from dnnx.basics.errors import UserError
 from dnnx.runs.files import write_atomic
@@ -151,8 +152,15 @@ class Resume(pl.Callback):
         if self.pending is not None:
             plain_state.set_random_state(trainer, pl_module, self.pending)
             self.pending = None
-        elif epoch > 0 and (self._keeps(epoch) or time.monotonic() - self.saved_s >= self.every_s):
+        elif epoch > 0 and (self._keeps(epoch) or signals.came() or time.monotonic() - self.saved_s >= self.every_s):
             self._save(trainer, pl_module)
+            signals.release()
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        signals.take()
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        signals.hold()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         progress = self.follow.progress
@@ -160,6 +168,10 @@ class Resume(pl.Callback):
             return
         progress.stopped = progress.epoch < trainer.max_epochs
         self._save(trainer, pl_module)
+        signals.release()
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        signals.let_go()
 
     def _keeps(self, epoch: int) -> bool:
         return self.every_n_epochs is not None and epoch % self.every_n_epochs == 0

@@ -1,0 +1,136 @@
+"""Signals that end a command become one exception, raised where no finished epoch is lost.
+
+`listen` installs the handlers. Between `hold` and `release` a signal waits; a second one does not. A handler that a
+launcher installed before is called in place of the exception: Slurm's puts the job back into the queue.
+"""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+# Ctrl-C, Slurm and Docker, a closed terminal, and the warnings that a batch system is told to send.
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+DEFAULT = (signal.SIG_DFL, signal.default_int_handler)
+
+
+class Stopped(SystemExit):
+    """The command ends by a signal, with exit code 128 + its number; `go_on` says how to go on."""
+
+    def __init__(self, number: int, go_on: str = ""):
+        super().__init__(128 + number)
+        self.number, self.go_on = number, go_on
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Stopped, (self.number, self.go_on)
+
+    def __str__(self) -> str:
+        name = "Ctrl-C" if self.number == signal.SIGINT else signal.Signals(self.number).name
+        return f"stopped by {name}; {self.go_on or 'to go on, type the same again'}"
+
+
+class _State:
+    """The state of this process: handlers from before `listen`, by signal, and signals that came."""
+
+    def __init__(self) -> None:
+        self.earlier: dict[int, Any] = {}
+        self.held = False
+        self.waiting: list[int] = []
+        self.came = False
+        self.stopped = False
+
+
+_state = _State()
+
+
+@contextmanager
+def listen() -> Iterator[None]:
+    """Raise Stopped for each signal of ENDING within; an ignored one, as after nohup, stays ignored.
+
+    Does nothing within another `listen`, or outside the main thread, where Python allows no handlers.
+    """
+    if _state.earlier or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    found = {number: signal.getsignal(number) for number in ENDING}
+    _state.earlier = {number: handler for number, handler in found.items() if handler not in (signal.SIG_IGN, None)}
+    take()
+    try:
+        yield
+    finally:
+        for number, handler in _state.earlier.items():
+            signal.signal(number, handler)
+        _state.__init__()  # type: ignore[misc]
+
+
+def take() -> None:
+    """Install the handlers again, within `listen`: Lightning puts one of its own before that of SIGTERM."""
+    for number in _state.earlier:
+        signal.signal(number, _on_signal)
+
+
+def hold() -> None:
+    """Let signals wait until `release`: there is a finished epoch to save."""
+    _state.held = bool(_state.earlier)
+
+
+def release() -> None:
+    """Raise Stopped if a signal waits; those that come later wait no more."""
+    waiting = _state.waiting
+    let_go()
+    for number in waiting:
+        _end(number)
+
+
+def let_go() -> None:
+    """End `hold` without a word: the training ended in an error."""
+    _state.held, _state.waiting = False, []
+
+
+def came() -> bool:
+    """Return whether a signal came. A training that a launcher keeps alive may then be killed at any time."""
+    return _state.came
+
+
+@contextmanager
+def going_on(go_on: str) -> Iterator[None]:
+    """Let a Stopped that passes say how to go on, unless it knows."""
+    try:
+        yield
+    except Stopped as stopped:
+        stopped.go_on = stopped.go_on or go_on
+        raise
+
+
+@contextmanager
+def as_in_python() -> Iterator[None]:
+    """`listen` for callers in Python, whose Ctrl-C is a KeyboardInterrupt."""
+    try:
+        with listen():
+            yield
+    except Stopped as stopped:
+        if stopped.number == signal.SIGINT:
+            raise KeyboardInterrupt(str(stopped)) from None
+        raise
+
+
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    """Note or obey a signal. Slurm and `timeout` send one twice; only a second Ctrl-C is somebody's impatience."""
+    again = number in _state.waiting or _state.stopped
+    _state.came = True
+    if again and number != signal.SIGINT:
+        return
+    if _state.held and not again:
+        _state.waiting.append(number)
+    else:
+        _end(number)
+
+
+def _end(number: int) -> None:
+    handler: Callable[[int, None], object] | int = _state.earlier[number]
+    if handler in DEFAULT or not callable(handler):
+        _state.stopped = True
+        raise Stopped(number)
+    handler(number, None)
