@@ -12,7 +12,7 @@ import optuna
 from lightning.pytorch.callbacks import Checkpoint
 from omegaconf import DictConfig
 
-from dnnx.basics.errors import UserError, ctrl_c, is_out_of_memory
+from dnnx.basics.errors import UserError, is_out_of_memory
 from dnnx.config import plain
 from dnnx.config.params import as_overrides
 from dnnx.tasks.metric import Metric
@@ -57,8 +57,7 @@ class OwnModule(CrossValidation):
         try:
             plan = self.build(trial.params)
             seeds = range(self.fold_seed, self.fold_seed + self.folds)
-            with ctrl_c():
-                ended = [self._train(plan, seed, trial if seed == seeds[0] else None, on_epoch) for seed in seeds]
+            ended = [self._train(plan, seed, trial if seed == seeds[0] else None, on_epoch) for seed in seeds]
             for name in self.about:
                 if all(f"val/{name}" in follow.progress.best_metrics for follow in ended):
                     trial.set_user_attr(name, [follow.progress.best_metrics[f"val/{name}"] for follow in ended])
