@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 import sklearn.metrics as sk
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dnnx.tasks.scores import best_threshold, binary
+from dnnx.tasks.classification import Classification
+from dnnx.tasks.pairs import Pairs
+from dnnx.tasks.scores import best_threshold, binary, cross_entropy, mean_loss
 
 
 def two_logits(z: Tensor) -> Tensor:
@@ -41,6 +44,27 @@ def test_metrics_are_those_of_scikit_learn(threshold: float) -> None:
     assert ours.keys() == expected.keys()
     for name, value in expected.items():
         np.testing.assert_allclose(ours[name], value, rtol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("n", [1, 7, 360, 5139])
+def test_the_mean_cross_entropy_is_that_of_torch_to_the_last_bit(n: int) -> None:
+    g = torch.Generator().manual_seed(n)
+    for _ in range(20):
+        logits, y = 3 * torch.randn(n, 5, generator=g), torch.randint(5, (n,), generator=g)
+        assert mean_loss(cross_entropy, logits, y) == F.cross_entropy(logits.double(), y).item()
+
+
+@pytest.mark.parametrize("task", [Classification, Pairs])
+def test_a_loss_of_the_users_is_the_loss_that_is_measured(task: type[Classification]) -> None:
+    class Doubled(task):  # type: ignore[misc, valid-type]
+        def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+            return 2 * super().loss(outputs, y)
+
+    z, y = made_up()
+    logits = two_logits(z)
+    plain, doubled = task().measure(logits, y), Doubled().measure(logits, y)
+    assert doubled.pop("loss") == pytest.approx(2 * plain.pop("loss"))
+    assert doubled == plain
 
 
 scored = st.lists(st.tuples(st.integers(-4, 4), st.booleans()), min_size=1, max_size=30)

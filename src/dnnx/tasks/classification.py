@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dnnx.basics.errors import require
 from dnnx.tasks.metric import Metric
-from dnnx.tasks.scores import multiclass
+from dnnx.tasks.scores import cross_entropy, multiclass
 from dnnx.tasks.task import Task
 
 NUM_HARDEST = 32
@@ -36,16 +36,13 @@ class Classification(Task):
         return data.num_classes
 
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
-        return F.cross_entropy(outputs, y, reduction="none")
+        return cross_entropy(outputs, y)
 
     def per_example(self, outputs: Tensor, y: Tensor) -> dict[str, Tensor]:
         return {"accuracy": outputs.argmax(-1) == y}
 
     def measure(self, outputs: Tensor, y: Tensor, **chosen: Any) -> dict[str, Any]:
-        found = multiclass(outputs, y) | self.by_function(outputs, y)
-        if type(self).loss is not Classification.loss:  # the user overrides the loss
-            found["loss"] = self.loss(outputs.double(), y).mean().item()
-        return found
+        return multiclass(outputs, y, self.loss) | self.by_function(outputs, y)
 
     def ensemble(self, outputs: Tensor) -> Tensor:
         """Return the log of the mean probability: [S, N, C] -> [N, C]."""

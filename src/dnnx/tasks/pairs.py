@@ -45,7 +45,7 @@ class Pairs(Classification):
         return {"threshold": best_threshold(outputs, y)}
 
     def measure(self, outputs: Tensor, y: Tensor, threshold: float = 0.5, **chosen: Any) -> dict[str, Any]:
-        return binary(outputs, y, threshold) | self.by_function(outputs, y)
+        return binary(outputs, y, threshold, self.loss) | self.by_function(outputs, y)
 
     @torch.no_grad()
     def exhibits(self, module: Any, data: Any) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """Scores of predictions: the metrics of one network on one split, by torchmetrics."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -7,13 +8,26 @@ import torch.nn.functional as F
 import torchmetrics.functional.classification as tm
 from torch import Tensor
 
+Loss = Callable[[Tensor, Tensor], Tensor]  # logits [N, C], labels [N] -> [N]
 
-def multiclass(logits: Tensor, y: Tensor) -> dict[str, Any]:
+
+def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """Return the cross-entropy of each example, [N]."""
+    return F.cross_entropy(logits, y, reduction="none")
+
+
+def mean_loss(loss: Loss, logits: Tensor, y: Tensor) -> float:
+    """Return the mean loss in 64 bits, added up in the order in which torch adds up a mean cross-entropy."""
+    losses = loss(logits.double(), y)
+    return F.nll_loss(-losses[:, None], torch.zeros_like(losses, dtype=torch.long)).item()
+
+
+def multiclass(logits: Tensor, y: Tensor, loss: Loss = cross_entropy) -> dict[str, Any]:
     """Return the metrics of logits [N, C] for labels [N]. Precision, recall and F1 are macro averages over classes."""
     num_classes = logits.shape[-1]
     confusion = tm.multiclass_confusion_matrix(logits, y, num_classes)
     return {
-        "loss": F.cross_entropy(logits.double(), y).item(),
+        "loss": mean_loss(loss, logits, y),
         "accuracy": confusion.diagonal().sum().item() / len(y),
         "precision": tm.multiclass_precision(logits, y, num_classes, average="macro").item(),
         "recall": tm.multiclass_recall(logits, y, num_classes, average="macro").item(),
@@ -23,7 +37,7 @@ def multiclass(logits: Tensor, y: Tensor) -> dict[str, Any]:
     }
 
 
-def binary(logits: Tensor, y: Tensor, threshold: float = 0.5) -> dict[str, Any]:
+def binary(logits: Tensor, y: Tensor, threshold: float = 0.5, loss: Loss = cross_entropy) -> dict[str, Any]:
     """Return the metrics of logits [N, 2] for labels [N]. Class 1 is predicted if its probability exceeds `threshold`.
 
     Precision, recall and F1 refer to class 1. `auc` is the area under the ROC curve.
@@ -31,7 +45,7 @@ def binary(logits: Tensor, y: Tensor, threshold: float = 0.5) -> dict[str, Any]:
     p = logits.double().softmax(-1)[:, 1]
     said = (p > threshold).long()
     return {
-        "loss": F.cross_entropy(logits.double(), y).item(),
+        "loss": mean_loss(loss, logits, y),
         "accuracy": (said == y).sum().item() / len(y),
         "accuracy_at_half": ((p > 0.5) == (y == 1)).double().mean().item(),
         "precision": tm.binary_precision(said, y).item(),
