@@ -6,7 +6,7 @@ import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
-from commands import SMOKE, compose, measured
+from commands import SMOKE, compose, measured, typed
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -116,3 +116,33 @@ def test_a_class_without_a_name_and_a_seed_that_is_not_there_are_one_line(tmp_pa
         dnnx.load(tmp_path / "run").network(seed=7)
     with pytest.raises(UserError, match="folder=nowhere: there is no such folder"):
         dnnx.load("nowhere")
+
+
+def test_a_folder_that_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"folder=.*empty: it holds no config.yaml; give a run folder"):
+        dnnx.load(tmp_path / "empty")
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "study.json").write_text("{}")
+    with pytest.raises(UserError, match=r"study.json cannot be read: arms=None"):
+        dnnx.load(tmp_path / "study")
+    train(compose(*SMOKE, "net.hidden=[4]", "trainer.max_epochs=1"), tmp_path / "run")
+    run = dnnx.load(tmp_path / "run")
+    with pytest.raises(UserError, match=r"x: the network cannot predict for \[3, 65\] of torch.float32; the data was"):
+        run.predict(torch.zeros(3, 65))
+    with pytest.raises(UserError, match=r"x: a str is no array"):
+        run.predict("digits")
+    (tmp_path / "run" / "results.json").unlink()
+    with pytest.raises(UserError, match=r"folder=.*: the run is not finished; go on with: python -m dnnx.train resume"):
+        dnnx.load(tmp_path / "run")
+
+
+def test_a_lightning_module_is_loaded_with_its_best_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "examples")
+    words = ["module._target_=lightning_module.DigitsLitModule", "data._target_=lightning_module.DigitsDataModule"]
+    words += ["seeds=2", "trainer.max_epochs=1", "trainer.accelerator=cpu", "~callbacks.progress"]
+    assert typed("train", *words, cwd=tmp_path) == (0, "")
+    run = dnnx.load(tmp_path / "outputs/train/latest", packages="lightning_module")
+    x = torch.rand(4, 1, 8, 8)
+    assert isinstance(run.network(1), pl.LightningModule)
+    torch.testing.assert_close(run.predict(x), (run.network(0)(x) + run.network(1)(x)) / 2)

@@ -24,15 +24,16 @@ from dnnx.basics.errors import UserError, require
 from dnnx.basics.signals import as_in_python
 from dnnx.config import resume
 from dnnx.config.app import FAILURES
-from dnnx.config.build import build
 from dnnx.config.compose import compose
 from dnnx.config.overrides import quoted, split
 from dnnx.config.paths import run_folder
+from dnnx.config.plain import is_plain
 from dnnx.config.words import packages_of, word_of, words_of
 from dnnx.data.given import kept
+from dnnx.evaluation import saved
 from dnnx.reports import notebook
-from dnnx.runs.files import read_json, write_text
-from dnnx.runs.tensors import load_tensors
+from dnnx.runs.files import write_text
+from dnnx.runs.read import declaration
 from dnnx.studies.study import Runner, run_study
 from dnnx.train import run_job, run_words
 from dnnx.training.assemble import build_data
@@ -45,9 +46,10 @@ class Run:
 
     def __init__(self, folder: Path, packages: Sequence[str] = ()):
         self.folder = folder
-        self.config = resume.load_config(
-            folder, "run", DictConfig({"packages": [package.split(".")[0] for package in packages]})
-        )
+        trusted = [package.split(".")[0] for package in packages]
+        self.config = resume.load_config(folder, "folder", DictConfig({"packages": trusted}))
+        told = f"the run is not finished; go on with: python -m dnnx.train resume={folder}"
+        require((folder / "results.json").is_file(), "folder", folder, told)
         self.values = resume.load_results(folder)
 
     @property
@@ -65,42 +67,28 @@ class Run:
         return pd.DataFrame(per_seed, index=pd.Index(self.seeds, name="seed"))
 
     def network(self, seed: int = 0) -> nn.Module:
-        """Return the network of a seed with its best weights: a plain nn.Module in evaluation mode."""
-        told = f"this run has the seeds {', '.join(map(str, self.seeds))}"
-        require(seed in self.seeds, "seed", seed, told)
-        facts = resume.load_data(self.folder)
-        sizes = SimpleNamespace(
-            in_shape=tuple(facts["in_shape"]),
-            num_classes=len(facts.get("class_names") or ()),
-            target_shape=tuple(facts.get("target_shape") or ()),
-        )
-        num_outputs = build("task", self.config.task).num_outputs(sizes)
-        net = build("net", self.config.net, in_shape=sizes.in_shape, num_outputs=num_outputs)
-        state = load_tensors(self.folder / "model.safetensors")
-        own = {name: state[name][self.seeds.index(seed)] for name in net.state_dict()}
-        net.load_state_dict(own)
-        return net.eval()
+        """Return the network of a seed with its best weights, a plain nn.Module in evaluation mode.
+
+        Of a LightningModule of yours it is that module.
+        """
+        return saved.network(self.config, self.folder, self.seeds, seed)
 
     @torch.no_grad()
     def predict(self, x: Any, seed: int | None = None) -> Tensor:
         """Return predictions for x [N, *in_shape], of one seed or of the ensemble of all seeds.
 
-        Classification returns probabilities [N, C], other tasks outputs [N, ...]. Pass x as the data was before
-        standardization; uint8 images become [0, 1].
+        Classification returns probabilities [N, C], other tasks and a LightningModule outputs [N, ...]. Pass x as the
+        data was before standardization; uint8 images become [0, 1].
         """
-        x = torch.as_tensor(x)
-        x = x.float() / 255 if x.dtype == torch.uint8 else x
-        if self.config.data.get("standardize"):
-            mean, scale = self._scaling
-            x = (x - mean) / scale
-        task = build("task", self.config.task)
         alive = [s for s, epoch in zip(self.seeds, self.values["epoch/diverged"], strict=True) if epoch is None]
-        outputs = torch.stack([task.read(self.network(s)(x)) for s in ([seed] if seed is not None else alive)])
-        return (outputs.double().softmax(-1) if task.has_classes else outputs).mean(0)
+        nets = [self.network(s) for s in ([seed] if seed is not None else alive)]
+        in_shape = resume.load_data(self.folder)["in_shape"]
+        return saved.predict(self.config, nets, x, in_shape, self._scaling)
 
     @cached_property
-    def _scaling(self) -> tuple[Tensor, Tensor]:
-        return build_data(self.config, self.seeds[:1]).scaling
+    def _scaling(self) -> tuple[Tensor, Tensor] | None:
+        is_scaled = self.config.data.get("standardize") and not is_plain(self.config)
+        return build_data(self.config, self.seeds[:1]).scaling if is_scaled else None
 
     def curves(self) -> Any:
         """Return the learning curves as a matplotlib Figure."""
@@ -115,7 +103,7 @@ class Study:
 
     def __init__(self, folder: Path, packages: Sequence[str] = ()):
         self.folder, self.packages = folder, packages
-        self.declared = read_json(folder / "study.json")
+        self.declared = declaration(folder)
 
     @property
     def runs(self) -> dict[str, Run]:
@@ -212,14 +200,15 @@ def study(
     return Study(folder, packages_of([*words, *of_arms]))
 
 
-def load(folder: str | Path, packages: Sequence[str] = ()) -> Run | Study:
+def load(folder: str | Path, packages: str | Sequence[str] = ()) -> Run | Study:
     """Return the finished run or study in a folder, for example `dnnx.load("outputs/dense5/latest")`.
 
     A run with your own classes needs their package, for example `packages=["my_nets"]`: you thereby trust its code.
     """
     path = Path(folder).resolve()
     require(path.is_dir(), "folder", folder, "there is no such folder; try outputs/dense5/latest")
-    return (Study if (path / "study.json").exists() else Run)(path, packages)
+    trusted = [packages] if isinstance(packages, str) else packages
+    return (Study if (path / "study.json").exists() else Run)(path, trusted)
 
 
 def _job(overrides: Sequence[str], own: Path, folder: Path) -> Any:

@@ -16,7 +16,6 @@ from dnnx.config import resume
 from dnnx.config.app import command, study_folder, typed_overrides
 from dnnx.config.check import check_keys
 from dnnx.config.compose import compose
-from dnnx.config.explain import flatten
 from dnnx.config.paths import tuning_folder
 from dnnx.config.plain import is_plain, settle
 from dnnx.config.seeds import parse_seeds
@@ -34,9 +33,6 @@ if TYPE_CHECKING:  # Optuna and torch load slowly, and --help must answer at onc
 
 WAIT_S = 1.0  # seconds between two looks at the trials of other workers
 Compose = Callable[[Sequence[str]], DictConfig]
-# Keys that may differ when a study continues: places, device, display, and parts that trials do not read.
-FREE = ("seeds", "params", "arm", "study", "paths", "data.root", "trainer.accelerator", "callbacks.progress",
-        "callbacks.record", "callbacks.checkpoint")  # fmt: skip
 
 
 class TooManyFailed(Exception):
@@ -51,6 +47,7 @@ def tune(cfg: DictConfig, folder: Path, compose: Compose) -> None:
     check(cfg)
 
     from dnnx.tuning.cross_validation import CrossValidation  # imports torch
+    from dnnx.tuning.opening import open_study
     from dnnx.tuning.own_module import OwnModule
     from dnnx.tuning.space import Space
 
@@ -90,44 +87,6 @@ def check(cfg: DictConfig) -> None:
     require(cfg.resume is None, "resume", cfg.resume, "a study goes on by itself: type the same again")
     arms = list(cfg.study.arms or {})
     require(cfg.arm is not None or not arms, "arm", None, f"a tuning is of one arm; type arm={' or arm='.join(arms)}")
-
-
-def open_study(cfg: DictConfig, folder: Path, space: "Space", validation: "CrossValidation") -> "Study":
-    """Return the study named cfg.name in its storage: a new one, or the existing one if its facts agree."""
-    import optuna
-
-    from dnnx.config.build import build
-    from dnnx.tuning import book
-    from dnnx.tuning.cross_validation import of_runs
-    from dnnx.tuning.sampler import PerTrial
-
-    whole = validation.compose([*cfg.trial])  # with the overrides of trials, such as trainer.max_epochs
-    sampler = PerTrial(lambda seed: build("sampler", whole.sampler, seed=seed), cfg.fold_seed, space)
-    build("sampler", whole.sampler)
-    pruner = build("pruner", whole.pruner)
-    data = validation.fold_data(validation.run_config(space.corners()[0])).provenance
-    folder.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(
-        storage=book.open_storage(cfg.storage, folder), sampler=sampler, pruner=pruner, study_name=cfg.name,
-        direction=cfg.direction, load_if_exists=True,
-    )  # fmt: skip
-    book.agree(study, "data", {name: data[name] for name in ("source", "files")})
-    book.agree(study, "about", validation.about)
-    study.set_user_attr("parts", validation.parts)
-    plain: Any = OmegaConf.to_container(cfg)
-    search = flatten({key: plain[key] for key in SEARCH})
-    book.agree(study, "search", {key: value for key, value in search.items() if not isinstance(value, dict)})
-    book.agree(study, "config", fixed(of_runs(validation.compose([]))))
-    return study
-
-
-SEARCH = ("space", "derived", "trial", "objective", "direction", "folds", "fold_seed")
-
-
-def fixed(cfg: DictConfig) -> dict[str, Any]:
-    """Return the settings that all trials of a study share, by key."""
-    flat = flatten(OmegaConf.to_container(cfg, resolve=True))
-    return {key: value for key, value in flat.items() if not isinstance(value, dict) and not key.startswith(FREE)}
 
 
 def announce(cfg: DictConfig, study: "Study", validation: "CrossValidation") -> None:

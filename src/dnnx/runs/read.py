@@ -62,7 +62,7 @@ UNREADABLE = (ValueError, OSError, yaml.YAMLError, SafetensorError, RecursionErr
 def read_study(folders: Sequence[Path], declared: dict | None = None, reference: str | None = None) -> Study:
     """Return all runs in `folders`, which are run or study folders. A single study folder brings its own question."""
     if declared is None and len(folders) == 1 and (folders[0] / "study.json").is_file():
-        declared = _declared(folders[0])
+        declared = declaration(folders[0])
     declared = declared or {}
     missing: list[str] = []
     paths = [path for folder in folders for path in _runs_below(folder, missing)]
@@ -97,7 +97,7 @@ def _runs_below(folder: Path, missing: list[str]) -> list[Path]:
     if is_run(folder):
         return [folder.resolve()]
     if (folder / "study.json").is_file():
-        arms = [folder.resolve() / arm for arm in _declared(folder)["arms"]]
+        arms = [folder.resolve() / arm for arm in declaration(folder)["arms"]]
     else:
         arms = sorted(path for path in folder.resolve().iterdir() if is_run(path))
     missing += [f"{arm.name}: the arm has left neither metrics.csv nor results.json" for arm in arms if not is_run(arm)]
@@ -106,7 +106,8 @@ def _runs_below(folder: Path, missing: list[str]) -> list[Path]:
     return found
 
 
-def _declared(folder: Path) -> dict[str, Any]:
+def declaration(folder: Path) -> dict[str, Any]:
+    """Return the checked content of a study's study.json."""
     try:
         return schema.study(parse_json(folder / "study.json"))
     except UNREADABLE as error:
@@ -138,7 +139,7 @@ def _names(paths: list[Path]) -> list[str]:
 def _reference(first: Path, paths: list[Path], names: list[str]) -> str:
     """Return the name of the first study's reference among all the arms, or the first arm if there is none."""
     if (first / "study.json").is_file():
-        path = first.resolve() / str(_declared(first).get("reference"))
+        path = first.resolve() / str(declaration(first).get("reference"))
         return names[paths.index(path)] if path in paths else names[0]
     return names[0]
 
