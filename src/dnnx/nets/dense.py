@@ -64,9 +64,7 @@ class DenseNet(nn.Module):
         self_normalizing: bool = False,  # promise; a setting that breaks self-normalization is an error
     ):
         super().__init__()
-        valid = isinstance(hidden, Sequence) and hidden and all(type(n) is int and 1 <= n <= WIDEST for n in hidden)
-        told = f"a list of widths from 1 to {WIDEST:,}, for example net.hidden=[100,100]"
-        require(bool(valid), "net.hidden", hidden, told)
+        _require_widths(hidden)
         norms = Normalization(norm, norm_at, norm_momentum)
         self.in_dims = 1 if isinstance(in_shape, int) else len(in_shape)
         widths = [num_features(in_shape), *hidden]
@@ -75,7 +73,15 @@ class DenseNet(nn.Module):
             DenseBlock(below, above, make_activation(activation, activation_alpha), init, norms)
             for below, above in pairwise(widths)
         )
-        self.output = nn.Identity() if num_outputs is None else nn.Linear(widths[-1], num_outputs)
+        self._add_output(widths[-1], num_outputs, init, norms)
+        self._draw_biases(bias_init)  # after all weights, so the weights equal those of the same net with other biases
+        self._add_dropout(dropout, input_dropout, dropout_kind, dropout_layers)  # last: its keys change no weight
+        require(isinstance(self_normalizing, bool), "net.self_normalizing", self_normalizing, "true or false")
+        if self_normalizing:
+            check_net(activation, init, norm, dropout_kind if dropout or input_dropout else "alpha")
+
+    def _add_output(self, width: int, num_outputs: int | None, init: str, norms: Normalization) -> None:
+        self.output = nn.Identity() if num_outputs is None else nn.Linear(width, num_outputs)
         self.logits_norm: nn.Module = nn.Identity()
         if isinstance(self.output, nn.Linear):
             INITIALIZERS[init if init == "constant" else "glorot_uniform"](self.output)
@@ -83,16 +89,12 @@ class DenseNet(nn.Module):
                 self.logits_norm = norms.make(self.output.out_features)
             if norms.takes_bias("logits"):
                 self.output.register_parameter("bias", None)
-        # Biases are drawn after all weights, so the weights equal those of the same net with other biases.
+
+    def _draw_biases(self, bias_init: str) -> None:
         initialize = choose("net.bias_init", bias_init, BIASES)
         for layer in self.modules():
             if isinstance(layer, nn.Linear) and layer.bias is not None:
                 initialize(layer.bias)
-        # Dropout draws its keys last, so the initial weights equal those of the same net without it.
-        self._add_dropout(dropout, input_dropout, dropout_kind, dropout_layers)
-        require(isinstance(self_normalizing, bool), "net.self_normalizing", self_normalizing, "true or false")
-        if self_normalizing:
-            check_net(activation, init, norm, dropout_kind if dropout or input_dropout else "alpha")
 
     def _add_dropout(self, rate: float, input_rate: float, kind: str, layers: int | None) -> None:
         _require_rate("net.dropout", rate)
@@ -136,6 +138,12 @@ class DenseNet(nn.Module):
 def num_features(in_shape: int | Sequence[int]) -> int:
     """Return the number of features of an example of this shape."""
     return in_shape if isinstance(in_shape, int) else math.prod(in_shape)
+
+
+def _require_widths(hidden: Sequence[int]) -> None:
+    valid = isinstance(hidden, Sequence) and hidden and all(type(n) is int and 1 <= n <= WIDEST for n in hidden)
+    told = f"a list of widths from 1 to {WIDEST:,}, for example net.hidden=[100,100]"
+    require(bool(valid), "net.hidden", hidden, told)
 
 
 def _require_rate(key: str, rate: float) -> None:
