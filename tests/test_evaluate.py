@@ -38,7 +38,7 @@ def test_numbers_that_changed_are_named(copy: Path) -> None:
     saved = json.loads((copy / "results.json").read_text())
     saved["test/accuracy"][0] += 0.01
     (copy / "results.json").write_text(json.dumps(saved))
-    with pytest.raises(UserError, match=r"not the numbers of its results.json: test/accuracy$"):
+    with pytest.raises(UserError, match=r"these numbers differ from its results.json: test/accuracy$"):
         again(copy)
 
 

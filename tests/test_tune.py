@@ -236,7 +236,7 @@ def test_a_mistake_is_a_one_line_error_before_a_study_exists(override: str, says
 def test_an_experiment_with_arms_asks_for_one(tmp_path: Path) -> None:
     typed = ["+exp=dropout", *TINY[1:]]
     cfg = compose(*typed, f"hydra.searchpath=[file://{OWN}]", name="tune")
-    with pytest.raises(UserError, match="arm=None: a tuning is of one arm; type arm=plain or arm=bn"):
+    with pytest.raises(UserError, match="arm=None: choose the arm to tune; type arm=plain or arm=bn"):
         tune(cfg, tmp_path, lambda more: cfg)
 
 

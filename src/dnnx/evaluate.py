@@ -76,7 +76,7 @@ def require_same(cfg: DictConfig, folder: Path, metrics: dict[str, list], saved:
     """Raise UserError with the names of metrics that differ from those that the run `saved`."""
     changed = [name for name in metrics if name in saved and not _same(metrics[name], saved[name])]
     if changed:
-        raise UserError(f"run={cfg.run}: not the numbers of its results.json: {', '.join(changed)}")
+        raise UserError(f"run={cfg.run}: these numbers differ from its results.json: {', '.join(changed)}")
     console.print(f"the same numbers as in {folder / 'results.json'}", soft_wrap=True)
 
 

@@ -84,9 +84,9 @@ def check(cfg: DictConfig) -> None:
     parse_seeds(cfg.seeds)
     if cfg.direction is not None:
         choose("direction", cfg.direction, {"maximize": None, "minimize": None})
-    require(cfg.resume is None, "resume", cfg.resume, "a study goes on by itself: type the same again")
+    require(cfg.resume is None, "resume", cfg.resume, "leave it out; the same command continues a study")
     arms = list(cfg.study.arms or {})
-    require(cfg.arm is not None or not arms, "arm", None, f"a tuning is of one arm; type arm={' or arm='.join(arms)}")
+    require(cfg.arm is not None or not arms, "arm", None, f"choose the arm to tune; type arm={' or arm='.join(arms)}")
 
 
 def announce(cfg: DictConfig, study: "Study", validation: "CrossValidation") -> None:
@@ -96,7 +96,7 @@ def announce(cfg: DictConfig, study: "Study", validation: "CrossValidation") -> 
     console.print(f"{trials}\ndata: {data.provenance['note']}: {sizes}", soft_wrap=True)
     warn(data.provenance["warning"])
     if len(study.trials):
-        console.print(f"goes on after {len(study.trials)} trials")
+        console.print(f"continues after {len(study.trials)} trials")
 
 
 def work(cfg: DictConfig, study: "Study", space: "Space", validation: "CrossValidation") -> bool:

@@ -70,10 +70,10 @@ def test_a_study_folder_has_hydra_run_nothing(whole: Whole, tmp_path: Path, trie
             f"# @package _global_\ndefaults: [torture]\nhydra:\n  {group}\n"
         )
     for overrides, says in (
-        ([*declared["overrides"], f"+hydra.callbacks.x={evil}"], "may not say this of Hydra"),
-        ([*declared["overrides"], "hydra/job_logging=evil"], "may not say this of Hydra"),
-        ([*declared["overrides"], "+optimizer@hydra.callbacks.x=sgd"], "may not say this of Hydra"),
-        (["--config-path=evil"], "may not say this of Hydra"),
+        ([*declared["overrides"], f"+hydra.callbacks.x={evil}"], "must not set this key of Hydra"),
+        ([*declared["overrides"], "hydra/job_logging=evil"], "must not set this key of Hydra"),
+        ([*declared["overrides"], "+optimizer@hydra.callbacks.x=sgd"], "must not set this key of Hydra"),
+        (["--config-path=evil"], "must not set this key of Hydra"),
         (["+exp=evil", "paths.data=data"], "hydra.callbacks.x._target_=subprocess.run: no callback of Hydra runs here"),
         (["+exp=env", "paths.data=data"], "hydra.job.env_set"),
         (["+exp=log", "paths.data=data"], "hydra.hydra_logging"),

@@ -110,8 +110,8 @@ def test_a_torn_journal_goes_on_and_loses_only_its_last_entry(tmp_path: Path) ->
         ("junk\n", "line 2 is no entry"),
         ("junk", "its last line is no entry"),
         ('{"op_code":4}{"op_code":4}\n', "line 2 is no entry"),
-        ('{"op_code":4,"worker_id":"x"}\n', "no whole journal of Optuna"),
-        ('{"op_code":"x"}\n', "no whole journal of Optuna"),
+        ('{"op_code":4,"worker_id":"x"}\n', "not a complete journal of Optuna"),
+        ('{"op_code":"x"}\n', "not a complete journal of Optuna"),
     ],
 )
 def test_an_invalid_journal_is_a_one_line_error_and_stays_unchanged(more: str, says: str, tmp_path: Path) -> None:

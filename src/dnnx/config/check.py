@@ -90,10 +90,10 @@ def check(cfg: DictConfig) -> None:
             name not in cfg.trainer,
             f"trainer.{name}",
             cfg.trainer.get(name),
-            "not here: seeds are independent, epochs whole",
+            "leave it out: seeds are independent and epochs complete",
         )
     precision = cfg.trainer.get("precision")
-    require(precision != "16-mixed", "trainer.precision", precision, "16-bit floats are bf16-mixed: no loss is scaled")
+    require(precision != "16-mixed", "trainer.precision", precision, "type bf16-mixed: dnnx scales no loss")
     for name in ("early_stopping", "record", "checkpoint"):
         found = isinstance(cfg.callbacks.get(name), DictConfig)
         require(found, f"callbacks.{name}", cfg.callbacks.get(name), "every run needs it; patience=1000 never stops")

@@ -28,11 +28,11 @@ def explain(error: Exception, config_name: str, arguments: Sequence[str]) -> str
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} has no value; type {error.full_key}=..., for example run=outputs/dense5/latest"
     if match := re.search(r"Could not override '(exp|debug|sweep)'", text):
-        return f"{match[1]}: it is added to the config: type +{match[1]}=..."
+        return f"{match[1]}: it is not in the config; to add it, type +{match[1]}=..."
     if match := re.search(r"Could not override '([^']+)'", text):
         return _explain_key(match[1], text, config_name, arguments)
     if match := re.match(r"Error merging override (.*)", text):
-        return f"{match[1]}: a mapping belongs where there is one, and nothing else; --cfg job shows what there is"
+        return f"{match[1]}: type a mapping for a mapping and a value for a value; see all keys with --cfg job"
     if match := re.search(r"Could not find '([^']+)'\s+Available options in '([^']+)':((?:\s+\S+$)+)", text, re.M):
         option, options = match[1].removeprefix(match[2] + "/"), match[3].split()
         return f"{match[2]}={option}: choose one of {', '.join(options)}{near_misses(option, options)}"

@@ -127,7 +127,7 @@ def retype_study(arguments: list[str]) -> list[str]:
     except ValueError as error:
         raise UserError(f"{path}: {error}") from None
     for override in study.get("overrides", []):
-        told = f"{path} may not say this of Hydra; type it after {resumed[0]}"
+        told = f"{path} must not set this key of Hydra; type it after {resumed[0]}"
         require(bool(re.match(OF_A_STUDY, override)), "overrides", override, told)
     own = [word for folder in study.get("config_dir", []) for word in ("--config-dir", folder)]
     overrides = [o for o in study.get("overrides", []) if not re.match(r"\+*packages=", o)]  # must be typed each time

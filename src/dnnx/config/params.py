@@ -33,7 +33,7 @@ def read_params(path: str | Path, typed: Iterable[str]) -> list[str]:
     require(bool(plain), "params", path, f"it must map keys such as optimizer.lr to values; {advice}")
     assert isinstance(settings, dict)
     of_hydra = any(str(key).startswith("hydra") for key in settings)
-    require(not of_hydra, "params", path, f"it may say nothing of Hydra; {advice}")
+    require(not of_hydra, "params", path, f"it must not set keys of Hydra; {advice}")
     require_none_in_files(map(str, settings))
     limit(_nested(settings), typed_packages(list(typed)))
     given = {override.key_or_group for override in OverridesParser.create().parse_overrides(list(typed))}

@@ -155,7 +155,7 @@ def load_data(folder: Path) -> dict[str, Any]:
         data = schema.data(read_json(folder / "data.json"))
     except ValueError as error:
         raise UserError(f"{folder / 'data.json'}: {error}") from None
-    require({"source", "note", "files"} <= set(data), "data.json", folder, "it does not say what the data was")
+    require({"source", "note", "files"} <= set(data), "data.json", folder, "it lacks source, note or files")
     return data
 
 

@@ -26,10 +26,10 @@ def read_idx(path: Path, dims: int) -> np.ndarray:
     except PermissionError:
         raise UserError(f"{path}: no permission to read it; fix that, or point paths.data elsewhere") from None
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: cannot be read ({error}); delete it to download it anew") from None
+        raise UserError(f"{path}: cannot be read ({error}); delete it to download it again") from None
     if len(body) != size:
         found = f"{len(body)} bytes" if len(body) < size else "more"
-        raise UserError(f"{path}: expected {size} bytes for {shape}, found {found}; delete it to download it anew")
+        raise UserError(f"{path}: expected {size} bytes for {shape}, found {found}; delete it to download it again")
     return np.frombuffer(body, np.uint8).reshape(shape)
 
 

@@ -44,7 +44,7 @@ def read_run(folder: Path, name: str) -> Run:
     if bad := run.metrics.attrs.get("bad"):
         run.broken.append(f"{name}: metrics.csv, line {bad[0]}: no valid row; {len(bad)} such lines are left out")
     if "probabilities" in run.predictions and len(run.predictions["probabilities"]) != len(run.seeds):
-        run.missing.append(f"{name}: predictions.safetensors is not of {len(run.seeds)} seeds")
+        run.missing.append(f"{name}: predictions.safetensors does not hold {len(run.seeds)} seeds")
         run.predictions = {}
     return run
 
@@ -100,7 +100,7 @@ def _runs_below(folder: Path, missing: list[str]) -> list[Path]:
         arms = [folder.resolve() / arm for arm in declaration(folder)["arms"]]
     else:
         arms = sorted(path for path in folder.resolve().iterdir() if is_run(path))
-    missing += [f"{arm.name}: the arm has left neither metrics.csv nor results.json" for arm in arms if not is_run(arm)]
+    missing += [f"{arm.name}: the arm has neither metrics.csv nor results.json" for arm in arms if not is_run(arm)]
     if not (found := [arm for arm in arms if is_run(arm)]):
         raise UserError(f"{folder}: no run, for neither it nor a folder in it holds metrics.csv or results.json")
     return found

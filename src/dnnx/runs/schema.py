@@ -56,7 +56,7 @@ def results(found: Any) -> dict[str, Any]:
 def data(found: Any) -> dict[str, Any]:
     for key, value in mapping(found).items():
         if (valid := DATA.get(key)) is not None:
-            _need(valid(value), f"{key} is not what a run writes")
+            _need(valid(value), f"{key} is not in the form that a run writes")
     return found
 
 
@@ -105,7 +105,8 @@ def is_finite(value: Any) -> bool:
 
 def _array(arrays: Mapping[str, Any], name: str, dims: int, kinds: str) -> Any:
     array = arrays.get(name)
-    _need(array is not None and array.ndim == dims and array.dtype.kind in kinds, f"{name} is not what a run writes")
+    valid = array is not None and array.ndim == dims and array.dtype.kind in kinds
+    _need(valid, f"{name} is not in the form that a run writes")
     return array
 
 

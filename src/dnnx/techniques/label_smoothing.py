@@ -40,4 +40,4 @@ class LabelSmoothing(Technique):
         self.share, share = 0.0, self.share
         plain = self.module.objective(outputs, y, loss)
         self.share = share
-        must(share == 0 or (smoothed - plain > 1e-6).all(), "the loss that is differentiated is the plain one")
+        must(share == 0 or (smoothed - plain > 1e-6).all(), "training uses the plain loss")

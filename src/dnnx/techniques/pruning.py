@@ -45,11 +45,11 @@ class Pruning(Technique):
         require(valid, f"{KEY}.below", below, f"null, or a number above 0, for example {KEY}.below=1e-3")
         told = f"nothing is pruned; type for example {KEY}.sparsity=0.9"
         require(sparsity is not None or below is not None, f"{KEY}.sparsity", sparsity, told)
-        told = f"{KEY}.sparsity={sparsity} says already what is pruned; set one of the two to null"
+        told = f"{KEY}.sparsity={sparsity} is set too; set one of the two to null"
         require(sparsity is None or below is None, f"{KEY}.below", below, told)
         require(
             type(until_epoch) is int and until_epoch >= 1, f"{KEY}.until_epoch", until_epoch,
-            f"the epoch at whose start all is pruned, for example {KEY}.until_epoch=10",
+            f"the epoch at whose start pruning is complete, for example {KEY}.until_epoch=10",
         )  # fmt: skip
         until = int(until_epoch or 0)
         require(

@@ -65,7 +65,7 @@ def _open_journal(path: Path) -> JournalStorage:
         return JournalStorage(backend)
     except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise UserError(f"{path}: no whole journal of Optuna ({reason}); move it away to begin anew") from None
+        raise UserError(f"{path}: not a complete journal of Optuna ({reason}); move it away to start again") from None
 
 
 ENTRY = b'{"op_code":'  # the start of every line of a journal
@@ -91,7 +91,7 @@ def agree(study: Study, name: str, facts: Mapping[str, Any]) -> None:
     if differing := differences(there, facts, keys):
         raise UserError(
             f"name={study.study_name}: that study was begun with another {name}: {', '.join(differing)}; "
-            f"type name=... to begin one of your own"
+            f"type name=... to start a new one"
         )
 
 

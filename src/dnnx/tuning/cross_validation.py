@@ -54,7 +54,7 @@ class CrossValidation:
             stopping = EarlyStopping.of(trainer)
             module.replicas.load_stacked(stopping.best_state)
             scores = _scores(module, trainer.fold_data)
-            told = f"task={type(module.task).__name__} measures no single number of it; choose another"
+            told = f"task={type(module.task).__name__} gives no single number for it; choose another"
             require(is_scalar(scores[self.objective]), "objective", self.objective, told)
             for name in self.about:
                 if is_scalar(scores[name]):

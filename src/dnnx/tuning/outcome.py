@@ -38,7 +38,7 @@ def close(study: "Study", folder: Path, space: "Space") -> None:
         events = folder / "tensorboard" / f"trial_{trial.number}"
         if trial.values and not events.exists():
             log_hparams(events, trial.params, tuning.finals(study, trial))
-    console.rule(f"{study.study_name}: what was found", align="left")
+    console.rule(f"{study.study_name}: findings", align="left")
     for sentence in made.sentences:
         console.print(sentence, soft_wrap=True, markup=False)
     if not made.has_best:

@@ -206,7 +206,7 @@ def test_a_truncated_or_damaged_archive_is_told_and_nothing_is_kept(
 ) -> None:
     path = packed(tmp_path, image_files())
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(UserError, match=rf"{path}: .*truncated or damaged.*; copy or download it anew") as error:
+    with pytest.raises(UserError, match=rf"{path}: .*truncated or damaged.*; copy or download it again") as error:
         load("cifar10", tmp_path)
     assert "\n" not in str(error.value)
     assert whole_files(tmp_path) == ["cifar10.tgz"]
@@ -424,7 +424,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_cache(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(UserError, match=r"decoded\.safetensors: .*No space left on device.*make room") as error:
+    with pytest.raises(UserError, match=r"decoded\.safetensors: .*No space left on device.*free some space") as error:
         load("cifar10", tmp_path)
     assert "\n" not in str(error.value)
     assert whole_files(tmp_path) == ["cifar10.tgz"]

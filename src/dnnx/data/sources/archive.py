@@ -22,7 +22,7 @@ def read_files(path: Path, wanted: Callable[[str], bool], limit: int) -> Iterato
     except PermissionError:
         raise
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-        raise UserError(f"{path}: truncated or damaged ({error}); copy or download it anew") from None
+        raise UserError(f"{path}: truncated or damaged ({error}); copy or download it again") from None
 
 
 def list_files(folder: Path) -> Iterator[tuple[str, str]]:

@@ -35,7 +35,7 @@ def cached(origin: Path, build: Callable[[Path], Source]) -> Source:
         if source := _read(path, stamp):
             return source
     place = beside if _writable(origin.parent) else own
-    console.print(f"decoding {origin}, once for all; kept in {place}", soft_wrap=True)
+    console.print(f"decoding {origin}, once; stored in {place}", soft_wrap=True)
     source = build(origin)
     _write(source, place, stamp)
     return source
@@ -79,8 +79,8 @@ def _write(source: Source, path: Path, stamp: str) -> None:
     except OSError as error:
         size = sum(array.nbytes for array in arrays.values()) / 1e6
         raise UserError(
-            f"{path}: the decoded images, {size:.0f} MB, cannot be kept there ({error.strerror}); "
-            "make room, or mark the data folder read-only and set XDG_CACHE_HOME to a folder with room"
+            f"{path}: the decoded images, {size:.0f} MB, cannot be stored there ({error.strerror}); "
+            "free some space, or make the data folder read-only and set XDG_CACHE_HOME to a folder with space"
         ) from None
 
 

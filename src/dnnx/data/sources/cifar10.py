@@ -41,11 +41,11 @@ def _official(path: Path) -> Source:
     contents = dict(read_files(path, checksums.__contains__, LIMIT))
     for name, expected in checksums.items():
         if name not in contents:
-            raise UserError(f"{path}: {name} is missing; delete it to download it anew")
+            raise UserError(f"{path}: {name} is missing; delete it to download it again")
         found = hashlib.md5(contents[name], usedforsecurity=False).hexdigest()
         if found != expected:
             raise UserError(
-                f"{path}: {name} has the MD5 checksum {found}, not {expected}; delete it to download it anew"
+                f"{path}: {name} has the MD5 checksum {found}, not {expected}; delete it to download it again"
             )
     train, test = (_unpickle([contents[name] for name, _ in part]) for part in (CIFAR10.train_list, CIFAR10.test_list))
     return Source(
