@@ -1,4 +1,4 @@
-"""In-memory batches: no worker processes, no per-sample transforms, tensors already on the device."""
+"""Batches from memory: no worker processes, no per-sample transforms, tensors already on the device."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -11,7 +11,9 @@ from dnnx.basics.seeding import generator
 
 
 class Chunks:
-    """The batches of an epoch, `steps` at a time, each chunk an iterator of batches: what one training_step takes."""
+    """The batches of an epoch in chunks of `steps`; a chunk is an iterator of batches and the input of one
+    training_step.
+    """
 
     def __init__(self, batches: Any, steps: int = 32):
         self.batches, self.steps = batches, steps
@@ -27,10 +29,12 @@ class Chunks:
 class TrainBatches:
     """One epoch of batches (x [R, B, ...], y [R, B, ...]), each seed in its own order; with weights (x, y, w [R, B]).
 
-    The order depends on seed and epoch alone, so every arm sees the same batches and a resumed epoch is the
-    same epoch. All batches are full: the examples left over (fewer than a batch) differ in every epoch.
+    The order depends on seed and epoch alone: every arm sees the same batches, and a resumed epoch repeats them. All
+    batches are full. The remaining examples, fewer than a batch, differ in every epoch.
 
-    Args: rows [R, n]: each seed has its own n examples of x. weights [N]: of the examples of x in the loss.
+    Args:
+        rows: [R, n], each seed's own n examples of x.
+        weights: [N], weights of the examples of x in the loss.
     """
 
     def __init__(

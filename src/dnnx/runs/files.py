@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside, then renamed."""
+"""Files that are complete or absent: written under another name, then renamed."""
 
 import json
 import os
@@ -21,9 +21,9 @@ HOST = platform.node()
 
 
 def write_atomic(path: Path, write: Callable[[Path], Any]) -> None:
-    """Lets `write` fill a file beside `path`, then renames it; a death in between leaves `path` as it was.
+    """Let `write` fill a file beside `path`, then rename it. A death in between leaves `path` unchanged.
 
-    What processes of this machine left that died in between is removed. An OSError names `path`.
+    Leftovers of dead processes of this machine are removed. An OSError names `path`.
     """
     _remove_leftovers(path)
     beside = path.with_name(f".{path.name}.{HOST}.{os.getpid()}.tmp")
@@ -31,7 +31,7 @@ def write_atomic(path: Path, write: Callable[[Path], Any]) -> None:
         write(beside)
         if not beside.is_symlink():
             with beside.open("rb") as file:
-                os.fsync(file.fileno())  # else a rename may outlive a power cut and the contents not
+                os.fsync(file.fileno())  # else a power cut may keep the rename and lose the contents
         os.replace(beside, path)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from None
@@ -49,7 +49,7 @@ def _remove_leftovers(path: Path) -> None:
 
 
 def append_text(path: Path, text: str) -> None:
-    """Adds `text` at the end, not atomically. An OSError names `path`."""
+    """Append `text`, not atomically. An OSError names `path`."""
     try:
         with path.open("a") as file:
             file.write(text)
@@ -66,7 +66,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What `write_json` wrote; UserError when the file is anything else."""
+    """Return the value that `write_json` wrote. Raise UserError for any other file."""
     try:
         return parse_json(path)
     except (OSError, ValueError, RecursionError) as error:
@@ -80,17 +80,17 @@ def parse_json(path: Path) -> Any:
 
 
 def read_yaml(path: Path, told: str) -> Any:
-    """The config in a file; UserError, which begins as `told`, when it is no YAML."""
+    """Return the config in a YAML file. Raise UserError, beginning with `told`, for any other file."""
     try:
         return OmegaConf.create(schema.yaml_text(path.read_text()))
     except (YAMLError, OmegaConfBaseException, ValueError, RecursionError, OSError) as error:
         raise UserError(f"{told}: not readable YAML ({' '.join(str(error).split())})") from None
-    except AssertionError:  # OmegaConf's, of a number or true
+    except AssertionError:  # OmegaConf raises it for a number or true
         raise UserError(f"{told}: it holds no mapping") from None
 
 
 def remove_empty(folder: Path, outputs: Path) -> None:
-    """Removes `folder`, and those above it up to `outputs`, where nothing was written to them."""
+    """Remove `folder`, and the folders above it up to `outputs`, if they are empty."""
     if outputs in folder.parents:
         with suppress(OSError):
             for path in (folder, *folder.parents):
@@ -100,5 +100,5 @@ def remove_empty(folder: Path, outputs: Path) -> None:
 
 
 def link_latest(folder: Path) -> None:
-    """Points the link `latest` beside `folder` to it."""
+    """Point the link `latest` beside `folder` to it."""
     write_atomic(folder.with_name("latest"), lambda beside: beside.symlink_to(folder.name))

@@ -1,1 +1,1 @@
-"""How networks are trained: replicas, the LightningModule, callbacks, the learning-rate search."""
+"""Training: replicas, the LightningModule, callbacks, the learning-rate search."""

@@ -1,4 +1,4 @@
-"""Which layers have a form for R networks at once, and how those of a net are exchanged for it."""
+"""Batched layers: which layers have a form for R networks at once, and the replacement of a net's layers by it."""
 
 from typing import Any
 
@@ -45,16 +45,16 @@ BATCHED: dict[type[nn.Module], type[Batched]] = {
     **{layer: _by_channel(layer) for layer in POOLING},
     **{layer: ByExample.kind(layer) for layer in BY_EXAMPLE},
 }
-SETTINGS: dict[str, Any] = {  # the values for which there is a batched form
+SETTINGS: dict[str, Any] = {  # arguments for which a batched form exists
     "padding_mode": "zeros", "return_indices": False, "max_norm": None, "scale_grad_by_freq": False, "sparse": False,
 }  # fmt: skip
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 def without_batched_form(net: nn.Module) -> str | None:
-    """Return the first layer of `net` that has no batched form, as `name (class)`, or None.
+    """Return the first layer of `net` without a batched form, as `name (class)`, or None.
 
-    Parameters and buffers of a module with children count too: only its own forward knows their axes.
+    A module that has both children and own parameters or buffers has none: only its forward knows their axes.
     """
     for name, module in net.named_modules():
         own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
@@ -71,9 +71,9 @@ def _is_known(layer: nn.Module) -> bool:
 
 
 def make_batched(net: nn.Module) -> nn.Module:
-    """Exchange the layers of `net`, whose state is stacked, for their batched forms; returns the net.
+    """Replace the layers of `net`, whose state is stacked, by their batched forms; return the net.
 
-    Parameters keep their names. A layer that stands in several places of the net still does.
+    Parameters keep their names. A layer in several places of the net stays one layer.
     """
     exchanged: dict[nn.Module, Any] = {
         layer: BATCHED[type(layer)].of(layer) for layer in net.modules() if type(layer) in BATCHED
@@ -86,7 +86,7 @@ def make_batched(net: nn.Module) -> nn.Module:
 
 
 def set_whole(net: nn.Module, whole: bool) -> None:
-    """Let the batched layers of `net` compute all replicas at once, or a single one."""
+    """Let the batched layers of `net` compute all replicas at once (`whole`), or a single one."""
     for layer in net.modules():
         if isinstance(layer, Batched):
             layer.whole = whole

@@ -1,4 +1,4 @@
-"""Convolution and pooling of R networks at once: the replicas are groups of channels, [B, R * C, ...]."""
+"""Convolution and pooling of R networks at once, with replicas as groups of channels, [B, R * C, ...]."""
 
 from typing import Any, ClassVar
 
@@ -10,9 +10,9 @@ from dnnx.training.batched_layers import Batched, fold, unfold
 
 
 class BatchedConv(Batched):
-    """One grouped convolution, the replicas' weights [R, out, in, ...] one after another.
+    """One grouped convolution; the replicas' weights [R, out, in, ...] are concatenated.
 
-    On a CPU images lie with the channels last, which halves the time of a grouped convolution of small images.
+    On a CPU images have the channels last in memory, which halves the time of a grouped convolution of small images.
     """
 
     function: ClassVar[Any]
@@ -50,14 +50,14 @@ class BatchedConvTranspose2d(BatchedConvTranspose, nn.ConvTranspose2d):  # type:
 
 
 class ByChannel(Batched):
-    """A layer without state that treats every channel by itself, such as pooling."""
+    """A layer without state that processes each channel independently, such as pooling."""
 
     def of_all(self, x: Tensor) -> Tensor:
         return unfold(super(Batched, self).forward(fold(x)), len(x))  # type: ignore[misc]
 
 
 def laid_out(x: Tensor) -> Tensor:
-    """Return images [B, C, H, W] in the order of memory that is fastest for a grouped convolution."""
+    """Return images [B, C, H, W] in the memory order that is fastest for a grouped convolution."""
     if x.dim() == 4 and x.device.type == "cpu":
         return x.contiguous(memory_format=torch.channels_last)
     return x

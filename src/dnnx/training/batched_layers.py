@@ -1,4 +1,4 @@
-"""Layers of R networks at once, [R, B, ...] in and out: linear, norms, embedding, and whatever has no state."""
+"""Layers of R networks at once, [R, B, ...] in and out: linear, norms, embedding, and layers without state."""
 
 from typing import Any, ClassVar, Self
 
@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 
 class Batched:
-    """A layer of R networks whose parameters and buffers have a leading axis R: the first base of every such class.
+    """A layer of R networks. Its parameters and buffers have a leading axis R. It is the first base of each batched
+    class.
 
-    With `whole=False` it is the layer of a single network again, as vmap and a loop over the replicas need it.
+    With `whole=False` it is the layer of a single network again, as vmap and the loop over replicas need it.
     """
 
     whole = True
@@ -31,9 +32,9 @@ class Batched:
 
 
 class BatchedLinear(Batched, nn.Linear):
-    """Computes [R, features, B] and returns it transposed: the weights' gradients then lie as the weights do.
+    """Compute [R, features, B] and return it transposed, so that gradients have the memory order of the weights.
 
-    Autograd would otherwise copy them, which costs an eighth of a step.
+    Otherwise autograd copies them, which costs an eighth of a step.
     """
 
     def of_all(self, x: Tensor) -> Tensor:
@@ -45,17 +46,17 @@ class BatchedLinear(Batched, nn.Linear):
 
 
 class BatchedBatchNorm(Batched):
-    """Every feature of every replica is a channel of one batch norm."""
+    """One batch norm in which every feature of every replica is a channel."""
 
     def of_all(self: Any, x: Tensor) -> Tensor:
         momentum = self.momentum or 0.0
         if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked += 1
-            if self.momentum is None:  # the running statistics are then plain means over all batches
+            if self.momentum is None:  # then the running statistics are plain means over all batches
                 momentum = 1.0 / float(self.num_batches_tracked[0])
         state = (self.running_mean, self.running_var, self.weight, self.bias)
         mean, var, weight, bias = (None if v is None else v.flatten() for v in state)
-        # [1, R * features, B], which needs no copy after a linear layer, or [B, R * channels, ...]
+        # [1, R * features, B], without a copy after a linear layer, or [B, R * channels, ...]
         channels = x.transpose(1, 2).flatten(0, 1)[None] if x.dim() == 3 else fold(x)
         out = F.batch_norm(channels, mean, var, weight, bias, self.training or mean is None, momentum, self.eps)
         return out.view(len(x), -1, x.shape[1]).transpose(1, 2) if x.dim() == 3 else unfold(out, len(x))
@@ -91,19 +92,19 @@ class BatchedPReLU(Batched, nn.PReLU):
 
 
 def _of_channels(values: Tensor, x: Tensor) -> Tensor:
-    """Give values [R, C] the axes of x [R, B, C, ...]."""
+    """Reshape values [R, C] to broadcast over x [R, B, C, ...]."""
     return values.view(len(values), 1, -1, *[1] * (x.dim() - 3))
 
 
 class BatchedEmbedding(Batched, nn.Embedding):
-    """One table [R * rows, width]: the rows of replica r begin at r * rows."""
+    """One table [R * rows, width], in which the rows of replica r begin at r * rows."""
 
     def of_all(self, x: Tensor) -> Tensor:
         first = torch.arange(len(x), device=x.device).view(-1, *[1] * (x.dim() - 1)) * self.num_embeddings
         out = F.embedding(x + first, self.weight.flatten(0, 1))
         if self.padding_idx is None:
             return out
-        return torch.where((x == self.padding_idx)[..., None], out.detach(), out)  # that row has no gradient
+        return torch.where((x == self.padding_idx)[..., None], out.detach(), out)  # the padding row has no gradient
 
 
 class BatchedFlatten(Batched, nn.Flatten):
@@ -112,13 +113,13 @@ class BatchedFlatten(Batched, nn.Flatten):
 
 
 class ByExample(Batched):
-    """A layer without state that treats every example by itself: the examples of all replicas are one batch."""
+    """A layer without state that processes each example independently: all replicas' examples are one batch."""
 
     kinds: ClassVar[dict[type[nn.Module], type[Batched]]] = {}
 
     @classmethod
     def kind(cls, layer: type[nn.Module]) -> type[Batched]:
-        """Return the class of batched layers for this class of layers."""
+        """Return the batched form of this class of layers."""
         if layer not in cls.kinds:
             cls.kinds[layer] = type(f"Batched{layer.__name__}", (cls, layer), {})
         return cls.kinds[layer]
@@ -128,7 +129,7 @@ class ByExample(Batched):
 
 
 def fold(x: Tensor) -> Tensor:
-    """Put the replicas among the channels: [R, B, C, ...] -> [B, R * C, ...]."""
+    """Move the replicas into the channels: [R, B, C, ...] -> [B, R * C, ...]."""
     return x.transpose(0, 1).flatten(1, 2)
 
 

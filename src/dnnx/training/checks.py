@@ -11,9 +11,9 @@ from dnnx.basics.at_work import Check, must
 from dnnx.optim.schedules import Performance, rates
 from dnnx.training.callbacks.early_stopping import EarlyStopping
 
-TOLERANCE = 1e-3  # of a validation loss that is measured again, in other batches
-HALF = 0.05  # the same, where training computes in 16 bits
-APART = 1e-4  # how far the weights of two seeds are apart at least, as a share of their norm
+TOLERANCE = 1e-3  # relative, between two measurements of a validation loss in different batches
+HALF = 0.05  # the same in 16-bit training
+APART = 1e-4  # smallest distance between the weights of two seeds, as a share of their norm
 MAX_COMPARED = 100  # seeds
 MOMENTUM = ("lr", "momentum", "betas")  # settings that a schedule moves
 
@@ -28,7 +28,7 @@ def trained(run: Any) -> None:
 
 
 def seeds(run: Any) -> None:
-    """Replicas of one stream end alike, but for rounding."""
+    """Check that seeds end apart: replicas with one random stream would end alike up to rounding."""
     ends = torch.cat([run.end[name].flatten(1) for name in run.trainable()], 1)[:MAX_COMPARED]
     apart = torch.cdist(ends, ends, compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(math.inf)
     must(not (apart < APART * ends.norm(dim=1)).any(), "two of them ended with the same weights")
@@ -44,16 +44,16 @@ def optimizer(run: Any) -> None:
 
 
 def schedule(run: Any) -> None:
-    """The rates that were recorded are those of the schedule, computed anew from the config's own rate."""
+    """Check that the recorded learning rates equal those of the schedule, computed again from the config."""
     module, ids = run.module, run.module.seeds
     plain = torch.optim.SGD([nn.Parameter(torch.zeros(len(ids)))], lr=run.cfg.optimizer.lr, momentum=0.9)
     follows = module.scheduler(plain)
-    plain.step()  # torch warns of a schedule that is stepped first
+    plain.step()  # torch warns if the schedule steps first
     times = module.scheduler.keywords.get("steps_per_epoch", 1)
     losses, recorded = run.recorded["val/loss"], run.recorded["optimizer/lr"]
     for epoch in range(1, run.trainer.current_epoch + 1):
         for seed, rate in zip(ids, rates(plain, len(ids))["lr"].tolist(), strict=True):
-            found = recorded.get((seed, epoch), rate)  # none is recorded of a seed out of patience
+            found = recorded.get((seed, epoch), rate)  # a finished seed has no record
             must(
                 math.isclose(found, rate, rel_tol=1e-6), f"seed {seed} had {found:g} in epoch {epoch} and not {rate:g}"
             )
@@ -65,7 +65,7 @@ def schedule(run: Any) -> None:
 
 
 def best_weights(run: Any) -> None:
-    """The weights that were tested have the least validation loss that was recorded, each seed its own."""
+    """Check that the tested weights have the lowest recorded validation loss of each seed."""
     tolerance = TOLERANCE if str(run.trainer.precision).startswith("32") else HALF
     patience = EarlyStopping.of(run.trainer).patience
     curves: dict[int, dict[int, float]] = defaultdict(dict)

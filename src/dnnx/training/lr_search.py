@@ -1,4 +1,4 @@
-"""Searches the learning rate of a run before it starts: a range test, and a small grid judged on validation images."""
+"""Search the learning rate of a run before it starts: a range test, and a small grid judged on validation images."""
 
 import gc
 import math
@@ -23,16 +23,16 @@ from dnnx.runs.files import write_text
 from dnnx.training.assemble import assemble
 from dnnx.training.callbacks.early_stopping import EarlyStopping
 
-Curve = tuple[list[float], Tensor]  # rates [K] and a loss for each of them and each seed, [K, R]
+Curve = tuple[list[float], Tensor]  # rates [K], and losses [K, R] of each rate and seed
 RATE = "${optimizer.lr}"
-SMOOTH = 0.05  # share of a range test's steps over which a loss is averaged
-BELOW = 10  # how far below the rate of least loss a range test suggests
-HIGHEST = 1e6  # rate, and factor of one
+SMOOTH = 0.05  # share of a range test's steps over which losses are averaged
+BELOW = 10  # the suggestion is the rate of lowest loss divided by this
+HIGHEST = 1e6  # largest rate, and largest factor
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What conf/lr_search holds."""
+    """The settings in conf/lr_search."""
 
     min: float
     max: float
@@ -61,9 +61,9 @@ class Settings:
 
 
 def search(cfg: DictConfig, seeds: list[int], folder: Path) -> DictConfig:
-    """The config with the rate found as its optimizer.lr; leaves lr_search.csv and figures in `folder`.
+    """Return the config with the found rate as optimizer.lr; write lr_search.csv and figures to `folder`.
 
-    The networks that search are others than those of the run, which is therefore the run that had this rate typed.
+    The search trains its own networks. The run is therefore the same as one with this rate typed.
     """
     given: Any = OmegaConf.to_container(cfg.lr_search, resolve=True)
     check_arguments("lr_search", Settings, given)
@@ -86,15 +86,15 @@ def search(cfg: DictConfig, seeds: list[int], folder: Path) -> DictConfig:
     cfg.optimizer.lr = rate
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "lr_search.csv", _table(seeds, curves))
-    gc.collect()  # trainer, module and data hold one another, and the run needs the memory
+    gc.collect()  # trainer, module and data refer to each other, and the run needs the memory
     draw(folder, cfg)
-    save_config(cfg, folder / "config.yaml")  # with lr_search.csv it says that the search is over, figures and all
+    save_config(cfg, folder / "config.yaml")  # together with lr_search.csv it marks the search as complete
     console.print(f"optimizer.lr={rate:g}: {why}", soft_wrap=True)
     return cfg
 
 
 def range_test(cfg: DictConfig, seeds: list[int], folder: Path, wanted: Settings) -> Curve:
-    """The training loss of each batch while the rate grows by a constant factor from step to step (Smith 2017)."""
+    """Return the training loss of each batch while each step multiplies the rate by a constant factor (Smith 2017)."""
     data, module, trainer = assemble(cfg, seeds, folder)
     module.to(trainer.strategy.root_device)
     optimizer = module.make_optimizer()
@@ -108,7 +108,7 @@ def range_test(cfg: DictConfig, seeds: list[int], folder: Path, wanted: Settings
 
 
 def _batches(data: Any) -> Iterator[Any]:
-    """Training batches without end."""
+    """Yield training batches without end."""
     for epoch in count():
         data.trainer = SimpleNamespace(current_epoch=epoch)
         for chunk in data.train_dataloader():
@@ -116,9 +116,9 @@ def _batches(data: Any) -> Iterator[Any]:
 
 
 def suggest(rates: Sequence[float], losses: Tensor) -> float:
-    """A tenth of the rate at which a seed's smoothed loss is least, as Geron advises; the geometric mean over seeds.
+    """Return a tenth of the rate at which a seed's smoothed loss is lowest (Geron), the geometric mean over seeds.
 
-    Rounded to two digits. UserError where a loss was never finite.
+    It is rounded to two digits. Raise UserError if a loss was never finite.
     """
     half = max(1, round(SMOOTH * len(rates) / 2))
     finite = torch.where(losses.isfinite(), losses, torch.inf).double()
@@ -132,10 +132,10 @@ def suggest(rates: Sequence[float], losses: Tensor) -> float:
 
 
 def grid(cfg: DictConfig, seeds: list[int], folder: Path, rates: list[float], epochs: int) -> Curve:
-    """The best validation loss of every seed at each rate: the seeds times the rates are one batched network.
+    """Return the best validation loss of every seed at each rate: seeds times rates are one batched network.
 
-    A schedule that knows how long it lasts fits into these epochs, in which nothing is pruned. A seed that diverged has
-    an infinite loss.
+    A schedule with a known length fits into these epochs, in which nothing is pruned. A diverged seed has infinite
+    loss.
     """
     cfg = cfg.copy()
     cfg.trainer.max_epochs = epochs
@@ -158,7 +158,7 @@ def _is_skipped(technique: DictConfig) -> bool:
 
 
 def scaled(factory: Callable[..., torch.optim.Optimizer], scale: Tensor) -> Callable[..., torch.optim.Optimizer]:
-    """The optimizer factory with the rate of replica r multiplied by scale[r]."""
+    """Return the optimizer factory with the rate of replica r multiplied by scale[r]."""
 
     def make(parameters: Any) -> torch.optim.Optimizer:
         optimizer = factory(parameters)
@@ -169,7 +169,9 @@ def scaled(factory: Callable[..., torch.optim.Optimizer], scale: Tensor) -> Call
 
 
 def choose(rates: Sequence[float], losses: Tensor) -> tuple[float, str]:
-    """The rate of least mean loss over the seeds, and what can be said of it; UserError when no rate has a mean."""
+    """Return the rate with the lowest mean loss over seeds, and a note on it. Raise UserError if no rate has a finite
+    mean.
+    """
     means = losses.double().mean(1)
     if not means.isfinite().any():
         raise UserError(
@@ -183,7 +185,7 @@ def choose(rates: Sequence[float], losses: Tensor) -> tuple[float, str]:
 
 
 def draw(folder: Path, cfg: DictConfig) -> None:
-    """lr_search.png and .svg of the run in `folder`, which has no config.yaml yet."""
+    """Write lr_search.png and .svg of the run in `folder`, which has no config.yaml yet."""
     from dnnx.reports.figures import drawing, lr_search
     from dnnx.runs.read import read_run
 

@@ -1,4 +1,4 @@
-"""Trains a LightningModule of the user's as it is: one plain Lightning training per seed, one after the other."""
+"""Train a user's LightningModule unchanged: one plain Lightning training per seed, one after the other."""
 
 import hashlib
 import os
@@ -31,7 +31,7 @@ SEEDED_ENVIRONMENT = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draw everything inside from `seed`, as `lightning.seed_everything(seed, workers=True)`; then all is as before."""
+    """Seed all random numbers inside, as `lightning.seed_everything(seed, workers=True)`; restore them afterwards."""
     before = {name: os.environ.get(name) for name in SEEDED_ENVIRONMENT}
     with isolate_rng():
         pl.seed_everything(seed if seed < 2**32 else derive(seed, "plain") % 2**32, workers=True, verbose=False)
@@ -46,15 +46,15 @@ def seeded(seed: int) -> Iterator[None]:
 
 @dataclass
 class Plan:
-    """A config whose module was found, tried for one batch of every split, and asked for its metrics."""
+    """A config whose module was found, tried on one batch of every split, and asked for its metrics."""
 
     cfg: DictConfig
     folder: Path
     monitor: Monitor = field(init=False)
     tests: bool = field(init=False)  # whether the module has a test step and there is test data
     facts: dict[str, Any] = field(init=False)  # for data.json
-    logged: list[str] = field(init=False)  # split/metric of each metric that training and validation log
-    sizes: tuple[int, int] = field(init=False)  # parameters, and how many of them are trained
+    logged: list[str] = field(init=False)  # split/metric of each metric logged by training and validation
+    sizes: tuple[int, int] = field(init=False)  # number of parameters, and of trained ones
     device: torch.device = field(init=False)
 
     def build(self) -> tuple[pl.LightningModule, pl.LightningDataModule | None]:
@@ -73,13 +73,13 @@ class Plan:
         return build_trainer(self.cfg.trainer, self.folder, callbacks, loggers, **arguments)
 
     def callbacks(self) -> list[Any]:
-        """Return new ones of the callbacks that the user added."""
+        """Return new instances of the callbacks that the user added."""
         configs = {name: config for name, config in self.cfg.callbacks.items() if name not in OUR_CALLBACKS}
         return [build(f"callbacks.{name}", config) for name, config in configs.items()]
 
 
 def prepare(cfg: DictConfig, seeds: Sequence[int], folder: Path) -> Plan:
-    """Return the plan of a run after one batch of training, validation and test; UserError for all that fails."""
+    """Return the plan of a run after one batch of training, validation and test. Raise UserError if one fails."""
     plan = Plan(cfg, folder)
     with seeded(seeds[0]):
         module, data = plan.build()
@@ -102,7 +102,7 @@ def prepare(cfg: DictConfig, seeds: Sequence[int], folder: Path) -> Plan:
 
 
 class Before(pl.Callback):
-    """Remembers which names validation logs."""
+    """Store the names that validation logs."""
 
     in_validation: Sequence[str] = ()
 
@@ -114,11 +114,11 @@ class Before(pl.Callback):
 
 
 def _facts(cfg: DictConfig, module: Any, trainer: Any) -> dict[str, Any]:
-    """Return what data.json says: sizes of the splits, and a checksum of the first validation example."""
+    """Return the content of data.json: sizes of the splits, and a checksum of the first validation example."""
     sizes, files = {}, {}
     for split, loaders in (("train", trainer.train_dataloader), ("val", trainer.val_dataloaders)):
         flat = CombinedLoader(loaders).flattened if loaders is not None else []
-        with suppress(TypeError):  # an iterable data set has no length
+        with suppress(TypeError):  # an iterable dataset has no length
             sizes[split] = sum(len(loader.dataset) for loader in flat)
         if split == "val" and flat:
             files["first validation example"] = _checksum(next(iter(flat[0])))
@@ -144,9 +144,10 @@ def _tensors(batch: Any) -> Iterator[Tensor]:
 
 
 def train_seed(plan: Plan, seed: int, follow: Follow, *shown: Any) -> float:
-    """Train the network of one seed to its end, from its last checkpoint where there is one.
+    """Train the network of one seed to its end, from its last checkpoint if there is one; return the seconds of this
+    call.
 
-    `follow` then has its curves and best weights. Return the seconds of this call.
+    `follow` then holds its curves and best weights.
     """
     cfg, started = plan.cfg, time.perf_counter()
     where = plan.folder / "checkpoints" / f"seed_{seed}"
@@ -165,21 +166,21 @@ def train_seed(plan: Plan, seed: int, follow: Follow, *shown: Any) -> float:
 
 
 def _loggers(plan: Plan, seed: int, resumed: bool) -> list[Any]:
-    """Return TensorBoard's logger and the user's, each with a version of its own for this seed."""
+    """Return TensorBoard's logger and the user's, each with its own version for this seed."""
     version = f"seed_{seed}{'_resumed' if resumed else ''}"
     board = TensorBoardLogger(str(plan.folder), name="tensorboard", version=f"seed_{seed}")
     return [board, *build_loggers(plan.cfg.get("logger"), plan.folder, plan.cfg.name, version)]
 
 
 def close(logger: Any) -> None:
-    """End a logger's run, so that the next seed begins one of its own."""
+    """End a logger's run, so that the next seed starts its own."""
     logger.finalize("success")
     if callable(finish := getattr(getattr(logger, "experiment", None), "finish", None)):
-        finish()  # Weights & Biases would go on with the same run
+        finish()  # Weights & Biases would continue the same run
 
 
 class Weights(pl.Callback):
-    """Puts saved weights into a module once Lightning has set it up."""
+    """Load saved weights into a module after Lightning has set it up."""
 
     def __init__(self, state: dict[str, Tensor]):
         self.state = state

@@ -1,4 +1,4 @@
-"""Names that a LightningModule logs, as dnnx keeps them: split/metric, a direction, a unit, and the monitored one."""
+"""Metrics that a LightningModule logs: split/metric, direction and unit from their names, and the monitored one."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ LOSSES = ("loss", "nll", "mse", "mae", "rmse", "error", "perplexity")  # lower i
 
 
 def split_of(name: str, in_validation: Sequence[str] = ()) -> tuple[str, str]:
-    """Return the split and the metric of a logged name; one without a split is of the stage that logged it.
+    """Return the split and the metric of a logged name. A name without a split belongs to the stage that logged it.
 
     Example: `val_loss` and `val/loss` are ("val", "loss").
     """
@@ -32,7 +32,7 @@ def words(metric: str) -> list[str]:
 
 
 def direction(metric: str) -> str | None:
-    """Return "higher" or "lower" where a metric's name tells which is better, else None."""
+    """Return "higher" or "lower" if a metric's name tells the better direction, else None."""
     if any(word in LOSSES for word in words(metric)):
         return "lower"
     return "higher" if any(word in SHARES for word in words(metric)) else None
@@ -63,7 +63,7 @@ class Monitor:
 def choose_monitor(asked: str | None, mode: str | None, logged: Sequence[str], in_validation: Sequence[str]) -> Monitor:
     """Return the monitored metric: the one that was `asked` for, else val/loss, else the first of validation.
 
-    `logged` are the names as the module logs them.
+    `logged` are the names in the module's own form.
     """
     keys = {"/".join(split_of(name, in_validation)): name for name in logged}
     found = next((name for key, name in keys.items() if asked in (name, key)), None)
@@ -79,7 +79,7 @@ def choose_monitor(asked: str | None, mode: str | None, logged: Sequence[str], i
 def about(results: dict[str, Any], monitor: Monitor) -> dict[str, dict[str, Any]]:
     """Return unit and direction of every metric of train, val and test in `results`.
 
-    The direction is that of the monitored metric for its namesakes, else the one that the name tells.
+    A metric with the monitored metric's name has its direction. For others the name decides.
     """
     told = {}
     for key, values in results.items():

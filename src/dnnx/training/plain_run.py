@@ -1,4 +1,4 @@
-"""A run of a user's LightningModule: every seed trained and tested, and the files of a run folder written."""
+"""A run of a user's LightningModule: train and test every seed, and write the files of a run folder."""
 
 import re
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ HEADER = "epoch,split,metric,seed,value\n"
 def train_seeds(plan: Plan, seeds: list[int]) -> dict[str, Any]:
     """Train every seed that is not finished, and return the results of all.
 
-    Leaves metrics.csv, the weights and each seed's checkpoints in the run folder.
+    Write metrics.csv, the weights and each seed's checkpoints to the run folder.
     """
     path, outcomes = plan.folder / "metrics.csv", {}
     write_text(path, HEADER)
@@ -47,7 +47,7 @@ def train_seeds(plan: Plan, seeds: list[int]) -> dict[str, Any]:
 
 
 def _train(plan: Plan, seed: int, title: str, path: Path) -> dict[str, Any]:
-    """Train and test one seed; returns its results and its rows of metrics.csv, also left beside its checkpoints."""
+    """Train and test one seed. Return its results and rows of metrics.csv; also store them beside its checkpoints."""
     folder = plan.folder / "checkpoints" / f"seed_{seed}"
     before = path.read_text()
     follow = Follow(
@@ -56,7 +56,7 @@ def _train(plan: Plan, seed: int, title: str, path: Path) -> dict[str, Any]:
     shown = [ShowSeed(title, follow)] if "progress" in plan.cfg.callbacks else []
     train_seed(plan, seed, follow, *shown)
     progress = follow.progress
-    write_text(path, before + progress.rows)  # a resumed seed brings its earlier epochs along
+    write_text(path, before + progress.rows)  # a resumed seed also has its earlier epochs
     results: dict[str, Any] = {} if progress.diverged_epoch else dict(progress.best_metrics)
     state = {name: value for name, value in follow.best_state.items() if isinstance(value, Tensor)}
     save_tensors(state, _weights_of(plan.folder, seed))
@@ -84,7 +84,7 @@ def _facts(progress: Progress, plan: Plan) -> dict[str, Any]:
 
 
 def _finished(plan: Plan, seed: int) -> dict[str, Any] | None:
-    """Return what an earlier call left of a seed that needs no more epochs."""
+    """Return the stored results of a seed that needs no more epochs, or None."""
     path = plan.folder / "checkpoints" / f"seed_{seed}" / "finished.json"
     if not path.exists():
         return None
@@ -98,7 +98,7 @@ def _finished(plan: Plan, seed: int) -> dict[str, Any] | None:
 
 
 def _together(plan: Plan, outcomes: dict[int, dict[str, Any]]) -> dict[str, Any]:
-    """Return results.json: for each name one value per seed, None where a seed has none."""
+    """Return the content of results.json: one value per seed for each name, None if a seed has none."""
     rows = [outcome["results"] for outcome in outcomes.values()]
     names = dict.fromkeys(name for row in sorted(rows, key=lambda row: row["epoch/diverged"] or 0) for name in row)
     results: dict[str, Any] = {name: [row.get(name) for row in rows] for name in names}
@@ -112,9 +112,9 @@ def _weights_of(folder: Path, seed: int) -> Path:
 
 
 def save_weights(folder: Path, states: dict[int, dict[str, Tensor]]) -> None:
-    """Write model.safetensors, each tensor [R, ...], where all seeds have the same shapes.
+    """Write model.safetensors, each tensor [R, ...], if all seeds have the same shapes.
 
-    Where they have not, the weights of each seed stay in checkpoints/seed_<seed>/best.safetensors.
+    Otherwise the weights of each seed stay in checkpoints/seed_<seed>/best.safetensors.
     """
     shapes = [{name: (value.shape, value.dtype) for name, value in state.items()} for state in states.values()]
     if all(own == shapes[0] for own in shapes):
@@ -144,7 +144,7 @@ def test_again(plan: Plan, saved: dict[str, Any]) -> dict[str, Any]:
 
 
 def announce(cfg: Any, plan: Plan, seeds: Sequence[int]) -> None:
-    """Say which module is about to be trained, on which data, where, and by which metric."""
+    """Print the module to train, its data, the device and the monitored metric."""
     sizes = ", ".join(f"{n:,} {split}" for split, n in plan.facts["sizes"].items())
     params = f"{plan.sizes[0]:,} parameters"
     console.print(f"{cfg.name}: {cfg.module._target_}, {params}, {len(seeds)} seeds one by one, on {plan.device}")

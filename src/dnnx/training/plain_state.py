@@ -1,4 +1,4 @@
-"""The whole state of a plain Lightning training between two epochs, as tensors and plain values, and its return."""
+"""Save and restore the complete state of a plain Lightning training between two epochs, as tensors and plain values."""
 
 import random
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from lightning.pytorch.utilities import CombinedLoader
 from torchmetrics import Metric
 
 State = dict[str, Any]
-# Constructor arguments stay in config.yaml; in a checkpoint they may be objects, which cannot be read back safely.
+# Constructor arguments stay in config.yaml: in a checkpoint they may be objects, which cannot be read safely.
 HYPERPARAMETERS = ("hyper_parameters", "datamodule_hyper_parameters")
 NAMES = ("hparams_name", "datamodule_hparams_name", "hparams_type", "datamodule_hparams_type")
 
 
 class _Capture(CheckpointIO):
-    """Keeps the checkpoint that Lightning would write."""
+    """Capture the checkpoint that Lightning would write."""
 
     checkpoint: State
 
@@ -45,7 +45,7 @@ def dump(trainer: Any) -> State:
 
 
 def is_plain(value: Any) -> bool:
-    """Return whether a value is made of numbers, text, lists and mappings alone."""
+    """Return whether a value consists of numbers, text, lists and mappings alone."""
     if isinstance(value, dict):
         return all(isinstance(key, str) and is_plain(inner) for key, inner in value.items())
     if isinstance(value, list | tuple):
@@ -54,10 +54,10 @@ def is_plain(value: Any) -> bool:
 
 
 def restore(trainer: Any, module: Any, checkpoint: State) -> None:
-    """Put a training back to the boundary of two epochs at which `checkpoint` left it.
+    """Restore a training to the boundary of two epochs in `checkpoint`.
 
-    Lightning's own `ckpt_path` starts the data loader before the random state is back, so that the order of the
-    next epoch is another one.
+    Lightning's own `ckpt_path` starts the data loader before it restores the random state, so the next epoch would have
+    another order.
     """
     module.on_load_checkpoint(checkpoint)
     module.load_state_dict(checkpoint["state_dict"], strict=module.strict_loading)
@@ -78,7 +78,7 @@ def restore(trainer: Any, module: Any, checkpoint: State) -> None:
 def _restore_progress(loop: Any, state: State) -> None:
     loop.load_state_dict(state)
     for one in (loop, loop.epoch_loop, loop.epoch_loop.val_loop):
-        one.on_iteration_done()  # no epoch is left in the middle: the next one starts its data loader
+        one.on_iteration_done()  # no epoch is half done: the next one starts its data loader
     for part in (loop.epoch_progress.current, loop.epoch_progress.total):
         part.ready = part.started = part.completed
 
@@ -98,7 +98,7 @@ def random_state(trainer: Any, module: Any) -> State:
 
 
 def set_random_state(trainer: Any, module: Any, state: State) -> None:
-    """Put back the state that `random_state` returned."""
+    """Restore the state that `random_state` returned."""
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers), gauss))
     name, keys, *rest = state["numpy"]
@@ -115,7 +115,7 @@ def set_random_state(trainer: Any, module: Any, state: State) -> None:
 
 
 def _generators(trainer: Any) -> Iterator[torch.Generator]:
-    """Generators that the user's data loaders and their samplers have for themselves."""
+    """Yield the generators of the user's data loaders and samplers."""
     for loaders in (trainer.train_dataloader, trainer.val_dataloaders):
         for loader in CombinedLoader(loaders).flattened if loaders is not None else []:
             for owner in (loader, getattr(loader, "sampler", None)):
@@ -124,5 +124,5 @@ def _generators(trainer: Any) -> Iterator[torch.Generator]:
 
 
 def _metrics(module: Any) -> Iterator[tuple[str, Metric]]:
-    """Metrics of torchmetrics in the module: their running values are in no state_dict."""
+    """Yield the torchmetrics in the module: their running values are in no state_dict."""
     return ((name, metric) for name, metric in module.named_modules() if isinstance(metric, Metric))

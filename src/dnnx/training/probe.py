@@ -1,4 +1,4 @@
-"""One small batch shows whether a network can be trained as replicas, and in which way."""
+"""Probe: find out with one small batch whether a network can be trained as replicas, and in which way."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,19 +14,19 @@ from dnnx.training.batched import make_batched
 from dnnx.training.ways import ALONE, RUN, Batch, beside_cpu, build_net, stack, state_of
 
 NUM_EXAMPLES = 8
-TOLERANCE = 1e-3  # how far a number may be off, as a share of the largest one beside it
-JITTER = 0.1  # of a weight's deviation, so that branches that begin at zero are seen too
+TOLERANCE = 1e-3  # largest deviation of a number, as a share of the largest number in its tensor
+JITTER = 0.1  # in deviations of a weight; makes branches visible that start at zero
 
-Outcome = dict[str, Tensor]  # whatever replicas compute, by name, each [R, ...]
+Outcome = dict[str, Tensor]  # results of replicas by name, each [R, ...]
 
 
 class MismatchError(Exception):
-    """One line: which number of the replicas is not that of the network alone."""
+    """One line with the number of the replicas that differs from the network alone."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The way to run the replicas, why not the ways before it, and whether forward draws random numbers itself."""
+    """The way to run the replicas, why earlier ways were refused, and whether forward draws random numbers itself."""
 
     way: str
     refused: Mapping[str, str] = field(default_factory=dict)
@@ -34,12 +34,11 @@ class Finding:
 
 
 def find_way(build: Callable[[], nn.Module], seeds: Sequence[int], ways: Sequence[str], x: Tensor) -> Finding:
-    """Return the first of `ways` in which the first and the last replica compute as their networks do alone.
+    """Return the first of `ways` in which the first and the last replica compute the same as their networks alone.
 
-    Outputs are compared in evaluation and in training mode, with gradients and buffers, on networks built anew: those
-    in training are not touched. x [B, ...] is a batch of one network. UserError if no way computes the same, or if the
-    network cannot be trained as a replica: its forward fails, returns no tensor [B, ...], changes its input or depends
-    on the other examples of the batch.
+    Outputs, gradients and buffers are compared in evaluation and training mode, on newly built networks. x [B, ...] is
+    a batch of one network. Raise UserError if no way computes the same, or if the network cannot be a replica: its
+    forward fails, returns no tensor [B, ...], changes its input, or depends on the other examples of the batch.
     """
     seeds = [seeds[0], seeds[-1]]
     with _undisturbed(x.device):
@@ -77,7 +76,7 @@ def _in_no_way(name: str, refused: Mapping[str, str]) -> str:
 
 @contextmanager
 def _undisturbed(device: torch.device) -> Iterator[None]:
-    """Compute with gradients and in full precision, and leave the global random streams as they were."""
+    """Compute with gradients and in full precision; leave the global random streams unchanged."""
     cudnn = torch.backends.cudnn
     flags = {"enabled": cudnn.enabled, "benchmark": False, "deterministic": True, "allow_tf32": False}
     with (
@@ -103,7 +102,7 @@ def _networks(build: Callable[[], nn.Module], seeds: Sequence[int], x: Tensor) -
 
 @torch.no_grad()
 def _check_alone(net: nn.Module, x: Tensor) -> tuple[str, bool]:
-    """Return the net's name and whether its forward draws random numbers; UserError unless it can be a replica."""
+    """Return the net's name and whether its forward draws random numbers. Raise UserError if it cannot be a replica."""
     name, num, before = type(net).__name__, len(x), x.clone()
     streams = _streams(x.device)
     out = _called(net.eval(), x)
@@ -151,7 +150,7 @@ def _equal(these: Sequence[Tensor], those: Sequence[Tensor]) -> bool:
 
 
 def _drops_inside(layer: nn.Module) -> bool:
-    """Whether it is recurrent with dropout between its layers, which cuDNN draws by itself."""
+    """Return whether a layer is recurrent with dropout inside, whose masks cuDNN draws itself."""
     return isinstance(layer, nn.RNNBase) and layer.dropout > 0 and layer.num_layers > 1
 
 
@@ -205,7 +204,7 @@ def _outcome(evaluated: Tensor, trained: Tensor, states: Mapping[str, Sequence[T
 
 
 def _compare(expected: Outcome, found: Outcome, seeds: Sequence[int]) -> None:
-    """MismatchError that names the first number that differs."""
+    """Raise MismatchError with the first number that differs."""
     gradients = [value.abs().max() for name, value in expected.items() if name.startswith("gradient") and value.numel()]
     most = torch.stack(gradients).max().item() if gradients else 0.0
     for name, value in expected.items():
@@ -219,7 +218,7 @@ def _compare(expected: Outcome, found: Outcome, seeds: Sequence[int]) -> None:
 
 
 def _difference(expected: Tensor, found: Tensor, scale: float | None = None) -> str | None:
-    """`[index] is a number and not another`, of the largest difference; None where all are near."""
+    """Return `[index] is a number and not another` for the largest difference, or None if all are close."""
     if expected.numel() == 0:
         return None
     one, other = expected.double(), found.double()

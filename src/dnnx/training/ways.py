@@ -1,4 +1,4 @@
-"""The ways to run R networks of one shape: batched layers, vmap, or one network after another."""
+"""The ways to run R networks of one shape: batched layers, vmap, or a loop."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,13 +15,13 @@ from dnnx.nets.layers.dropout import own_streams
 
 
 def build_net(build: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """Return the network of this seed alone; its dropout layers draw from streams of their own."""
+    """Return the network of this seed; its dropout layers have their own random streams."""
     with _initial_stream(seed):
         return own_streams(build())
 
 
 def build_plain(build: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """Return the network of this seed alone, with the dropout layers that `build` gave it."""
+    """Return the network of this seed with the dropout layers of `build`."""
     with _initial_stream(seed):
         return build()
 
@@ -36,7 +36,7 @@ def _initial_stream(seed: int) -> Iterator[None]:
 def stack(nets: Sequence[nn.Module]) -> nn.Module:
     """Return the first net with the parameters and buffers of all, each under its name with a leading axis R.
 
-    A tensor that stands under several names still does.
+    A tensor with several names keeps them.
     """
     named = [state_of(net) for net in nets]
     lazy = [name for name, value in named[0].items() if nn.parameter.is_lazy(value)]
@@ -58,9 +58,9 @@ def stack(nets: Sequence[nn.Module]) -> nn.Module:
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs [R, B, ...], or [B, ...] for all replicas where `shared`, and whatever else forward is told.
+    """Inputs [R, B, ...], or [B, ...] for all replicas if `shared`, and further arguments of forward.
 
-    `streams[r]` seeds torch's global stream for replica r, where a forward draws from it.
+    `streams[r]` seeds torch's global stream for replica r, if a forward draws from it.
     """
 
     x: Tensor
@@ -83,7 +83,7 @@ def _stream(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def beside_cpu(device: torch.device) -> list[torch.device]:
-    """Return the devices, beside the CPU, on whose random streams a computation on `device` may draw."""
+    """Return the devices besides the CPU whose random streams a computation on `device` may use."""
     return [device] if device.type == "cuda" else []
 
 
@@ -106,7 +106,7 @@ def vmapped(net: nn.Module, num: int, batch: Batch) -> Any:
 
     state = state_of(net)
     out, assigned = vmap(one, in_dims=(0, None if batch.shared else 0))(state, batch.x)
-    for name, value in assigned.items():  # buffers that forward assigned anew
+    for name, value in assigned.items():  # buffers that forward replaced
         state[name].copy_(value.detach())
     return out
 
@@ -119,7 +119,7 @@ def looped(net: nn.Module, num: int, batch: Batch) -> Any:
         with batch.stream(r):
             outs.append(functional_call(net, state, (batch.of(r),), dict(batch.kwargs), tie_weights=False))
         for name, values in parts.items():
-            if state[name] is not values[r]:  # a buffer that forward assigned anew
+            if state[name] is not values[r]:  # a buffer that forward replaced
                 values[r].copy_(state[name].detach())
     return each(torch.stack, outs)
 
@@ -127,7 +127,7 @@ def looped(net: nn.Module, num: int, batch: Batch) -> Any:
 def state_of(net: nn.Module) -> dict[str, Tensor]:
     """Return the parameters and buffers of every module of `net`, a tied one under each of its names.
 
-    A module in several places has one name: `functional_call` would leave its second one exchanged.
+    A module in several places has one name; under a second name `functional_call` would leave its values replaced.
     """
     state: dict[str, Tensor] = {}
     for path, module in net.named_modules():
@@ -137,7 +137,7 @@ def state_of(net: nn.Module) -> dict[str, Tensor]:
 
 
 def each(function: Callable[[Any], Tensor], outs: Iterable[Any]) -> Any:
-    """Apply `function` to the tensors that stand in the same place of every output: a tensor, tuple, list or dict."""
+    """Apply `function` to the tensors at the same place of every output: a tensor, tuple, list or dict."""
     first, *_ = outs = list(outs)
     if isinstance(first, dict):
         return {name: each(function, [out[name] for out in outs]) for name in first}
@@ -158,9 +158,9 @@ def convolves(net: nn.Module) -> bool:
 
 
 def fastest_first(ways: Sequence[str], net: nn.Module, device: torch.device) -> list[str]:
-    """Sort ways to run replicas of `net`, as docs/speed.md has measured them.
+    """Sort ways to run replicas of `net` by the speeds measured in docs/speed.md.
 
-    A CPU takes longer for vmap's convolutions than for one network after another.
+    On a CPU, convolutions are slower by vmap than in a loop.
     """
     last = "vmap" if device.type == "cpu" and convolves(net) else "loop"
     return [way for way in ways if way != last] + [way for way in ways if way == last]

@@ -1,1 +1,1 @@
-"""What happens beside training: early stopping, checkpoints, records, progress."""
+"""Callbacks of a training: early stopping, checkpoints, records, progress."""

@@ -1,4 +1,4 @@
-"""What happens inside a network, layer by layer and epoch by epoch: activations, gradients, dead and equal units."""
+"""Statistics of each hidden layer in each epoch: activations, gradients, dead and equal units."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,21 +12,23 @@ from torch import Tensor, nn
 
 from dnnx.techniques.clipping import gradient_norm
 
-SAME = 1e-5  # a unit whose output varies less than this over the images tells nothing about them
-EQUAL = 1e-3  # of the layer's largest output: two units that differ less on every image do the same
+SAME = 1e-5  # a unit whose output varies less over the images counts as constant
+EQUAL = 1e-3  # share of the layer's largest output: units that differ less on every image are equal
 
 
 class LayerStatistics(pl.Callback):
-    """Adds to the epoch's metrics statistics of every hidden layer and seed.
+    """Add statistics of every hidden layer and seed to the metrics of the epoch.
 
-    `activation_mean`, `activation_std` and `equal_units` (share of the units that vary but do what another one does)
-    are over the first batch of validation examples in evaluation mode. `dead_units` is the share of units with the same
-    output for all validation examples (of ReLU it is 0). `gradient_norm` is the Euclidean norm over all parameters of
-    the layer at the last batch of the epoch. Every epoch costs another pass over the validation examples.
+    - `activation_mean`, `activation_std`: over the first batch of validation examples, in evaluation mode.
+    - `equal_units`: the share of units that vary but equal another unit of the layer, over the same batch.
+    - `dead_units`: the share of units with one output for all validation examples (0 for ReLU).
+    - `gradient_norm`: the Euclidean norm over all parameters of the layer, at the last batch of the epoch.
 
-    Epoch 0 has the statistics of the initial weights over the first batch of validation examples, in training mode:
-    batch norm then has the batch's own statistics and dropout is active, as in the first step. The network does not
-    change by it.
+    Every epoch costs another pass over the validation examples.
+
+    Epoch 0 has the statistics of the initial weights over the first batch of validation examples, in training mode.
+    Batch norm then uses the batch's own statistics and dropout is active, as in the first step. The network does not
+    change.
     """
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
@@ -44,7 +46,7 @@ class LayerStatistics(pl.Callback):
         replicas.load_state_dict(saved)
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if batch_idx + 1 == trainer.num_training_batches:  # Lightning drops the gradients before it validates
+        if batch_idx + 1 == trainer.num_training_batches:  # Lightning drops the gradients before validation
             named = {name: p.grad for name, p in pl_module.replicas.net.named_parameters() if p.grad is not None}
             self.gradients = {name: gradient.clone() for name, gradient in named.items()}
 
@@ -56,7 +58,7 @@ class LayerStatistics(pl.Callback):
 
 
 def _parts(module: Any, batches: Iterable[Sequence[Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the validation batches, in smaller parts where a net convolves: its activations are many."""
+    """Yield the validation batches. For a net with convolutions they are split, as it has many activations."""
     for x, y, *_ in batches:
         axis = 0 if module.is_shared(x) else 1
         parts = module.replicas.parts(x, axis == 0)
@@ -65,10 +67,10 @@ def _parts(module: Any, batches: Iterable[Sequence[Tensor]]) -> Iterator[tuple[T
 
 
 def with_activations(module: Any, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return outputs and the outputs of every hidden layer [R, B, units], by name.
+    """Return outputs, and the outputs of every hidden layer [R, B, units] by name.
 
-    A net whose forward takes `return_activations` says itself which layers are hidden. In any other net these are the
-    layers with trained weights of two axes or more, without the last; units are then all elements of an example.
+    A net whose forward has `return_activations` names its hidden layers. In any other net they are the layers with
+    trained weights of two or more axes, except the last. Units are then all elements of an example.
     """
     net = module.replicas.net
     if "return_activations" in inspect.signature(type(net).forward).parameters:
@@ -87,7 +89,7 @@ def with_activations(module: Any, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]
 
 @contextmanager
 def _without_vmap(replicas: Any) -> Iterator[None]:
-    """Run the replicas one after another where they run by vmap, in which no output of a layer may be kept."""
+    """Run replicas in a loop instead of vmap, which does not allow to keep the output of a layer."""
     way = replicas.way
     replicas.use("loop" if way == "vmap" else way)
     try:
@@ -98,13 +100,13 @@ def _without_vmap(replicas: Any) -> Iterator[None]:
 
 def _append_to(outs: list[Tensor]) -> Callable[..., None]:
     def hook(layer: nn.Module, inputs: Any, output: Any) -> None:
-        outs.append(output[0] if isinstance(output, tuple) else output)  # an LSTM returns its last state too
+        outs.append(output[0] if isinstance(output, tuple) else output)  # an LSTM also returns its last state
 
     return hook
 
 
 def _joined(outs: list[Tensor], replicas: Any) -> Tensor:
-    """Return what a layer gave, [R, B, units]; a layer that ran several times counts with its last output."""
+    """Return the outputs of a layer, [R, B, units]; if it ran several times, those of its last call."""
     if replicas.way == "batched":
         return outs[-1].flatten(2)
     calls = len(outs) // replicas.num_replicas
@@ -115,7 +117,7 @@ def _joined(outs: list[Tensor], replicas: Any) -> Tensor:
 def layer_statistics(
     activations: dict[str, Tensor], batches: Iterable[dict[str, Tensor]], gradients: dict[str, Tensor]
 ) -> dict[str, Tensor]:
-    """`<layer>/<statistic>`, each [R], of activations [R, B, units]; `batches` are those of all images."""
+    """Return `<layer>/<statistic>`, each [R], of activations [R, B, units]; `batches` are those of all images."""
     low: dict[str, Tensor] = {}
     high: dict[str, Tensor] = {}
     for batch in batches:
@@ -128,22 +130,23 @@ def layer_statistics(
         statistics = activation_statistics(values) | {"dead_units": dead.float().mean(1)}
         statistics["equal_units"] = (equal_units(values) & ~dead).float().mean(1)
         own = [gradient for name, gradient in gradients.items() if name.startswith(f"{layer}.")]
-        if own:  # a frozen layer has none
+        if own:  # frozen layers have none
             statistics["gradient_norm"] = gradient_norm(own, len(values))
         found |= {f"{layer}/{name}": value for name, value in statistics.items()}
     return found
 
 
 def activation_statistics(activations: Tensor) -> dict[str, Tensor]:
-    """Mean and standard deviation of activations [R, B, units], each [R]."""
+    """Return mean and standard deviation of activations [R, B, units], each [R]."""
     flat = activations.flatten(1)
     return {"activation_mean": flat.mean(1), "activation_std": flat.std(1)}
 
 
 def equal_units(activations: Tensor) -> Tensor:
-    """Which units of [R, B, units] do what another one of their layer does, [R, units].
+    """Return which units of [R, B, units] equal another unit of their layer, [R, units].
 
-    Equal units have equal means, so only neighbours by mean are compared: another of the very mean could hide a pair.
+    Equal units have equal means, so only neighbours in the order of means are compared. A third unit with exactly the
+    same mean could hide a pair.
     """
     order = activations.mean(1).argsort(-1)
     in_order = activations.gather(2, order[:, None].expand_as(activations))

@@ -1,4 +1,4 @@
-"""Callbacks of a plain Lightning training: one seed's curves, early stopping, best weights and whole resume."""
+"""Callbacks of a plain Lightning training: curves, early stopping, best weights and complete resume of one seed."""
 
 import io
 import re
@@ -27,7 +27,7 @@ ROWS = r"(\d{1,9},[^,\n]*,[^,\n]*,\d{1,19},[-+.\w]+\n)*"
 
 @dataclass
 class Progress:
-    """How far one seed is. Epochs count from 1; 0 stands for none."""
+    """The progress of one seed. Epochs count from 1; 0 means none."""
 
     epoch: int = 0  # the last one that ended
     best: float = inf  # of the monitored metric, negated where higher is better
@@ -35,7 +35,7 @@ class Progress:
     diverged_epoch: int = 0
     active: bool = True  # patience is left, and the loss is finite
     stopped: bool = False  # training ended before its last epoch
-    elapsed_s: list[float] = field(default_factory=list)  # of fitting, at the end of every epoch
+    elapsed_s: list[float] = field(default_factory=list)  # seconds of training at the end of every epoch
     rows: str = ""  # of metrics.csv
     in_validation: list[str] = field(default_factory=list)  # names that validation logs
     best_metrics: dict[str, float] = field(default_factory=dict)
@@ -45,9 +45,9 @@ class Progress:
 
 
 class Follow(Checkpoint):
-    """Records every epoch's logged metrics, keeps the best weights, and stops when `patience` is over.
+    """Record every epoch's logged metrics, keep the best weights, and stop after `patience` epochs without improvement.
 
-    Lightning runs its Checkpoint callbacks after the module's own hooks, so that all that was logged is there.
+    Lightning runs Checkpoint callbacks after the module's own hooks, so all logged metrics are available.
     """
 
     def __init__(self, seed: int, monitor: Monitor, patience: int, write: Callable[[str], None]):
@@ -81,7 +81,7 @@ class Follow(Checkpoint):
             trainer.should_stop = True
 
     def _logged(self, logged: dict[str, Tensor]) -> dict[str, float]:
-        """The epoch's metrics by `split/name`; what validation logged only where there was one."""
+        """Return the epoch's metrics by `split/name`; those of validation only if the epoch had one."""
         named = {name: split_of(name, self.progress.in_validation) for name in logged if _is_whole(name, logged)}
         return {
             f"{split}/{metric}": float(logged[name])
@@ -115,7 +115,7 @@ class Follow(Checkpoint):
 
 
 def _is_whole(name: str, logged: dict[str, Tensor]) -> bool:
-    """Whether a name stands for the epoch: Lightning adds `_step` and `_epoch` to one that is logged for both."""
+    """Return whether a name has the value of the epoch. Lightning adds `_step` and `_epoch` to names logged for both."""
     return not any(name.endswith(end) and name.removesuffix(end) in logged for end in ("_step", "_epoch"))
 
 
@@ -124,9 +124,9 @@ def _copied(value: Any) -> Any:
 
 
 class Resume(pl.Callback):
-    """Saves last.ckpt and best.ckpt of one seed at the start of the next epoch, and goes on from last.ckpt.
+    """Save last.ckpt and best.ckpt of one seed at the start of the next epoch; resume from last.ckpt.
 
-    At most every `every_s` seconds and at the end; `every_n_epochs` keeps one more, epoch_<n>.ckpt.
+    Saves are at least `every_s` seconds apart, with one at the end. `every_n_epochs` also keeps epoch_<n>.ckpt.
     """
 
     def __init__(self, folder: Path, follow: Follow, every_s: float = 5.0, every_n_epochs: int | None = None):
@@ -185,11 +185,11 @@ class Resume(pl.Callback):
             self.saved_best = best
         if self._keeps(trainer.current_epoch):
             self._write(f"epoch_{trainer.current_epoch}.ckpt", checkpoint)
-        self._write("last.ckpt", checkpoint)  # last: a resumed run does no earlier epoch again
+        self._write("last.ckpt", checkpoint)  # written last: a resumed run repeats no earlier epoch
         self.saved_s = time.monotonic()
 
     def _write(self, name: str, checkpoint: dict[str, Any]) -> None:
-        """Writes a file that can be read back without running code; where that is impossible, says so once."""
+        """Write a file that can be read without running code; if that is impossible, warn once."""
         file = io.BytesIO()
         torch.save(checkpoint, file)
         file.seek(0)

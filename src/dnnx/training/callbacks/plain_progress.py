@@ -1,4 +1,4 @@
-"""Shows one seed of a plain training: one bar on a terminal, one line per epoch elsewhere."""
+"""Progress of one seed of a plain training: one bar on a terminal, one line per epoch elsewhere."""
 
 import time
 from typing import Any
@@ -12,7 +12,7 @@ from dnnx.training.callbacks.plain import Follow
 
 
 class ShowSeed(Checkpoint):
-    """Epochs, the monitored metric of the last one, and the best so far; runs after `follow` in every epoch."""
+    """Show epochs, the last value of the monitored metric, and the best so far; runs after `follow` in every epoch."""
 
     bar: Progress | None = None
 

@@ -1,4 +1,4 @@
-"""Writes down every epoch: metrics.csv, which is the record, and TensorBoard events, a view of it."""
+"""Record every epoch: metrics.csv is the record, TensorBoard events are a view of it."""
 
 import re
 import time
@@ -30,17 +30,17 @@ LAYOUT = {
 
 
 class Record(pl.Callback):
-    """Adds each epoch's rows to metrics.csv in trainer.default_root_dir, mean and spread over seeds to TensorBoard.
+    """Add each epoch's rows to metrics.csv in trainer.default_root_dir; add mean and spread over seeds to TensorBoard.
 
-    What a callback measured before the first epoch, when training starts, are the rows of epoch 0. Checkpoints hold all
-    rows, so that a resumed run writes the file anew, whatever became of it.
+    Measurements before the first epoch are the rows of epoch 0. Checkpoints hold all rows, so a resumed run rewrites
+    the file, whatever happened to it.
     """
 
     writer: SummaryWriter | None = None
 
     def __init__(self) -> None:
-        self.elapsed_s: list[float] = []  # of fitting, at the end of every epoch; interruptions left out
-        self.rows: list[str] = []  # of metrics.csv, those of an epoch together
+        self.elapsed_s: list[float] = []  # seconds of training at the end of every epoch, without interruptions
+        self.rows: list[str] = []  # of metrics.csv, one text per epoch
 
     @staticmethod
     def of(trainer: Any) -> "Record":
@@ -100,14 +100,14 @@ class Record(pl.Callback):
 
 
 def log_embedding(folder: Path, predictions: dict[str, Tensor]) -> None:
-    """The activations that a run keeps for test images, in TensorBoard's PROJECTOR tab."""
+    """Write the kept activations of test images for TensorBoard's PROJECTOR tab."""
     if "embedded" in predictions:
         with SummaryWriter(str(folder)) as writer:
             writer.add_embedding(predictions["embedded"], predictions["embedded_labels"].tolist())
 
 
 def log_hparams(folder: Path, settings: dict[str, Any], metrics: dict[str, float]) -> None:
-    """One entry of TensorBoard's HPARAMS tab, with final values, in the run's own folder."""
+    """Write one entry of TensorBoard's HPARAMS tab, with final values, to the run's own folder."""
     with SummaryWriter(str(folder)) as writer:
         for summary in hparams(settings, metrics):
             writer._get_file_writer().add_summary(summary)
