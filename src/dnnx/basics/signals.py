@@ -1,7 +1,7 @@
-"""Signals that end a command become one exception, raised where no finished epoch is lost.
+"""Turn signals that end a command into one exception, raised where no finished epoch is lost.
 
-`listen` installs the handlers. Between `hold` and `release` a signal waits; a second one does not. A handler that a
-launcher installed before is called in place of the exception: Slurm's puts the job back into the queue.
+`listen` installs the handlers. Between `hold` and `release` a signal waits; a second one does not. If a launcher
+installed a handler before, that handler is called instead of the exception: Slurm's requeues the job.
 """
 
 import signal
@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-# Ctrl-C, Slurm and Docker, a closed terminal, and the warnings that a batch system is told to send.
+# Ctrl-C, Slurm and Docker, a closed terminal, and the warnings that a batch system sends on request.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 DEFAULT = (signal.SIG_DFL, signal.default_int_handler)
 
 
 class Stopped(SystemExit):
-    """The command ends by a signal, with exit code 128 + its number; `go_on` says how to go on."""
+    """The command ends by a signal, with exit code 128 + its number. `go_on` is the advice how to go on."""
 
     def __init__(self, number: int, go_on: str = ""):
         super().__init__(128 + number)
@@ -32,7 +32,7 @@ class Stopped(SystemExit):
 
 
 class _State:
-    """The state of this process: handlers from before `listen`, by signal, and signals that came."""
+    """The state of this process: the signals that came, and the handlers before `listen`, by signal."""
 
     def __init__(self) -> None:
         self.earlier: dict[int, Any] = {}
@@ -47,9 +47,9 @@ _state = _State()
 
 @contextmanager
 def listen() -> Iterator[None]:
-    """Raise Stopped for each signal of ENDING within; an ignored one, as after nohup, stays ignored.
+    """Raise Stopped for each signal of ENDING inside. An ignored signal, as after nohup, stays ignored.
 
-    Does nothing within another `listen`, or outside the main thread, where Python allows no handlers.
+    Do nothing inside another `listen`, or outside the main thread, where Python allows no handlers.
     """
     if _state.earlier or threading.current_thread() is not threading.main_thread():
         yield
@@ -66,18 +66,18 @@ def listen() -> Iterator[None]:
 
 
 def take() -> None:
-    """Install the handlers again, within `listen`: Lightning puts one of its own before that of SIGTERM."""
+    """Install the handlers again inside `listen`: Lightning replaces that of SIGTERM."""
     for number in _state.earlier:
         signal.signal(number, _on_signal)
 
 
 def hold() -> None:
-    """Let signals wait until `release`: there is a finished epoch to save."""
+    """Let signals wait until `release`, to save a finished epoch first."""
     _state.held = bool(_state.earlier)
 
 
 def release() -> None:
-    """Raise Stopped if a signal waits; those that come later wait no more."""
+    """Raise Stopped if a signal waits. Later signals do not wait."""
     waiting = _state.waiting
     let_go()
     for number in waiting:
@@ -85,7 +85,7 @@ def release() -> None:
 
 
 def let_go() -> None:
-    """End `hold` without a word: the training ended in an error."""
+    """End `hold` without raising Stopped: the training ended in an error."""
     _state.held, _state.waiting = False, []
 
 
@@ -96,7 +96,7 @@ def came() -> bool:
 
 @contextmanager
 def going_on(go_on: str) -> Iterator[None]:
-    """Let a Stopped that passes say how to go on, unless it knows."""
+    """Add the advice `go_on` to a Stopped that passes without one."""
     try:
         yield
     except Stopped as stopped:
@@ -106,7 +106,7 @@ def going_on(go_on: str) -> Iterator[None]:
 
 @contextmanager
 def as_in_python() -> Iterator[None]:
-    """`listen` for callers in Python, whose Ctrl-C is a KeyboardInterrupt."""
+    """Call `listen` for users of Python, where Ctrl-C is a KeyboardInterrupt."""
     try:
         with listen():
             yield
@@ -117,7 +117,7 @@ def as_in_python() -> Iterator[None]:
 
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
-    """Note or obey a signal. Slurm and `timeout` send one twice; only a second Ctrl-C is somebody's impatience."""
+    """Note or obey a signal. Slurm and `timeout` send one twice, so a second signal counts only for Ctrl-C."""
     again = number in _state.waiting or _state.stopped
     _state.came = True
     if again and number != signal.SIGINT:

@@ -1,4 +1,4 @@
-"""The union of a run's shards, written as one training of all its seeds would have left it."""
+"""The union of a run's shards, written like one training of all its seeds."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ from dnnx.training.assemble import build_data, build_module, choose_device
 
 
 class Union:
-    """Finished shards, read, with their seeds in the order of the run's; `write` leaves them in the run's folder."""
+    """Finished shards, with their seeds in the run's order. `write` writes them to the run's folder."""
 
     def __init__(self, cfg: DictConfig, shards: Sequence[Shard], seeds: Sequence[int]):
         self.shards, self.seeds = shards, list(seeds)
@@ -41,18 +41,18 @@ class Union:
             self._predict()
 
     def _stack_plain(self) -> None:
-        """Weights of a LightningModule of the user's, where all seeds have one shape."""
+        """Join the weights of a user's LightningModule, if all seeds have the same shapes."""
         states = [load_tensors(s.folder / "model.safetensors") if _has_model(s) else {} for s in self.shards]
         shapes = [{name: (value.shape[1:], value.dtype) for name, value in state.items()} for state in states]
         if all(own == shapes[0] for own in shapes):
             self.weights = {name: self._in_order([state[name] for state in states]) for name in states[0]}
 
     def _predict(self) -> None:
-        """Weights of all seeds, their predictions, and the metrics of their ensemble."""
+        """Compute predictions of all seeds from their weights, and the metrics of their ensemble."""
         states, outputs, data = [], [], None
         for shard in self.shards:
             cfg = config_of(self.cfg, shard.seeds)
-            if data is None or data.rows:  # each seed has examples of its own
+            if data is None or data.rows:  # each seed has its own examples
                 data = _data_of(cfg, shard)
             module = build_module(cfg, data, shard.seeds)
             states.append(_weights_of(shard))
@@ -72,7 +72,9 @@ class Union:
             self._calibrate(test, survived)
 
     def _calibrate(self, test: tuple[Tensor, Tensor], survived: list[bool]) -> None:
-        """Scores of the ensemble beside MC dropout, and reliability, a sum over seeds, where every shard has its."""
+        """Compute the ensemble's scores beside MC dropout, and sum reliability over seeds, if every shard has MC
+        dropout.
+        """
         scores, of_all = mc_dropout.score_ensemble(test[0].double().softmax(-1), test[1], survived)
         self.results |= scores
         files = [shard.folder / mc_dropout.RELIABILITY for shard in self.shards]
@@ -80,7 +82,7 @@ class Union:
             self.curves = tables.sum_curves([read_json(file) for file in files]) | {"ensemble": of_all}
 
     def _targets(self, parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-        """Outputs [R, N, ...] of all seeds, and their targets, of each seed or one for all."""
+        """Return the outputs [R, N, ...] of all seeds and their targets, one set per seed or one for all."""
         outputs, y = parts[0]
         own = y.shape[:2] == outputs.shape[:2]
         return self._in_order([part[0] for part in parts]), self._in_order([part[1] for part in parts]) if own else y
@@ -89,7 +91,7 @@ class Union:
         return torch.stack([tensors[part][place] for part, place in self.order])
 
     def write(self, folder: Path) -> None:
-        """Leave everything in a run folder, results.json last; until then the run is not finished."""
+        """Write all files to a run folder, results.json last: until then the run is not finished."""
         (folder / "results.json").unlink(missing_ok=True)
         resume.save_config(self.cfg, folder / "config.yaml")
         write_json(folder / "environment.json", self.environment)

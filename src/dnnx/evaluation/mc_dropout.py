@@ -119,9 +119,9 @@ def score_ensemble(once: Tensor, y: Tensor, survived: list[bool]) -> tuple[dict[
 def score(
     name: str, p: Tensor, single: Tensor | None, y: Tensor, counts: list[bool]
 ) -> tuple[dict[str, list], dict[str, list]]:
-    """Scores `name`/* of probabilities [R, N, C], None for a seed that does not count, and reliability of the others.
+    """Return the scores `name`/* of probabilities [R, N, C], None for a seed that does not count, and reliability.
 
-    `single` is the mean entropy [R, N] of what p is the mean of.
+    Reliability is over the seeds that count. `single` is the mean entropy [R, N] of the parts whose mean p is.
     """
     scores = calibration.scores(p, y)
     if single is not None:

@@ -34,7 +34,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text; the caption says what is counted and from which data."""
+    """Rows of text with a caption that names the data."""
 
     caption: str
     head: Sequence[str]

@@ -1,4 +1,4 @@
-"""Where the shards of a run lie: their names, the files of a run that become one, and the lock of those who join."""
+"""Shards of a run on disk: their folders, the files that move into them, and the lock for joining them."""
 
 import fcntl
 import hashlib
@@ -10,8 +10,8 @@ from pathlib import Path
 from dnnx.runs.files import write_atomic
 
 FOLDER = "shards"
-LONGEST = 40  # letters of a name
-# The files of a run that a shard keeps. results.json is the first to move: without it no reader takes a half for whole.
+LONGEST = 40  # largest number of letters of a name
+# Files of a run that move into a shard. results.json moves first: without it no reader takes a part for the whole.
 FILES = (
     "results.json", "checkpoints", "metrics.csv", "model.safetensors", "predictions.safetensors", "reliability.json",
     "mc_dropout.*", "tensorboard", "events.out.tfevents.*", "projector_config.pbtxt", "00000", "data.json",
@@ -20,7 +20,7 @@ FILES = (
 
 
 def name_of(seeds: Sequence[int]) -> str:
-    """Return the name of a shard's folder; a long list of seeds is its ends, its length and a checksum.
+    """Return the name of a shard's folder. A long list of seeds becomes its ends, its length and a checksum.
 
     >>> name_of([0, 1, 2, 3, 4]), name_of([3, 7]), name_of([0, 2, 3, 4, 9])
     ('0-4', '3,7', '0,2-4,9')
@@ -38,15 +38,15 @@ def name_of(seeds: Sequence[int]) -> str:
 
 
 def folders(run: Path) -> list[Path]:
-    """Return the folders of the shards of a run, sorted; an empty one is that of a job that died at its start."""
+    """Return the folders of a run's shards, sorted. An empty folder comes from a job that died at its start."""
     below = sorted((run / FOLDER).iterdir()) if (run / FOLDER).is_dir() else []
     return [path for path in below if path.is_dir() and any(not file.name.startswith(".") for file in path.iterdir())]
 
 
 def move_into_shard(run: Path, seeds: Sequence[int], extra: Sequence[str] = ()) -> None:
-    """Make the files of a finished run those of its shard of `seeds`; `extra` names further ones to move.
+    """Move the files of a finished run into its shard of `seeds`. `extra` names more files to move.
 
-    A death at any moment leaves a shard without config.yaml, and `is_moving` tells to call this again.
+    After a death at any moment the shard has no config.yaml, and `is_moving` is true: then call this again.
     """
     shard = run / FOLDER / name_of(seeds)
     shard.mkdir(parents=True, exist_ok=True)
@@ -58,19 +58,19 @@ def move_into_shard(run: Path, seeds: Sequence[int], extra: Sequence[str] = ()) 
 
 
 def is_moving(run: Path, seeds: Sequence[int]) -> bool:
-    """Whether `move_into_shard` of these seeds of a run has begun and not ended."""
+    """Return whether `move_into_shard` of these seeds has begun and not ended."""
     shard = run / FOLDER / name_of(seeds)
     return (shard / "results.json").exists() and not (shard / "config.yaml").exists()
 
 
 @contextmanager
 def turn(run: Path) -> Iterator[None]:
-    """Wait until no other process changes the files of a run of shards; a death ends its claim."""
+    """Wait until no other process changes the files of a run of shards. A dead process holds no lock."""
     folder = run / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # some network file systems know no locks
+        with suppress(OSError):  # some network file systems have no locks
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
@@ -78,7 +78,7 @@ def turn(run: Path) -> Iterator[None]:
 
 
 def remove_unused(run: Path, made: Sequence[Path]) -> None:
-    """Remove those of the folders and files `made` that serve nothing, as no shard of the run has begun."""
+    """Remove the empty folders among `made` and, if no shard of the run has begun, the files among them."""
     for path in (path for path in made if path.is_dir()):
         with suppress(OSError):
             path.rmdir()

@@ -1,4 +1,4 @@
-"""How the tables of several shards become those of one run: results, curves, and where all of it was made."""
+"""Join the tables of several shards into those of one run: results, curves, and environment."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 HEADER = "epoch,split,metric,seed,value"
 OF_ALL = "ensemble/"  # metrics with one value for all seeds
-Order = Sequence[tuple[int, int]]  # of each seed of the run: its shard, and its place there
+Order = Sequence[tuple[int, int]]  # for each seed of the run: its shard, and its place there
 
 
 def order(shards: Sequence[Sequence[int]], seeds: Sequence[int]) -> list[tuple[int, int]]:
@@ -20,7 +20,7 @@ def order(shards: Sequence[Sequence[int]], seeds: Sequence[int]) -> list[tuple[i
 
 
 def join_results(parts: Sequence[Mapping[str, Any]], order: Order) -> dict[str, Any]:
-    """Return results.json of all seeds: each value as it is in the shard of its seed, None where that has none.
+    """Return results.json of all seeds: each value from the shard of its seed, None if that has none.
 
     Metrics of the ensemble keep their place among the names, with the value of the first shard.
     """
@@ -36,9 +36,9 @@ def join_results(parts: Sequence[Mapping[str, Any]], order: Order) -> dict[str, 
 
 
 def join_metrics(texts: Sequence[str], seeds: Sequence[int], by_seed: bool = False) -> str:
-    """Return metrics.csv of all seeds: by epoch, within it by metric, within that by seed, as one training writes it.
+    """Return metrics.csv of all seeds, sorted by epoch, metric and seed, as one training writes it.
 
-    With `by_seed` all rows of a seed stand together, as where seeds are trained one after the other.
+    With `by_seed` all rows of a seed are together, as in a training of one seed after the other.
     """
     rank = {str(seed): place for place, seed in enumerate(seeds)}
     metrics: dict[str, dict[tuple[str, str], int]] = defaultdict(dict)
@@ -51,7 +51,7 @@ def join_metrics(texts: Sequence[str], seeds: Sequence[int], by_seed: bool = Fal
 
 
 def join_facts(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return environment.json of all shards; where they differ, all values in one text.
+    """Return environment.json of all shards. If values differ, all are in one text.
 
     >>> join_facts([{"threads": 1, "cpu": "A"}, {"threads": 1, "cpu": "B"}])
     {'threads': 1, 'cpu': 'A; B'}
@@ -65,7 +65,7 @@ def join_facts(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def sum_curves(parts: Sequence[Mapping[str, Mapping[str, Sequence[float]]]]) -> dict[str, dict[str, list[float]]]:
-    """Return curves of reliability over all seeds: sums over the shards of what each bin holds."""
+    """Return the reliability curves over all seeds: the sums of each bin over the shards."""
     return {
         curve: {name: [sum(bins) for bins in zip(*(part[curve][name] for part in parts), strict=True)] for name in own}
         for curve, own in parts[0].items()

@@ -1,4 +1,4 @@
-"""Figures of a report. Each file holds one figure: which runs have what it needs, its caption, and how it is drawn."""
+"""Figures of a report. Each file holds one: the runs that it can show, its caption, and its drawing."""
 
 from dnnx.reports.figures import (
     along,

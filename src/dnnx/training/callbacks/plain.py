@@ -115,7 +115,7 @@ class Follow(Checkpoint):
 
 
 def _is_whole(name: str, logged: dict[str, Tensor]) -> bool:
-    """Return whether a name has the value of the epoch. Lightning adds `_step` and `_epoch` to names logged for both."""
+    """Return whether a name has the epoch's value. Lightning adds `_step` and `_epoch` to names logged for both."""
     return not any(name.endswith(end) and name.removesuffix(end) in logged for end in ("_step", "_epoch"))
 
 
