@@ -1,6 +1,7 @@
 """Verdicts on made-up runs: no difference is found where none exists, and a planted one is found."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,7 @@ def made(name: str, losses: dict[int, list[float]], diverged: tuple[int, ...] = 
     return Run(name, Path(name), metrics=metrics, results={"seeds": list(losses), "epoch/diverged": gone} | named)
 
 
-def answer(runs: list[Run], *specs: dict[str, str]) -> list[Verdict]:
+def answer(runs: list[Run], *specs: Any) -> list[Verdict]:
     return decide(Study("s", "", "a", runs, list(specs), []))[0]
 
 
@@ -53,7 +54,7 @@ def test_a_null_study_is_undecided_in_95_of_100_cases(seeds):
         verdicts = answer([noisy("a", rng, range(8)), noisy("b", rng, seeds)], spec(), spec("convergence/epochs"))
         wrong["either"] += any(v.answer != "undecided" for v in verdicts)
         for v in verdicts:
-            wrong[v.metric] += v.difference.p < 0.05
+            wrong[v.metric] += v.comparison.p < 0.05
     assert max(wrong.values()) <= 14, wrong  # 7.5 expected at most; more than 14 has probability 0.01
 
 
@@ -70,12 +71,13 @@ def test_a_null_study_in_folders_is_undecided(tmp_path):
 
 def test_a_planted_point_over_10_seeds_is_found_in_the_direction_it_has(tmp_path):
     rng = np.random.default_rng(3)
-    arms = {"a": {"seeds": range(10), "accuracy": rng.normal(0.97, 0.005, 10)}}
-    arms["b"] = {"seeds": range(10), "accuracy": rng.normal(0.98, 0.005, 10)}
+    data = {"sizes": {"test": 5000}}
+    arms = {"a": {"seeds": range(10), "accuracy": rng.normal(0.97, 0.005, 10), "data": data}}
+    arms["b"] = {"seeds": range(10), "accuracy": rng.normal(0.98, 0.005, 10), "data": data}
     study = write_study(tmp_path / "s", arms, verdicts=[spec(), spec(expect="lower")])
     higher, lower = decide(read_study([study]))[0]
     assert (higher.answer, lower.answer) == ("yes", "no")
-    assert higher.difference.low < 0.01 < higher.difference.high
+    assert higher.comparison.low < 0.01 < higher.comparison.high
 
 
 def test_the_sentence_holds_the_numbers_of_a_recomputation_by_hand():
@@ -86,7 +88,7 @@ def test_the_sentence_holds_the_numbers_of_a_recomputation_by_hand():
     # differences 1.1, 0.9, 1.0 points: mean 1.0, sd 0.1, t(2) = 4.303, half width 4.303 * 0.1 / sqrt(3) = 0.248
     assert verdict.sentence == (
         "Really? Yes: mean test accuracy 98.00 % (b) against 97.00 % (a), difference +1.00 points "
-        "(95 % interval +0.752 to +1.25), paired t test, n = 3 seeds, p = 0.00332."
+        "(95 % interval +0.752 to +1.25), paired t test, correlation of pairs 0.87, n = 3 seeds, p = 0.00332."
     )
 
 
@@ -96,7 +98,7 @@ def test_more_questions_widen_the_interval_and_raise_p():
     alone = answer(runs, spec())[0]
     among = answer(runs, spec(), spec(arm="c"), spec(arm="d"))[0]
     assert among.p > alone.p
-    assert among.difference.low < alone.difference.low
+    assert among.comparison.low < alone.comparison.low
     assert "3 verdicts" in among.sentence
 
 
@@ -126,7 +128,7 @@ def test_a_diverged_seed_never_arrives_and_is_counted():
     a = made("a", {s: [0.5, 0.2] for s in range(6)})
     b = made("b", {s: [0.1, 0.2] for s in range(6)}, diverged=(0,))
     (verdict,) = answer([a, b], FASTER)
-    assert (verdict.difference.n, verdict.difference.higher, verdict.difference.lower) == (6, 1, 5)
+    assert (verdict.comparison.n, verdict.comparison.counts) == (6, (1, 5, 0))
     assert verdict.answer == "undecided"
     assert "1 of 6 seeds of b diverged" in verdict.sentence
 
@@ -140,7 +142,7 @@ def test_diverging_in_every_seed_loses():
 def test_one_clock_per_run_decides_nothing():
     runs = [made(x, {s: [] for s in range(8)}, time__epoch_s=[t] * 8) for x, t in (("a", 1.0), ("b", 2.0))]
     (verdict,) = answer(runs, spec("time/epoch_s"))
-    assert verdict.answer == "undecided"
+    assert verdict.answer == "not tested"
     assert "n = 1" in verdict.sentence
 
 
@@ -204,9 +206,95 @@ def test_two_metrics_of_one_arm_are_compared_seed_by_seed():
     # differences 1, 2, 3 points: mean 2, sd 1, t(2) = 4.303, half width 2.484
     assert verdict.sentence == (
         "Better? Undecided: mean test accuracy by MC dropout 52.67 % (b) against test accuracy 50.67 % (b), difference "
-        "+2.00 points (95 % interval -0.484 to +4.48), paired t test, n = 3 seeds, p = 0.0742."
+        "+2.00 points (95 % interval -0.484 to +4.48), paired t test, correlation of pairs 1.00, n = 3 seeds, "
+        "p = 0.0742; about 2 more seeds would decide."
     )
     (verdict,) = answer([run], asked | {"metric": "ensemble/accuracy", "expect": "higher"})
     assert "n = 1, so chance cannot be told from effect" in verdict.sentence
     (verdict,) = answer([run], asked | {"than_metric": "test/f1", "expect": "higher"})
     assert verdict.sentence == "Better? Undecided: test f1 was not measured in b."
+
+
+def test_equal_arms_are_the_same_within_the_margin_that_a_claim_declares() -> None:
+    rng = np.random.default_rng(0)
+    base = rng.normal(0.97, 0.004, 12)
+    a, b = (
+        made(x, {s: [] for s in range(12)}, test__accuracy=list(base + rng.normal(0, 0.0006, 12))) for x in ("a", "b")
+    )
+    (declared,) = answer([a, b], spec() | {"same": 0.2})
+    assert declared.answer == "same"
+    assert declared.sentence.startswith("Really? The same within 0.2 points: mean test accuracy")
+    (narrow,) = answer([a, b], spec() | {"same": 0.01})
+    assert narrow.answer == "undecided"
+    assert "more seeds would decide" in narrow.sentence
+
+
+def test_a_difference_below_the_margin_is_said_to_be_one() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.normal(0.97, 0.004, 10)
+    runs = [made(x, {s: [] for s in range(10)}, test__accuracy=list(v)) for x, v in (
+        ("a", a), ("b", a + 0.0005 + rng.normal(0, 0.0001, 10)),
+    )]  # fmt: skip
+    (verdict,) = answer(runs, spec())
+    assert (verdict.answer, verdict.words) == ("yes", "yes, by less than 0.1 points")
+
+
+def curves(scale: float, seeds: int = 6, seconds: float = 2.0, name: str = "a") -> Run:
+    """A run whose validation loss falls like exp(-epoch / scale) to 0.05, with noise."""
+    rng = np.random.default_rng(seeds)
+    epochs = np.arange(1, 61)
+    losses = {s: list(np.exp(-epochs / scale / rng.normal(1, 0.05)) + 0.05) for s in range(seeds)}
+    run = made(name, losses)
+    is_time = run.metrics["metric"] == "elapsed_s"
+    run.metrics.loc[is_time, "value"] = seconds * run.metrics.loc[is_time, "epoch"]
+    return run
+
+
+def test_a_race_is_to_a_loss_above_the_shared_best_and_gives_a_ratio() -> None:
+    (verdict,) = answer([curves(8), curves(4, name="b")], FASTER)
+    assert verdict.answer == "yes"
+    assert "geometric mean epochs to 1.1 times the validation loss that both reach" in verdict.sentence
+    assert np.exp(verdict.comparison.gap) == pytest.approx(0.5, rel=0.15)
+    assert " times (95 % interval 0." in verdict.sentence
+
+
+@pytest.mark.parametrize("seconds", [1.0, 2.2, 9.0])
+def test_seconds_are_a_product_of_ratios_and_never_a_yes_or_no(seconds: float) -> None:
+    (verdict,) = answer([curves(8), curves(4, seconds=seconds, name="b")], FASTER | {"metric": "convergence/seconds"})
+    assert verdict.answer == "not tested"
+    assert "the epochs of a, each in" in verdict.sentence
+    assert f"{seconds / 2:#.3g}" in verdict.sentence
+
+
+@pytest.mark.parametrize(("metric", "than"), [("test/loss", "train/loss"), ("mc/accuracy", "val/accuracy")])
+def test_two_fixed_sets_of_images_get_no_verdict(metric: str, than: str) -> None:
+    measured: Any = {metric.replace("/", "__"): [0.1, 0.2, 0.3], than.replace("/", "__"): [0.5, 0.6, 0.7]}
+    run = made("b", {1: [], 2: [], 3: []}, **measured)
+    (verdict,) = answer([run], spec(metric, arm="b") | {"than": "b", "than_metric": than})
+    assert verdict.answer == "not tested"
+    assert "two fixed sets" in verdict.sentence
+
+
+def test_an_untested_question_costs_the_others_nothing() -> None:
+    runs = [
+        made(x, {s: [] for s in range(5)}, test__accuracy=v, time__epoch_s=[1.0] * 5)
+        for x, v in (("a", [0.9, 0.91, 0.92, 0.93, 0.9]), ("b", [0.95, 0.95, 0.97, 0.96, 0.94]))
+    ]
+    alone, among = answer(runs, spec())[0], answer(runs, spec("time/epoch_s"), spec())[1]
+    assert (alone.p, alone.evidence) == (among.p, among.evidence)
+
+
+def test_arms_of_which_one_has_more_seeds_are_paired_on_those_that_both_have() -> None:
+    a = made("a", {s: [] for s in range(10)}, test__accuracy=[0.9 + 0.01 * s for s in range(10)])
+    b = made("b", {s: [] for s in range(5)}, test__accuracy=[0.93 + 0.0101 * s for s in range(5)])
+    (verdict,) = answer([a, b], spec())
+    assert verdict.answer == "yes"
+    assert "paired on the 5 seeds that both arms have" in verdict.sentence
+
+
+def test_four_arms_of_like_spread_share_their_spread() -> None:
+    rng = np.random.default_rng(1)
+    runs = [made(x, {s: [] for s in range(5)}, test__accuracy=list(rng.normal(0.97, 0.002, 5))) for x in "abcd"]
+    verdicts = answer(runs, *(spec(arm=x) for x in "bcd"))
+    assert {v.comparison.test for v in verdicts} == {"paired t test with the spread of 4 arms"}
+    assert all(f"simultaneous 95 % interval of {len(verdicts)} verdicts" in v.evidence for v in verdicts)

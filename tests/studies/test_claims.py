@@ -41,6 +41,31 @@ def test_a_claim_may_compare_two_metrics_of_one_arm() -> None:
     assert verdict["ask"] == "Is the mc ece of bn lower than the test ece of bn?"
 
 
+def test_a_claim_may_declare_below_which_difference_arms_are_the_same() -> None:
+    [verdict] = declared_verdicts(study({"test/accuracy": [{"claim": "bn > plain", "same": 0.5}]}))
+    assert verdict["same"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("metric", "same", "says"),
+    [
+        ("test/accuracy", -0.1, "study.claims.test/accuracy.same=-0.1: a margin is a number above 0, in points"),
+        ("test/accuracy", 0, "same=0: a margin is a number above 0"),
+        ("test/accuracy", 100, "same=100: a margin is below 100 points"),
+        ("convergence/epochs", 150, "same=150: a margin is below 100 percent"),
+        ("epoch/best", "two", "same=two: a margin is a number above 0, in the unit of epoch/best"),
+        ("test/loss", float("nan"), "same=nan: a margin is a number above 0, in percent"),
+    ],
+)
+def test_a_margin_that_is_none_is_a_one_line_error(metric: str, same: Any, says: str) -> None:
+    with pytest.raises(UserError, match=re.escape(says)) as error:
+        declared_verdicts(study({metric: [{"claim": "bn > plain", "same": same}]}))
+    assert "\n" not in str(error.value)
+    old = {"ask": "?", "metric": metric, "arm": "bn", "than": "plain", "expect": "lower", "same": same}
+    with pytest.raises(UserError, match=re.escape(f"study.verdicts.same={same}")):
+        declared_verdicts(study(verdicts=[old]))
+
+
 def test_claims_come_before_verdicts_and_keep_their_own_words() -> None:
     old = {"ask": "Old?", "metric": "val/loss", "arm": "bn", "than": "plain", "expect": "lower"}
     verdicts = declared_verdicts(study({"test/f1": [{"claim": "bn > plain", "ask": "New?"}]}, verdicts=[old]))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from dnnx.reports.format import show_estimate
 from dnnx.reports.page import Image
+from dnnx.reports.scales import is_skewed
 from dnnx.reports.statistics import Estimate, estimate
 from dnnx.reports.verdicts import Verdict
 from dnnx.runs.run import Run, Study
@@ -27,8 +28,8 @@ class Findings:
 
 
 def estimate_of(run: Run, metric: str) -> Estimate:
-    """Return mean and interval of a metric over the seeds; the interval of a share ends at 0 and 1."""
-    return estimate(run.values(metric), share=run.about(metric).unit == "%")
+    """Return mean and interval of a metric over the seeds; of a skewed one on logarithms, of a share within 0 to 1."""
+    return estimate(run.values(metric), share=run.about(metric).unit == "%", skewed=is_skewed(metric))
 
 
 def cell(run: Run, metric: str) -> str:

@@ -25,10 +25,11 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Answer:
-    """One verdict: `answer` is yes, no or undecided."""
+    """One verdict: `answer` is yes, no, same, undecided or not tested; `words` say it with its margin."""
 
     ask: str
     answer: str
+    words: str
     evidence: str
 
 
@@ -54,6 +55,7 @@ class Code:
     lines: Sequence[str]
 
 
+CLASSES = {"yes": "yes", "no": "no", "same": "same"}  # of answers that a page shows in colour
 Block = Heading | Text | Bullets | Answer | Table | Image | Code
 
 
@@ -74,8 +76,8 @@ def _markdown(block: Block) -> str:
             return _plain(text)
         case Bullets(items):
             return "\n".join(f"- {_plain(item)}" for item in items)
-        case Answer(ask, answer, evidence):
-            return f"{_plain(ask)} **{answer.capitalize()}**: {_plain(evidence)}"
+        case Answer(ask, _, words, evidence):
+            return f"{_plain(ask)} **{_plain(words.capitalize())}**: {_plain(evidence)}"
         case Table(caption, head, rows):
             lines = [[_plain(cell).replace("|", "&#124;") for cell in line] for line in (head, *rows)]
             lines.insert(1, ["---"] * len(head))
@@ -95,9 +97,9 @@ def _html(block: Block) -> str:
             return f"<p>{escape(text)}</p>"
         case Bullets(items):
             return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>"
-        case Answer(ask, answer, evidence):
-            said = f"{escape(ask)} <strong>{answer.capitalize()}</strong> <span>{escape(evidence)}</span>"
-            return f'<p class="answer {answer}">{said}</p>'
+        case Answer(ask, answer, words, evidence):
+            said = f"{escape(ask)} <strong>{escape(words.capitalize())}</strong> <span>{escape(evidence)}</span>"
+            return f'<p class="answer {CLASSES.get(answer, "open")}">{said}</p>'
         case Table(caption, head, rows):
             top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
             body = "".join(f"<tr>{_row(row)}</tr>" for row in rows)
@@ -132,10 +134,10 @@ PAGE = Template("""<!DOCTYPE html>
 <title>$title</title>
 <style>
 :root { color-scheme: light dark; --ink: #1a1a1a; --page: #fff; --soft: #595959; --line: #d0d0d0; --shade: #f4f4f4;
-  --yes: #00694d; --no: #a34700; }
+  --yes: #00694d; --no: #a34700; --same: #1f5fa8; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e6e6e6; --page: #16181c; --soft: #a8a8a8; --line: #3d4046; --shade: #212429;
-    --yes: #4cc9a4; --no: #ff9a4d; }
+    --yes: #4cc9a4; --no: #ff9a4d; --same: #7db8f0; }
 }
 body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 64rem; background: var(--page); color: var(--ink);
   font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
@@ -144,6 +146,7 @@ h1 { font-size: 1.7rem; line-height: 1.25; } h2 { font-size: 1.2rem; margin-top:
 .answer strong { font-size: 1.1rem; } .answer span { display: block; color: var(--soft); font-size: .9rem; }
 .yes { border-color: var(--yes); } .yes strong { color: var(--yes); }
 .no { border-color: var(--no); } .no strong { color: var(--no); }
+.same { border-color: var(--same); } .same strong { color: var(--same); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 figcaption { color: var(--soft); font-size: .85rem; padding-top: .4rem; }
@@ -154,7 +157,7 @@ svg { width: 100%; min-width: 36rem; height: auto; font-family: system-ui, sans-
 pre { background: var(--shade); padding: .8rem; white-space: pre-wrap; font-size: .85rem; }
 @media print {
   :root { --ink: #000; --page: #fff; --soft: #444; --line: #999; --shade: #fff; --yes: #00694d; --no: #a34700;
-    color-scheme: light; }
+    --same: #1f5fa8; color-scheme: light; }
   body { max-width: none; padding: 0; } .wide { overflow: visible; } table { font-size: .68rem; } svg { min-width: 0; }
   h2 { break-after: avoid; } figure, tr, .answer { break-inside: avoid; }
 }

@@ -1,63 +1,107 @@
-"""Verdicts: each declared claim of a study becomes yes, no or undecided, with its numbers."""
+"""Verdicts: from the runs of a study and its declared claims to answers, with one interval each."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from dnnx.reports.format import show, show_difference, suffix
-from dnnx.reports.measures import ONCE_PER_RUN, RACES, describe, reach, reference_targets, values
-from dnnx.reports.statistics import Difference, difference, holm, matching_level
-from dnnx.runs.about import About
-from dnnx.runs.run import Run, Study
+from dnnx.reports.answers import answer
+from dnnx.reports.comparison import ALPHA, Comparison, compare
+from dnnx.reports.evidence import evidence, in_words
+from dnnx.reports.measures import RACES
+from dnnx.reports.pooling import Pool, pool_arms
+from dnnx.reports.questions import Question, ask
+from dnnx.runs.run import Study
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One answer at 95 % by the Holm-adjusted `p`: yes, no (the contrary is shown) or undecided."""
+    """An answer to one claim: yes, no, same, undecided, or not tested; `words` say it with its margin.
 
-    ask: str
+    `comparison` has the interval at the level that all verdicts together keep, `p` is adjusted by Bonferroni.
+    """
+
+    question: Question
     answer: str
-    metric: str
-    arm: str
-    than: str
-    difference: Difference
+    words: str
+    comparison: Comparison
     p: float
     evidence: str
 
     @property
+    def ask(self) -> str:
+        return str(self.question.spec["ask"])
+
+    @property
+    def metric(self) -> str:
+        return self.question.metric
+
+    @property
+    def arm(self) -> str:
+        return self.question.arm.name
+
+    @property
+    def than(self) -> str:
+        return self.question.than.name
+
+    @property
     def sentence(self) -> str:
-        return f"{self.ask} {self.answer.capitalize()}: {self.evidence}"
+        return f"{self.ask} {self.words.capitalize()}: {self.evidence}"
 
 
-def decide(study: Study) -> tuple[list[Verdict], list[str]]:
-    """Return a verdict per declared claim, and a line for each claim whose arm is missing.
+def decide(study: Study, alpha: float = ALPHA) -> tuple[list[Verdict], list[str]]:
+    """Return the declared verdicts, or the main metric against the reference; and a line for each without its arm.
 
-    A study without claims compares every arm with the reference by the main metric.
+    All intervals hold together with a chance of 1 - alpha (Bonferroni), so all answers do.
     """
-    lost, asked = [], []
+    lost, questions = [], []
     for spec in study.verdicts or _usual(study):
         arm, than = study.run(spec["arm"]), study.run(spec["than"])
         if arm and than:
-            asked.append((spec, arm, than, values(spec["metric"], arm, than, spec.get("than_metric"))))
+            questions.append(ask(spec, arm, than))
         else:
             lost.append(f"no answer to '{spec['ask']}': it needs the arms {spec['arm']} and {spec['than']}")
-    p = [difference(*pair).p for *_, pair in asked]
-    adjusted = holm(p)
-    family = int(np.count_nonzero(~np.isnan(p)))
-    verdicts = []
-    for (spec, arm, than, pair), raw, corrected in zip(asked, p, adjusted, strict=True):
-        gap = difference(*pair, level=matching_level(raw, corrected))
-        metrics = spec["metric"], spec.get("than_metric", spec["metric"])
-        evidence = f"{_evidence(metrics, arm, than, pair, gap, corrected, family)}."
-        answer = _answer(gap, corrected, spec["expect"])
-        key = (spec["ask"], answer, spec["metric"], arm.name, than.name)
-        verdicts.append(Verdict(*key, difference=gap, p=corrected, evidence=evidence))
-    return verdicts, lost
+    family = sum(question.is_tested and compare(*question.values, question.scale).tested for question in questions)
+    pools = _pools(questions)
+    return [_verdict(question, family, alpha, pools) for question in questions], lost
 
 
-def _usual(study: Study) -> list[dict[str, str]]:
-    """Return a claim for every arm except the reference: better than the reference by the main metric."""
+def _verdict(question: Question, family: int, alpha: float, pools: Mapping[str, Mapping[str, Pool]]) -> Verdict:
+    pool = _pool_of(question, pools)
+    share = alpha / max(family, 1)
+    found = compare(*question.values, question.scale, share, pool)
+    p = min(1.0, found.p * max(family, 1)) if found.tested else found.p
+    if not question.is_tested:
+        return Verdict(
+            question, "not tested", "not tested", found, float("nan"), evidence(question, found, share, family)
+        )
+    given, is_small = answer(found, question.spec["expect"], share, question.scale.margin)
+    words = in_words(given, is_small, question.scale)
+    told = evidence(question, found, share, family, is_open=given == "undecided")
+    return Verdict(question, given, words, found, p, told)
+
+
+def _pools(questions: Sequence[Question]) -> dict[str, dict[str, Pool]]:
+    """Return the pooled spread of each metric, by arm: of all arms that a verdict compares by it."""
+    values: dict[str, dict[str, pd.Series]] = {}
+    for question in questions:
+        if question.metric not in RACES and not question.spec.get("than_metric"):  # the values of a race are of a pair
+            of_metric = values.setdefault(question.metric, {})
+            for run, measured in zip((question.arm, question.than), question.values, strict=True):
+                of_metric[run.name] = question.scale.transform(measured.dropna())
+    return {metric: pool_arms(of_metric) for metric, of_metric in values.items()}
+
+
+def _pool_of(question: Question, pools: Mapping[str, Mapping[str, Pool]]) -> Pool | None:
+    if question.spec.get("than_metric"):
+        return None
+    arm, than = (pools.get(question.metric, {}).get(run.name) for run in (question.arm, question.than))
+    return arm if arm == than else None
+
+
+def _usual(study: Study) -> list[dict[str, Any]]:
+    """Return a claim for every arm but the reference: better than the reference by the main metric."""
     metric = study.main
     expect = study.about(metric).better or "higher"
     ask = f"Is the {metric.replace('/', ' ')} of {{}} {expect} than that of {{}}?"
@@ -67,60 +111,3 @@ def _usual(study: Study) -> list[dict[str, str]]:
         for run in study.runs
         if run.name != study.reference
     ]
-
-
-def _answer(gap: Difference, p: float, expect: str) -> str:
-    if not p < 0.05 or gap.direction == 0:
-        return "undecided"
-    return "yes" if (gap.direction > 0) == (expect == "higher") else "no"
-
-
-def _evidence(
-    metrics: tuple[str, str], arm: Run, than: Run, pair: tuple[pd.Series, pd.Series], gap: Difference, p: float,
-    family: int,
-) -> str:  # fmt: skip
-    (metric, other), (a, b) = metrics, (series.dropna() for series in pair)
-    about, other_about = describe(metric, [arm, than]), describe(other, [than, arm])
-    for run, named, measured in ((arm, about.words, a), (than, other_about.words, b)):
-        if measured.empty:
-            return f"{named} was not measured in {run.name}"
-    typical, word = (np.mean, "mean ") if np.isfinite([*a, *b]).all() else (np.median, "median ")
-    against = f"{'' if other == metric else f'{other_about.words} '}{show(typical(b), other_about)} ({than.name})"
-    text = f"{word}{about.words} {show(typical(a), about)} ({arm.name}) against {against}"
-    if metric.startswith(ONCE_PER_RUN) or other.startswith(ONCE_PER_RUN):
-        return f"{text.removeprefix('mean ')}; measured once per run, n = 1, so chance cannot be told from effect"
-    return "; ".join([f"{text}{_test(about, gap, p, family, len(a), len(b))}", *_caveats(metric, about, arm, than)])
-
-
-def _test(about: About, gap: Difference, p: float, family: int, n_arm: int, n_than: int) -> str:
-    pairs = f"n = {gap.n} seeds" if gap.test in ("paired t test", "sign test") else f"n = {n_arm} and {n_than} seeds"
-    if gap.test == "no test":
-        return f"; n = {min(gap.n, n_arm, n_than)}, and one seed shows no spread"
-    wide = f"95 % interval{f' widened for {family} verdicts' if family > 1 else ''}"
-    spread = ""
-    if gap.test.endswith("t test"):
-        mean, low, high = (show_difference(x, about) for x in (gap.mean, gap.low, gap.high))
-        spread = f", difference {mean}{suffix(about, difference=True)} ({wide} {low} to {high})"
-    elif gap.test == "sign test":
-        spread = f", higher in {gap.higher}, lower in {gap.lower}, equal in {gap.n - gap.higher - gap.lower} seeds"
-        if unequal := gap.higher + gap.lower:
-            spread += f" (share of higher {gap.higher / unequal:.0%}, {wide} {gap.low:.0%} to {gap.high:.0%})"
-    adjusted = f"Holm-adjusted over {family} verdicts, " if family > 1 else ""
-    return f"{spread}, {gap.test}, {pairs}, {adjusted}{'p < 0.001' if p < 0.001 else f'p = {p:.3g}'}"
-
-
-def _caveats(metric: str, about: About, arm: Run, than: Run) -> list[str]:
-    told = []
-    if set(arm.seeds) != set(than.seeds):
-        told.append("the arms have unequal seeds, so the comparison is unpaired")
-    worst = "count as worst" if about.sign else "are left out"
-    lost = [] if metric == "diverged/share" else [run for run in (arm, than) if run.diverged]
-    told += [f"{len(r.diverged)} of {len(r.seeds)} seeds of {r.name} diverged and {worst}" for r in lost]
-    if metric in RACES:
-        reached = reach(arm, reference_targets(arm, than), metric)
-        told.append(
-            f"{arm.name} reaches the best loss of {than.name} in {np.isfinite(reached).sum()} of {len(reached)} seeds"
-        )
-    if metric == "convergence/seconds":
-        told.append("all seeds of an arm share one clock and one machine load")
-    return told

@@ -111,7 +111,7 @@ class Study:
     question: str
     reference: str
     runs: list[Run]
-    verdicts: list[dict[str, str]]
+    verdicts: list[dict[str, Any]]
     missing: list[str]
     axes: list[str] = field(default_factory=list)
 

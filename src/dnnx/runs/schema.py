@@ -68,9 +68,10 @@ def study(found: Any) -> dict[str, Any]:
     for key in ("name", "question", "reference"):
         _need(declared.get(key) is None or _is_text(declared[key]), f"{key} must be text")
     for verdict in declared.get("verdicts") or []:
-        given = set(verdict) if isinstance(verdict, dict) and _list_of(_is_text, list(verdict.values())) else set()
-        valid = given - {"than_metric"} == VERDICT and verdict["expect"] in ("higher", "lower")
-        _need(valid, f"verdict {verdict}: must have {', '.join(sorted(VERDICT))}, with expect higher or lower")
+        _need(
+            _is_verdict(verdict),
+            f"verdict {verdict}: must have {', '.join(sorted(VERDICT))}, with expect higher or lower",
+        )
     for key in ("axes", "config_dir", "overrides"):
         _need(_list_of(_is_text, declared.get(key) or []), f"{key} must list words")
     return declared
@@ -117,6 +118,14 @@ def _is_about(entry: Any) -> bool:
     return entry["better"] in ("higher", "lower", None) and all(
         _is_text(entry.get(key, "")) for key in ("unit", "words", "note")
     )
+
+
+def _is_verdict(verdict: Any) -> bool:
+    if not isinstance(verdict, dict) or set(verdict) - {"than_metric", "same"} != VERDICT:
+        return False
+    texts = [value for key, value in verdict.items() if key != "same"]
+    is_margin = is_finite(verdict.get("same", 1)) and verdict.get("same", 1) > 0
+    return _list_of(_is_text, texts) and verdict["expect"] in ("higher", "lower") and is_margin
 
 
 def _is_value(value: Any) -> bool:

@@ -6,19 +6,24 @@
         convergence/epochs: [elu < relu, selu < relu]
         test/accuracy:
           - elu > relu
-          - {claim: selu > relu, ask: "Is SELU more accurate than ReLU?"}
+          - {claim: selu > relu, ask: "Is SELU more accurate than ReLU?", same: 0.5}
         mc/accuracy: [dropout > test/accuracy of dropout]   # another metric on the right
+
+`same` is the margin below which two arms count as the same: points for shares, epochs, percent for races and losses,
+else the unit of the metric.
 
 The order of the claims is that of the report; where one metric comes twice, `claims` is a list of such mappings.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from dnnx.basics.errors import UserError, choose, near_misses, require, shown
+from dnnx.basics.errors import UserError, choose, is_number, near_misses, require, shown
+from dnnx.runs.about import SHARES, about, is_loss
 from dnnx.runs.schema import VERDICT
 
 EXAMPLE = "a claim such as 'bn > plain', or 'dropout < test/ece of plain' where the metrics differ"
@@ -36,10 +41,11 @@ QUESTIONS = {
 }
 
 
-def declared_verdicts(study: Any) -> list[dict[str, str]]:
+def declared_verdicts(study: Any) -> list[dict[str, Any]]:
     """Return the verdicts of a study's config: its claims, then its `verdicts`; UserError for one that is none.
 
-    Each verdict has the keys ask, metric, arm, than, expect (higher or lower), and than_metric if it differs.
+    Each verdict has the keys ask, metric, arm, than, expect (higher or lower), than_metric if it differs, and same if
+    it is declared.
     """
     plain: Any = OmegaConf.to_container(study, resolve=True) if OmegaConf.is_config(study) else study
     claimed = [_verdict(metric, claim, plain["arms"]) for metric, claim in _claims(plain.get("claims"))]
@@ -77,13 +83,15 @@ def _claims(claims: Any) -> Iterator[tuple[str, Any]]:
                 yield str(metric), line
 
 
-def _verdict(metric: str, claim: Any, arms: Mapping[str, Any]) -> dict[str, str]:
+def _verdict(metric: str, claim: Any, arms: Mapping[str, Any]) -> dict[str, Any]:
     key = f"study.claims.{metric}"
-    line, ask = claim, None
+    line, ask, margin = claim, None, {}
     if isinstance(claim, Mapping):
-        valid = {"claim"} <= set(claim) <= {"claim", "ask"}
-        require(valid, key, sorted(map(str, claim)), "a written-out claim has the keys claim and ask")
+        valid = {"claim"} <= set(claim) <= {"claim", "ask", "same"}
+        require(valid, key, sorted(map(str, claim)), "a written-out claim has the keys claim, ask and same")
         line, ask = claim["claim"], claim.get("ask")
+        margin = {"same": claim["same"]} if claim.get("same") is not None else {}
+        _check_margin(f"{key}.same", metric, margin)
     match = FORM.fullmatch(line) if isinstance(line, str) else None
     if match is None:
         raise UserError(f"{key}={shown(line)}: {EXAMPLE}")
@@ -95,7 +103,7 @@ def _verdict(metric: str, claim: Any, arms: Mapping[str, Any]) -> dict[str, str]
     expect = EXPECT[sign]
     other = {"than_metric": than_metric} if than_metric not in (None, metric) else {}
     asked = ask if ask is not None else _question(metric, arm, expect, other.get("than_metric"), than)
-    return {"ask": str(asked), "metric": metric, "arm": arm, "than": than, "expect": expect} | other
+    return {"ask": str(asked), "metric": metric, "arm": arm, "than": than, "expect": expect} | other | margin
 
 
 def _question(metric: str, arm: str, expect: str, than_metric: str | None, than: str) -> str:
@@ -107,8 +115,20 @@ def _question(metric: str, arm: str, expect: str, than_metric: str | None, than:
 
 def _check(verdict: Mapping[str, Any], arms: Mapping[str, Any]) -> None:
     given = set(verdict)
-    told = f"each has just the keys {', '.join(sorted(VERDICT))}, and than_metric where that is another"
-    require(given - {"than_metric"} == VERDICT, "study.verdicts", sorted(given), told)
+    told = f"each has just the keys {', '.join(sorted(VERDICT))}, and than_metric where that is another, and same"
+    require(given - {"than_metric", "same"} == VERDICT, "study.verdicts", sorted(given), told)
     for side in ("arm", "than"):
         choose(f"study.verdicts.{side}", verdict[side], dict.fromkeys(arms))
     choose("study.verdicts.expect", verdict["expect"], {"higher": None, "lower": None})
+    _check_margin("study.verdicts.same", verdict["metric"], verdict)
+
+
+def _check_margin(key: str, metric: str, declared: Mapping[str, Any]) -> None:
+    """Raise UserError for a margin `same` that is no positive number, or larger than the scale of the metric."""
+    same = declared.get("same", 1)
+    is_share = about({}, metric).unit in SHARES or metric.endswith("/share")
+    is_ratio = metric.startswith("convergence/") or is_loss(metric)
+    unit = "points" if is_share else "percent" if is_ratio else f"the unit of {metric}"
+    valid = is_number(same) and math.isfinite(same) and same > 0
+    require(valid, key, shown(same), f"a margin is a number above 0, in {unit}, such as 0.1")
+    require(same < 100 or unit not in ("points", "percent"), key, same, f"a margin is below 100 {unit}, such as 0.1")

@@ -168,7 +168,7 @@ def _declaration(
     }
 
 
-def _study_verdicts(study: Any, arms: Sequence[str | None], settings: list[dict[str, str]]) -> list[dict[str, str]]:
+def _study_verdicts(study: Any, arms: Sequence[str | None], settings: list[dict[str, str]]) -> list[dict[str, Any]]:
     return [
         verdict
         | {"ask": verdict["ask"] + (f" ({run_name(None, setting)})" if setting else "")}

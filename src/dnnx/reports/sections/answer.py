@@ -4,11 +4,14 @@ from dnnx.reports import page
 from dnnx.reports.findings import Findings
 
 METHOD = (
-    "Answers hold at 95 %: yes or no where the Holm-adjusted p over all verdicts is below 0.05, no meaning that the "
-    "contrary is shown, else undecided. Differences are paired by seed where the arms have the same seeds; their t "
-    "intervals are widened with the number of verdicts, so that interval and p never disagree. Where a seed diverged "
-    "or never reached its target it counts as worst and ranks decide. Intervals in tables are 95 % t intervals of the "
-    "mean over seeds, n the number of seeds measured."
+    "Every answer comes from one interval of the difference, arm minus other arm. It lies on one side of 0: "
+    "yes, or no where the contrary is shown; by less than the margin where it lies inside the margin too. It lies "
+    "inside the margin, around 0: the same. Otherwise undecided. All intervals of a study hold together "
+    "with 95 % (Bonferroni). Differences are paired by seed; epochs and losses are compared as ratios. More than a few "
+    "diverged seeds leave no mean: they count as worst, and exact ranks decide. Answers are for these test images; "
+    "docs/statistics.md has the tests, and the error rates that were simulated. Intervals in tables are 95 % intervals "
+    "of the mean over seeds, n the number of seeds measured; of losses, epochs, seconds and bytes it is the geometric "
+    "mean, with the interval of its logarithm."
 )
 NO_VERDICT = "There are no two arms to compare."
 
@@ -25,7 +28,7 @@ def blocks(found: Findings) -> list[page.Block]:
     return [
         *([page.Text(found.study.question)] if found.study.question else []),
         page.Heading("Answer"),
-        *[page.Answer(v.ask, v.answer, v.evidence) for v in found.verdicts],
+        *[page.Answer(v.ask, v.answer, v.words, v.evidence) for v in found.verdicts],
         page.Text(f"{METHOD if found.verdicts else NO_VERDICT} {found.stamp}"),
         *([page.Text(warning)] if notes else []),
     ]

@@ -1,0 +1,152 @@
+"""Two arms compared: one test, chosen from the kind of values alone, with one interval of the difference."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from dnnx.reports import binary
+from dnnx.reports.pooling import Pool
+from dnnx.reports.ranks import rank_sum_p, signed_rank_p
+from dnnx.reports.scales import Scale
+
+ALPHA = 0.05
+NO_TEST = "no test"
+MAX_INFINITE = 0.25  # share of pairs whose gap may be infinite in a t test of all others
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Arm minus other arm, on the scale of the metric: of logarithms where ratios are compared.
+
+    `low` and `high` bound the mean difference at the level that was asked for; nan where the test has no interval.
+    `p` is two-sided. `sign` is the direction that was seen: 1, -1, or 0. `n` counts pairs, or the seeds of both arms.
+    `sd` and `df` are those of one pair's difference, where a t test knows them. `gaps` are the single differences.
+    """
+
+    test: str
+    n: int
+    gap: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
+    p: float = np.nan
+    sign: int = 0
+    sd: float = np.nan
+    df: float = np.nan
+    gaps: tuple[float, ...] = ()
+    correlation: float = np.nan
+    paired: bool = True
+
+    @property
+    def tested(self) -> bool:
+        """Whether there is a p-value."""
+        return not np.isnan(self.p)
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """The pairs in which the arm is higher, lower, and equal."""
+        gaps = np.array(self.gaps)
+        return int((gaps > 0).sum()), int((gaps < 0).sum()), int((gaps == 0).sum())
+
+
+def compare(
+    arm: pd.Series, than: pd.Series, scale: Scale, alpha: float = ALPHA, pool: Pool | None = None
+) -> Comparison:
+    """Compare two arms' values by seed: in pairs where the arms share seeds, else as two groups.
+
+    nan is not measured and is left out. An infinite value is a seed that diverged or never arrived: it counts as worse
+    than any number. `alpha` is the share of false answers that this one comparison may have, such as 0.05 / 8.
+    """
+    a, b = (scale.transform(values.dropna().astype(float)) for values in (arm, than))
+    shared = a.index.intersection(b.index)
+    if len(shared) >= max(2, min(len(a), len(b)) / 2):
+        return _in_pairs(a[shared].to_numpy(), b[shared].to_numpy(), scale, alpha, pool)
+    return _as_groups(a.to_numpy(), b.to_numpy(), scale, alpha)
+
+
+def _in_pairs(a: np.ndarray, b: np.ndarray, scale: Scale, alpha: float, pool: Pool | None) -> Comparison:
+    gaps = np.subtract(a, b, out=np.zeros_like(a), where=a != b)
+    finite = np.isfinite(a) & np.isfinite(b)
+    told = Comparison(NO_TEST, a.size, _mean(gaps[finite]), gaps=tuple(gaps), correlation=_correlation(a, b))
+    if scale.is_binary(a, b):
+        only_a, only_b = int((a > b).sum()), int((b > a).sum())
+        p = binary.mcnemar_p(only_a, only_b)
+        low, high = binary.paired_interval(a, b, 1 - alpha)
+        return _exact(told, "exact McNemar test", p, low, high, only_a - only_b, alpha)
+    endless = np.sign(gaps[np.isinf(gaps)])
+    one_way = abs(endless.sum()) == endless.size <= MAX_INFINITE * a.size
+    if finite.sum() < 2 or not one_way or (finite.sum() < a.size and not endless.size):
+        higher, lower, _ = told.counts
+        return replace(told, test="exact signed-rank test", p=signed_rank_p(gaps), sign=_sign(higher - lower))
+    own = float(gaps[finite].std(ddof=1))
+    floor = scale.floor(np.concatenate([a[finite], b[finite]]))
+    if pool is not None and not endless.size:
+        test, sd, df = f"paired t test with the spread of {pool.arms} arms", max(own, pool.sd, floor), pool.df
+    else:
+        test, sd, df = "paired t test", max(own, floor), float(finite.sum() - 1)
+    return _unbounded(_t(replace(told, test=test), sd, df, int(finite.sum()), alpha), endless)
+
+
+def _as_groups(a: np.ndarray, b: np.ndarray, scale: Scale, alpha: float) -> Comparison:
+    finite_a, finite_b = a[np.isfinite(a)], b[np.isfinite(b)]
+    told = Comparison(NO_TEST, a.size + b.size, _mean(finite_a) - _mean(finite_b), paired=False)
+    if min(a.size, b.size) < 2:
+        return told
+    if scale.is_binary(a, b):
+        low, high = binary.unpaired_interval(a, b, 1 - alpha)
+        return _exact(told, "Fisher's exact test", binary.fisher_p(a, b), low, high, _sign(told.gap), alpha)
+    if finite_a.size + finite_b.size < told.n:
+        sign = _sign(
+            np.sign(np.subtract.outer(a, b, where=np.not_equal.outer(a, b), out=np.zeros((a.size, b.size)))).sum()
+        )
+        return replace(told, test="exact rank-sum test", p=rank_sum_p(a, b), sign=sign)
+    floor = scale.floor(np.concatenate([a, b])) / 2**0.5
+    parts = np.array([max(x.std(ddof=1), floor) ** 2 / x.size for x in (a, b)])
+    df = parts.sum() ** 2 / (parts**2 / (np.array([a.size, b.size]) - 1)).sum()
+    return _t(replace(told, test="Welch t test"), float(np.sqrt(parts.sum() * told.n)), float(df), told.n, alpha)
+
+
+def _t(told: Comparison, sd: float, df: float, n: int, alpha: float) -> Comparison:
+    """Return a comparison with the t interval of its gap, from the spread of one difference."""
+    error = sd / n**0.5
+    half = stats.t.ppf(1 - alpha / 2, df) * error
+    p = 2 * stats.t.sf(abs(told.gap) / error, df)
+    return replace(
+        told, low=float(told.gap - half), high=float(told.gap + half), p=float(p), sign=_sign(told.gap), sd=sd, df=df
+    )
+
+
+def _unbounded(told: Comparison, endless: np.ndarray) -> Comparison:
+    """Open the interval towards the side of infinite gaps.
+
+    A bound on the other side stays valid: leaving out gaps that are all on one side can only hide a difference
+    towards that side.
+    """
+    if not endless.size:
+        return told
+    side = int(endless[0])
+    p = told.p if told.sign == side else 1.0
+    bounds = (told.low, np.inf) if side > 0 else (-np.inf, told.high)
+    return replace(told, low=bounds[0], high=bounds[1], p=p, sign=side, sd=np.nan)
+
+
+def _exact(told: Comparison, test: str, p: float, low: float, high: float, sign: int, alpha: float) -> Comparison:
+    """Return a comparison by an exact test, whose approximate interval holds 0 wherever the test does not reject."""
+    if p >= alpha:
+        low, high = min(low, 0.0), max(high, 0.0)
+    return replace(told, test=test, low=low, high=high, p=p, sign=_sign(sign))
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    finite = np.isfinite(a) & np.isfinite(b)
+    a, b = a[finite], b[finite]
+    return float(np.corrcoef(a, b)[0, 1]) if a.size > 2 and np.ptp(a) > 0 and np.ptp(b) > 0 else np.nan
+
+
+def _mean(x: np.ndarray) -> float:
+    return float(x.mean()) if x.size else np.nan
+
+
+def _sign(x: float) -> int:
+    return int(np.sign(np.nan_to_num(x)))

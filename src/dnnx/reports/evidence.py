@@ -1,0 +1,130 @@
+"""Evidence: the numbers behind a verdict in one sentence, and the verdict in words."""
+
+import numpy as np
+import pandas as pd
+
+from dnnx.reports.answers import more_seeds
+from dnnx.reports.comparison import Comparison, compare
+from dnnx.reports.format import number, show, show_difference, suffix
+from dnnx.reports.measures import RACES, describe, epoch_seconds, reach, reference_targets, values
+from dnnx.reports.questions import ONCE, ONE_CLOCK, Question
+from dnnx.reports.scales import Scale, scale_of
+from dnnx.reports.statistics import Estimate, log_ratio
+from dnnx.runs.about import About
+
+
+def in_words(answer: str, is_small: bool, scale: Scale) -> str:
+    """Return an answer with its margin.
+
+    >>> in_words("same", False, Scale(words="0.1 points")), in_words("yes", True, Scale(words="10 %"))
+    ('the same within 0.1 points', 'yes, by less than 10 %')
+    """
+    if answer == "same":
+        return f"the same within {scale.words}"
+    return f"{answer}, by less than {scale.words}" if is_small else answer
+
+
+def evidence(question: Question, found: Comparison, alpha: float, family: int, is_open: bool = False) -> str:
+    """Return both arms' means, their difference with its interval, the test, and all that limits them."""
+    for run, metric, measured in zip(
+        (question.arm, question.than), (question.metric, question.than_metric), question.values, strict=True
+    ):
+        if measured.dropna().empty:
+            return f"{describe(metric, [run]).words} was not measured in {run.name}."
+    if question.untested == ONE_CLOCK:
+        return f"{_of_seconds(question)}; {ONE_CLOCK}."
+    parts = [_means(question)]
+    if question.untested == ONCE:
+        return f"{parts[0].removeprefix('mean ').removeprefix('geometric mean ')}; {ONCE}."
+    if question.untested:
+        return f"{parts[0]}; {question.untested}."
+    parts[0] += _test(question, found, family)
+    parts += _caveats(question, found)
+    if is_open and (more := more_seeds(found, alpha, question.scale.margin)):
+        parts.append(f"about {more} more seeds {'would' if found.paired else 'in all would'} decide")
+    return f"{'; '.join(parts)}."
+
+
+def _means(question: Question) -> str:
+    a, b = (series.dropna() for series in question.values)
+    about, other = question.about, describe(question.than_metric, [question.than, question.arm])
+    word = "median " if not np.isfinite([*a, *b]).all() else "geometric mean " if question.scale.ratio else "mean "
+    middles = [_middle(series, word) for series in (a, b)]
+    against = "" if question.than_metric == question.metric else f"{other.words} "
+    arm, than = f"({question.arm.name})", f"({question.than.name})"
+    return f"{word}{about.words} {show(middles[0], about)} {arm} against {against}{show(middles[1], other)} {than}"
+
+
+def _middle(values: pd.Series, word: str) -> float:
+    if word == "median ":
+        return float(np.median(values))
+    return float(np.exp(np.log(values).mean()) if word.startswith("geometric") else values.mean())
+
+
+def _test(question: Question, found: Comparison, family: int) -> str:
+    if not found.tested:
+        return f"; n = {min(len(x.dropna()) for x in question.values)}, and one seed shows no spread"
+    wide = "95 % interval" if family < 2 else f"simultaneous 95 % interval of {family} verdicts"
+    if np.isnan(found.low):
+        higher, lower, equal = found.counts
+        spread = f"higher in {higher}, lower in {lower}, equal in {equal} seeds" if found.paired else ""
+    else:
+        spread = _gap(found, question.scale, question.about, wide)
+    linked = "" if np.isnan(found.correlation) or not found.sd > 0 else f"correlation of pairs {found.correlation:.2f}"
+    sizes = " and ".join(str(x.notna().sum()) for x in question.values)
+    p = min(1.0, found.p * family)
+    adjusted = f"{'Bonferroni-adjusted ' if family > 1 else ''}{'p < 0.001' if p < 0.001 else f'p = {p:.3g}'}"
+    facts = (spread, found.test, linked, f"n = {found.n if found.paired else sizes} seeds", adjusted)
+    return "".join(f", {fact}" for fact in facts if fact)
+
+
+def _gap(found: Comparison, scale: Scale, about: About, wide: str) -> str:
+    """Return the difference, or the ratio, with its interval."""
+    if scale.ratio:
+        gap, low, high = (number(float(np.exp(x))) for x in (found.gap, found.low, found.high))
+        told = f"{gap} times"
+    else:
+        gap, low, high = (show_difference(x, about) for x in (found.gap, found.low, found.high))
+        told = f"difference {gap}{suffix(about, difference=True)}"
+    if np.isposinf(found.high):
+        return f"{told} ({wide} {low} or higher)"
+    return f"{told} ({wide} {high} or lower)" if np.isneginf(found.low) else f"{told} ({wide} {low} to {high})"
+
+
+def _of_seconds(question: Question) -> str:
+    """Return the ratio of epochs times that of seconds per epoch, each with its 95 % interval."""
+    arm, than = question.arm, question.than
+    epochs = values("convergence/epochs", arm, than)
+    found = compare(*epochs, scale_of("convergence/epochs", About(), epochs))
+    if np.isnan(found.low):
+        return f"{arm.name} or {than.name} does not reach the validation loss of both in every seed"
+    steps = log_ratio(epoch_seconds(arm), epoch_seconds(than))
+    told = f"{_times(Estimate(found.n, found.gap, found.low, found.high))} the epochs of {than.name}"
+    if not steps.n:
+        return told
+    total = number(float(np.exp(found.gap + steps.mean)))
+    return f"{told}, each in {_times(steps)} its seconds (measured one arm after the other): {total} times the seconds"
+
+
+def _times(e: Estimate) -> str:
+    ratio, low, high = (number(float(np.exp(x))) for x in (e.mean, e.low, e.high))
+    return f"{ratio} times (95 % interval {low} to {high})"
+
+
+def _caveats(question: Question, found: Comparison) -> list[str]:
+    metric, arm, than = question.metric, question.arm, question.than
+    told = []
+    if set(arm.seeds) != set(than.seeds):
+        told.append(
+            f"paired on the {found.n} seeds that both arms have" if found.paired
+            else "the arms have unequal seeds, so the comparison is unpaired"
+        )  # fmt: skip
+    worst = "count as worst" if question.about.sign else "are left out"
+    lost = [] if metric == "diverged/share" else [run for run in (arm, than) if run.diverged]
+    told += [f"{len(r.diverged)} of {len(r.seeds)} seeds of {r.name} diverged and {worst}" for r in lost]
+    if metric in RACES:
+        reached: pd.Series = reach(arm, reference_targets(arm, than), metric)
+        told.append(
+            f"{arm.name} reaches the best loss of {than.name} in {np.isfinite(reached).sum()} of {len(reached)} seeds"
+        )
+    return told

@@ -1,0 +1,66 @@
+"""Questions: a claim with the values of its two arms, the scale of its metric, and whether it can be tested at all."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from dnnx.reports.measures import ONCE_PER_RUN, describe, values
+from dnnx.reports.scales import Scale, scale_of
+from dnnx.runs.about import About, split_of
+from dnnx.runs.run import Run
+
+ONCE = "measured once per run, n = 1, so chance cannot be told from effect"
+ONE_CLOCK = "seconds are not tested: all seeds of an arm share one clock and one machine load"
+TWO_SETS = "{} and {} images are two fixed sets, and more seeds cannot average out which images they hold"
+SETS = {"train": "training", "val": "validation", "test": "test", "mc": "test"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A claim `spec` about two arms, with their values by seed. `untested` says why it gets no yes or no, or is ""."""
+
+    spec: Mapping[str, Any]
+    arm: Run
+    than: Run
+    values: tuple[pd.Series, pd.Series]
+    scale: Scale
+    about: About
+    untested: str = ""
+
+    @property
+    def metric(self) -> str:
+        return str(self.spec["metric"])
+
+    @property
+    def than_metric(self) -> str:
+        return str(self.spec.get("than_metric", self.metric))
+
+    @property
+    def is_tested(self) -> bool:
+        return not self.untested
+
+
+def ask(spec: Mapping[str, Any], arm: Run, than: Run) -> Question:
+    """Return the question that a declared verdict asks about two runs."""
+    metric, other = spec["metric"], spec.get("than_metric")
+    pair = values(metric, arm, than, other)
+    about = describe(metric, [arm, than])
+    scale = scale_of(metric, about, pair, images(metric, arm), spec.get("same"))
+    return Question(spec, arm, than, pair, scale, about, _untested(metric, other or metric))
+
+
+def images(metric: str, run: Run) -> int | None:
+    """Return the number of examples of the set that a metric is measured on."""
+    split = split_of(metric)[0]
+    return run.data.get("sizes", {}).get("test" if split == "mc" else split)
+
+
+def _untested(metric: str, other: str) -> str:
+    if metric.startswith(ONCE_PER_RUN) or other.startswith(ONCE_PER_RUN):
+        return ONCE
+    if metric == "convergence/seconds":
+        return ONE_CLOCK
+    sets = [SETS.get(split_of(name)[0]) for name in (metric, other)]
+    return TWO_SETS.format(*sets) if None not in sets and sets[0] != sets[1] else ""

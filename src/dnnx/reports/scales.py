@@ -1,0 +1,81 @@
+"""Scales: how a metric is compared, by difference or by ratio, its resolution, and the margin of 'the same'."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from dnnx.runs.about import SHARES, About, is_loss, split_of
+
+ROUNDING = 1e-7  # relative: of the 32-bit numbers that training computes with
+PERCENT = 5.0  # the margin of a metric without a better known one
+EPOCH = 1 / 12**0.5  # standard deviation of rounding to whole epochs
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How the values of a metric are compared.
+
+    `ratio`: logarithms are compared, so the difference is a ratio. `resolution`: the least standard deviation of a
+    difference in stored units, such as one test image of 5,139. `margin`: differences below it, in units of the
+    comparison, count as the same; nan for none. `words` say the margin: "0.1 points".
+    """
+
+    ratio: bool = False
+    resolution: float = 0.0
+    margin: float = np.nan
+    words: str = ""
+
+    def transform(self, values: pd.Series) -> pd.Series:
+        """Return values on the scale of the comparison."""
+        return np.log(values) if self.ratio else values
+
+    def floor(self, transformed: np.ndarray) -> float:
+        """Return the least standard deviation of a difference, at these values: that of their resolution."""
+        if self.ratio:
+            return self.resolution / float(np.exp(transformed.mean())) + ROUNDING
+        return max(self.resolution, ROUNDING * float(np.abs(transformed).max(initial=1e-300)))
+
+    def is_binary(self, a: np.ndarray, b: np.ndarray) -> bool:
+        """Whether the values are 0 or 1 in every seed, and both occur."""
+        return not self.ratio and {*a.tolist(), *b.tolist()} == {0.0, 1.0}
+
+
+def is_skewed(metric: str) -> bool:
+    """Whether a metric is positive with a long tail: epochs, seconds, losses, bytes. Its interval is on logarithms.
+
+    >>> is_skewed("epoch/best"), is_skewed("test/loss"), is_skewed("test/accuracy")
+    (True, True, False)
+    """
+    return split_of(metric)[0] in ("epoch", "time", "size", "memory", "convergence") or is_log_loss(metric)
+
+
+def is_log_loss(metric: str) -> bool:
+    """Whether a metric is a loss, which is compared by ratio."""
+    return is_loss(metric) or split_of(metric)[1] == "nll"
+
+
+def scale_of(metric: str, about: About, values: tuple[pd.Series, pd.Series], images: int | None = None,
+             same: float | None = None) -> Scale:  # fmt: skip
+    """Return the scale of a verdict: `images` is the size of the set that the metric is measured on.
+
+    `same` is the declared margin: points for shares, epochs, percent for ratios, else the metric's own unit. By
+    default it is 0.1 points, 1 epoch, 10 % for races, and 5 % for everything else.
+    """
+    both = pd.concat(values).dropna()
+    is_race = metric.startswith("convergence/")
+    if is_race or (is_log_loss(metric) and (both > 0).all()):
+        percent = same if same is not None else 10.0 if is_race else PERCENT
+        ratio = Scale(True, EPOCH if metric == "convergence/epochs" else 0.0)
+        return replace(ratio, margin=float(np.log1p(percent / 100)), words=f"{percent:g} %")
+    if about.unit in SHARES:
+        points = same if same is not None else 0.1
+        return Scale(False, 1 / images if images else 0.0, points / about.scale, f"{points:g} points")
+    if metric.startswith("epoch/"):
+        epochs = same if same is not None else 1.0
+        return Scale(False, EPOCH, epochs, f"{epochs:g} {'epoch' if epochs == 1 else 'epochs'}")
+    if same is not None:
+        return Scale(margin=same, words=f"{same:g}{f' {about.unit}' if about.unit else ''}")
+    other = values[1][np.isfinite(values[1])]
+    size = abs(float(other.mean())) if len(other) else 0.0
+    return Scale(margin=PERCENT / 100 * size or np.nan, words=f"{PERCENT:g} %")
