@@ -23,6 +23,7 @@ ROWS = [
     COMMANDS,
 ]
 HEAVY = {"torch", "torchvision", "lightning", "sklearn", "scipy", "pandas", "matplotlib"}  # seconds to import
+SLOW = HEAVY | {"optuna", "torchmetrics", "tensorboard", "safetensors"}  # the same, and what takes a part of one
 MAX_LINES = 250
 
 UPWARD_IMPORTS: set[tuple[str, str]] = {
@@ -140,6 +141,35 @@ def test_the_configuration_imports_no_torch() -> None:
                 reached[follow] = f"{reached[file]} -> {follow}"
                 todo.append(follow)
     assert heavy == set()
+
+
+def heavy_libraries(*files: str) -> set[str]:
+    """Return the libraries that load when these files of dnnx do."""
+    seen, todo, found = set[str](), [*files], set[str]()
+    while todo:
+        file = todo.pop()
+        if file in seen:
+            continue
+        seen.add(file)
+        for name in imported_at_once(source_files()[file]):
+            found |= {name.split(".")[0]} & SLOW
+            todo += [own for own in [file_of(name)] if own is not None and name.startswith("dnnx")]
+    return found
+
+
+def test_an_import_waits_in_a_function_only_where_it_loads_a_heavy_library() -> None:
+    """Any other belongs to the top of the file, where a reader looks for it."""
+    needless = []
+    for file, tree in source_files().items():
+        there = heavy_libraries(file)
+        for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+            for statement in (node for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)):
+                names = [*imported(statement)]
+                loaded = {name.split(".")[0] for name in names} & SLOW
+                loaded |= heavy_libraries(*(own for own in map(file_of, names) if own and names[0].startswith("dnnx")))
+                if not loaded - there:
+                    needless.append(f"{file}, {function.name}: {ast.unparse(statement)}")
+    assert needless == []
 
 
 def test_no_exception_is_out_of_date() -> None:

@@ -12,17 +12,24 @@ from commands import command, python, typed
 from dnnx.config.overrides import choose_groups
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["optmizer.lr=1"]], ids=" ".join)
-def test_help_config_and_misspelt_keys_need_no_torch(arguments: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        "train --help", "train --cfg job", "train optmizer.lr=1", "train +exp=bn_vs_plain optmizer.lr=1",
+        "tune --help", "tune +exp=dense5 +sweep=dense5 optmizer.lr=1", "evaluate --help", "import_weights --help",
+    ],
+)  # fmt: skip
+def test_help_config_and_misspelt_keys_need_no_torch(words: str, tmp_path: Path) -> None:
+    module, *arguments = words.split()
     code = f"""
 import sys
-sys.argv = ["dnnx.train", *{arguments!r}]
-from dnnx.train import main
+sys.argv = ["dnnx.{module}", *{arguments!r}]
+from dnnx.{module} import main
 try:
     main()
 except SystemExit:
     pass
-print("heavy:", {{"torch", "lightning", "sklearn", "scipy", "pandas"}} & set(sys.modules))
+print("heavy:", {{"torch", "lightning", "sklearn", "scipy", "pandas", "optuna", "matplotlib"}} & set(sys.modules))
 """
     started = time.perf_counter()
     done = python(code, tmp_path)
