@@ -77,6 +77,7 @@ def test_a_study_answers_its_claims_and_shows_its_report(tmp_path: Path) -> None
         claims=["test/accuracy: wide > narrow"],
         question="Does width help?",
         seeds=3,
+        jobs=1,
         outputs=tmp_path,
         overrides=["data.source=digits", *FEW],
     )
@@ -89,14 +90,16 @@ def test_a_study_answers_its_claims_and_shows_its_report(tmp_path: Path) -> None
 
 def test_an_arm_that_fails_leaves_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arms = {"wrong": ["net.dropout=1.5"], "right": ["net.hidden=[4]"]}
-    study = dnnx.study(arms, seeds=2, outputs=tmp_path, overrides=["data.source=digits", *FEW])
+    study = dnnx.study(arms, seeds=2, jobs=1, outputs=tmp_path, overrides=["data.source=digits", *FEW])
     assert set(study.runs) == {"right"}
     assert "error: net.dropout=1.5: a share in [0, 1)" in capsys.readouterr().err
 
 
 def test_a_study_without_an_arm_that_trains_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^net.dropout=1.5: a share"):
-        dnnx.study({"wrong": ["net.dropout=1.5"]}, seeds=2, outputs=tmp_path, overrides=["data.source=digits", *FEW])
+        dnnx.study(
+            {"wrong": ["net.dropout=1.5"]}, seeds=2, jobs=1, outputs=tmp_path, overrides=["data.source=digits", *FEW]
+        )
 
 
 def test_a_lightning_data_module_is_read_once(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ study = dnnx.study(arms={"plain": [], "bn": ["net.norm=batch"]}, claims=["test/a
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,7 +34,7 @@ from dnnx.evaluation import saved
 from dnnx.reports import notebook
 from dnnx.runs.files import write_text
 from dnnx.runs.read import declaration
-from dnnx.studies.study import Runner, run_study
+from dnnx.studies.study import Jobs, Runner, run_study
 from dnnx.train import run_job, run_words
 from dnnx.training.assemble import build_data
 
@@ -168,6 +168,7 @@ def study(
     name: str = "study",
     outputs: str | Path = "outputs",
     overrides: Sequence[str] = (),
+    jobs: int | None = None,
 ) -> Study:
     """Train the arms, each a list of overrides, and answer the claims in a report.
 
@@ -176,11 +177,13 @@ def study(
         claims: for example ["test/accuracy: bn > plain"].
         question: the heading of the report.
         baseline: the arm that the others are compared with; None: the first.
+        jobs: worker processes; None: one per core; 1: one arm after the other in this process.
 
     All other arguments are those of `fit`. The declaration is stored as an experiment in `outputs`/<name>/declared, so
     a command can continue the study: `python -m dnnx.train resume=outputs/<name>/latest`.
     """
     words = words_of(net, kept(data, Path(outputs, name)), task, seeds, name, outputs, overrides)
+    words += [f"jobs={jobs}"] if jobs is not None else []
     declared = {"question": question, "baseline": baseline, "claims": list(claims)}
     arms = {arm: [word_of(word) for word in own] for arm, own in arms.items()}
     own = Path(outputs, name, "declared").absolute()
@@ -193,7 +196,7 @@ def study(
     config = compose("train", [*typed, *place], [str(own)], with_hydra=True)
     FAILURES.clear()  # those of an earlier study in this process
     with as_in_python():
-        run_study(config, Runner(lambda jobs: None, lambda jobs, first: [_job(job, own, folder) for job in jobs]))
+        run_study(config, Runner(partial(_check, own), partial(_launch, own, folder), run_words))
     if not (folder / "study.json").exists():
         raise UserError(FAILURES[-1])
     of_arms = [word for own_words in arms.values() for word in own_words]
@@ -211,10 +214,16 @@ def load(folder: str | Path, packages: str | Sequence[str] = ()) -> Run | Study:
     return (Study if (path / "study.json").exists() else Run)(path, trusted)
 
 
-def _job(overrides: Sequence[str], own: Path, folder: Path) -> Any:
-    subdir = next(word for word in overrides if word.startswith("hydra.sweep.subdir="))
-    of_arm = folder / subdir.partition("=")[2].strip("'\"")
-    return SimpleNamespace(return_value=run_words(overrides, [str(own)], of_arm, folder))
+def _check(own: Path, jobs: Jobs) -> list[DictConfig]:
+    return [compose("train", [word for word in job if not word.startswith("hydra.")], [str(own)]) for job in jobs]
+
+
+def _launch(own: Path, folder: Path, jobs: Jobs, first: int) -> list[Any]:
+    """Run jobs one after the other in this process."""
+    subdirs = [next(word for word in job if word.startswith("hydra.sweep.subdir=")) for job in jobs]
+    folders = [folder / subdir.partition("=")[2].strip("'\"") for subdir in subdirs]
+    said = [run_words(job, [str(own)], of_job, folder) for job, of_job in zip(jobs, folders, strict=True)]
+    return [SimpleNamespace(return_value=message) for message in said]
 
 
 def _image(figure: Any) -> str:

@@ -112,7 +112,7 @@ def test_a_net_an_optimizer_and_a_metric_of_the_users_train_and_are_measured(tmp
 
 def test_a_sweep_over_two_keys_of_the_users_net_has_a_folder_for_each(tmp_path: Path) -> None:
     (tmp_path / "my_nets.py").write_text(MY_NETS)
-    run("-m", NET[0], "net.width=4,8", "name=swept", cwd=tmp_path)
+    run("-m", NET[0], "net.width=4,8", "name=swept", "jobs=1", cwd=tmp_path)
     (study,) = (path for path in (tmp_path / "outputs/swept").iterdir() if not path.is_symlink())
     assert {path.parent.name for path in study.glob("*/results.json")} == {"net.width-4", "net.width-8"}
 

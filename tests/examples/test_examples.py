@@ -88,7 +88,7 @@ def test_each_seed_stops_early_by_itself(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["conv", "residual", "lstm"])
 def test_a_study_of_it_and_a_baseline_ends_in_a_verdict(name: str, tmp_path: Path) -> None:
-    typed = [f"+exp={name}", "data.source=digits", "seeds=2", "trainer.max_epochs=1", *QUIET]
+    typed = [f"+exp={name}", "data.source=digits", "seeds=2", "trainer.max_epochs=1", "jobs=1", *QUIET]
     done = command("train", "--config-dir", str(EXAMPLES), *typed, f"paths.outputs={tmp_path}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Is own more accurate than dense?" in done.stdout.replace("\n", " ")
@@ -100,7 +100,7 @@ def test_a_regression_on_a_table_is_reported_in_its_own_metrics(tmp_path: Path) 
     root = Path(os.environ.get("DNNX_DATA_DIR") or Path(__file__).parents[3] / "shared" / "data")
     if not (root / "tabular" / "california_housing_sklearn8.csv.gz").exists():
         pytest.skip("California housing is absent: set DNNX_DATA_DIR to the folder that holds tabular/")
-    typed = ["+exp=california", "seeds=5", "trainer.max_epochs=2", f"paths.data={root}", *QUIET]
+    typed = ["+exp=california", "jobs=1", "seeds=5", "trainer.max_epochs=2", f"paths.data={root}", *QUIET]
     done = command("train", "--config-dir", str(EXAMPLES), *typed, f"paths.outputs={tmp_path}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     wide = results(max((tmp_path / "california").glob("2*")) / "wide")

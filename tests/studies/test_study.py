@@ -12,7 +12,7 @@ from dnnx.config.paths import CONF, experiment, options
 from dnnx.studies.claims import baseline, declared_verdicts
 from dnnx.train import train
 
-SMALL = ["data.source=digits", "seeds=2", "trainer.max_epochs=2"]
+SMALL = ["data.source=digits", "seeds=2", "trainer.max_epochs=2", "jobs=1"]
 GENTLE = "optimizer.lr=1e-3"  # a rate that is right for MNIST, or too high on purpose, diverges on digits
 DIE_IN_SECOND_ARM = """
 import os, signal

@@ -38,7 +38,7 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_a_study_makes_its_backbone_once_and_an_arm_finds_another_in_the_same_setting(tmp_path: Path) -> None:
-    small = ["data.source=digits", "seeds=2", "trainer.max_epochs=1", "data.train_per_class=10,20"]
+    small = ["jobs=1", "data.source=digits", "seeds=2", "trainer.max_epochs=1", "data.train_per_class=10,20"]
     typed = ["-m", "+exp=transfer", "arm=reuse4,unfreeze2", *small]
     done = command("train", *typed, cwd=tmp_path, before=NEEDED_IN_SHORT)
     assert done.returncode == 0, done.stderr

@@ -73,7 +73,7 @@ def place(folder: Path) -> Path:
     return folder
 
 
-STUDY = ("train", "--config-dir", "mine", "+exp=torture", "paths.data=data")
+STUDY = ("train", "--config-dir", "mine", "+exp=torture", "paths.data=data", "jobs=1")
 
 
 def draw_little() -> None:

@@ -149,7 +149,7 @@ def test_the_best_weights_load_into_the_users_own_class_and_test_the_same(whole:
 def test_a_study_of_two_arms_ends_in_a_verdict(project: Path) -> None:
     (project / "conf/exp").mkdir(parents=True)
     (project / "conf/exp/wider.yaml").write_text(STUDY)
-    arguments = ("+exp=wider", *SHORT, "--config-dir", "conf")
+    arguments = ("+exp=wider", *SHORT, "jobs=1", "--config-dir", "conf")
     assert typed("train", *arguments, cwd=project) == (0, "")
     report = (project / "outputs/wider/latest/report.md").read_text()
     assert "Is the wider one better?" in report

@@ -39,6 +39,7 @@ ACCELERATORS = ("auto", "cpu", "cuda", "gpu")
 KINDS: dict[str, Any] = {
     "seeds": Any,  # parse_seeds
     "shard": Any,
+    "jobs": Any,  # check_jobs
     "timeout": float | None,
     "trial": list[str],
     "study.verdicts": list[dict],
@@ -66,6 +67,7 @@ KINDS: dict[str, Any] = {
 
 def check(cfg: DictConfig) -> None:
     """Raise UserError for a key that nothing reads, and for a value that no run can have."""
+    check_jobs(cfg.get("jobs"))
     if plain.is_plain(cfg):
         check_keys(cfg, "train", unread=plain.UNREAD)
         check_run(cfg)
@@ -104,6 +106,13 @@ def check(cfg: DictConfig) -> None:
         "callbacks.early_stopping.patience", patience,
         f"it could cut the schedule's {cycle} epochs short; type callbacks.early_stopping.patience={cycle}",
     )  # fmt: skip
+
+
+def check_jobs(jobs: Any) -> None:
+    """Raise UserError unless `jobs` is None or a number of workers."""
+    valid = jobs is None or (type(jobs) is int and jobs >= 1)
+    told = "null for one worker per core, or a number of workers; jobs=1 trains one arm after the other"
+    require(valid, "jobs", shown(jobs), told)
 
 
 def check_keys(cfg: DictConfig, *names: str, unread: tuple[str, ...] = ()) -> None:

@@ -1,7 +1,7 @@
 """ArrayData: examples in memory, of any shape, with classes, numbers or label maps as targets."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
@@ -32,7 +32,6 @@ class Arrays:
     splits: dict[str, Examples]  # train, val, test
     provenance: dict[str, Any]  # source, note, warning, files
     class_names: list[str] | None = None  # None: those of the labels 0 to C-1, or no classes
-    rows: dict[str, Tensor] = field(default_factory=dict)  # split -> rows [R, n], where each seed has its own
     weights: Tensor | None = None  # of the training examples, [N]
     test_images: Tensor | None = None  # pixels of the test split, uint8 [N, channels, H, W]
 
@@ -66,12 +65,15 @@ class ArrayData(pl.LightningDataModule):
     items: ClassVar[str] = "examples"
     multiple: ClassVar[int] = 1  # a batch holds a multiple of it
     foldable: ClassVar[bool] = True
+    of_seeds: ClassVar[tuple[str, ...]] = ("batch_size", "train_size")  # fields that `prepare` does not read
     refused: ClassVar[tuple[str, ...]] = ()  # fields without effect on this kind of data
 
     def __post_init__(self) -> None:
         super().__init__()
         check_arguments("data.augment", Augmentation, self.augment or {})
         self.augmentation = Augmentation(**self.augment or {})
+        self.is_set_up = False
+        self.provenance: dict[str, Any] = {}
         self.splits: dict[str, Examples] = {}
         self.rows: dict[str, Tensor] = {}
         self.features: dict[str, tuple[Tensor, Tensor, Tensor]] = {}  # computed once by frozen layers, for x
@@ -90,28 +92,39 @@ class ArrayData(pl.LightningDataModule):
         return Arrays(whole, {"source": "arrays", "note": note, "warning": "", "files": {}})
 
     def setup(self, stage: str | None = None) -> None:
-        if self.splits:
+        if self.is_set_up:
             return
         for name in self.refused:
             value = getattr(self, name)
             require(not value, f"data.{name}", value, f"without effect on {self.items}; leave it out")
+        if not self.splits:
+            self.prepare()
+        self.is_set_up, self.provenance = True, dict(self.provenance)
+        self.rows = self.draw_rows()
+        if self.train_size is not None:
+            self.rows["train"] = draw(len(self.splits["train"][1]), self.train_size, self.seeds)
+
+    def prepare(self) -> None:
+        """Read and scale everything that is the same for all seeds; jobs of a study share the result."""
         choose("data.kind", self.kind, dict.fromkeys(("auto", "classes", "numbers")))
         require(isinstance(self.standardize, bool), "data.standardize", self.standardize, "true or false")
         found = self.read()
         require(set(found.splits) == {"train", "val", "test"}, "data", list(found.splits), "train, val and test needed")
-        self.provenance, self.rows = found.provenance, found.rows
+        self.provenance = found.provenance
         self.splits, self.test_images = _as_inputs(found.splits), found.test_images
         if self.test_images is None:
             self.test_images = _pictures(found.splits["test"][0])
         self.in_shape = tuple(self.splits["train"][0].shape[1:])
         self.splits, self.num_classes, self.class_names = targets.settle(self.splits, self.kind, found.class_names)
         self.target_shape = tuple(self.splits["train"][1].shape[1:])
-        if self.train_size is not None:
-            self.rows["train"] = draw(len(self.splits["train"][1]), self.train_size, self.seeds)
         self.weights = example_weights(self.class_weights, found.weights, self.splits["train"][1], self.num_classes)
         if self.standardize:
             self.scaling = standardize({name: x for name, (x, _) in self.splits.items()})
         require(not self.augmentation or len(self.in_shape) == 3, "data.augment", self.augment, "only for images")
+
+    def draw_rows(self) -> dict[str, Tensor]:
+        """Return the rows [R, n] of those splits of which each seed has its own part."""
+        return {}
 
     def check_batch_size(self, least: int) -> None:
         """Raise UserError unless the training examples make batches of at least `least`; batch norm needs 2."""

@@ -34,18 +34,15 @@ class Digits(Images):
     part: str = "all"  # or split1, split2
 
     sources: ClassVar[tuple[str, ...]] = ("auto", "mnist", "digits")
+    of_seeds: ClassVar[tuple[str, ...]] = (*Images.of_seeds, "train_per_class")
 
     def _training_splits(self, source: Source, found: Arrays) -> dict[str, Examples]:
         choose("data.part", self.part, dict.fromkeys(PARTS))
         if self.part != "all":
             told = "a part has images of its own for validation; type data.part=all"
             require(self.val_per_class is None, "data.val_per_class", self.val_per_class, told)
-        told = "also type data.val_per_class, for example data.val_per_class=30"
-        require(self.train_per_class is None or self.val_per_class is not None, "data.train_per_class",
-                self.train_per_class, told)  # fmt: skip
         if self.val_per_class is not None:
             x, y = self._choose(source.train_images, source.train_labels)
-            found.rows = self._draw_rows(y, self.val_per_class, self.train_per_class)
             return {"train": (x, y), "val": (x, y)}
         splits = super()._training_splits(source, found)
         if self.part == "all":
@@ -63,8 +60,13 @@ class Digits(Images):
         parts = {"train": rows[:, :num_train].flatten(), "val": rows[:, num_train:].flatten()}
         return {name: (x[part], y[part]) for name, part in parts.items()}
 
-    def _draw_rows(self, y: Tensor, val: int, train: int | None) -> dict[str, Tensor]:
-        """Return the rows of each seed, drawn from all images with labels y."""
+    def draw_rows(self) -> dict[str, Tensor]:
+        """Return the rows of each seed, drawn from all training images; nothing without `val_per_class`."""
+        train, val, y = self.train_per_class, self.val_per_class, self.splits["train"][1]
+        told = "also type data.val_per_class, for example data.val_per_class=30"
+        require(train is None or val is not None, "data.train_per_class", train, told)
+        if val is None:
+            return {}
         available = int(y.bincount().min())
         told = "a whole number from 1 to the {} that there are of each digit"
         valid = type(val) is int and 1 <= val < available

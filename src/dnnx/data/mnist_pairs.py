@@ -37,7 +37,7 @@ class MNISTPairs(Digits):
     refused: ClassVar[tuple[str, ...]] = ("train_size", "augment", "class_weights", "train_per_class", "val_per_class")
 
     def setup(self, stage: str | None = None) -> None:
-        if self.splits:
+        if self.is_set_up:
             return
         super().setup(stage)
         self.in_shape = (2, *self.in_shape)

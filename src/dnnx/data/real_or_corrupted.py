@@ -42,7 +42,7 @@ class RealOrCorrupted(Digits):
     refused: ClassVar[tuple[str, ...]] = ("train_size", "augment", "class_weights")
 
     def setup(self, stage: str | None = None) -> None:
-        if self.splits:
+        if self.is_set_up:
             return
         super().setup(stage)
         self.num_classes, self.class_names = 2, ["corrupted", "real"]

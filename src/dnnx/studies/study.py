@@ -26,18 +26,24 @@ from dnnx.config.paths import run_folder
 from dnnx.config.seeds import parse_seeds
 from dnnx.runs.files import read_json, remove_empty, write_json
 from dnnx.runs.locks import sole_writer
+from dnnx.studies.parts import Work, make_parts
 from dnnx.studies.plan import Job, Plan, chosen_overrides, make_plan
+from dnnx.studies.schedule import run_parts
+from dnnx.studies.workers import count_workers, gpus_of
 
 Jobs = Sequence[Sequence[str]]  # each a list of overrides
 
 
 @dataclass(frozen=True)
 class Runner:
-    """How jobs are run: `check` composes them all, `launch(jobs, first)` runs them, numbered from `first`."""
+    """How jobs are run: `check` composes them all, `launch(jobs, first)` runs them, numbered from `first`.
 
-    check: Callable[[Jobs], None]
+    `work` runs one job in a worker. Without it a launcher that was typed decides where jobs run.
+    """
+
+    check: Callable[[Jobs], list[DictConfig]]
     launch: Callable[[Jobs, int], Sequence[JobReturn]]
-    side_by_side: bool = False
+    work: Work | None = None
 
 
 def run_study(config: DictConfig, runner: Runner) -> None:
@@ -46,14 +52,23 @@ def run_study(config: DictConfig, runner: Runner) -> None:
     A job that fails says so itself; the others go on, and the command ends with exit code 2.
     """
     plan = make_plan(config)
-    runner.check([job.overrides for job in plan.jobs])
+    told = "a launcher that is typed starts the jobs; leave out one of the two"
+    require(config.jobs is None or runner.work is not None, "jobs", config.jobs, told)
+    composed = runner.check([job.overrides for job in plan.jobs])
+    accelerator = str(config.trainer.get("accelerator"))
+    workers = count_workers(config.jobs, accelerator) if runner.work else 1
     train_backbone(config, runner)
     plan.folder.mkdir(parents=True, exist_ok=True)
     with sole_writer(plan.folder):
         is_new = not any(plan.folder.iterdir())
         declare(plan)
         with going_on(f"go on with: python -m dnnx.train resume={os.path.relpath(plan.folder)}"):
-            run_jobs(config, plan, runner)
+            if runner.work is not None and workers > 1:
+                parts = make_parts(plan, composed, runner.work, workers)
+                run_parts(config.name, parts, workers, plan.folder, gpus_of(accelerator))
+            else:
+                run_jobs(config, plan, runner)
+        note_unfinished(plan)
         if is_new and not any(plan.folder.glob("*/")):  # no arm came so far as to write anything
             (plan.folder / "study.json").unlink()
             remove_empty(plan.folder.absolute(), Path(config.paths.outputs).absolute())
@@ -72,7 +87,7 @@ def declare(plan: Plan) -> None:
 def run_jobs(config: DictConfig, plan: Plan, runner: Runner) -> None:
     """Run all jobs, in waves, and note the failures of those that ran in other processes."""
     started, done = time.monotonic(), 0
-    for wave in waves(plan.jobs, runner.side_by_side):
+    for wave in waves(plan.jobs, side_by_side=runner.work is None):
         left = (time.monotonic() - started) / done * (len(plan.jobs) - done) if done else None
         about = f", about {left / 60:.1f} min left" if left else ""
         names = ", ".join(job.name for job in wave)
@@ -82,6 +97,10 @@ def run_jobs(config: DictConfig, plan: Plan, runner: Runner) -> None:
             note_failure(ended)
         done += len(wave)
         gc.collect()  # trainer and module hold each other, and with them the data of every arm that is done
+
+
+def note_unfinished(plan: Plan) -> None:
+    """Note the jobs without results if nothing has been said about them."""
     unfinished = [name for name in plan.names if not (plan.folder / name / "results.json").exists()]
     if unfinished and not FAILURES:
         fail(f"no results from {', '.join(unfinished)}")

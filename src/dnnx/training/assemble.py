@@ -9,6 +9,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from dnnx.basics.errors import require, takes
 from dnnx.config.build import build, find, naming
+from dnnx.config.trust import known_targets
+from dnnx.data import shared
+from dnnx.data.arrays import ArrayData
 from dnnx.data.lightning import SETTINGS, is_complete, wrap
 from dnnx.evaluation.mc_dropout import require_dropout
 from dnnx.nets.layers.self_normalizing import check_input
@@ -22,13 +25,13 @@ FEW = 8  # examples of a first look at the outputs
 
 def build_data(cfg: DictConfig, seeds: list[int]) -> Any:
     """The data module of a run, with its splits in memory, or streamed; a class that is not dnnx's is wrapped."""
-    function = find("data", cfg.data)
+    function, plain = find("data", cfg.data), _plain(cfg.data)
     if is_complete(function):
         data = build("data", cfg.data, seeds=seeds)
+        shared.adopt(data, plain)
         data.setup()
         return data
     own = {str(name): cfg.data[name] for name in cfg.data if name not in SETTINGS or takes(function, str(name))}
-    plain: Any = OmegaConf.to_container(cfg.data, resolve=True)
     settings = {name: value for name, value in plain.items() if name not in own}
     source = build("data", OmegaConf.create(own), seeds=seeds, train=True)
     test = build("data", OmegaConf.create(own), seeds=seeds, train=False) if takes(function, "train") else None
@@ -36,6 +39,21 @@ def build_data(cfg: DictConfig, seeds: list[int]) -> Any:
         data = wrap(source, test, seeds, **settings)
         data.setup()
     return data
+
+
+def share_data(config: DictConfig) -> str | None:
+    """Prepare the data of a config once for the processes that are forked from this one; return the key to drop it by.
+
+    Return None for data of the user's own class, which each job reads by itself.
+    """
+    function = find("data", config) if config.get("_target_") in known_targets() else None
+    if not (isinstance(function, type) and issubclass(function, ArrayData)):
+        return None
+    return shared.keep(build("data", config, seeds=[0]), _plain(config))
+
+
+def _plain(config: DictConfig) -> Any:
+    return OmegaConf.to_container(config, resolve=True)
 
 
 def build_module(cfg: DictConfig, data: Any, seeds: list[int], **factories: Any) -> ReplicaModule:

@@ -23,23 +23,27 @@ class StudySweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         from dnnx.studies.study import Runner, run_study
+        from dnnx.train import run_words
 
         assert self.config is not None
         basic = self.config.hydra.launcher["_target_"].endswith(".BasicLauncher")
-        run_study(self.config, Runner(self.check, self.launch, side_by_side=not basic))
+        run_study(self.config, Runner(self.check, self.launch, run_words if basic else None))
 
     def launch(self, jobs: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
         """Run jobs, each a list of overrides, side by side where the launcher can; `first` numbers the first."""
         assert self.launcher is not None
         return self.launcher.launch(jobs, initial_job_idx=first)
 
-    def check(self, jobs: Sequence[Sequence[str]]) -> None:
-        """Compose every job before one runs, so that a mistake in the last one costs no training.
+    def check(self, jobs: Sequence[Sequence[str]]) -> list[DictConfig]:
+        """Return the config of every job, composed before any is trained, so that a mistake costs no training.
 
         UserError where a config would have Hydra run code.
         """
         assert self.hydra_context is not None
         assert self.config is not None
+        composed = []
         for overrides in jobs:
             config: Any = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
             refuse_foreign(config.hydra)
+            composed.append(config)
+        return composed

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from dnnx.basics.console import console
 from dnnx.training.callbacks.plain import Follow
+from dnnx.training.callbacks.progress import tell
 
 
 class ShowSeed(Checkpoint):
@@ -35,7 +36,7 @@ class ShowSeed(Checkpoint):
         value = follow.metrics.get(follow.monitor.key)
         status = f"{follow.monitor.name} {value:.4f}" if value is not None else ""
         self.bar.update(self.task, completed=epoch, status=status)
-        if not console.is_terminal:
+        if not tell(epoch, trainer.max_epochs or epoch, f"{self.title} {status}") and not console.is_terminal:
             seconds = (time.monotonic() - self.started) / (epoch - self.first)
             line = f"{self.title}: epoch {epoch}/{trainer.max_epochs}  {status}  {seconds:.1f} s/epoch"
             console.print(line, soft_wrap=True)

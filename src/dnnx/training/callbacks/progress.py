@@ -1,6 +1,7 @@
 """Shows a run while it trains: one bar on a terminal, one line per epoch elsewhere."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
@@ -11,6 +12,14 @@ from dnnx.basics.console import console
 from dnnx.training.callbacks.early_stopping import EarlyStopping
 
 REFRESH_S = 0.5
+LISTENERS: list[Callable[[int, int, str], None]] = []  # in a worker of a study: called instead of printing
+
+
+def tell(epoch: int, last: int, status: str) -> bool:
+    """Tell the listeners that an epoch of at most `last` has ended; return whether there are any."""
+    for listener in LISTENERS:
+        listener(epoch, last, status)
+    return bool(LISTENERS)
 
 
 class Progress(pl.Callback):
@@ -43,7 +52,7 @@ class Progress(pl.Callback):
         accuracy = f"val/accuracy {means['accuracy']:.2%}  " if "accuracy" in means else ""
         self.status = f"{accuracy}{int(stopping.active.sum())}/{len(counted)} seeds"
         self._show(trainer, epoch)
-        if not console.is_terminal:
+        if not tell(epoch, trainer.max_epochs, self.status) and not console.is_terminal:
             seconds = (time.monotonic() - self.started) / (epoch - self.first_epoch)
             line = (
                 f"epoch {epoch}/{trainer.max_epochs}  {self.status} active  val/loss {means['loss']:.4f}  "

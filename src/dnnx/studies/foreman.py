@@ -1,0 +1,212 @@
+"""The foreman: a process that imports torch once and forks a worker for each task of its parent.
+
+A fork costs milliseconds and shares memory until it is written to, so workers hold libraries and data once. A worker
+that is killed takes only its own task along. Foreman and workers end when their parent is gone.
+"""
+
+import importlib
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from omegaconf import OmegaConf
+
+CHECK_S = 0.5  # between two looks at whether the parent lives
+MAX_OUTPUT = 200_000  # bytes that are kept of the output of a worker
+# Everything that a task imports while it runs, so that workers need not.
+PRELOAD = [
+    "dnnx.train", "dnnx.training.assemble", "dnnx.training.lr_search", "dnnx.training.plain_run", "dnnx.training.run",
+    "dnnx.evaluation.results", "dnnx.evaluation.mc_dropout", "dnnx.reports.table", "dnnx.runs.provenance",
+    "dnnx.training.callbacks.checkpoint", "dnnx.training.callbacks.record", "dnnx.training.callbacks.progress",
+    "dnnx.data.digits", "dnnx.data.cifar10", "dnnx.nets.dense", "dnnx.optim.fused_adam", "torch._dynamo",
+    "torch.utils.tensorboard", "sklearn.datasets",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Task:
+    """A function without arguments that a worker calls, and the config of the data that it will read."""
+
+    name: str
+    function: Callable[[], Any]
+    threads: int = 1
+    data: dict[str, Any] | None = None
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The end of a task: the value of its function, the exit code of its worker, and the printed text."""
+
+    name: str
+    value: Any
+    exitcode: int | None
+    out: str
+    err: str
+
+
+@dataclass
+class Worker:
+    """A worker as its foreman sees it."""
+
+    task: Task
+    process: BaseProcess
+    link: Connection
+    outputs: tuple[int, int]  # files that it prints to
+    value: Any = None
+
+
+def serve(handle: int) -> None:
+    """Serve the parent at the other end of a socket until it is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides who is interrupted
+    import torch
+
+    torch.set_num_threads(1)  # a thread pool would not survive a fork
+    for name in PRELOAD:
+        importlib.import_module(name)
+    foreman = Foreman(Connection(handle))
+    try:
+        foreman.work()
+    except (EOFError, OSError):  # the parent is gone
+        foreman.end()
+    os._exit(0)
+
+
+class Foreman:
+    """Starts workers, passes on their messages, and reports their ends."""
+
+    def __init__(self, parent: Connection):
+        self.parent, self.workers, self.keys = parent, dict[str, Worker](), dict[str, str]()
+        self.forks = sys.platform == "linux"  # libraries of macOS do not survive a fork
+        self.context: Any = multiprocessing.get_context("fork" if self.forks else "spawn")
+
+    def work(self) -> None:
+        """Answer messages until the parent is gone, which raises EOFError or OSError."""
+        while True:
+            of_link = {worker.link: worker for worker in self.workers.values()}
+            of_sentinel = {worker.process.sentinel: worker for worker in self.workers.values()}
+            for ready in wait([self.parent, *of_link, *of_sentinel]):
+                if ready is self.parent:
+                    self.answer(*self.parent.recv())
+                elif ready in of_sentinel:
+                    self.report(of_sentinel[ready])  # type: ignore[index]
+                else:
+                    self.listen(of_link[ready])  # type: ignore[index]
+
+    def answer(self, what: str, *task: Task) -> None:
+        """Do what the parent asks for: start a task, or interrupt all workers."""
+        if what == "start":
+            self.start(*task)
+        for worker in self.workers.values() if what == "interrupt" else ():
+            with suppress(ProcessLookupError):
+                os.kill(worker.process.pid or 0, signal.SIGINT)
+
+    def start(self, task: Task) -> None:
+        if self.forks:
+            self.share(task)
+        link, theirs = multiprocessing.Pipe(duplex=False)
+        outputs = _anonymous_file(), _anonymous_file()
+        arguments = (task, theirs, outputs if self.forks else (), os.getpid())
+        process = self.context.Process(target=work, args=arguments, name=task.name)
+        process.start()
+        theirs.close()
+        self.workers[task.name] = Worker(task, process, link, outputs)
+
+    def share(self, task: Task) -> None:
+        """Prepare the data of a task, unless that is done, and drop the data that no running task has."""
+        from dnnx.data import shared
+        from dnnx.training.assemble import share_data
+
+        self.keys = {name: key for name, key in self.keys.items() if name in self.workers}
+        if task.data is None:
+            return
+        with suppress(Exception), ending_with(os.getppid()):  # the task itself will say what is wrong with its data
+            self.keys[task.name] = share_data(OmegaConf.create(task.data)) or ""
+        shared.drop_all_but(self.keys.values())
+
+    def listen(self, worker: Worker) -> None:
+        """Pass on the messages of a worker, and keep the value of its function."""
+        with suppress(EOFError, OSError):
+            while worker.link.poll():
+                message = worker.link.recv()
+                if message[0] == "value":
+                    worker.value = message[1]
+                else:
+                    self.parent.send(message)
+
+    def report(self, worker: Worker) -> None:
+        """Tell the parent that a worker has ended."""
+        self.listen(worker)
+        worker.process.join()
+        del self.workers[worker.task.name]
+        worker.link.close()
+        out, err = map(_read, worker.outputs)
+        self.parent.send(("ended", Ended(worker.task.name, worker.value, worker.process.exitcode, out, err)))
+
+    def end(self) -> None:
+        """Kill all workers."""
+        for worker in self.workers.values():
+            worker.process.kill()
+        for worker in self.workers.values():
+            worker.process.join()
+
+
+def work(task: Task, link: Connection, outputs: tuple[int, ...], foreman: int) -> None:
+    """Call the function of a task in this process, a worker, and tell its epochs, its value and its end."""
+    import torch
+
+    from dnnx.training.callbacks import progress
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for i, handle in enumerate(outputs, 1):
+        os.dup2(handle, i)
+    os.environ.update({**dict(task.environment), "OMP_NUM_THREADS": str(task.threads)})
+    torch.set_num_threads(task.threads)
+    progress.LISTENERS[:] = [lambda *epoch: link.send(("epoch", task.name, *epoch))]
+    with ending_with(foreman):
+        try:
+            link.send(("value", task.function()))
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+
+@contextmanager
+def ending_with(parent: int) -> Iterator[None]:
+    """End this process at once when its parent is gone."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(CHECK_S):
+            if os.getppid() != parent:
+                os._exit(1)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _anonymous_file() -> int:
+    handle, path = tempfile.mkstemp()
+    os.unlink(path)
+    return handle
+
+
+def _read(handle: int) -> str:
+    """Return the end of a file, and close it."""
+    size = os.fstat(handle).st_size
+    text = os.pread(handle, MAX_OUTPUT, max(0, size - MAX_OUTPUT))
+    os.close(handle)
+    return text.decode(errors="replace")

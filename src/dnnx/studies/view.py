@@ -1,0 +1,63 @@
+"""Shows a study while it trains: a bar for each running job on a terminal, a line for its start and end elsewhere."""
+
+import sys
+import time
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from dnnx.basics.console import console
+
+
+class View:
+    """The view of the `total` jobs of a study; a context in which other output is printed above the bars."""
+
+    def __init__(self, name: str, total: int):
+        self.name, self.total, self.num_ended, self.begun = name, total, 0, time.monotonic()
+        self.rows: dict[str, TaskID] = {}
+        self.shares: dict[str, float] = {}  # of the epochs of each running job
+        self.bars = Progress(
+            TextColumn("{task.description}"), BarColumn(16), TimeElapsedColumn(), TextColumn("<"),
+            TimeRemainingColumn(compact=True), TextColumn("{task.fields[status]}"),
+            console=console, disable=not console.is_terminal, refresh_per_second=2, transient=True,
+        )  # fmt: skip
+        self.whole = self.bars.add_task(name, total=total, status="")
+
+    def __enter__(self) -> "View":
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bars.stop()
+
+    def start(self, job: str) -> None:
+        if not console.is_terminal:
+            console.print(f"{self.name}: {job} starts", soft_wrap=True, markup=False)
+        self.rows[job] = self.bars.add_task(f"  {job}", total=None, status="")
+        self._show()
+
+    def epoch(self, job: str, epoch: int, last: int, status: str) -> None:
+        """Show the epoch that a job has ended, of at most `last`."""
+        self.shares[job] = epoch / last
+        self.bars.update(self.rows[job], completed=epoch, total=last, status=f"epoch {epoch}/{last}  {status}")
+        self._show()
+
+    def end(self, job: str, out: str, err: str) -> None:
+        """Show the end of a job with the text that it printed."""
+        self.num_ended += 1
+        self.bars.remove_task(self.rows.pop(job))
+        self.shares.pop(job, None)
+        self._show()
+        console.rule(f"{self.name}: {job} ({self.num_ended} of {self.total}{self._left()})", align="left")
+        if out.strip():
+            console.out(out.rstrip(), highlight=False)
+        if err.strip():
+            print(err.rstrip(), file=sys.stderr)
+
+    def _left(self) -> str:
+        """Return the minutes that the jobs will still take, estimated from those that have ended."""
+        left = (time.monotonic() - self.begun) / self.num_ended * (self.total - self.num_ended)
+        return f", about {left / 60:.1f} min left" if left else ""
+
+    def _show(self) -> None:
+        done = self.num_ended + sum(self.shares.values())
+        self.bars.update(self.whole, completed=done, status=f"{self.num_ended} of {self.total} jobs")

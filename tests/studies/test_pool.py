@@ -1,0 +1,183 @@
+"""A study in worker processes: the same bytes as in one process, and nothing lost or left when a process is killed."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from commands import measured, typed
+
+TINY = [
+    "+exp=bn_vs_plain", "data.source=digits", "seeds=2", "net.hidden=[8]", "trainer.max_epochs=4",
+    "callbacks.checkpoint.every_s=0",
+]  # fmt: skip
+# A callback of the user's own, in the current folder: kills its process in an epoch of an arm, once, or waits there.
+DYING = """
+import os, signal, time
+from pathlib import Path
+import lightning.pytorch as pl
+
+class Dying(pl.Callback):
+    def on_train_epoch_start(self, trainer, module):
+        arm = Path(trainer.default_root_dir).name
+        if trainer.current_epoch == 2 and Path(f"die-{arm}").exists():
+            Path(f"die-{arm}").unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def on_train_batch_start(self, trainer, *_):
+        arm = Path(trainer.default_root_dir).name
+        if trainer.current_epoch == 2 and Path("wait").exists():
+            Path(f"{arm}.pid").write_text(str(os.getpid()))
+            time.sleep(60)
+"""
+DIES = "+callbacks.dying._target_=dying.Dying"
+TRUSTED = "packages=[dying]"
+LATEST = Path("outputs/bn_vs_plain/latest")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the study that one process trained, one arm after the other."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "dying.py").write_text(DYING)
+    assert typed("train", *TINY, DIES, "jobs=1", cwd=folder) == (0, "")
+    return folder / LATEST
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    """Return what differs between two copies of the study, except times."""
+    wrong = []
+    for arm in ("plain", "bn"):
+        for name in ("model.safetensors", "predictions.safetensors", "data.json"):
+            wrong += [name] if (one / arm / name).read_bytes() != (other / arm / name).read_bytes() else []
+        wrong += ["metrics.csv"] if rows(one / arm) != rows(other / arm) else []
+        wrong += ["results.json"] if results(one / arm) != results(other / arm) else []
+    return wrong
+
+
+def rows(run: Path) -> list[list[str]]:
+    with (run / "metrics.csv").open() as file:
+        return [row for row in csv.reader(file) if row[1] != "time"]
+
+
+def results(run: Path) -> dict:
+    return measured(json.loads((run / "results.json").read_text()))
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen[str]:
+    """Start a study as a user would, in a process of its own."""
+    (folder / "dying.py").write_text(DYING)
+    command = [sys.executable, "-m", "dnnx.train", *TINY, DIES, "jobs=2", *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=folder, env=environment, text=True, **pipes)
+
+
+def wait_for_workers(folder: Path) -> list[int]:
+    """Return the processes of a study that stands still, once both arms are in their third epoch: foreman, workers."""
+    paths = [folder / f"{arm}.pid" for arm in ("plain", "bn")]
+    until = time.monotonic() + 120
+    while not all(path.exists() and path.read_text() for path in paths):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    workers = [int(path.read_text()) for path in paths]
+    return [parent_of(workers[0]), *workers]
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def wait_for_end(pids: list[int], seconds: float) -> list[int]:
+    """Return those processes that are still there after some seconds, zombies included."""
+    until = time.monotonic() + seconds
+    while (left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]) and time.monotonic() < until:
+        time.sleep(0.05)
+    return left
+
+
+def test_two_workers_leave_the_bytes_of_one_process(
+    whole: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "dying.py").write_text(DYING)
+    assert typed("train", *TINY, DIES, "jobs=2", cwd=tmp_path) == (0, "")
+    assert differences(whole, tmp_path / LATEST) == []
+    said = capfd.readouterr().out
+    for expected in ("plain starts", "bn starts", "(1 of 2", "(2 of 2", "test/accuracy", "report: outputs"):
+        assert expected in said
+    assert "epoch 1/" not in said
+    assert (tmp_path / LATEST / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_a_killed_worker_stops_no_other_and_its_job_goes_on_to_the_same_bytes(whole: Path, tmp_path: Path) -> None:
+    (tmp_path / "dying.py").write_text(DYING)
+    (tmp_path / "die-plain").touch()
+    code, said = typed("train", *TINY, DIES, "jobs=2", cwd=tmp_path)
+    assert code == 2
+    assert "error: plain died: its process was ended by SIGKILL; go on with: python -m dnnx.train resume=" in said
+    assert (tmp_path / LATEST / "bn" / "results.json").exists()
+    assert not (tmp_path / LATEST / "plain" / "results.json").exists()
+    trained = (tmp_path / LATEST / "bn" / "results.json").stat().st_mtime_ns
+    assert typed("train", f"resume={LATEST}", TRUSTED, cwd=tmp_path) == (0, "")
+    assert differences(whole, tmp_path / LATEST) == []
+    assert (tmp_path / LATEST / "bn" / "results.json").stat().st_mtime_ns == trained
+
+
+@pytest.mark.slow
+def test_no_process_outlives_a_killed_parent_and_the_study_goes_on(whole: Path, tmp_path: Path) -> None:
+    (tmp_path / "wait").touch()
+    parent = start(tmp_path)
+    processes = wait_for_workers(tmp_path)
+    parent.kill()
+    parent.communicate()
+    assert wait_for_end(processes, 5) == []
+    (tmp_path / "wait").unlink()
+    assert typed("train", f"resume={LATEST}", TRUSTED, cwd=tmp_path) == (0, "")
+    assert differences(whole, tmp_path / LATEST) == []
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_all_processes_with_a_line_that_says_how_to_go_on(whole: Path, tmp_path: Path) -> None:
+    (tmp_path / "wait").touch()
+    parent = start(tmp_path)
+    processes = wait_for_workers(tmp_path)
+    parent.send_signal(signal.SIGINT)
+    _, said = parent.communicate(timeout=60)
+    assert parent.returncode == 130
+    folder = os.path.relpath((tmp_path / LATEST).resolve(), tmp_path)
+    assert said == f"stopped by Ctrl-C; go on with: python -m dnnx.train resume={folder}\n"
+    assert wait_for_end(processes, 5) == []
+    (tmp_path / "wait").unlink()
+    assert typed("train", f"resume={LATEST}", TRUSTED, cwd=tmp_path) == (0, "")
+    assert differences(whole, tmp_path / LATEST) == []
+
+
+@pytest.mark.slow
+def test_a_killed_foreman_is_said_and_leaves_no_process(tmp_path: Path) -> None:
+    (tmp_path / "wait").touch()
+    parent = start(tmp_path)
+    foreman, *workers = wait_for_workers(tmp_path)
+    os.kill(foreman, signal.SIGKILL)
+    _, said = parent.communicate(timeout=60)
+    assert parent.returncode == 2
+    assert "error: the process that starts the workers was killed; go on with: python -m dnnx.train resume=" in said
+    assert wait_for_end([foreman, *workers], 5) == []
+
+
+@pytest.mark.slow
+def test_a_second_user_of_the_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "wait").touch()
+    parent = start(tmp_path)
+    wait_for_workers(tmp_path)
+    code, said = typed("train", f"resume={LATEST}", TRUSTED, cwd=tmp_path)
+    parent.kill()
+    parent.communicate()
+    assert code == 2
+    assert said.endswith("another process is writing there; wait until it has ended\n")
+    assert said.count("\n") == 1

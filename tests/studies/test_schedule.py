@@ -1,0 +1,116 @@
+"""The order of jobs in a pool: at most so many at once, each after the job that it needs; failures stop no others."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dnnx.config.app import FAILURES
+from dnnx.studies.foreman import Ended, Task
+from dnnx.studies.schedule import Part, Schedule
+from dnnx.studies.view import View
+
+
+@pytest.fixture(autouse=True)
+def no_failures() -> Iterator[None]:
+    FAILURES.clear()
+    yield
+    FAILURES.clear()
+
+
+class FakePool:
+    """Ends the oldest running task at each message; `fails` maps tasks to the end that is not a good one."""
+
+    def __init__(self, **fails: Ended):
+        self.fails, self.running, self.order = fails, list[str](), list[str]()
+        self.most = 0
+        self.environments: list[dict[str, str]] = []
+
+    def start(self, task: Task) -> None:
+        self.running.append(task.name)
+        self.order.append(f"+{task.name}")
+        self.environments.append(dict(task.environment))
+        self.most = max(self.most, len(self.running))
+
+    def receive(self) -> tuple:
+        name = self.running.pop(0)
+        self.order.append(f"-{name}")
+        return "ended", self.fails.get(name, Ended(name, None, 0, "", ""))
+
+
+def part(name: str, after: str | None = None, job: str | None = None) -> Part:
+    return Part(Task(name, print), job or name, after)
+
+
+def run(parts: list[Part], workers: int, gpus: tuple[str, ...] = (), **fails: Ended) -> FakePool:
+    pool = FakePool(**fails)
+    with View("study", len(parts)) as view:
+        Schedule(parts, workers, Path("outputs/study"), gpus, view, pool).run()  # type: ignore[arg-type]
+    return pool
+
+
+def test_never_more_than_so_many_run_and_all_run() -> None:
+    pool = run([part(name) for name in "abcde"], workers=2)
+    assert pool.most == 2
+    assert pool.order == ["+a", "+b", "-a", "+c", "-b", "+d", "-c", "+e", "-d", "-e"]
+
+
+def test_a_job_waits_for_the_one_that_it_needs_and_for_no_other() -> None:
+    pool = run([part("a", after="c"), part("b"), part("c"), part("d")], workers=2)
+    assert pool.order.index("-c") < pool.order.index("+a")
+    assert pool.order[:2] == ["+b", "+c"]
+    assert pool.order.index("+a") < pool.order.index("-d"), "no barrier"
+
+
+def test_a_job_waits_for_all_parts_of_the_one_that_it_needs() -> None:
+    pool = run([part("c1", job="c"), part("c2", job="c"), part("a", after="c")], workers=4)
+    assert pool.order == ["+c1", "+c2", "-c1", "-c2", "+a", "-a"]
+
+
+def test_a_job_of_another_study_is_not_waited_for() -> None:
+    assert run([part("a", after="elsewhere")], workers=2).order == ["+a", "-a"]
+
+
+def test_what_depends_on_a_failed_job_is_named_and_the_others_run(capsys: pytest.CaptureFixture[str]) -> None:
+    parts = [part("a"), part("b", after="a"), part("c", after="b"), part("d")]
+    pool = run(parts, workers=1, a=Ended("a", "net.dropout=2: wrong", 0, "", "error: net.dropout=2: wrong\n"))
+    assert pool.order == ["+a", "-a", "+d", "-d"]
+    assert capsys.readouterr().err.splitlines() == [
+        "error: net.dropout=2: wrong",
+        "error: b was not run: it goes on from a, which has no results",
+        "error: c was not run: it goes on from b, which has no results",
+    ]
+
+
+def test_a_mistake_of_all_jobs_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = {name: Ended(name, "seeds=0: wrong", 0, "", "error: seeds=0: wrong\n") for name in "abc"}
+    run([part(name) for name in "abc"], workers=2, **wrong)
+    assert capsys.readouterr().err == "error: seeds=0: wrong\n"
+    assert len(FAILURES) == 3
+
+
+def test_a_killed_worker_is_said_with_the_line_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    pool = run([part("a"), part("b")], workers=1, a=Ended("a", None, -signal.SIGKILL, "", ""))
+    assert pool.order[-1] == "-b"
+    said = capsys.readouterr().err
+    assert said == (
+        "error: a died: its process was ended by SIGKILL; go on with: python -m dnnx.train resume=outputs/study\n"
+    )
+
+
+def test_a_bug_has_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    run([part("a")], workers=1, a=Ended("a", None, 1, "", "Traceback: ZeroDivisionError\n"))
+    assert capsys.readouterr().err == "Traceback: ZeroDivisionError\n"
+    assert FAILURES == ["a: a bug"]
+
+
+def test_jobs_that_wait_for_each_other_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([part("a", after="b"), part("b", after="a")], workers=2).order == []
+    assert "a, b were not run: they wait for each other" in capsys.readouterr().err
+
+
+def test_workers_are_spread_over_several_gpus() -> None:
+    pool = run([part(name) for name in "abc"], workers=2, gpus=("0", "3"))
+    assert [told["CUDA_VISIBLE_DEVICES"] for told in pool.environments] == ["0", "3", "0"]
+    assert run([part("a")], workers=2, gpus=("0",)).environments == [{}]
