@@ -74,8 +74,9 @@ def start(folder: Path, *words: str) -> subprocess.Popen[str]:
     (folder / "dying.py").write_text(DYING)
     command = [sys.executable, "-m", "dnnx.train", *TINY, DIES, "jobs=2", *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=folder, env=environment, text=True, **pipes)
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
 
 
 def wait_for_workers(folder: Path) -> list[int]:

@@ -22,7 +22,7 @@ def no_failures() -> Iterator[None]:
 class FakePool:
     """Ends the oldest running task at each message; `fails` maps tasks to the end that is not a good one."""
 
-    def __init__(self, **fails: Ended):
+    def __init__(self, fails: dict[str, Ended]):
         self.fails, self.running, self.order = fails, list[str](), list[str]()
         self.most = 0
         self.environments: list[dict[str, str]] = []
@@ -43,8 +43,8 @@ def part(name: str, after: str | None = None, job: str | None = None) -> Part:
     return Part(Task(name, print), job or name, after)
 
 
-def run(parts: list[Part], workers: int, gpus: tuple[str, ...] = (), **fails: Ended) -> FakePool:
-    pool = FakePool(**fails)
+def run(parts: list[Part], workers: int, gpus: tuple[str, ...] = (), fails: dict[str, Ended] | None = None) -> FakePool:
+    pool = FakePool(fails or {})
     with View("study", len(parts)) as view:
         Schedule(parts, workers, Path("outputs/study"), gpus, view, pool).run()  # type: ignore[arg-type]
     return pool
@@ -74,7 +74,9 @@ def test_a_job_of_another_study_is_not_waited_for() -> None:
 
 def test_what_depends_on_a_failed_job_is_named_and_the_others_run(capsys: pytest.CaptureFixture[str]) -> None:
     parts = [part("a"), part("b", after="a"), part("c", after="b"), part("d")]
-    pool = run(parts, workers=1, a=Ended("a", "net.dropout=2: wrong", 0, "", "error: net.dropout=2: wrong\n"))
+    pool = run(
+        parts, workers=1, fails={"a": Ended("a", "net.dropout=2: wrong", 0, "", "error: net.dropout=2: wrong\n")}
+    )
     assert pool.order == ["+a", "-a", "+d", "-d"]
     assert capsys.readouterr().err.splitlines() == [
         "error: net.dropout=2: wrong",
@@ -85,13 +87,13 @@ def test_what_depends_on_a_failed_job_is_named_and_the_others_run(capsys: pytest
 
 def test_a_mistake_of_all_jobs_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
     wrong = {name: Ended(name, "seeds=0: wrong", 0, "", "error: seeds=0: wrong\n") for name in "abc"}
-    run([part(name) for name in "abc"], workers=2, **wrong)
+    run([part(name) for name in "abc"], workers=2, fails=wrong)
     assert capsys.readouterr().err == "error: seeds=0: wrong\n"
     assert len(FAILURES) == 3
 
 
 def test_a_killed_worker_is_said_with_the_line_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
-    pool = run([part("a"), part("b")], workers=1, a=Ended("a", None, -signal.SIGKILL, "", ""))
+    pool = run([part("a"), part("b")], workers=1, fails={"a": Ended("a", None, -signal.SIGKILL, "", "")})
     assert pool.order[-1] == "-b"
     said = capsys.readouterr().err
     assert said == (
@@ -100,7 +102,7 @@ def test_a_killed_worker_is_said_with_the_line_to_go_on(capsys: pytest.CaptureFi
 
 
 def test_a_bug_has_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
-    run([part("a")], workers=1, a=Ended("a", None, 1, "", "Traceback: ZeroDivisionError\n"))
+    run([part("a")], workers=1, fails={"a": Ended("a", None, 1, "", "Traceback: ZeroDivisionError\n")})
     assert capsys.readouterr().err == "Traceback: ZeroDivisionError\n"
     assert FAILURES == ["a: a bug"]
 
