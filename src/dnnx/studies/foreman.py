@@ -20,6 +20,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from dnnx.data import shared
+
 CHECK_S = 0.5  # between two looks at whether the parent lives
 MAX_OUTPUT = 200_000  # bytes that are kept of the output of a worker
 # Everything that a task imports while it runs, so that workers need not.
@@ -123,7 +125,6 @@ class Foreman:
 
     def share(self, task: Task) -> None:
         """Prepare the data of a task, unless that is done, and drop the data that no running task has."""
-        from dnnx.data import shared
         from dnnx.training.assemble import share_data
 
         self.keys = {name: key for name, key in self.keys.items() if name in self.workers}
