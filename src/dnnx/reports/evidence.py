@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from dnnx.reports import images
 from dnnx.reports.answers import more_seeds
 from dnnx.reports.comparison import Comparison, compare
 from dnnx.reports.format import number, show, show_difference, suffix
@@ -39,7 +40,7 @@ def evidence(question: Question, found: Comparison, alpha: float, family: int, i
     if question.untested:
         return f"{parts[0]}; {question.untested}."
     parts[0] += _test(question, found, family)
-    parts += _caveats(question, found)
+    parts += [*_of_images(question, alpha, family), *_caveats(question, found)]
     if is_open and (more := more_seeds(found, alpha, question.scale.margin)):
         parts.append(f"about {more} more seeds {'would' if found.paired else 'in all would'} decide")
     return f"{'; '.join(parts)}."
@@ -89,6 +90,24 @@ def _gap(found: Comparison, scale: Scale, about: About, wide: str) -> str:
     if np.isposinf(found.high):
         return f"{told} ({wide} {low} or higher)"
     return f"{told} ({wide} {high} or lower)" if np.isneginf(found.low) else f"{told} ({wide} {low} to {high})"
+
+
+def _of_images(question: Question, alpha: float, family: int) -> list[str]:
+    """Return the interval over seeds and images, and the ensembles image by image, where predictions are stored."""
+    if question.metric != images.METRIC or question.than_metric != images.METRIC:
+        return []
+    told = []
+    if (values := images.difference(question.arm, question.than)) is not None and len(values) > 1:
+        low, high = (show_difference(x, question.about) for x in images.interval(values, 1 - alpha))
+        together = "" if family < 2 else " (simultaneous)"
+        told.append(f"over seeds and images {low} to {high}{together}")
+    if (joint := images.ensembles(question.arm, question.than)) is not None:
+        p = "p < 0.001" if joint.p < 0.001 else f"p = {joint.p:.3g}"
+        told.append(
+            f"of these ensembles, only {question.arm.name} is right on {joint.only_arm} images and only "
+            f"{question.than.name} on {joint.only_than}, exact McNemar test, {p}"
+        )
+    return told
 
 
 def _of_seconds(question: Question) -> str:

@@ -1,8 +1,9 @@
 """The arms: every metric of the test set, the ensemble, and the seeds that diverged."""
 
-from dnnx.reports import page
+from dnnx.reports import images, page
 from dnnx.reports.findings import Findings, cell
-from dnnx.reports.format import show
+from dnnx.reports.format import bare, show
+from dnnx.reports.statistics import LEVEL
 from dnnx.runs.about import split_of
 from dnnx.runs.run import Run, Study
 
@@ -21,16 +22,32 @@ def blocks(found: Findings) -> list[page.Block]:
     metrics = study.metrics_of(split) or [study.main]
     ensemble = f"ensemble/{rest}" if any(f"ensemble/{rest}" in run.results for run in study.runs) else None
     head = ["arm", *(metric.replace("/", " ") for metric in metrics)]
+    is_paired = images.METRIC in metrics and any(images.correct(run) is not None for run in study.runs)
+    if is_paired:
+        head.append("over seeds and images")
     head += [ensemble.replace("/", " "), "diverged"] if ensemble else ["diverged"]
-    rows = [_row(study, run, metrics, ensemble) for run in study.runs]
+    rows = [_row(study, run, metrics, ensemble, is_paired) for run in study.runs]
     told = [f"Best weights of every seed on {SETS.get(split, split)}"]
+    told += ["intervals are over seeds, for these test images"]
+    told += ["one is over seeds and images, for others of their kind"] if is_paired else []
     told += ["the ensemble is one value per arm"] if ensemble else []
     notes = dict.fromkeys(note for metric in metrics if (note := study.about(metric).note))
     caption = " ".join(["; ".join(told) + ".", *notes])
     return [page.Heading("Arms"), page.Table(f"{caption} {found.stamp}", head, rows)]
 
 
-def _row(study: Study, run: Run, metrics: list[str], ensemble: str | None) -> list[str]:
+def _row(study: Study, run: Run, metrics: list[str], ensemble: str | None, is_paired: bool) -> list[str]:
     name = f"{run.name} (reference)" if run.name == study.reference else run.name
     joint = [show(run.one(ensemble), study.about(study.main))] if ensemble else []
-    return [name, *(cell(run, metric) for metric in metrics), *joint, f"{len(run.diverged)} of {len(run.seeds)}"]
+    both = [_over_both(run)] if is_paired else []
+    return [name, *(cell(run, metric) for metric in metrics), *both, *joint, f"{len(run.diverged)} of {len(run.seeds)}"]
+
+
+def _over_both(run: Run) -> str:
+    """Return the interval of the test accuracy over seeds and images."""
+    right = images.correct(run)
+    if right is None or len(right) < 2:
+        return "not measured"
+    low, high = images.interval(right, LEVEL)
+    about = run.about(images.METRIC)
+    return f"{bare(max(low, 0.0), about)} to {show(min(high, 1.0), about)}"
