@@ -1,4 +1,4 @@
-"""python -m dnnx.train: from a config to tested networks, in a straight line."""
+"""`python -m dnnx.train`: from a config to tested networks, step by step."""
 
 import os
 import shutil
@@ -29,10 +29,9 @@ BEFORE = ("config.yaml", "environment.json", "data.json", "model.safetensors", "
 
 
 def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str, list]:
-    """Trains and tests one network per seed; returns what it leaves in `folder`/results.json.
+    """Train and test one network per seed; return the content of `folder`/results.json.
 
-    `study` is the folder that the link `latest` beside it shall point to. A run of shards whose other shards are not
-    there yet returns nothing.
+    `study` is the folder for the link `latest` beside it. A run of shards returns {} while other shards are missing.
     """
     check.check(cfg)
     cfg = resume.settle_rate(resume.settle_backbone(cfg, folder), folder)
@@ -43,7 +42,7 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
 
 
 def train_batch(cfg: DictConfig, folder: Path, study: Path | None) -> dict[str, list]:
-    """Trains and tests the seeds of a checked config, all of them as one batched network."""
+    """Train and test the seeds of a checked config as one batched network."""
     seeds = parse_seeds(cfg.seeds)
     if resume.finished(cfg, folder):
         return show(folder)
@@ -76,7 +75,7 @@ def train_batch(cfg: DictConfig, folder: Path, study: Path | None) -> dict[str, 
 
 
 def train_plain(cfg: DictConfig, seeds: list[int], folder: Path, study: Path | None) -> dict[str, list]:
-    """Trains and tests a LightningModule of the user's, one seed after the other; what it leaves is that of any run."""
+    """Train and test a user's LightningModule, one seed after the other; write the files of any run."""
     from dnnx.runs import provenance
     from dnnx.training.plain import prepare  # torch from here on
     from dnnx.training.plain_run import announce, train_seeds
@@ -97,7 +96,7 @@ def train_plain(cfg: DictConfig, seeds: list[int], folder: Path, study: Path | N
 
 
 def measure(cfg: DictConfig, seeds: list[int], folder: Path, run: Any) -> None:
-    """Leaves the best weights of every seed in `folder`, and what they are worth."""
+    """Write the best weights of every seed, and their scores, to `folder`."""
     from dnnx.evaluation import mc_dropout, results
     from dnnx.runs.tensors import save_tensors
     from dnnx.training.callbacks.early_stopping import EarlyStopping
@@ -123,7 +122,7 @@ def measure(cfg: DictConfig, seeds: list[int], folder: Path, run: Any) -> None:
 
 @contextmanager
 def put_aside(folder: Path) -> Iterator[None]:
-    """While a finished run is trained for more epochs, what it left is in `folder`/before; back after an error."""
+    """Keep the files of a finished run in `folder`/before during more epochs; move them back after an error."""
     before = folder / "before"
     if (folder / "results.json").exists():
         before.mkdir(exist_ok=True)
@@ -143,7 +142,7 @@ def put_aside(folder: Path) -> Iterator[None]:
 
 
 def announce(cfg: DictConfig, facts: dict[str, Any], module: Any, trainer: Any) -> None:
-    """Says what is about to be trained, on what, where."""
+    """Print the networks, the data and the device of a training that starts."""
     num = module.replicas.num_replicas
     params = sum(p.numel() for p in module.parameters()) // num
     sizes = ", ".join(f"{n:,} {split}" for split, n in facts["sizes"].items())
@@ -154,7 +153,7 @@ def announce(cfg: DictConfig, facts: dict[str, Any], module: Any, trainer: Any) 
 
 
 def show_way(replicas: Any) -> None:
-    """Say how the replicas run, and why in none of the faster ways."""
+    """Print the way in which the replicas run, and why the faster ways were refused."""
     if replicas.num_replicas > 1:
         console.print(f"replicas: {replicas.way}")
     for way, why in replicas.refused.items():
@@ -162,7 +161,7 @@ def show_way(replicas: Any) -> None:
 
 
 def show(folder: Path) -> dict[str, list]:
-    """Prints the table of a finished run and where everything lies; returns its results."""
+    """Print the table of a finished run and the paths of its files; return its results."""
     from dnnx.reports.table import results_table
 
     metrics = resume.load_results(folder)
@@ -182,14 +181,14 @@ def show(folder: Path) -> dict[str, list]:
 
 
 def _settings(cfg: DictConfig) -> dict[str, Any]:
-    """The values that tell runs apart in TensorBoard's HPARAMS tab."""
+    """Return the settings that distinguish runs in TensorBoard's HPARAMS tab."""
     flat = flatten(OmegaConf.to_container(cfg, resolve=True))
     shown = {key: value for key, value in flat.items() if key.startswith(("net.", "optimizer.", "scheduler.", "data."))}
     return {key: value if isinstance(value, int | float | str) else str(value) for key, value in shown.items()}
 
 
 def _finals(metrics: dict[str, list]) -> dict[str, float]:
-    """The final values beside those settings: mean over the seeds that have one, of what has no curve."""
+    """Return the final values beside those settings: means over seeds of the metrics without a curve."""
     finals = {}
     for name, values in metrics.items():
         numbers = [value for value in values if isinstance(value, int | float)]
@@ -199,7 +198,7 @@ def _finals(metrics: dict[str, list]) -> dict[str, float]:
 
 
 def _how_to(cfg: DictConfig, folder: Path) -> str:
-    """Return the line of a stopped command that says how to go on, with the packages of one's own classes."""
+    """Return the advice how to go on after a stop, with the packages of the user's own classes."""
     packages = ",".join(needed_packages(cfg))
     trust = f" 'packages=[{packages}]'" if packages else ""
     return f"go on with: python -m dnnx.train resume={_relative(folder)}{trust}"
@@ -226,7 +225,7 @@ def run_job(cfg: DictConfig, typed: Sequence[str], folder: Path, study: Path) ->
 
 
 def run_words(words: Sequence[str], config_dirs: Sequence[str], folder: Path, study: Path) -> str | None:
-    """Compose the job that these overrides make and run it; return the line of a user's mistake, which is said."""
+    """Compose the job of these overrides and run it. Print a user's mistake, and return its line."""
 
     def task(words: Sequence[str]) -> None:
         run_job(compose("train", words, config_dirs), words, folder, study)

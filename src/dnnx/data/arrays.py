@@ -82,7 +82,7 @@ class ArrayData(pl.LightningDataModule):
         self.test_images: Tensor | None = None
 
     def read(self) -> Arrays:
-        """Return the content; raise UserError for anything that cannot be used."""
+        """Return the content. Raise UserError for unusable data."""
         given = dict(self.given) if self.given else {"all": (self.x, self.y)}
         splits = {name: (_tensor(x), _tensor(y)) for name, (x, y) in given.items()}
         if self.kind == "numbers":
@@ -127,7 +127,7 @@ class ArrayData(pl.LightningDataModule):
         return {}
 
     def check_batch_size(self, least: int) -> None:
-        """Raise UserError unless the training examples make batches of at least `least`; batch norm needs 2."""
+        """Raise UserError unless the training examples fill a batch of at least `least`; batch norm needs 2."""
         n, size = self.sizes["train"], self.batch_size
         least = max(least, self.multiple)
         valid = type(size) is int and least <= size <= n and size % self.multiple == 0
@@ -136,7 +136,7 @@ class ArrayData(pl.LightningDataModule):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The examples of each split, for one seed."""
+        """Return the number of examples of each split, for one seed."""
         return {name: self.rows[name].shape[1] if name in self.rows else len(y) for name, (_, y) in self.splits.items()}
 
     def to(self, device: torch.device) -> None:
@@ -154,7 +154,7 @@ class ArrayData(pl.LightningDataModule):
         return Chunks(Augmented(batches, self.augmentation, self.scaling) if self.augmentation else batches)
 
     def _weights_of_features(self) -> Tensor | None:
-        """The weights of cached features, which lie seed after seed."""
+        """Return the weights of cached features, which are concatenated over seeds."""
         if self.weights is None or "train" not in self.rows:
             return None if self.weights is None else self.weights.repeat(len(self.seeds))
         return self.weights[self.rows["train"]].flatten()
@@ -170,7 +170,7 @@ class ArrayData(pl.LightningDataModule):
 
     @property
     def test_pictures(self) -> Any:
-        """The function of indices [K] of test examples that gives their pixels [K, H, W, channels], uint8; or None."""
+        """Return a function of indices [K] of test examples to their pixels [K, H, W, channels], uint8; or None."""
         return None if self.test_images is None else partial(self.pictures, self.test_images)
 
     def pictures(self, images: Tensor, index: Tensor) -> Tensor:
@@ -178,7 +178,7 @@ class ArrayData(pl.LightningDataModule):
 
 
 def draw(available: int, n: int, seeds: Sequence[int]) -> Tensor:
-    """Return each seed's own `n` of the available training examples, [R, n]; UserError unless there are so many."""
+    """Return each seed's own `n` of the available training examples, [R, n]. Raise UserError if there are fewer."""
     valid = type(n) is int and 1 <= n <= available
     require(valid, "data.train_size", n, f"null for all {available} training images, or so many of them")
     return torch.stack([torch.randperm(available, generator=generator(seed, "draw"))[:n] for seed in seeds])
@@ -191,7 +191,7 @@ def _tensor(values: Any) -> Tensor:
 
 
 def _as_inputs(splits: Mapping[str, Examples]) -> dict[str, Examples]:
-    """The splits with x float32, pixels of uint8 in [0, 1], or int64 for other whole numbers, such as tokens."""
+    """Return the splits with x float32 (pixels of uint8 in [0, 1]), or int64 for other whole numbers such as tokens."""
     shapes = {name: tuple(x.shape[1:]) for name, (x, _) in splits.items()}
     require(len(set(shapes.values())) == 1, "data", shapes, "the examples of all splits must have one shape")
     for name, (x, y) in splits.items():
@@ -208,7 +208,7 @@ def as_input(x: Tensor) -> Tensor:
 
 
 def _pictures(x: Tensor) -> Tensor | None:
-    """The pixels of x, uint8 [N, channels, H, W], where x can be shown."""
+    """Return the pixels of x, uint8 [N, channels, H, W], if x can be shown, else None."""
     if x.dim() != 4 or x.shape[1] not in (1, 3):
         return None
     if x.dtype == torch.uint8:

@@ -89,7 +89,7 @@ def _parameters(optimizer: Optimizer) -> list[Tensor]:
 
 
 def rates(optimizer: Optimizer, num_replicas: int) -> dict[str, Tensor]:
-    """What the next step is taken with, for each replica: `lr`, and `momentum` (or beta1) where a schedule moves it."""
+    """Return the settings of the next step for each replica: `lr`, and `momentum` (or beta1) if a schedule moves it."""
     group: dict[str, Any] = optimizer.param_groups[0]
     values = {"lr": group["lr"] * group.get("replica_scale", 1)}
     if "max_momentum" in group:  # one cycle

@@ -1,1 +1,1 @@
-"""Studies: which runs a question needs, and how they are made."""
+"""Studies: the plan of a study's jobs, the loop over them, the pool of workers, and the report."""

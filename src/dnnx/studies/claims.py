@@ -42,11 +42,7 @@ QUESTIONS = {
 
 
 def declared_verdicts(study: Any) -> list[dict[str, Any]]:
-    """Return the verdicts of a study's config: its claims, then its `verdicts`; UserError for one that is none.
-
-    Each verdict has the keys ask, metric, arm, than, expect (higher or lower), than_metric if it differs, and same if
-    it is declared.
-    """
+    """Return the verdicts of a study's config: its claims, then its `verdicts`. Raise UserError for an invalid one."""
     plain: Any = OmegaConf.to_container(study, resolve=True) if OmegaConf.is_config(study) else study
     claimed = [_verdict(metric, claim, plain["arms"]) for metric, claim in _claims(plain.get("claims"))]
     for verdict in plain["verdicts"]:

@@ -105,7 +105,7 @@ class Foreman:
                     self.listen(of_link[ready])  # type: ignore[index]
 
     def answer(self, what: str, *task: Task) -> None:
-        """Do what the parent asks for: start a task, or interrupt all workers."""
+        """Obey a message of the parent: start a task, or interrupt all workers."""
         if what == "start":
             self.start(*task)
         for worker in self.workers.values() if what == "interrupt" else ():
@@ -162,7 +162,7 @@ class Foreman:
 
 
 def work(task: Task, link: Connection, outputs: tuple[int, ...], foreman: int) -> None:
-    """Call the function of a task in this process, a worker, and tell its epochs, its value and its end."""
+    """Call the function of a task in this process, a worker; send its epochs, its value and its end."""
     import torch
 
     from dnnx.training.callbacks import progress

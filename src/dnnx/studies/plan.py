@@ -21,7 +21,7 @@ from dnnx.studies.claims import baseline, declared_verdicts
 
 @dataclass(frozen=True)
 class Job:
-    """One run: the folder in the study's, the overrides that make its config, and the job that it goes on from."""
+    """One run: its folder within the study's, the overrides of its config, and the job that it starts from."""
 
     name: str
     overrides: list[str]
@@ -30,7 +30,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is decided before the first job; `declared` is what study.json holds."""
+    """The decisions before the first job. `declared` is the content of study.json."""
 
     folder: Path
     jobs: list[Job]
@@ -42,7 +42,7 @@ class Plan:
 
 
 def make_plan(config: DictConfig) -> Plan:
-    """Return the plan of a composed config (with its node `hydra`); UserError for a study that could not be run."""
+    """Return the plan of a composed config (with its node `hydra`). Raise UserError for a study that cannot run."""
     check_repeated(config.hydra.overrides.task)
     check_study(config)
     axes = _axes(config)
@@ -55,7 +55,7 @@ def make_plan(config: DictConfig) -> Plan:
 
 
 def chosen_overrides(params: Any, arm: Any, arms: Any, typed: Sequence[str]) -> list[str]:
-    """Return overrides in order of priority, lowest first: the settings in `params`, what was typed, the arm's."""
+    """Return overrides in order of priority, lowest first: the settings in `params`, the typed ones, the arm's."""
     settings = read_params(params, typed) if params is not None else []
     has_arms = arm is None or bool(arms)
     require(has_arms, "arm", arm, "there is none to choose from; a study such as +exp=dropout has arms")
@@ -63,13 +63,13 @@ def chosen_overrides(params: Any, arm: Any, arms: Any, typed: Sequence[str]) -> 
 
 
 def run_name(arm: str | None, setting: dict[str, str]) -> str:
-    """Return the folder of a job: its arm, then what else is swept, such as `bn_optimizer.lr-0.001`."""
+    """Return the folder of a job: its arm, then its swept keys, such as `bn_optimizer.lr-0.001`."""
     swept = "_".join(f"{key}-{value}" for key, value in sorted(setting.items()))
     return "_".join(filter(None, [arm, swept.replace("/", "-")]))
 
 
 def check_study(config: DictConfig) -> None:
-    """UserError, before anything is trained, for a study that could not be reported on."""
+    """Raise UserError, before training, for a study that no report could describe."""
     check_keys(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), "train")
     for overrides in config.study.arms.values():
         choose_groups(list(overrides))
@@ -83,7 +83,7 @@ def check_study(config: DictConfig) -> None:
 
 
 def check_arms(config: DictConfig) -> None:
-    """UserError where two arms are one, as when what they differ in is typed and so the same in both."""
+    """Raise UserError if two arms are equal, for example because a typed key is their only difference."""
     typed = {override.partition("=")[0] for override in config.hydra.overrides.task} if "hydra" in config else set()
     first: dict[frozenset[str], str] = {}
     for arm, overrides in config.study.arms.items():
@@ -95,7 +95,7 @@ def check_arms(config: DictConfig) -> None:
 
 
 def check_sweep(config: DictConfig, axes: dict[str, list[str]]) -> None:
-    """UserError, before anything is written, for a multirun whose jobs would be in each other's way."""
+    """Raise UserError, before anything is written, for a multirun whose jobs would share a folder or a swept rate."""
     folder, resume = Path(config.hydra.sweep.dir), config.resume
     found = (folder / "config.yaml").exists()
     require(not found, "resume", resume, "it is one run, not a study; to go on with it, type nothing else")
@@ -108,7 +108,7 @@ def check_sweep(config: DictConfig, axes: dict[str, list[str]]) -> None:
 
 
 def _axes(config: DictConfig) -> dict[str, list[str]]:
-    """Return what a multirun varies: each swept key with its values, in the order of the jobs."""
+    """Return the swept keys of a multirun with their values, in the order of the jobs."""
     study = config.study
     for key, value in (("arms", study.arms), ("axes", study.axes)):
         require(isinstance(value or {}, DictConfig | dict), f"study.{key}", shown(value), "a mapping, or {} for none")
@@ -126,7 +126,7 @@ def _axes(config: DictConfig) -> dict[str, list[str]]:
 
 
 def _job(config: DictConfig, folder: Path, arm: str | None, setting: dict[str, str]) -> Job:
-    """Return the job of an arm in a setting; its overrides hold all that is typed, the arm's own, and its folder."""
+    """Return the job of an arm in a setting. Its overrides are the typed ones, the arm's, and its folder."""
     parsed = parse(config.hydra.overrides.task)
     typed = {override.key_or_group for override in parsed.values()}
     words = [f"{key}={value}" for key, value in setting.items() if key not in typed]
@@ -152,7 +152,7 @@ def _job(config: DictConfig, folder: Path, arm: str | None, setting: dict[str, s
 def _declaration(
     config: DictConfig, arms: Sequence[str | None], settings: list[dict[str, str]], axes: list[str]
 ) -> dict[str, Any]:
-    """Return what study.json holds; each verdict is asked once for every setting of what else is swept."""
+    """Return the content of study.json. Each verdict is asked once for every setting of the other swept keys."""
     study: Any = OmegaConf.to_container(config.study, resolve=True)
     reference = baseline(study)
     reference = reference if reference in arms else arms[0]
@@ -180,7 +180,7 @@ def _study_verdicts(study: Any, arms: Sequence[str | None], settings: list[dict[
 
 
 def _sweep_verdicts(arm: str | None, settings: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Return the questions of a plain sweep: a choice among settings is made on validation images."""
+    """Return the questions of a sweep without arms. They use validation loss, as settings are chosen on validation."""
     first, *others = (run_name(arm, setting) for setting in settings)
     same = {"metric": "val/loss", "than": first, "expect": "lower"}
     return [same | {"ask": f"Is the validation loss of {x} lower than that of {first}?", "arm": x} for x in others]

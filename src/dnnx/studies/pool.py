@@ -1,4 +1,4 @@
-"""The processes of a study as its parent sees them: a foreman, and a worker for each task that it is given."""
+"""The processes of a study in its parent: a foreman, and one worker for each task."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""The order of the jobs in a pool: each starts when a worker is free and the job that it needs has ended well."""
+"""The order of jobs in a pool: each starts when a worker is free and the job that it needs has succeeded."""
 
 import os
 import signal

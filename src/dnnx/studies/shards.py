@@ -1,4 +1,4 @@
-"""Trains a run in shards: the seeds that are missing, each shard as a run of its own, then the union of all."""
+"""Train a run in shards: each missing shard as its own run, then their union."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -18,9 +18,9 @@ Train = Callable[[DictConfig, Path], object]
 
 
 def train_shards(cfg: DictConfig, run: Path, train: Train) -> bool:
-    """Train what is missing of a run, of the seeds in `shard` alone where it names some; `train` trains one shard.
+    """Train the missing seeds of a run, or those among the seeds in `shard`; `train` trains one shard.
 
-    Return whether the run is finished. Whoever ends last writes the union.
+    Return whether the run is finished. The process that ends last writes the union.
     """
     finish_moving(cfg, run)
     chosen = of_run.chosen_seeds(cfg)
@@ -40,7 +40,7 @@ def train_shards(cfg: DictConfig, run: Path, train: Train) -> bool:
 
 
 def finish_moving(cfg: DictConfig, run: Path) -> None:
-    """Go on with a move of the run's own files to a shard in which an earlier call died."""
+    """Finish a move of the run's own files into a shard, in which an earlier call died."""
     if (run / "config.yaml").exists():
         saved = resume.load_config(run, "resume", cfg)
         if layout.is_moving(run, parse_seeds(saved.seeds)):
@@ -48,7 +48,7 @@ def finish_moving(cfg: DictConfig, run: Path) -> None:
 
 
 def declare(cfg: DictConfig, run: Path) -> Iterator[Path]:
-    """Write the config.yaml of a run that no training has begun in, and yield it where there was none."""
+    """Write the config.yaml of a run without any training, and yield it if it is new."""
     if any(is_own(shard, run) for shard in find(cfg, run)) or (run / "results.json").exists():
         return
     with layout.turn(run):
@@ -61,7 +61,7 @@ def declare(cfg: DictConfig, run: Path) -> Iterator[Path]:
 
 
 def search_rate(cfg: DictConfig, run: Path) -> None:
-    """Search the learning rate of a run, by all of its seeds and once, before its first shard."""
+    """Search the learning rate of a run with all of its seeds, once, before its first shard."""
     if "lr_search" not in cfg or resume.searched(run) or find(cfg, run):
         return
     from dnnx.training import lr_search  # torch from here on
@@ -72,7 +72,7 @@ def search_rate(cfg: DictConfig, run: Path) -> None:
 
 
 def missing(cfg: DictConfig, run: Path, chosen: Sequence[int] | None) -> list[tuple[list[int], Path]]:
-    """Return the seeds and the folder of each shard that is to be trained, or trained on, for the seeds `chosen`."""
+    """Return the seeds and the folder of each shard that needs training, for the seeds `chosen`."""
     wanted = parse_seeds(cfg.seeds) if chosen is None else chosen
     shards = find(cfg, run)
     jobs = [(s.seeds, s.folder) for s in shards if not is_done(cfg, s) and not set(wanted).isdisjoint(s.seeds)]
@@ -82,7 +82,7 @@ def missing(cfg: DictConfig, run: Path, chosen: Sequence[int] | None) -> list[tu
 
 
 def unite(cfg: DictConfig, run: Path) -> bool:
-    """Write the union of all shards into the run's folder, once all are finished; return whether they are."""
+    """Write the union of all shards into the run's folder if all are finished; return whether they are."""
     with layout.turn(run):
         shards, seeds = find(cfg, run), parse_seeds(cfg.seeds)
         there = {seed for shard in shards if is_done(cfg, shard) for seed in shard.seeds}
@@ -104,7 +104,7 @@ def unite(cfg: DictConfig, run: Path) -> bool:
 
 
 def is_current(cfg: DictConfig, run: Path, shards: Sequence[Shard]) -> bool:
-    """Whether the files of a run are the union of its shards, none of which is newer."""
+    """Return whether the files of a run are the union of its shards and no shard is newer."""
     results = run / "results.json"
     if not results.exists() or any(is_own(shard, run) for shard in shards):
         return False

@@ -85,7 +85,7 @@ def declare(plan: Plan) -> None:
 
 
 def run_jobs(config: DictConfig, plan: Plan, runner: Runner) -> None:
-    """Run all jobs, in waves, and note the failures of those that ran in other processes."""
+    """Run all jobs in waves, and note the failures of jobs in other processes."""
     started, done = time.monotonic(), 0
     for wave in waves(plan.jobs, side_by_side=runner.work is None):
         left = (time.monotonic() - started) / done * (len(plan.jobs) - done) if done else None
@@ -100,14 +100,14 @@ def run_jobs(config: DictConfig, plan: Plan, runner: Runner) -> None:
 
 
 def note_unfinished(plan: Plan) -> None:
-    """Note the jobs without results if nothing has been said about them."""
+    """Note the jobs without results, unless an error was already printed."""
     unfinished = [name for name in plan.names if not (plan.folder / name / "results.json").exists()]
     if unfinished and not FAILURES:
         fail(f"no results from {', '.join(unfinished)}")
 
 
 def waves(jobs: Sequence[Job], side_by_side: bool) -> Iterator[list[Job]]:
-    """Yield the jobs that may run at once: each alone, or all whose backbone is trained."""
+    """Yield the jobs that may run at once: one alone, or all whose backbone is trained."""
     left = list(jobs)
     while left:
         waiting = {job.name for job in left}
@@ -118,7 +118,7 @@ def waves(jobs: Sequence[Job], side_by_side: bool) -> Iterator[list[Job]]:
 
 
 def note_failure(ended: JobReturn) -> None:
-    """Note what a job failed at: it has said so, unless it is a bug."""
+    """Note the failure of a job. A user's mistake was printed by the job; the traceback of a bug is printed here."""
     try:
         message = ended.return_value
     except Exception:
@@ -152,10 +152,7 @@ def log_report(folder: Path, sentences: list[str], pictures: list[Path]) -> None
 
 
 def train_backbone(config: DictConfig, runner: Runner) -> None:
-    """Run the study that trains the backbone first, where there is no finished one; the next study finds it.
-
-    It runs as it is declared, however small the run that asks for it: its runs serve every later study.
-    """
+    """Run the study that trains the backbone first, if there is no finished one; the next study finds it."""
     words = backbone_study(config)
     if words is None:
         return
@@ -174,7 +171,7 @@ def train_backbone(config: DictConfig, runner: Runner) -> None:
 
 
 def backbone_study(config: DictConfig) -> list[str] | None:
-    """Return the words that start, or resume, the study whose arm is the backbone; None where nothing is to do."""
+    """Return the words that start or resume the study whose arm is the backbone; None if it is finished."""
     needs, backbone = config.study.needs, str(config.backbone)
     default = Path(config.paths.outputs, str(needs), "latest")
     if needs is None or default not in Path(backbone).parents or Path(backbone, "results.json").exists():
@@ -201,9 +198,9 @@ def backbone_study(config: DictConfig) -> list[str] | None:
 
 
 def settled_config(cfg: DictConfig) -> DictConfig:
-    """Return the config of the current Hydra job, composed again where a single run names `params`.
+    """Return the config of the current Hydra job. A single run with `params` is composed again with them.
 
-    A job of a study has all of its overrides already.
+    A job of a study already has all of its overrides.
     """
     typed = typed_overrides()
     if HydraConfig.get().mode == RunMode.MULTIRUN:

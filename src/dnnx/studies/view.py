@@ -1,4 +1,4 @@
-"""Shows a study while it trains: a bar for each running job on a terminal, a line for its start and end elsewhere."""
+"""The view of a running study: on a terminal a bar for each running job, elsewhere a line for its start and end."""
 
 import sys
 import time
@@ -36,7 +36,7 @@ class View:
         self._show()
 
     def epoch(self, job: str, epoch: int, last: int, status: str) -> None:
-        """Show the epoch that a job has ended, of at most `last`."""
+        """Show the last finished epoch of a job, of at most `last`."""
         self.shares[job] = epoch / last
         self.bars.update(self.rows[job], completed=epoch, total=last, status=f"epoch {epoch}/{last}  {status}")
         self._show()

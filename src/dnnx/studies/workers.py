@@ -1,4 +1,4 @@
-"""How many workers a study uses: the key `jobs`, or the cores of this process, as far as its memory lasts."""
+"""The number of workers of a study: the key `jobs`, or the cores of this process, limited by its memory."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Assembles a run from its config: data, module and trainer, with everything that a user can get wrong tried."""
+"""Assemble a run from its config: data, module and trainer, after a check of every user's choice."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ FEW = 8  # examples of a first look at the outputs
 
 
 def build_data(cfg: DictConfig, seeds: list[int]) -> Any:
-    """The data module of a run, with its splits in memory, or streamed; a class that is not dnnx's is wrapped."""
+    """Return the data module of a run, with its splits in memory or streamed. A class that is not dnnx's is wrapped."""
     function, plain = find("data", cfg.data), _plain(cfg.data)
     if is_complete(function):
         data = build("data", cfg.data, seeds=seeds)
@@ -57,7 +57,7 @@ def _plain(config: DictConfig) -> Any:
 
 
 def build_module(cfg: DictConfig, data: Any, seeds: list[int], **factories: Any) -> ReplicaModule:
-    """The LightningModule of a run, its networks sized for `data`; `factories` are those of the optimizer."""
+    """Return the LightningModule of a run, with networks sized for `data`. `factories` are those of the optimizer."""
     task = build("task", cfg.task)
     add_metrics(task, build_metrics(cfg))
     sizes = {"in_shape": data.in_shape, "num_outputs": task.num_outputs(data)}
@@ -72,9 +72,9 @@ def build_module(cfg: DictConfig, data: Any, seeds: list[int], **factories: Any)
 
 
 def assemble(cfg: DictConfig, seeds: list[int], folder: Path, data: Any = None) -> tuple[Any, Any, Any]:
-    """The data module, the LightningModule and the trainer, with everything that a user can get wrong tried.
+    """Return data module, LightningModule and trainer, after a check of every user's choice.
 
-    `data` is taken as it is, where it is already there.
+    If `data` is given, it is used unchanged.
     """
     data = data or build_data(cfg, seeds)
     callbacks = [build(f"callbacks.{name}", callback) for name, callback in cfg.callbacks.items()]
@@ -101,7 +101,7 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path, data: Any = None) 
 
 
 def check_length(module: ReplicaModule, last: int) -> None:
-    """UserError where training ends before a technique lets an epoch be the best."""
+    """Raise UserError if training ends before the first epoch whose weights a technique allows."""
     for name, technique in module.techniques.items():
         told = f"training ends before, with epoch {last}; type a lower one or more trainer.max_epochs"
         first = technique.first_epoch
@@ -110,7 +110,7 @@ def check_length(module: ReplicaModule, last: int) -> None:
 
 @torch.no_grad()
 def check_fit(module: ReplicaModule, data: Any) -> None:
-    """UserError where the outputs of a few validation examples do not fit the task."""
+    """Raise UserError if the outputs of a few validation examples do not fit the task."""
     x, y, *_ = next(iter(data.eval_dataloader("val")))
     few = slice(0, FEW)
     x, y = (x[few], y[few]) if module.is_shared(x) else (x[:, few], y[:, few])
@@ -124,6 +124,6 @@ def check_fit(module: ReplicaModule, data: Any) -> None:
 
 
 def choose_device(accelerator: str) -> torch.device:
-    """The device that Lightning's Trainer takes for `accelerator`."""
+    """Return the device of Lightning's Trainer for `accelerator`."""
     with naming("accelerator"):
         return bare_trainer(accelerator).strategy.root_device

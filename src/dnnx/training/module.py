@@ -87,7 +87,7 @@ class ReplicaModule(pl.LightningModule):
 
     @property
     def trained(self) -> list[Tensor]:
-        """The parameters that are trained."""
+        """Return the trained parameters."""
         return [p for p in self.parameters() if p.requires_grad]
 
     def alone(self, state: Mapping[str, Tensor]) -> "ReplicaModule":
@@ -269,5 +269,5 @@ class ReplicaModule(pl.LightningModule):
 
 
 def count_steps(trainer: Any, steps: int) -> None:
-    """Add the steps of a chunk to Lightning's own count, which sees one batch where there were several."""
+    """Add the steps of a chunk to Lightning's own count, which sees one batch instead of several."""
     trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.total.completed += steps

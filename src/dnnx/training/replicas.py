@@ -54,7 +54,7 @@ class Replicas(nn.Module):
         self.use(self.ways[0])
 
     def forward(self, x: Tensor, shared: bool = False, **kwargs: Any) -> Any:
-        """Compute outputs [R, B, ...] of inputs [R, B, ...], or of one batch [B, ...] for all when `shared`."""
+        """Return outputs [R, B, ...] for inputs [R, B, ...], or if `shared` for one batch [B, ...] of all."""
         if not self.probed:
             self.probe(x, shared)
         streams = self._next_streams() if self.draws and self.training else None
@@ -85,7 +85,7 @@ class Replicas(nn.Module):
     def network(self, r: int) -> nn.Module:
         """Return the r-th network as `build` makes it, with its weights, on the CPU: plain PyTorch, without replicas.
 
-        torch's dropout layers are in it again.
+        It has torch's own dropout layers.
         """
         net = build_plain(self.build, self.seeds[r])
         own, state = net.state_dict(), self.stacked_state()
@@ -99,7 +99,7 @@ class Replicas(nn.Module):
 
     @torch.no_grad()
     def load_stacked(self, state: dict[str, Tensor]) -> None:
-        """Copy in a state that `stacked_state` gave; names and shapes must be the same."""
+        """Load a state from `stacked_state`; names and shapes must be the same."""
         own = self.stacked_state()
         differing = [name for name in sorted(state.keys() | own.keys()) if _shape(state, name) != _shape(own, name)]
         if differing:

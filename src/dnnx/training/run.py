@@ -15,10 +15,10 @@ from dnnx.training.checks import TRAINING_CHECKS
 
 
 class Run:
-    """`start` and `end` are the networks' state [R, ...] around all training.
+    """The state [R, ...] of the networks at the start and the end of a training, and the records in between.
 
     `recorded` maps a metric of metrics.csv, such as val/loss, to its values by (seed, epoch). The checks are those of
-    training, of the data, the task, the net (their attribute `checks`) and of every technique.
+    training, data, task and net (their attribute `checks`) and of every technique.
     """
 
     def __init__(self, cfg: DictConfig, data: Any, module: Any, trainer: Any):
@@ -32,7 +32,7 @@ class Run:
         self.end = _state(self.module)
 
     def verify(self, metrics: dict[str, list]) -> None:
-        """Raise NotAtWork, which names the technique, unless the run shows all that its config names."""
+        """Raise NotAtWork with the name of a technique that the config names and the run does not show."""
         self.metrics, self.recorded = metrics, _read(Record.of(self.trainer).rows)
         self._verify("after")
 
@@ -60,7 +60,7 @@ class Run:
         return [name for name in layers if self.net.get_submodule(name).training]
 
     def moved(self, name: str) -> Tensor:
-        """Return for each replica, [R], whether this part of its state ended otherwise than it started."""
+        """Return for each replica, [R], whether this part of its state differs from the start."""
         return (self.end[name] != self.start[name]).view(len(self.end[name]), -1).any(1)
 
     def counted(self, layers: Iterable[str], counter: str) -> None:

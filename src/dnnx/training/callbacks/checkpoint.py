@@ -1,4 +1,4 @@
-"""Checkpoints at the boundary of two epochs, from which a run goes on exactly as if it had never stopped."""
+"""Checkpoints between two epochs; a run resumed from one continues exactly as if it had never stopped."""
 
 import io
 import time
@@ -17,15 +17,14 @@ from dnnx.training.callbacks.early_stopping import EarlyStopping
 
 
 class Checkpoint(pl.Callback):
-    """Writes checkpoints/last.ckpt and best.ckpt, at most every `every_s` seconds and at the end, and epoch_<n>.ckpt
-    every n epochs; goes on from last.ckpt.
+    """Write checkpoints/last.ckpt and best.ckpt, and epoch_<n>.ckpt every n epochs; resume from last.ckpt.
 
-    Lightning's own checkpoint callback saves before the epoch's learning-rate step, which a resumed run then
-    misses; here an epoch is saved when the next one starts, with nothing of it left to do. best.ckpt holds
-    each seed's weights of its own best epoch.
+    Saves are at least `every_s` seconds apart, with one at the end. best.ckpt holds each seed's weights of its own best
+    epoch. Lightning's own checkpoint callback saves before the epoch's learning-rate step, which a resumed run then
+    misses. Here an epoch is saved when the next one starts, after all its steps.
 
-    A signal loses no finished epoch: while one is not saved, the signal waits until the running one is finished and
-    saved too. Epochs that last longer than `every_s` are all saved, so there the running one is given up at once.
+    A signal loses no finished epoch: while one is not saved, the signal waits until the current one is finished and
+    saved too. Epochs longer than `every_s` are all saved, so there the current one is stopped at once.
     """
 
     def __init__(self, every_n_epochs: int | None = None, every_s: float = 5.0):
@@ -90,7 +89,7 @@ class Checkpoint(pl.Callback):
 
 
 class InPlace(TorchCheckpointIO):
-    """Writes where it is told to: Lightning's own writes into the system's temporary folder and moves, or copies."""
+    """Write a file at its own place. Lightning writes to the system's temporary folder, then moves or copies."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         file = io.BytesIO()
@@ -99,7 +98,7 @@ class InPlace(TorchCheckpointIO):
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint as tensors and plain values; nothing in it is ever executed."""
+    """Return a checkpoint as tensors and plain values. Nothing in it is executed."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
@@ -108,9 +107,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def restore(trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-    """Puts weights, optimizers, schedulers, callbacks and counters back to where `checkpoint` left them.
+    """Restore weights, optimizers, schedulers, callbacks and counters from `checkpoint`.
 
-    Lightning's own `ckpt_path` replays part of the epoch that ended, and skips the scheduler's step in it.
+    Lightning's own `ckpt_path` repeats part of the finished epoch, and skips the scheduler's step in it.
     """
     pl_module.load_state_dict(checkpoint["state_dict"])
     trainer.strategy.load_optimizer_state_dict(checkpoint)

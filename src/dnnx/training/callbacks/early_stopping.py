@@ -1,4 +1,4 @@
-"""Early stopping for each seed by itself: its own best epoch, its own patience, its own best weights."""
+"""Early stopping for each seed on its own: best epoch, patience and best weights."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from dnnx.basics.errors import UserError, require
 
 
 class EarlyStopping(pl.Callback):
-    """Keeps every seed's weights of least validation loss and stops when no seed is active any more.
+    """Keep every seed's weights of the lowest validation loss, and stop when no seed is active.
 
     A seed is active until `patience` epochs brought no lower loss, or its loss was not finite (it diverged). Epochs
-    before the module's `first_epoch` bring no best weights and cost no patience.
-    Epochs count from 1; all per-seed state is [R]. `counted` marks the seeds that were active in the epoch
-    just ended: what a seed does later is recorded nowhere, as it would not have happened to it alone.
+    before the module's `first_epoch` count neither for best weights nor for patience. Epochs count from 1; all state is
+    [R]. `counted` marks the seeds that were active in the epoch just ended. Later epochs of a seed are not recorded, as
+    they would not happen if it trained alone.
     """
 
     STATE = ("best_state", "best_loss", "best_epoch", "last_epoch", "diverged_epoch", "active")
@@ -29,7 +29,7 @@ class EarlyStopping(pl.Callback):
 
     @staticmethod
     def of(trainer: Any) -> "EarlyStopping":
-        """The one in this trainer, which the callbacks after it and the results read."""
+        """Return the instance in this trainer; later callbacks and the results read it."""
         return next(callback for callback in trainer.callbacks if isinstance(callback, EarlyStopping))
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
@@ -67,7 +67,7 @@ class EarlyStopping(pl.Callback):
         vars(self).update(state)
 
     def survived(self, seeds: list[int]) -> list[bool]:
-        """Which seeds did not diverge; UserError when none is left."""
+        """Return which seeds did not diverge. Raise UserError if none is left."""
         epochs = self.diverged_epoch.tolist()
         if all(epochs):
             when = ", ".join(f"seed {seed} in epoch {epoch}" for seed, epoch in zip(seeds, epochs, strict=True))

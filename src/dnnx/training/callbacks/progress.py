@@ -1,4 +1,4 @@
-"""Shows a run while it trains: one bar on a terminal, one line per epoch elsewhere."""
+"""Progress of a run: one bar on a terminal, one line per epoch elsewhere."""
 
 import time
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def tell(epoch: int, last: int, status: str) -> bool:
 
 
 class Progress(pl.Callback):
-    """Epochs, time left to the last possible epoch, and mean validation accuracy of the active seeds."""
+    """Show epochs, the time left to the last possible epoch, and the mean validation accuracy of the active seeds."""
 
     bar: Bar | None = None
 
