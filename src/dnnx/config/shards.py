@@ -33,12 +33,12 @@ class Shard:
 
 
 def is_own(shard: Shard, run: Path) -> bool:
-    """Whether a shard was trained in the run's own folder, and not below it."""
+    """Return whether a shard was trained in the run's own folder, not below it."""
     return shard.folder == run
 
 
 def is_done(cfg: DictConfig, shard: Shard) -> bool:
-    """Whether a shard has its results, of as many epochs as `cfg` asks for."""
+    """Return whether a shard has results of as many epochs as `cfg` asks for."""
     return shard.is_finished and cfg.trainer.max_epochs <= shard.config.trainer.max_epochs
 
 
@@ -54,7 +54,7 @@ def chosen_seeds(cfg: DictConfig) -> list[int] | None:
 
 
 def is_of_shards(cfg: DictConfig, run: Path) -> bool:
-    """Whether the run of a config is trained in shards, or has to be, as its folder is one of fewer seeds."""
+    """Return whether a config's run is trained in shards, by choice or because its folder has fewer seeds."""
     if cfg.get("shard") is not None or (run / layout.FOLDER).is_dir():
         return True
     if not (run / "config.yaml").exists():

@@ -110,7 +110,7 @@ def measure(module: Any, data: Any, survived: list[bool], passes: int) -> tuple[
 
 
 def score_ensemble(once: Tensor, y: Tensor, survived: list[bool]) -> tuple[dict[str, list], dict[str, list]]:
-    """Scores `ensemble/*` and reliability of the mean of the seeds' probabilities [R, N, C] without dropout."""
+    """Return scores `ensemble/*` and reliability of the mean of the seeds' probabilities [R, N, C] without dropout."""
     alive = once[torch.tensor(survived, device=once.device)]
     entropy = calibration.entropy(alive).mean(0, keepdim=True)
     return score("ensemble", alive.mean(0, keepdim=True), entropy, y, [True])

@@ -57,10 +57,7 @@ def measure(
 def together(
     task: Any, test: tuple[Tensor, Tensor], val: tuple[Tensor, Tensor], survived: list[bool]
 ) -> tuple[Tensor | None, dict[str, list]]:
-    """The ensemble's output [N, ...] on the test set, None where there is none, and its metrics `ensemble/*`.
-
-    `test` and `val` are the outputs [R, N, ...] of all seeds and their targets.
-    """
+    """Return the ensemble's output [N, ...] on the test set, or None without ensemble, and its metrics `ensemble/*`."""
     (outputs, y), (val_outputs, val_y) = test, val
     ensemble = task.ensemble(alive(outputs, survived)) if y.dim() < 2 or y.shape[:2] != outputs.shape[:2] else None
     if ensemble is None:

@@ -40,12 +40,12 @@ class Comparison:
 
     @property
     def tested(self) -> bool:
-        """Whether there is a p-value."""
+        """Return whether there is a p-value."""
         return not np.isnan(self.p)
 
     @property
     def counts(self) -> tuple[int, int, int]:
-        """The pairs in which the arm is higher, lower, and equal."""
+        """Return the numbers of pairs in which the arm is higher, lower, and equal."""
         gaps = np.array(self.gaps)
         return int((gaps > 0).sum()), int((gaps < 0).sum()), int((gaps == 0).sum())
 

@@ -28,7 +28,7 @@ class Findings:
 
 
 def estimate_of(run: Run, metric: str) -> Estimate:
-    """Return mean and interval of a metric over the seeds; of a skewed one on logarithms, of a share within 0 to 1."""
+    """Return mean and interval of a metric over the seeds. Skewed metrics use logarithms; shares stay within 0 to 1."""
     return estimate(run.values(metric), share=run.about(metric).unit == "%", skewed=is_skewed(metric))
 
 

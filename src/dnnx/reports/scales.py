@@ -37,21 +37,19 @@ class Scale:
         return max(self.resolution, ROUNDING * float(np.abs(transformed).max(initial=1e-300)))
 
     def is_binary(self, a: np.ndarray, b: np.ndarray) -> bool:
-        """Whether the values are 0 or 1 in every seed, and both occur."""
+        """Return whether the values are 0 or 1 in every seed, and both occur."""
         return not self.ratio and {*a.tolist(), *b.tolist()} == {0.0, 1.0}
 
 
 def is_skewed(metric: str) -> bool:
-    """Whether a metric is positive with a long tail: epochs, seconds, losses, bytes. Its interval is on logarithms.
-
-    >>> is_skewed("epoch/best"), is_skewed("test/loss"), is_skewed("test/accuracy")
-    (True, True, False)
+    """Return whether a metric is positive with a long tail: epochs, seconds, losses, bytes. Its interval is on
+    logarithms.
     """
     return split_of(metric)[0] in ("epoch", "time", "size", "memory", "convergence") or is_log_loss(metric)
 
 
 def is_log_loss(metric: str) -> bool:
-    """Whether a metric is a loss, which is compared by ratio."""
+    """Return whether a metric is a loss, which is compared by ratio."""
     return is_loss(metric) or split_of(metric)[1] == "nll"
 
 

@@ -46,12 +46,12 @@ class About:
 
     @property
     def scale(self) -> int:
-        """The factor between the stored number and the one that is shown."""
+        """Return the factor between the stored and the shown number."""
         return SHARES.get(self.unit, 1)
 
     @property
     def sign(self) -> int:
-        """1 where higher is better, -1 where lower is, 0 where neither is known."""
+        """Return 1 if higher is better, -1 if lower is, 0 if neither is known."""
         return {"higher": 1, "lower": -1}.get(self.better or "", 0)
 
 
@@ -97,7 +97,7 @@ def names(results: Mapping[str, Any], split: str) -> list[str]:
 
 
 def is_scalar(values: Sequence[Any]) -> bool:
-    """Whether a metric holds numbers, not lists such as a confusion matrix."""
+    """Return whether a metric holds numbers, not lists such as a confusion matrix."""
     return not any(isinstance(value, list) for value in values)
 
 

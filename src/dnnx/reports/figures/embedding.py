@@ -41,7 +41,7 @@ def draw(runs: Sequence[Run]) -> Figure:
 
 
 def _has_embedding(run: Run) -> bool:
-    """Whether there are enough images for t-SNE's default perplexity, from a network that did not diverge."""
+    """Return whether there are enough images for t-SNE's default perplexity, from a network that did not diverge."""
     p = run.predictions
     held = {"embedded", "embedded_labels"} <= set(p)
     return held and len(p["embedded"]) > 30 and bool(np.isfinite(p["embedded"]).all())

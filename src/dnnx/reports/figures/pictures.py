@@ -26,7 +26,7 @@ def plan(study: Study) -> list[Drawing]:
 
 
 def has_pictures(run: Run, main: str) -> bool:
-    """Whether a run kept test images and the probabilities of a seed that did not diverge."""
+    """Return whether a run kept test images and the probabilities of a seed that did not diverge."""
     needed = {"labels", "probabilities", "hardest_index", "hardest_images"}
     return needed <= set(run.predictions) and bool(run.values(main).notna().any())
 

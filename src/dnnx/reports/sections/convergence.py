@@ -12,7 +12,7 @@ FINALS = {"epoch/best": "best epoch", "epoch/last": "last epoch", "val/loss": "b
 
 
 def applies(found: Findings) -> bool:
-    """Whether any run has a validation loss by epoch, or at its best."""
+    """Return whether any run has a validation loss by epoch, or at its best."""
     return any(len(run.curve("val", "loss")) or "val/loss" in run.results for run in found.study.runs)
 
 

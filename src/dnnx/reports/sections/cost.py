@@ -17,7 +17,7 @@ TIMES = {
 
 
 def applies(found: Findings) -> bool:
-    """Whether any run has results."""
+    """Return whether any run has results."""
     return any(run.results for run in found.study.runs)
 
 

@@ -11,7 +11,7 @@ UNDRAWN = (
 
 
 def applies(found: Findings) -> bool:
-    """Whether anything was drawn."""
+    """Return whether there are figures."""
     return bool(found.images)
 
 

@@ -9,7 +9,7 @@ from dnnx.runs.run import Run
 
 
 def applies(found: Findings) -> bool:
-    """Whether any run recorded statistics of its hidden layers."""
+    """Return whether any run recorded statistics of its hidden layers."""
     return any(run.hidden_layers for run in found.study.runs)
 
 

@@ -10,7 +10,7 @@ from dnnx.runs.run import Run
 
 
 def applies(found: Findings) -> bool:
-    """Whether any run has results or a curve of the validation loss."""
+    """Return whether any run has results or a curve of the validation loss."""
     return any(run.results or len(run.curve("val", "loss")) for run in found.study.runs)
 
 

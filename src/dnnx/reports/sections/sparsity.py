@@ -15,7 +15,7 @@ TIMES = {"time/dense_s": "seconds", "time/sparse_s": "seconds in sparse rows"}
 
 
 def applies(found: Findings) -> bool:
-    """Whether a weight of any arm is zero."""
+    """Return whether a weight of any arm is zero."""
     return bool(along_zeros(found.study))
 
 
