@@ -157,7 +157,17 @@ def test_a_seed_listed_twice_starts_from_its_own_replica_twice(
     pretrained.start()
     loaded = wide.replicas.stacked_state()["hidden_layers.0.linear.weight"]
     first, second = state["hidden_layers.0.linear.weight"][:2]
-    assert torch.equal(loaded, torch.stack([first, second, first]))  # the backbone's by place: seed 1 comes first
+    assert torch.equal(loaded, torch.stack([second, first, second]))
+
+
+def test_a_seed_starts_from_the_backbone_s_network_of_that_seed(
+    make: Callable[..., ReplicaModule], backbone: Path
+) -> None:
+    name = "hidden_layers.0.linear.weight"
+    of_seeds = make("seeds=[2,0]").replicas.stacked_state()[name]
+    assert torch.equal(of_seeds, weights(backbone)[name][[2, 0]])
+    others = make("seeds=[7,2]").replicas.stacked_state()[name]  # it has no seed 7, so places count
+    assert torch.equal(others, weights(backbone)[name][:2])
 
 
 @pytest.mark.parametrize("fresh", ["output.*", "hidden_layers.[34].*", "*"])

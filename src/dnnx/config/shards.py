@@ -120,6 +120,17 @@ def config_of_all(cfg: DictConfig, seeds: Sequence[int]) -> DictConfig:
     return cfg
 
 
+def require_backbone(cfg: DictConfig) -> None:
+    """UserError unless the backbone of a run of shards has a network for each seed, as a shard knows no places."""
+    if cfg.get("backbone") is None:
+        return
+    there = read_json(Path(cfg.backbone) / "results.json")["seeds"]
+    absent = [seed for seed in parse_seeds(cfg.seeds) if seed not in there]
+    told = f"seed {absent[0]} starts from its network of that seed, and it has none" if absent else ""
+    again = f"train it first, for example with python -m dnnx.train resume={cfg.backbone} seeds={shown(cfg.seeds)}"
+    require(not absent, "backbone", cfg.backbone, f"{told}; {again}")
+
+
 def require_agreement(cfg: DictConfig, shards: Sequence[Shard]) -> None:
     """UserError, which names the first shard that differs, unless all are of one config, one data and one version."""
     for shard in shards:

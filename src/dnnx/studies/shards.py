@@ -26,6 +26,7 @@ def train_shards(cfg: DictConfig, run: Path, train: Train) -> bool:
     chosen = of_run.chosen_seeds(cfg)
     cfg = config_of_all(cfg, of_run.declared_seeds(cfg, run))
     require_agreement(cfg, find(cfg, run))
+    of_run.require_backbone(cfg)
     made = [*declare(cfg, run)]
     try:
         search_rate(cfg, run)

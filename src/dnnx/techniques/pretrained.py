@@ -20,7 +20,7 @@ KEY = "techniques.pretrained"
 
 
 class Pretrained(Technique):
-    """Start replica r from the backbone's replica r.
+    """Start each seed from the backbone's network of that seed, or from that in its place where the seeds differ.
 
     Args:
         backbone: the run folder to start from. It is read once, when training starts.
@@ -95,9 +95,10 @@ class Pretrained(Technique):
             return
         saved = load_tensors(Path(self.backbone, "model.safetensors"))
         prefix = f"{self.part}." if self.part else ""
+        places = find_places(Path(self.backbone), self.module.seeds)
         for name in run.start:
             if not any(fnmatchcase(name, pattern) for pattern in self.fresh):
-                same = torch.equal(run.start[name], saved[prefix + name][: len(run.start[name])])
+                same = torch.equal(run.start[name], saved[prefix + name][places])
                 must(same, f"{name} is not that of {self.backbone}")
 
     def check_after(self, run: Any) -> None:
@@ -149,11 +150,11 @@ def load_weights(
 
     A seed that occurs several times, as in a learning-rate search, gets the same weights each time.
     """
-    different = list(dict.fromkeys(seeds))
-    places = [different.index(seed) for seed in seeds]
+    places = find_places(folder, seeds)
     state, own = load_tensors(folder / "model.safetensors"), replicas.stacked_state()
     state = state if part is None else _of_part(state, part)
-    _require_seeds(folder, min(map(len, state.values())), len(different))
+    told = f"its weights are of {min(map(len, state.values()))} networks, not of the seeds of its results.json"
+    require(max(places) < min(map(len, state.values())), "backbone", folder, told)
     anew, left = matching(own, fresh, f"{KEY}.fresh"), matching(state, dropped, f"{KEY}.dropped")
     missing = [name for name in own if name not in anew and name not in state.keys() - left]
     unexpected = [name for name in state if name not in own and name not in left]
@@ -171,12 +172,21 @@ def load_weights(
         own[name].copy_(value)
 
 
-def _require_seeds(folder: Path, num: int, needed: int) -> None:
-    diverged = read_json(folder / "results.json")["epoch/diverged"]
-    told = f"it has {num} seeds and this run {needed}; type seeds={num}"
-    require(num >= needed, "backbone", folder, told)
+def find_places(folder: Path, seeds: Sequence[int]) -> list[int]:
+    """Return for each seed the place in the backbone of the network that it starts from.
+
+    UserError where that one diverged, or where the backbone has other seeds, and fewer than are needed.
+    """
+    results = read_json(folder / "results.json")
+    there, needed = results["seeds"], list(dict.fromkeys(seeds))
+    if not set(needed) <= set(there):
+        told = f"it has {len(there)} seeds and this run {len(needed)}; type seeds={len(there)}"
+        require(len(there) >= len(needed), "backbone", folder, told)
+        there = needed
+    places = [there.index(seed) for seed in seeds]
     told = "a seed of it that this run starts from has diverged; train it again with a lower optimizer.lr"
-    require(not any(diverged[:needed]), "backbone", folder, told)
+    require(not any(results["epoch/diverged"][place] for place in places), "backbone", folder, told)
+    return places
 
 
 def _of_part(state: dict[str, Tensor], part: str) -> dict[str, Tensor]:
