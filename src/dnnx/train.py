@@ -20,6 +20,7 @@ from dnnx.config.explain import flatten
 from dnnx.config.seeds import parse_seeds
 from dnnx.config.shards import is_of_shards
 from dnnx.config.trust import needed_packages
+from dnnx.runs import shards
 from dnnx.runs.files import link_latest, remove_empty, write_json
 from dnnx.runs.locks import sole_writer
 from dnnx.studies.shards import train_shards
@@ -171,8 +172,9 @@ def show(folder: Path) -> dict[str, list]:
         if epoch:
             console.print(f"seed {seed} diverged in epoch {epoch} and counts in no mean")
     if None not in [*metrics["time/epoch_s"], *metrics["time/fit_s"], *metrics["memory/peak_mb"]]:
+        span = "for the longest shard" if shards.folders(folder) else "in all"
         console.print(
-            f"{metrics['time/epoch_s'][0]:.2f} s per epoch, {max(metrics['time/fit_s']) / 60:.1f} min in all, "
+            f"{metrics['time/epoch_s'][0]:.2f} s per epoch, {max(metrics['time/fit_s']) / 60:.1f} min {span}, "
             f"peak memory {metrics['memory/peak_mb'][0]:,.0f} MB",
             soft_wrap=True,
         )

@@ -11,8 +11,9 @@ from hydra.errors import HydraException
 
 from dnnx.basics.errors import UserError, require, shown
 from dnnx.config.paths import CONF, options
+from dnnx.config.seeds import union
 from dnnx.runs import schema
-from dnnx.runs.files import read_json
+from dnnx.runs.files import read_json, read_yaml
 
 MULTIRUN = ("-m", "--multirun")
 LONG = {"-cp": "--config-path", "-cn": "--config-name", "-cd": "--config-dir", "-c": "--cfg", "-p": "--package"}
@@ -114,10 +115,14 @@ def check_repeated(overrides: Sequence[str]) -> None:
 
 
 def retype_study(arguments: list[str]) -> list[str]:
-    """Return the command line of a study for `resume=<its folder>`, which may have overrides of hydra beside it."""
+    """Return the command line of a study for `resume=<its folder>`.
+
+    Overrides of hydra may stand beside it, and `seeds=`: the seeds that the study is to have too.
+    """
     resumed = [argument for argument in arguments if argument.startswith("resume=")]
     others = [argument for argument in arguments if argument not in resumed]
-    if len(resumed) != 1 or not all(argument.startswith(("hydra", "packages=", *MULTIRUN)) for argument in others):
+    typed_too = ("hydra", "packages=", "seeds=", *MULTIRUN)
+    if len(resumed) != 1 or not all(argument.startswith(typed_too) for argument in others):
         return arguments
     path = Path(resumed[0].removeprefix("resume="), "study.json")
     if not path.is_file():
@@ -131,7 +136,25 @@ def retype_study(arguments: list[str]) -> list[str]:
         require(bool(re.match(OF_A_STUDY, override)), "overrides", override, told)
     own = [word for folder in study.get("config_dir", []) for word in ("--config-dir", folder)]
     overrides = [o for o in study.get("overrides", []) if not re.match(r"\+*packages=", o)]  # must be typed each time
+    if typed := [argument for argument in others if argument.startswith("seeds=")]:
+        kept = [word for word in overrides if not word.startswith("seeds=")]
+        arguments = [argument for argument in arguments if argument not in typed]
+        more = _more_seeds(path.parent, study["arms"], [*overrides, typed[-1]])
+        overrides = [*kept, f"seeds={more}"] if more is not None else overrides
     return ["-m", *own, *overrides, *arguments]
+
+
+def _more_seeds(study: Path, arms: Sequence[str], words: Sequence[str]) -> str | None:
+    """Return the seeds of a study and those of the last of `words`; None where these are no more."""
+    seeds = [override for override in parse(words).values() if override.key_or_group == "seeds"]
+    for override in seeds:
+        told = "the study varies its seeds, so it takes no more; start another one"
+        require(not override.is_sweep_override(), "seeds", "...", told)
+    typed = seeds[-1].value()
+    begun = [study / arm / "config.yaml" for arm in arms if (study / arm / "config.yaml").is_file()]
+    saved = read_yaml(begun[0], str(begun[0])).get("seeds") if begun else typed
+    found = union(saved, typed)
+    return None if found == saved else str(found).replace(" ", "")
 
 
 def quoted(value: object) -> str:

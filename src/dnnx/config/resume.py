@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from dnnx.basics.errors import UserError, differences, require, shown
 from dnnx.config.explain import flatten
 from dnnx.config.plain import is_plain
-from dnnx.config.seeds import parse_seeds
+from dnnx.config.seeds import union
 from dnnx.config.trust import check_run, limit
 from dnnx.runs import schema
 from dnnx.runs.files import read_json, read_yaml, write_text
@@ -57,7 +57,7 @@ def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> D
     check_run(cfg)
     saved, cfg = load_config(folder, "resume", cfg), settle_rate(settle_backbone(cfg, folder), folder)
     typed = {override.partition("=")[0] for override in overrides}
-    seeds = more_seeds(saved, cfg if "seeds" in typed else saved)
+    seeds = union(saved.seeds, cfg.seeds if "seeds" in typed else saved.seeds)
     if all(key.startswith(FREE_ON_RESUME) or key in OF_SEEDS for key in typed):  # all other keys are the folder's
         for key in typed - {"resume", "seeds"}:
             OmegaConf.update(saved, key, OmegaConf.select(cfg, key), force_add=True)
@@ -70,13 +70,6 @@ def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> D
         )
     cfg.seeds = seeds
     return cfg
-
-
-def more_seeds(saved: DictConfig, cfg: DictConfig) -> Any:
-    """The seeds of a saved config as they are, and after them those that `cfg` has more."""
-    before, after = parse_seeds(saved.seeds), parse_seeds(cfg.seeds)
-    more = [seed for seed in after if seed not in before]
-    return saved.seeds if not more else cfg.seeds if [*before, *more] == after else [*before, *more]
 
 
 def differing(saved: DictConfig, cfg: DictConfig, but: Sequence[str] = ()) -> list[str]:

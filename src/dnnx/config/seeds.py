@@ -20,3 +20,14 @@ def parse_seeds(seeds: Any, key: str = "seeds") -> list[int]:
         f"{COUNT if key == 'seeds' else ''}different whole numbers, for example {key}=[3,7]",
     )  # fmt: skip
     return list(parsed)
+
+
+def union(before: Any, after: Any) -> Any:
+    """Return the seeds `before` as they are written, and behind them those that `after` has more.
+
+    >>> union(2, 4), union([3, 7], 2), union(3, [1])
+    (4, [3, 7, 0, 1], 3)
+    """
+    there, wanted = parse_seeds(before), parse_seeds(after)
+    more = [seed for seed in wanted if seed not in there]
+    return before if not more else after if [*there, *more] == wanted else [*there, *more]

@@ -77,10 +77,14 @@ def run_study(config: DictConfig, runner: Runner) -> None:
 
 
 def declare(plan: Plan) -> None:
-    """Write study.json; in a study that goes on, the words that started it are kept."""
+    """Write study.json; in a study that goes on, the words that started it are kept, but for more seeds."""
     path, declared = plan.folder / "study.json", plan.declared
     if path.exists():
-        declared = declared | {key: v for key, v in read_json(path).items() if key in ("config_dir", "overrides")}
+        kept = {key: value for key, value in read_json(path).items() if key in ("config_dir", "overrides")}
+        if seeds := [word for word in declared["overrides"] if word.startswith("seeds=")]:
+            others = [word for word in kept.get("overrides", []) if not word.startswith("seeds=")]
+            kept["overrides"] = [*others, *seeds]
+        declared = declared | kept
     write_json(path, declared)
 
 
