@@ -59,7 +59,8 @@ def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> D
     typed = {override.partition("=")[0] for override in overrides}
     seeds = union(saved.seeds, cfg.seeds if "seeds" in typed else saved.seeds)
     if all(key.startswith(FREE_ON_RESUME) or key in OF_SEEDS for key in typed):  # all other keys are the folder's
-        for key in typed - {"resume", "seeds"}:
+        unknown = {str(key) for key in cfg if key not in saved and cfg[key] in OFF}  # to the older dnnx that saved it
+        for key in (typed | unknown) - {"resume", "seeds"}:
             OmegaConf.update(saved, key, OmegaConf.select(cfg, key), force_add=True)
         saved.seeds = seeds
         return saved
@@ -73,14 +74,14 @@ def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> D
 
 
 def differing(saved: DictConfig, cfg: DictConfig, but: Sequence[str] = ()) -> list[str]:
-    """The keys in which two configs are not those of one run, with both values; those in the groups `but` may differ.
+    """Return the keys in which two configs are not those of one run, with both values.
 
-    Where a run is, how long, of which seeds and how it is shown may differ as well.
+    Place, length, seeds and display of a run may differ, the claims of its study, and the groups `but`.
     """
     old, new = (flatten(OmegaConf.to_container(config, resolve=True)) for config in (saved, cfg))
     absent = {key for key in new.keys() ^ old.keys() if new.get(key, old.get(key)) in OFF}
     leaves = {key for key in (old.keys() | new.keys()) - absent if not isinstance(old.get(key, new.get(key)), dict)}
-    free = (*FREE_ON_RESUME, *(f"{group}." for group in but))
+    free = (*FREE_ON_RESUME, "study.", *(f"{group}." for group in but))
     fixed = {key for key in leaves if not key.startswith(free) and key not in (*OF_SEEDS, *but)}
     return differences(old, new, fixed)
 

@@ -134,7 +134,7 @@ def require_backbone(cfg: DictConfig) -> None:
 def require_agreement(cfg: DictConfig, shards: Sequence[Shard]) -> None:
     """UserError, which names the first shard that differs, unless all are of one config, one data and one version."""
     for shard in shards:
-        if differing := resume.differing(shard.config, cfg, but=("lr_search", "study", "params")):
+        if differing := resume.differing(shard.config, cfg, but=("lr_search", "params")):
             raise UserError(f"shard={shard.folder}: it has another config than the run: {', '.join(differing)}")
     having = [shard for shard in shards if shard.is_finished]
     for shard in having:
@@ -151,6 +151,11 @@ def require_agreement(cfg: DictConfig, shards: Sequence[Shard]) -> None:
             found, needed = version.get(name), versions[0].get(name)
             told = f"it was trained by {name} {found}, {having[0].folder} by {name} {needed}; train it again"
             require(found == needed, "shard", shard.folder, told)
+
+
+def note_versions(shards: Sequence[Shard]) -> None:
+    """Say where shards were trained by several versions of the code or of torch."""
+    versions = [_versions(shard.folder) for shard in shards]
     for name in NOTED_VERSIONS:
         different = list(dict.fromkeys(str(version.get(name)) for version in versions))
         if len(different) > 1:

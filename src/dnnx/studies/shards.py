@@ -95,6 +95,7 @@ def unite(cfg: DictConfig, run: Path) -> bool:
             return False
         if not is_current(cfg, run, shards):
             require_agreement(cfg, shards)
+            of_run.note_versions(shards)
             from dnnx.evaluation.join import Union  # torch from here on
 
             union = Union(resume.settle_rate(cfg, run), shards, seeds)
