@@ -68,6 +68,19 @@ def test_an_older_run_folder_is_a_backbone(tmp_path: Path) -> None:
     assert results["params/trainable"][0] < results["params/total"][0]
 
 
+def test_an_older_run_folder_takes_more_epochs(tmp_path: Path) -> None:
+    train(compose(*SMOKE, "net.hidden=[12,10]", "trainer.max_epochs=1"), tmp_path / "run")
+    older(tmp_path / "run", "Classifier")
+    path = tmp_path / "run" / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    for newer in ("monitor", "monitor_mode", "logger", "jobs", "shard"):
+        config.pop(newer, None)
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    words = [f"resume={tmp_path / 'run'}", "trainer.max_epochs=2"]
+    assert typed("train", *words, cwd=tmp_path) == (0, "")
+    assert read_run(tmp_path / "run", "run").results["epoch/last"] == [2, 2]
+
+
 def test_a_config_of_today_is_as_it_was() -> None:
     cfg = compose(*SMOKE)
     assert modernized(cfg) is cfg

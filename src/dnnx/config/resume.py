@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.errors import UserError, differences, require, shown
 from dnnx.config.explain import flatten
+from dnnx.config.paths import CONF
 from dnnx.config.plain import is_plain
 from dnnx.config.seeds import union
 from dnnx.config.trust import check_run, limit
@@ -48,6 +49,9 @@ def load_config(folder: Path, key: str, typed: DictConfig | None = None) -> Dict
     whole = all(isinstance(group, DictConfig) for group in [*groups, *(groups[-1] or {}).values()])
     require(whole, key, folder, "its config.yaml is not that of a run")
     assert isinstance(cfg, DictConfig)
+    for name, value in OmegaConf.load(CONF / "train.yaml").items():  # keys that are newer than the run
+        if name not in ("defaults", "hydra") and name not in cfg:
+            cfg[name] = value
     limit(cfg, typed.get("packages") or [] if typed is not None else [], typed)
     return cfg
 

@@ -88,6 +88,8 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path, data: Any = None) 
     module = build_module(cfg, data, seeds, optimizer=optimizer, scheduler=scheduler)
     if any(isinstance(layer, _BatchNorm) for layer in module.replicas.net.modules()):
         data.check_batch_size(2)
+    told = "it has no parameter that is trained; a net needs one or more"
+    require(bool(module.trained), "net", cfg.net.get("_target_"), told)
     check_length(module, cfg.trainer.max_epochs)
     for technique in module.techniques.values():
         technique.start()
