@@ -39,16 +39,18 @@ def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str,
     if is_of_shards(cfg, folder):
         is_finished = train_shards(cfg, folder, partial(train_batch, study=study))
         return show(folder) if is_finished else {}
-    return train_batch(cfg, folder, study)
+    train_batch(cfg, folder, study)
+    return show(folder)
 
 
-def train_batch(cfg: DictConfig, folder: Path, study: Path | None) -> dict[str, list]:
+def train_batch(cfg: DictConfig, folder: Path, study: Path | None) -> None:
     """Train and test the seeds of a checked config as one batched network."""
     seeds = parse_seeds(cfg.seeds)
     if resume.finished(cfg, folder):
-        return show(folder)
+        return
     if plain.is_plain(cfg):
-        return train_plain(cfg, seeds, folder, study)
+        train_plain(cfg, seeds, folder, study)
+        return
 
     from dnnx.runs import provenance  # torch from here on
     from dnnx.training import lr_search
@@ -72,10 +74,9 @@ def train_batch(cfg: DictConfig, folder: Path, study: Path | None) -> dict[str, 
         trainer.fit(module, datamodule=data)
         run.trained()
         measure(cfg, seeds, folder, run)
-    return show(folder)
 
 
-def train_plain(cfg: DictConfig, seeds: list[int], folder: Path, study: Path | None) -> dict[str, list]:
+def train_plain(cfg: DictConfig, seeds: list[int], folder: Path, study: Path | None) -> None:
     """Train and test a user's LightningModule, one seed after the other; write the files of any run."""
     from dnnx.runs import provenance
     from dnnx.training.plain import prepare  # torch from here on
@@ -93,7 +94,6 @@ def train_plain(cfg: DictConfig, seeds: list[int], folder: Path, study: Path | N
         write_json(folder / "data.json", plan.facts)
         announce(cfg, plan, seeds)
         write_json(folder / "results.json", train_seeds(plan, seeds))
-    return show(folder)
 
 
 def measure(cfg: DictConfig, seeds: list[int], folder: Path, run: Any) -> None:

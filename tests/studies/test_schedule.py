@@ -116,3 +116,12 @@ def test_workers_are_spread_over_several_gpus() -> None:
     pool = run([part(name) for name in "abc"], workers=2, gpus=("0", "3"))
     assert [told["CUDA_VISIBLE_DEVICES"] for told in pool.environments] == ["0", "3", "0"]
     assert run([part("a")], workers=2, gpus=("0",)).environments == [{}]
+
+
+def test_only_the_last_part_of_a_job_shows_the_results(capsys: pytest.CaptureFixture[str]) -> None:
+    parts = [part("a seeds 0-4", job="a"), part("a seeds 5-9", job="a")]
+    ends = {one.task.name: Ended(one.task.name, None, 0, f"table of {one.task.name}\n", "") for one in parts}
+    run(parts, workers=2, fails=ends)
+    said = capsys.readouterr().out
+    assert "table of a seeds 5-9" in said
+    assert "table of a seeds 0-4" not in said

@@ -61,11 +61,13 @@ class Schedule:
     def ready(self) -> list[Part]:
         """Return the parts that can start now, in their order; note those that never can."""
         self.drop_hopeless()
-        unfinished = {part.job for part in self.waiting} | {
-            part.job for part in self.parts if part.task.name in self.slots
-        }
+        unfinished = self.unfinished()
         ready = [part for part in self.waiting if part.after not in unfinished]
         return ready[: self.workers - len(self.slots)]
+
+    def unfinished(self) -> set[str]:
+        """Return the jobs of which a part waits or runs."""
+        return {part.job for part in self.parts if part in self.waiting or part.task.name in self.slots}
 
     def drop_hopeless(self) -> None:
         """Drop the parts that wait for a job that failed, and say so."""
@@ -87,10 +89,12 @@ class Schedule:
     def end(self, ended: Ended) -> None:
         del self.slots[ended.name]
         message = failure(ended, self.folder)
+        job = next(part.job for part in self.parts if part.task.name == ended.name)
         err = ended.err.replace(f"error: {message}\n", "") if message else ended.err
-        self.view.end(ended.name, ended.out, err)
+        is_last = job not in self.unfinished()
+        self.view.end(ended.name, ended.out if is_last or message else "", err)
         if message is not None:
-            self.failed.add(next(part.job for part in self.parts if part.task.name == ended.name))
+            self.failed.add(job)
             if ended.exitcode == 1:
                 FAILURES.append(message)  # its traceback has been printed
             else:

@@ -42,14 +42,17 @@ class View:
         self._show()
 
     def end(self, job: str, out: str, err: str) -> None:
-        """Show the end of a job with the text that it printed."""
+        """Show the end of a job with the text that it printed; without text it is a line."""
         self.num_ended += 1
         self.bars.remove_task(self.rows.pop(job))
         self.shares.pop(job, None)
         self._show()
-        console.rule(f"{self.name}: {job} ({self.num_ended} of {self.total}{self._left()})", align="left")
+        about = f"({self.num_ended} of {self.total}{self._left()})"
         if out.strip():
+            console.rule(f"{self.name}: {job} {about}", align="left")
             console.out(out.rstrip(), highlight=False)
+        elif not console.is_terminal:
+            console.print(f"{self.name}: {job} ends {about}", soft_wrap=True, markup=False)
         if err.strip():
             print(err.rstrip(), file=sys.stderr)
 
