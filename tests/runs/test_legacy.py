@@ -81,6 +81,15 @@ def test_an_older_run_folder_takes_more_epochs(tmp_path: Path) -> None:
     assert read_run(tmp_path / "run", "run").results["epoch/last"] == [2, 2]
 
 
+def test_an_older_run_folder_takes_more_seeds(tmp_path: Path) -> None:
+    train(compose(*SMOKE, "net.hidden=[12,10]"), tmp_path / "run")
+    older(tmp_path / "run", "Classifier")
+    assert typed("train", f"resume={tmp_path / 'run'}", "seeds=3", cwd=tmp_path) == (0, "")
+    run = read_run(tmp_path / "run", "run")
+    assert (run.missing, run.broken, run.seeds) == ([], [], [0, 1, 2])
+    assert run.values("test/accuracy").notna().all()
+
+
 def test_a_config_of_today_is_as_it_was() -> None:
     cfg = compose(*SMOKE)
     assert modernized(cfg) is cfg

@@ -283,3 +283,22 @@ def test_a_shard_that_another_process_trains_is_left_to_it(first: Path, copy_of:
     assert "another process is writing there" in refused(cwd, f"resume={LATEST}", "seeds=4")
     os.close(handle)
     assert layout.folders((cwd / LATEST).resolve()) == []
+
+
+@pytest.mark.slow
+def test_a_study_takes_more_seeds_in_every_arm_and_keeps_them_in_its_declaration(tmp_path: Path) -> None:
+    words = ["+exp=bn_vs_plain", *TINY[1:], "net.hidden=[8,8]", "jobs=1"]
+    assert typed("train", *words, "seeds=2", cwd=tmp_path)[0] == 0
+    study = (tmp_path / "outputs/bn_vs_plain/latest").resolve()
+    before = {arm: contents(study / arm) for arm in ("plain", "bn")}
+    assert typed("train", f"resume={study}", "seeds=1", cwd=tmp_path)[0] == 0
+    assert {arm: contents(study / arm) for arm in before} == before
+    assert typed("train", f"resume={study}", "seeds=4", cwd=tmp_path)[0] == 0
+    for arm, own in before.items():
+        assert contents(study / arm / "shards/0-1") == own
+        assert results(study / arm)["seeds"] == [0, 1, 2, 3]
+    assert json.loads((study / "study.json").read_text())["overrides"][-1] == "seeds=4"
+    assert "n = 4 seeds" in (study / "report.md").read_text()
+    after = {arm: contents(study / arm) for arm in before}
+    assert typed("train", f"resume={study}", cwd=tmp_path)[0] == 0
+    assert {arm: contents(study / arm) for arm in before} == after

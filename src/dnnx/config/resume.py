@@ -63,8 +63,7 @@ def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> D
     typed = {override.partition("=")[0] for override in overrides}
     seeds = union(saved.seeds, cfg.seeds if "seeds" in typed else saved.seeds)
     if all(key.startswith(FREE_ON_RESUME) or key in OF_SEEDS for key in typed):  # all other keys are the folder's
-        unknown = {str(key) for key in cfg if key not in saved and cfg[key] in OFF}  # to the older dnnx that saved it
-        for key in (typed | unknown) - {"resume", "seeds"}:
+        for key in typed - {"resume", "seeds"}:
             OmegaConf.update(saved, key, OmegaConf.select(cfg, key), force_add=True)
         saved.seeds = seeds
         return saved
