@@ -17,7 +17,9 @@ class FakeModule:
         self.seeds = list(seeds)
         self.task = SimpleNamespace(curves=("loss", "accuracy"))
         self.weight = torch.zeros(len(seeds), 1)
-        self.replicas = SimpleNamespace(num_replicas=len(seeds), stacked_state=lambda: {"weight": self.weight})
+        self.replicas = SimpleNamespace(
+            num_replicas=len(seeds), running=list(range(len(seeds))), stacked_state=lambda: {"weight": self.weight}
+        )
         self.epoch_metrics: dict[str, Tensor] = {}
         self.first_epoch = 1
 

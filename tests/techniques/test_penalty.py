@@ -36,7 +36,7 @@ def test_the_gradient_of_l2_is_torchs_weight_decay_of_twice_its_value() -> None:
 
 def test_only_units_above_the_bound_are_scaled_down_to_it() -> None:
     w = torch.tensor([[[3.0, 4.0], [0.3, 0.4]], [[0.0, 0.0], [-6.0, 8.0]]])
-    bound_norms([w], 2.0, num_replicas=2)
+    bound_norms([w], 2.0, stacked=True)
     torch.testing.assert_close(w, torch.tensor([[[1.2, 1.6], [0.3, 0.4]], [[0.0, 0.0], [-1.2, 1.6]]]))
     g = torch.Generator().manual_seed(0)
     w = torch.randn(7, 5, generator=g)

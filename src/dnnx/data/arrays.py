@@ -17,6 +17,7 @@ from dnnx.data import targets
 from dnnx.data.augment import Augmentation, Augmented
 from dnnx.data.checks import DATA_CHECKS
 from dnnx.data.loaders import Chunks, EvalBatches, TrainBatches
+from dnnx.data.replicas import OfReplicas
 from dnnx.data.scaling import standardize
 from dnnx.data.splitting import complete, told_of
 from dnnx.data.weights import example_weights
@@ -37,7 +38,7 @@ class Arrays:
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class ArrayData(pl.LightningDataModule):
+class ArrayData(OfReplicas, pl.LightningDataModule):
     """Data in memory, from tensors or arrays. A subclass reads its own from somewhere: it overrides `read`.
 
     `splits` maps train, val and test to x [N, *in_shape] and y [N, ...]; where each seed has its own part of a split,

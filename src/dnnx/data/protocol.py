@@ -41,6 +41,12 @@ class Data(Protocol):
     def check_batch_size(self, least: int) -> None:
         """Raise UserError unless the training examples fill a batch of at least `least`; batch norm needs 2."""
 
+    def keep(self, places: Sequence[int]) -> None:
+        """Go on with the replicas at these places alone; without this method finished seeds are computed on."""
+
+    def rejoin(self) -> None:
+        """Be the data of all replicas again, after training."""
+
     def train_dataloader(self) -> Chunks:
         """Return the training batches of the trainer's current epoch."""
 

@@ -15,6 +15,7 @@ from dnnx.data import targets
 from dnnx.data.arrays import EVAL_BATCH, ArrayData, as_input
 from dnnx.data.examples import Examples, seeded, stack
 from dnnx.data.loaders import Chunks
+from dnnx.data.replicas import OfReplicas
 from dnnx.data.weights import example_weights
 
 
@@ -26,7 +27,7 @@ class Unread(dict):
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class Streamed(pl.LightningDataModule):
+class Streamed(OfReplicas, pl.LightningDataModule):
     """Examples of `parts`, train, val and test, read when their batch is needed.
 
     The training order comes from `order_seed` and the epoch, never from the seeds: all seeds see the same batches.

@@ -13,6 +13,7 @@ from dnnx.evaluation import sparsity as sparse
 from dnnx.runs.provenance import peak_memory_mb
 from dnnx.tasks.scores import multiclass
 from dnnx.training.callbacks.early_stopping import EarlyStopping
+from dnnx.training.replicas import for_each
 
 TIMED_PASSES = 5
 
@@ -71,11 +72,6 @@ def together(
 def alive(outputs: Tensor, survived: list[bool]) -> Tensor:
     """Return the outputs [S, N, ...] of the seeds that did not diverge."""
     return outputs[torch.tensor(survived, device=outputs.device)]
-
-
-def for_each(y: Tensor, outputs: Tensor) -> Tensor:
-    """Return the targets of each seed, [R, N, ...], from [R, N, ...] or a shared [N, ...]."""
-    return y if y.shape[:2] == outputs.shape[:2] else y.expand(len(outputs), *y.shape)
 
 
 def about(task: Any) -> dict[str, dict[str, str | None]]:

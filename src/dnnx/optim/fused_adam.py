@@ -1,12 +1,19 @@
 """Adam by torch's fused kernel alone: torch's own code around it takes an eighth of each step of a small network."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
+
+from dnnx.optim.rounding import Parts, single, single_left
 
 
 class FusedAdam(torch.optim.Adam):
-    """`torch.optim.Adam(fused=True)`, or AdamW with `decoupled_weight_decay`, with the same bits."""
+    """`torch.optim.Adam(fused=True)`, or AdamW with `decoupled_weight_decay`, with the same bits.
+
+    When replicas leave (`keep`), the others' steps keep their bits too.
+    """
 
     def __init__(
         self,
@@ -20,6 +27,7 @@ class FusedAdam(torch.optim.Adam):
         super().__init__(
             params, lr, betas, eps, weight_decay, fused=True, decoupled_weight_decay=decoupled_weight_decay
         )
+        self.parts: dict[Tensor, Parts] = {}
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
@@ -30,9 +38,43 @@ class FusedAdam(torch.optim.Adam):
             params, gradients, exp_avgs, exp_avg_sqs, _, steps = lists
             if params:
                 torch._foreach_add_(steps, 1)
+                columns = params, exp_avgs, exp_avg_sqs, gradients, steps
+                split = self._split(*columns) if any("single" in self.state[p] for p in params) else []
+                params, exp_avgs, exp_avg_sqs, gradients, steps = columns
                 kernel = torch._fused_adamw_ if group["decoupled_weight_decay"] else torch._fused_adam_
                 kernel(
                     params, gradients, exp_avgs, exp_avg_sqs, [], steps, lr=group["lr"], beta1=group["betas"][0],
                     beta2=group["betas"][1], weight_decay=group["weight_decay"], eps=group["eps"], amsgrad=False,
                     maximize=False,
                 )  # fmt: skip
+                for parts in split:
+                    parts.write()
+
+    def _split(self, *columns: list[Any]) -> list[Parts]:
+        """Exchange in place the tensors whose end the kernel would round otherwise for their parts; return those."""
+        rows = [*zip(*columns, strict=True)]
+        for column in columns:
+            column.clear()
+        split = []
+        for p, *averages, gradient, step in rows:
+            own = [(p, *averages, gradient)]
+            if self.state[p].get("single", single(p)) != single(p):
+                split.append(parts := self._parts(p, *averages))
+                own = [(*part, last) for part, last in zip(parts.parts, parts.of(gradient), strict=True)]
+            for row in own:
+                for column, value in zip(columns, (*row, step), strict=True):
+                    column.append(value)
+        return split
+
+    def _parts(self, p: Tensor, *averages: Tensor) -> Parts:
+        parts = self.parts.get(p)
+        if parts is None or not parts.are_of((p, *averages)):
+            parts = self.parts[p] = Parts((p, *averages), self.state[p]["single"])
+        return parts
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Note what the kernel takes one by one, before the state goes on with the replicas at these places alone."""
+        self.parts.clear()
+        for state in self.state.values():
+            before = state["exp_avg"]
+            state["single"] = single_left(before, state.get("single", single(before)), places)

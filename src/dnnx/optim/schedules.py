@@ -1,5 +1,6 @@
 """Learning-rate schedules that torch lacks, and a learning rate for each replica."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -50,6 +51,10 @@ class Performance:
         reduced = self.bad_epochs > self.patience
         self.bad_epochs[reduced] = 0
         scale_rates(self.optimizer, torch.where(reduced, self.factor, 1.0))
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Go on with the replicas at these places alone."""
+        self.best, self.bad_epochs = self.best[list(places)], self.bad_epochs[list(places)]
 
     def state_dict(self) -> dict[str, Tensor]:
         return {"best": self.best, "bad_epochs": self.bad_epochs}

@@ -1,5 +1,6 @@
 """Technique: the protocol of anything that a study can switch on during training."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -60,6 +61,12 @@ class Technique:
     def metrics(self) -> dict[str, Tensor]:
         """Return values [R] of the epoch that ended, by their name in metrics.csv, for example train/penalty."""
         return {}
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Go on with the replicas at these places alone: the seeds of the others are finished.
+
+        A technique that holds something of each replica overrides this; otherwise finished seeds are computed on.
+        """
 
     def state_dict(self) -> dict[str, Any]:
         """Return tensors and plain values that a resumed run needs."""

@@ -42,6 +42,9 @@ class Clipping(Technique):
     def metrics(self) -> dict[str, Tensor]:
         return {"train/clipped": self.share()}
 
+    def keep(self, places: Sequence[int]) -> None:
+        self.num_replicas, self.clipped = len(places), self.clipped[list(places)]
+
     def check_after(self, run: Any) -> None:
         shares = run.recorded["train/clipped"].values()
         must(len(shares) > 0 and all(0 <= share <= 1 for share in shares), "no share of clipped steps was recorded")

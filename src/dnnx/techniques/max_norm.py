@@ -25,7 +25,7 @@ class MaxNorm(Technique):
         self.value = value
 
     def after_step(self) -> None:
-        bound_norms(self.module.weights, self.value, self.module.replicas.num_replicas)
+        bound_norms(self.module.weights, self.value, self.module.replicas.stacked)
 
     def check_after(self, run: Any) -> None:
         for name in run.module.weight_names:
@@ -36,9 +36,9 @@ class MaxNorm(Technique):
 
 
 @torch.no_grad()
-def bound_norms(weights: Iterable[Tensor], most: float, num_replicas: int = 1) -> None:
-    """Bound in place the norm of each unit's weights [(R,) out, ...] to `most`."""
-    first = 1 if num_replicas == 1 else 2  # the first axis of a unit's own weights
+def bound_norms(weights: Iterable[Tensor], most: float, stacked: bool = False) -> None:
+    """Bound in place the norm of each unit's weights, [out, ...] or `stacked` [R, out, ...], to `most`."""
+    first = 2 if stacked else 1  # the first axis of a unit's own weights
     for w in weights:
         axes = tuple(range(first - w.dim(), 0))
         w.mul_((most / torch.linalg.vector_norm(w, dim=axes, keepdim=True)).clamp_(max=1))

@@ -73,6 +73,9 @@ class Pruning(Technique):
     def metrics(self) -> dict[str, Tensor]:
         return {"train/sparsity": zero_share(self.module.weights, self.module.replicas.num_replicas)}
 
+    def keep(self, places: Sequence[int]) -> None:
+        self.masks = [mask[list(places)] for mask in self.masks]
+
     def check_after(self, run: Any) -> None:
         """Check that zeros never return, have the requested share in every weight tensor, and are in the tested
         weights.

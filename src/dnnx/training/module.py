@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from dnnx.optim.schedules import Performance, rates
 from dnnx.tasks.task import Task
 from dnnx.techniques.base import Technique, overrides
-from dnnx.training.replicas import Replicas
+from dnnx.training.epoch_sums import EpochSums
+from dnnx.training.leaving import drop_finished, rejoin
+from dnnx.training.replicas import Replicas, for_each
 
-MAX_HELD = 2**20  # numbers of outputs that wait for their metrics; more are measured at once
 HOOKS = ("before_epoch", "example_loss", "penalty", "after_backward", "after_step", "set_mode")
 
 
@@ -36,8 +37,6 @@ class ReplicaModule(pl.LightningModule):
     """
 
     automatic_optimization = False
-    train_sums: Tensor
-    val_sums: Tensor
 
     def __init__(
         self,
@@ -59,8 +58,7 @@ class ReplicaModule(pl.LightningModule):
         self.epoch_metrics: dict[str, Tensor] = {}
         self.rates: dict[str, Tensor] = {}
         self.facts: dict[str, float] = {}  # further measurements of the run, for its results
-        for split in ("train", "val"):  # sums over an epoch: of the task's curves, and the number of examples
-            self.register_buffer(f"{split}_sums", torch.zeros(len(task.curves) + 1, len(seeds)), persistent=False)
+        self.train_sums, self.val_sums = EpochSums(task, len(seeds)), EpochSums(task, len(seeds))
         self.techniques = dict(sorted((techniques or {}).items(), key=lambda item: item[1].order))
         for technique in self.techniques.values():
             technique.attach(self)
@@ -76,13 +74,13 @@ class ReplicaModule(pl.LightningModule):
     @cached_property
     def weight_names(self) -> list[str]:
         """The names of the trained weights of two axes or more, which are regularized and pruned."""
-        axes = 1 if self.replicas.num_replicas == 1 else 2
+        axes = 2 if self.replicas.stacked else 1
         named = self.replicas.net.named_parameters()
         return [n for n, p in named if p.requires_grad and p.dim() > axes and "weight" in n.rpartition(".")[2]]
 
     @cached_property
     def weights(self) -> list[Tensor]:
-        """The trained weights of two axes or more, each [R, ...], or without R for one replica."""
+        """The trained weights of two axes or more, each [R, ...], or without R for a net that is built alone."""
         return [self.replicas.net.get_parameter(name) for name in self.weight_names]
 
     @property
@@ -133,8 +131,7 @@ class ReplicaModule(pl.LightningModule):
 
     def targets(self, x: Tensor, y: Tensor, outputs: Tensor) -> Tensor:
         """Return the task's targets [R, B, ...] of a batch whose outputs are [R, B, ...]."""
-        y = self.task.target(x, y)
-        return y if y.shape[:2] == outputs.shape[:2] and not self.is_shared(x) else y.expand(len(outputs), *y.shape)
+        return for_each(self.task.target(x, y), outputs, self.is_shared(x))
 
     def per_example(self, function: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, y: Tensor) -> Tensor:
         """Return `function` of all replicas' examples: outputs [R, B, ...], y [R, B, ...] -> [R, B]."""
@@ -160,30 +157,13 @@ class ReplicaModule(pl.LightningModule):
         trainer, optimizer = self.trainer, self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
         schedulers = [config.scheduler for config in trainer.lr_scheduler_configs if config.interval == "step"]
-        steps = 0
-        for seen in self._groups(self._steps(chunk, optimizer, schedulers)):
-            self.add(self.train_sums, *(torch.cat(values, dim=1) for values in zip(*seen, strict=True)))
-            steps += len(seen)
-        count_steps(trainer, steps)
+        count_steps(trainer, self.train_sums.add_all(self._steps(chunk, optimizer, schedulers)))
 
     def _steps(self, chunk: Iterable[Sequence[Tensor]], optimizer: Any, schedulers: list[Any]) -> Iterator[Any]:
         for batch in chunk:
             yield self.learn(batch, optimizer)
             for scheduler in schedulers:
                 scheduler.step()
-
-    def _groups(self, steps: Iterable[tuple[Tensor, Tensor, Tensor]]) -> Iterator[list]:
-        """Yield the steps of a chunk together, or in several groups where their outputs are large."""
-        held: list[tuple[Tensor, Tensor, Tensor]] = []
-        size = 0
-        for step in steps:
-            held.append(step)
-            size += step[0].numel()
-            if size > MAX_HELD:
-                yield held
-                held, size = [], 0
-        if held:
-            yield held
 
     def learn(self, batch: Sequence[Tensor], optimizer: torch.optim.Optimizer) -> tuple[Tensor, Tensor, Tensor]:
         """Take one step; return outputs [R, B, ...], targets and losses [R, B] from before it."""
@@ -215,27 +195,21 @@ class ReplicaModule(pl.LightningModule):
                 config.scheduler.step(self.epoch_metrics["val/loss"])
             elif config.interval == "epoch":
                 config.scheduler.step()  # type: ignore[call-arg]
+        drop_finished(self.trainer, self)
+
+    def on_fit_end(self) -> None:
+        rejoin(self.trainer, self)
 
     def validation_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
         x, y, *_ = batch
         outputs = self.in_parts(x)
         y = self.targets(x, y, outputs)
-        self.add(self.val_sums, outputs, y, self.losses(outputs, y))
-
-    def add(self, sums: Tensor, outputs: Tensor, y: Tensor, loss: Tensor) -> None:
-        """Add the curves of a batch and its number of examples to the running sums [curves + 1, R]."""
-        sums[0] += loss.sum(-1)
-        values = self.task.per_example(outputs.flatten(0, 1), y.flatten(0, 1))
-        for row, name in enumerate(self.task.curves[1:], start=1):
-            sums[row] += values[name].view(loss.shape).sum(-1)
-        sums[-1] += loss.shape[-1]
+        self.val_sums.add(outputs, y, self.losses(outputs, y))
 
     def on_validation_epoch_end(self) -> None:
         self.epoch_metrics = {}
         for split, sums in (("train", self.train_sums), ("val", self.val_sums)):
-            means = sums[:-1] / sums[-1]
-            self.epoch_metrics |= {f"{split}/{name}": mean for name, mean in zip(self.task.curves, means, strict=True)}
-            sums.zero_()
+            self.epoch_metrics |= {f"{split}/{name}": mean for name, mean in sums.means().items()}
         for technique in self.techniques.values():
             self.epoch_metrics |= technique.metrics()
         self.epoch_metrics |= {f"optimizer/{name}": values for name, values in self.rates.items()}
@@ -262,6 +236,8 @@ class ReplicaModule(pl.LightningModule):
         states = {name: technique.state_dict() for name, technique in self.techniques.items()}
         if kept := {name: state for name, state in states.items() if state}:
             checkpoint["techniques"] = kept
+        if self.replicas.left is not None:
+            checkpoint["left"] = vars(self.replicas.left)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         for name, state in checkpoint.get("techniques", {}).items():

@@ -15,10 +15,11 @@ from dnnx.config import check, resume
 from dnnx.config.params import as_overrides
 from dnnx.config.paths import CONF
 from dnnx.data.folds import for_trial, make_folds
-from dnnx.evaluation.results import evaluate, for_each
+from dnnx.evaluation.results import evaluate
 from dnnx.runs.about import is_scalar
 from dnnx.training.assemble import assemble, build_data
 from dnnx.training.callbacks.early_stopping import EarlyStopping
+from dnnx.training.replicas import for_each
 from dnnx.tuning.objective import settle
 from dnnx.tuning.prune_trials import Prune, TrialFailed
 from dnnx.tuning.space import Params, Space
@@ -105,7 +106,8 @@ class CrossValidation:
         scores = _scores(module, data)
         module.start = start
         module.train()
-        return torch.tensor(scores[self.objective])
+        values = torch.tensor(scores[self.objective])
+        return EarlyStopping.of(module.trainer).of_all(values, module.replicas.running)
 
 
 def _scores(module: Any, data: Any) -> dict[str, list]:

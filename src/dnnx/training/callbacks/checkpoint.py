@@ -14,6 +14,8 @@ from dnnx.basics import signals
 from dnnx.basics.errors import UserError, require
 from dnnx.runs.files import write_atomic
 from dnnx.training.callbacks.early_stopping import EarlyStopping
+from dnnx.training.leaving import drop
+from dnnx.training.replicas import Left
 
 
 class Checkpoint(pl.Callback):
@@ -76,10 +78,8 @@ class Checkpoint(pl.Callback):
         stopping, replicas, epoch = EarlyStopping.of(trainer), pl_module.replicas, trainer.current_epoch
         if not torch.equal(self.saved_best, stopping.best_epoch):
             self.saved_best = stopping.best_epoch.clone()
-            current = {name: value.clone() for name, value in replicas.stacked_state().items()}
-            replicas.load_stacked(stopping.best_state)
-            write_atomic(self.folder / "best.ckpt", lambda path: trainer.save_checkpoint(path, weights_only=True))
-            replicas.load_stacked(current)
+            with replicas.showing(stopping.best_state):
+                write_atomic(self.folder / "best.ckpt", lambda path: trainer.save_checkpoint(path, weights_only=True))
         if self._keeps(epoch):
             write_atomic(self.folder / f"epoch_{epoch}.ckpt", trainer.save_checkpoint)
         write_atomic(
@@ -111,6 +111,8 @@ def restore(trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
 
     Lightning's own `ckpt_path` repeats part of the finished epoch, and skips the scheduler's step in it.
     """
+    if "left" in checkpoint:
+        drop(trainer, pl_module, _left(checkpoint["left"], pl_module.replicas))
     pl_module.load_state_dict(checkpoint["state_dict"])
     trainer.strategy.load_optimizer_state_dict(checkpoint)
     for optimizer in trainer.optimizers:
@@ -129,10 +131,22 @@ def restore(trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
     stopping, epoch = EarlyStopping.of(trainer), checkpoint["epoch"]
     if type(epoch) is not int or epoch < 1 or int(stopping.last_epoch.max()) > epoch:
         raise ValueError(f"epoch {epoch}")
+    if not set(stopping.active.nonzero()[:, 0].tolist()) <= {*pl_module.replicas.running}:
+        raise ValueError("a seed has left that is not finished")
     loop = trainer.fit_loop
     epochs = loop.epoch_progress.current
     epochs.ready = epochs.started = epochs.processed = epochs.completed = epoch
     loop.epoch_loop.manual_optimization.optim_step_progress.total.completed = checkpoint["global_step"]
+
+
+def _left(saved: dict[str, Any], replicas: Any) -> Left:
+    """Return what a checkpoint says of the seeds that have left; ValueError unless it is of these networks."""
+    own = replicas.leaving([], 0)
+    _check_like(saved, vars(own))
+    left = Left(saved["steps"], {name: saved["state"][name] for name in own.state})
+    if not left.running or int(left.steps.min()) < 0:
+        raise ValueError("no seed is left")
+    return left
 
 
 def _check_like(saved: dict[str, Any], own: dict[str, Any]) -> None:

@@ -14,8 +14,9 @@ class EarlyStopping(pl.Callback):
 
     A seed is active until `patience` epochs brought no lower loss, or its loss was not finite (it diverged). Epochs
     before the module's `first_epoch` count neither for best weights nor for patience. Epochs count from 1; all state is
-    [R]. `counted` marks the seeds that were active in the epoch just ended. Later epochs of a seed are not recorded, as
-    they would not happen if it trained alone.
+    [R] of all seeds, also of those that left the replicas. `metrics` are those of the epoch just ended, 0 for a seed
+    that left. `counted` marks the seeds that were active in it. Later epochs of a seed are not recorded, as they would
+    not happen if it trained alone.
     """
 
     STATE = ("best_state", "best_loss", "best_epoch", "last_epoch", "diverged_epoch", "active")
@@ -42,8 +43,8 @@ class EarlyStopping(pl.Callback):
         self.active = torch.ones(num, dtype=torch.bool)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        epoch = trainer.current_epoch + 1
-        self.metrics = _to_cpu(pl_module.epoch_metrics)
+        epoch, running = trainer.current_epoch + 1, pl_module.replicas.running
+        self.metrics = {name: self.of_all(values, running) for name, values in pl_module.epoch_metrics.items()}
         loss = self.metrics["val/loss"]
         finite = loss.isfinite() & self.metrics["train/loss"].isfinite()
         first = pl_module.first_epoch
@@ -54,11 +55,18 @@ class EarlyStopping(pl.Callback):
         self.best_loss[self.improved] = loss[self.improved]
         self.best_epoch[self.improved] = epoch
         if self.improved.any():
-            rows = self.improved.nonzero()[:, 0]
+            rows = self.improved.nonzero()[:, 0].tolist()
+            places = [running.index(row) for row in rows]
             for name, value in pl_module.replicas.stacked_state().items():
-                self.best_state[name][rows] = value.detach()[rows.to(value.device)].cpu()
+                self.best_state[name][rows] = value.detach()[places].cpu()
         self.active = self.counted & finite & (epoch - self.best_epoch.clamp(min=first - 1) < self.patience)
         trainer.should_stop = not bool(self.active.any())
+
+    def of_all(self, values: Tensor, running: list[int]) -> Tensor:
+        """Return values of the running replicas as those of all seeds on the CPU, 0 where a seed has left."""
+        whole = values.new_zeros(len(self.active), device="cpu")
+        whole[running] = values.detach().cpu()
+        return whole
 
     def state_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.STATE}
