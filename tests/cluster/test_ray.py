@@ -17,7 +17,7 @@ def workers(folder: Path) -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if (process / "cwd").resolve() == folder and (process / "cmdline").read_bytes().startswith(b"ray::"):
+            if (process / "cwd").resolve() == folder and b"ray::__call__" in (process / "cmdline").read_bytes():
                 found.append(int(process.name))
         except OSError:
             continue
