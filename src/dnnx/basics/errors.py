@@ -5,6 +5,7 @@ import inspect
 import math
 import typing
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -17,6 +18,12 @@ def require(valid: bool, key: str, value: object, expected: str) -> None:
     """Raise UserError unless `valid`. `expected` says what is valid, with an example to type."""
     if not valid:
         raise UserError(f"{key}={value}: {expected}")
+
+
+def require_installed(package: str, key: str, extra: str) -> None:
+    """Raise UserError unless an optional package is installed; `extra` of dnnx brings it."""
+    if find_spec(package) is None:
+        raise UserError(f"{key}: {package} is not installed; type pip install 'dnnx[{extra}]'")
 
 
 def is_number(value: object) -> bool:

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from dnnx.basics.errors import UserError, is_out_of_memory
+from dnnx.basics.errors import UserError, is_out_of_memory, require
 from dnnx.basics.signals import Stopped, listen
 from dnnx.config.compose import compose_typed
 from dnnx.config.explain import explain
@@ -29,6 +29,7 @@ from dnnx.config.paths import CONF
 from dnnx.runs.files import remove_empty
 
 MISTAKES = (UserError, HydraException, OmegaConfBaseException, YAMLError, OSError)
+JOBS = "--jobs"  # flag of dnnx.train
 FAILURES: list[str] = []  # messages of this process; if there is any, the exit code is 2
 Task = Callable[[Any], object]
 Where = Callable[[DictConfig], Path]
@@ -72,16 +73,22 @@ def command(config_name: str, where: Where | None = None) -> Callable[[Task], Ca
 
 def settle(config_name: str, arguments: list[str], where: Where | None, made: list[tuple[Path, Path]]) -> list[str]:
     """Return the command line for Hydra: with -m for a study, and with the output folder, which is added to `made`."""
+    prints_jobs = config_name == "train" and JOBS in arguments
+    arguments = [word for word in arguments if not prints_jobs or word != JOBS]
     typed = split(retype_study(arguments) if config_name == "train" else arguments)
     if not typed.composes():
         return typed.words
     words = own_targets(choose_groups(typed.overrides), config_name, typed.config_dirs)
     typed = Typed(typed.flags, typed.values, words)
+    if prints_jobs:
+        typed.overrides.append("hydra.sweeper.print_jobs=true")
     config = compose_typed(config_name, typed)
     if not typed.runs() or where is None:
         return typed.words
     if config_name == "train" and OmegaConf.select(config, "study.arms") and not typed.is_multirun():
         typed.flags.append("-m")
+    told = "it lists the jobs of a study or of a sweep (-m); this is one run, so the command itself is its only job"
+    require(typed.is_multirun() or not prints_jobs, JOBS, config.name, told)
     if not any(word.startswith(("hydra.run.dir=", "hydra.sweep.dir=")) for word in typed.overrides):
         folder = where(config)
         made.append((folder.absolute(), Path(str(config.paths.outputs)).absolute()))

@@ -33,6 +33,8 @@ def explain(error: Exception, config_name: str, arguments: Sequence[str]) -> str
         return _explain_key(match[1], text, config_name, arguments)
     if match := re.match(r"Error merging override (.*)", text):
         return f"{match[1]}: type a mapping for a mapping and a value for a value; see all keys with --cfg job"
+    if match := re.search(r"'hydra/launcher/(joblib|submitit_\w+)'", text):
+        return f"hydra/launcher={match[1]} is not installed; type pip install 'dnnx[launchers]'"
     if match := re.search(r"Could not find '([^']+)'\s+Available options in '([^']+)':((?:\s+\S+$)+)", text, re.M):
         option, options = match[1].removeprefix(match[2] + "/"), match[3].split()
         return f"{match[2]}={option}: choose one of {', '.join(options)}{near_misses(option, options)}"

@@ -13,7 +13,10 @@ from dnnx.config.compose import refuse_foreign
 
 
 class StudySweeper(Sweeper):
-    """Launches the jobs of a study through the launcher that was chosen."""
+    """Launches the jobs of a study through the launcher that was chosen, or prints them as commands."""
+
+    def __init__(self, print_jobs: bool = False):
+        self.print_jobs = print_jobs
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.config = hydra_context, config
@@ -22,10 +25,14 @@ class StudySweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
+        from dnnx.studies.commands import print_jobs
         from dnnx.studies.study import Runner, run_study
         from dnnx.train import run_words
 
         assert self.config is not None
+        if self.print_jobs:
+            print_jobs(self.config, self.check)
+            return
         basic = self.config.hydra.launcher["_target_"].endswith(".BasicLauncher")
         run_study(self.config, Runner(self.check, self.launch, run_words if basic else None))
 

@@ -1,0 +1,63 @@
+"""`--jobs` prints the jobs of a study as commands, for array jobs, Kubernetes and whatever else runs commands."""
+
+import os
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from dnnx.basics.console import console
+from dnnx.config import check, plain, resume
+from dnnx.config.compose import compose, config_dirs
+from dnnx.config.trust import needed_packages
+from dnnx.runs.files import link_latest
+from dnnx.runs.locks import sole_writer
+from dnnx.studies.plan import Job, Plan, make_plan
+from dnnx.studies.study import backbone_study, declare, waves
+
+Check = Callable[[Sequence[Sequence[str]]], None]
+
+
+def print_jobs(config: DictConfig, check_all: Check) -> None:
+    """Make the folders of a study with a config in each, and print one command for each job.
+
+    A blank line separates jobs that wait for those above it. The last command writes the report, and trains what is
+    missing. `check_all` composes all jobs.
+    """
+    plan = make_plan(config)
+    check_all([job.overrides for job in plan.jobs])
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    with sole_writer(plan.folder), console.capture():
+        needed = backbone_study(config)
+        configs = {job.name: run_config(config, plan, job) for job in plan.jobs}
+        declare(plan)
+        for name, run in configs.items():
+            if not (plan.folder / name / "config.yaml").exists():
+                (plan.folder / name).mkdir(exist_ok=True)
+                resume.save_config(run, plan.folder / name / "config.yaml")
+        link_latest(plan.folder)
+    blocks = [[line(*needed)]] if needed else []
+    for wave in waves(plan.jobs, side_by_side=True):
+        left = [job.name for job in wave if not (plan.folder / job.name / "results.json").exists()]
+        blocks += [[resuming(plan.folder / name, configs[name]) for name in left]] if left else []
+    print("\n\n".join("\n".join(block) for block in [*blocks, [resuming(plan.folder, *configs.values())]]))
+
+
+def run_config(config: DictConfig, plan: Plan, job: Job) -> DictConfig:
+    """Return the checked config of a job."""
+    words = [word for word in job.overrides if not word.startswith("hydra.")]
+    run = plain.settle(compose("train", words, config_dirs(config.hydra)), words)
+    check.check(run)
+    return run
+
+
+def resuming(folder: Path, *configs: DictConfig) -> str:
+    """Return the command that runs what is missing in a folder, with the packages of the user's own classes."""
+    packages = sorted({package for config in configs for package in needed_packages(config)})
+    trust = [f"packages=[{','.join(packages)}]"] if packages else []
+    return line(f"resume={os.path.relpath(folder)}", *trust)
+
+
+def line(*words: str) -> str:
+    return shlex.join(["python", "-m", "dnnx.train", *words])

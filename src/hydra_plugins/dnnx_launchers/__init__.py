@@ -1,0 +1,1 @@
+"""Launchers: the jobs of a study or a sweep on a Slurm cluster or on Ray."""
