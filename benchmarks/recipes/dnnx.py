@@ -11,7 +11,6 @@ import lightning.pytorch as pl
 
 from benchmarks.rounds import Rounds, cut, options
 from dnnx.config.paths import CONF
-from dnnx.train import fit
 from dnnx.training.assemble import assemble
 from dnnx.training.callbacks.checkpoint import Checkpoint
 
@@ -41,7 +40,7 @@ def main(batch_size: int, steps: int | None, device: str, seeds: int, overrides:
         data.splits = cut(data.splits, steps, batch_size)
         images = data.sizes["train"] // batch_size * batch_size * seeds
         trainer.callbacks.insert(0, Timer(rounds, images, device))
-        fit(trainer, module, data, Path(folder))
+        trainer.fit(module, datamodule=data)
 
 
 if __name__ == "__main__":

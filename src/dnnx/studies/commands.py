@@ -16,7 +16,7 @@ from dnnx.runs.locks import sole_writer
 from dnnx.studies.plan import Job, Plan, make_plan
 from dnnx.studies.study import backbone_study, declare, waves
 
-Check = Callable[[Sequence[Sequence[str]]], None]
+Check = Callable[[Sequence[Sequence[str]]], object]
 
 
 def print_jobs(config: DictConfig, check_all: Check) -> None:
