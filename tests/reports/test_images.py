@@ -27,7 +27,7 @@ def drawn(rng: np.random.Generator, seeds: int, images: int) -> np.ndarray:
     return score > 0
 
 
-@pytest.mark.parametrize(("seeds", "images"), [(5, 400), (20, 400), (3, 1000)])
+@pytest.mark.parametrize(("seeds", "images"), [(5, 400), (5, 1000), (20, 400)])
 def test_95_percent_intervals_over_seeds_and_images_cover_in_93_to_97_percent(seeds: int, images: int) -> None:
     rng = np.random.default_rng(seeds)
     truth = norm.cdf(1.2 / (1 + 0.2**2 + 0.7**2) ** 0.5)  # that of all images and seeds

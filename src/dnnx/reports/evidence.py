@@ -122,7 +122,7 @@ def _of_seconds(question: Question) -> str:
     if not steps.n:
         return told
     total = number(float(np.exp(found.gap + steps.mean)))
-    return f"{told}, each in {_times(steps)} its seconds (measured one arm after the other): {total} times the seconds"
+    return f"{told}, each in {_times(steps)} its seconds (on a machine that arms may share): {total} times the seconds"
 
 
 def _times(e: Estimate) -> str:
