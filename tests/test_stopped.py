@@ -108,7 +108,7 @@ def test_a_signal_in_the_test_loses_no_training(
 
 @pytest.mark.slow
 def test_a_stopped_study_says_its_own_folder_and_trains_no_arm_twice(send_in: Send, tmp_path: Path) -> None:
-    study = ["+exp=bn_vs_plain", "+debug=smoke", "net.hidden=[8]"]
+    study = ["+exp=bn_vs_plain", "+debug=smoke", "net.hidden=[8]", "jobs=1"]
     send_in(signal.SIGTERM, epoch=2)
     code, said = typed("train", *study, cwd=tmp_path)
     folder = (tmp_path / "outputs" / "bn_vs_plain" / "latest").resolve()

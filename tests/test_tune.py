@@ -220,7 +220,7 @@ def test_a_bug_is_no_failed_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ("sampler.foo=1", "sampler.foo"),
         ("pruner.min_resource=0", "pruner: "),
         ('trial=["trainer.max_epochs=0"]', "trainer.max_epochs=0"),
-        ("resume=.", "resume=.: a study goes on by itself"),
+        ("resume=.", "resume=.: leave it out; the same command continues a study"),
     ],
 )
 def test_a_mistake_is_a_one_line_error_before_a_study_exists(override: str, says: str, tmp_path: Path) -> None:

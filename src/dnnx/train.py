@@ -19,7 +19,7 @@ from dnnx.config.compose import compose
 from dnnx.config.explain import flatten
 from dnnx.config.seeds import parse_seeds
 from dnnx.config.shards import is_of_shards
-from dnnx.config.trust import needed_packages
+from dnnx.config.trust import check_run, needed_packages
 from dnnx.runs import shards
 from dnnx.runs.files import link_latest, remove_empty, write_json
 from dnnx.runs.locks import sole_writer
@@ -215,6 +215,7 @@ def run_job(cfg: DictConfig, typed: Sequence[str], folder: Path, study: Path) ->
 
     `typed` are its overrides. Every job comes through here: Hydra's, those of the pool, and those from Python.
     """
+    check_run(cfg, typed)  # before any code that the config names is imported
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with sole_writer(folder) if cfg.shard is None else nullcontext():  # a shard has a folder of its own

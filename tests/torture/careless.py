@@ -21,6 +21,7 @@ from commands import compose
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+from lightning.pytorch import Trainer
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -204,7 +205,7 @@ def stopped_before_training(patch: pytest.MonkeyPatch) -> None:
     for source in (digits, synthetic):
         patch.setattr(source, "load", cache(source.load))
     patch.setattr(cifar10, "load", synthetic.load)
-    patch.setattr(train, "fit", start)
+    patch.setattr(Trainer, "fit", start)
     patch.setattr(tune, "announce", start)
     patch.setattr(ReplicaModule, "learn", start)
     patch.setattr(provenance, "environment", lambda *_: {})

@@ -52,13 +52,14 @@ def _foreign(config: Any) -> dict[str, Any]:
     return {key: name for key, name in targets(config).items() if name not in known_targets() or _is_nested(key)}
 
 
-def check_run(cfg: DictConfig) -> None:
+def check_run(cfg: DictConfig, words: Sequence[str] | None = None) -> None:
     """Raise UserError if `packages` was not typed, or if a resumed run names forbidden code.
 
-    A study.json repeats earlier typed words, so a resumed run is limited however its config was composed.
+    `words` are the overrides of the job; None: those of Hydra's current job. A study.json repeats earlier typed words,
+    so a resumed run is limited however its config was composed.
     """
-    within_command = HydraConfig.initialized()
-    overrides = list(HydraConfig.get().overrides.task) if within_command else []
+    within_command = words is not None or HydraConfig.initialized()
+    overrides = list(HydraConfig.get().overrides.task) if words is None and within_command else list(words or [])
     packages = typed_packages(overrides) if within_command else list(cfg.packages)
     found = list(cfg.packages)
     require(found == packages, "packages", found, "it is typed on the command line, never read from a file")

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from dnnx.basics.errors import UserError
 from dnnx.config.seeds import parse_seeds
 from dnnx.config.shards import find, is_done
+from dnnx.config.trust import check_run
 from dnnx.runs.shards import FOLDER, name_of
 from dnnx.studies.foreman import Task
 from dnnx.studies.plan import Plan
@@ -26,7 +27,12 @@ MIN_SEEDS = 3  # of a shard while all workers are busy; a step of fewer seeds co
 
 
 def make_parts(plan: Plan, composed: Sequence[DictConfig], work: Work, workers: int) -> list[Part]:
-    """Return the tasks of a plan in their order; `composed` are the configs of its jobs."""
+    """Return the tasks of a plan in their order; `composed` are the configs of its jobs.
+
+    Raise UserError for code that no one typed: the data is prepared before a job checks its own config.
+    """
+    for job, config in zip(plan.jobs, composed, strict=True):
+        check_run(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), job.overrides)
     runs = [(plan.folder / job.name, config) for job, config in zip(plan.jobs, composed, strict=True)]
     shards = [shards_of(config, folder, len(runs), workers) for folder, config in runs]
     threads, parts = threads_of(min(workers, sum(map(len, shards)))), []
