@@ -4,9 +4,11 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -63,11 +65,13 @@ def when_running(job: str, seconds: float) -> None:
     time.sleep(seconds)
 
 
-def when_training(folder: Path, arm: str, seconds: float) -> None:
-    """Wait so long after an arm has begun to train. Before, submitit has no handler, and a warning kills the job."""
-    while not list(folder.glob(f"outputs/bn_vs_plain/2*/{arm}/metrics.csv")):
-        time.sleep(0.2)
-    time.sleep(seconds)
+def when_in_epoch(folder: Path, arm: str, epoch: int) -> None:
+    """Wait until an arm has ended an epoch. Before the first, submitit has no handler, and a warning kills the job."""
+    while True:
+        for path in folder.glob(f"outputs/bn_vs_plain/2*/{arm}/metrics.csv"):
+            if re.search(rf"^{epoch},", path.read_text(), re.MULTILINE):
+                return
+        time.sleep(0.02)
 
 
 def asked(*command: str) -> str:
@@ -84,7 +88,13 @@ def warn(job: str) -> None:
 
 
 def kill(job: str) -> None:
-    asked("scancel", "--signal=KILL", "--full", job)
+    """Kill every process of a job at once. `scancel --signal=KILL` sends SIGTERM first, and waits."""
+    array, _, task = job.partition("_")
+    names = {f"SLURM_ARRAY_JOB_ID={array}".encode(), f"SLURM_ARRAY_TASK_ID={task}".encode()}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            if names <= set((process / "environ").read_bytes().split(b"\0")):
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def cancel(job: str) -> None:
@@ -107,7 +117,7 @@ def test_a_job_that_slurm_queues_again_goes_on(disturb: Callable[[str], None], w
         job = job_of(command)
         for place, arm in enumerate(("plain", "bn")):
             if disturb is warn:
-                when_training(folder, arm, draw.uniform(0, 3))
+                when_in_epoch(folder, arm, draw.randint(1, 50))
             else:
                 when_running(f"{job}_{place}", draw.uniform(0, 10))
             disturb(f"{job}_{place}")
@@ -124,7 +134,7 @@ def test_a_job_that_is_killed_is_named_and_resumed(disturb: Callable[[str], None
         folder = tmp_path / str(number)
         command = start(folder, *STUDY, *ON_SLURM)
         job = job_of(command)
-        when_running(f"{job}_1", draw.uniform(0, 5))
+        when_in_epoch(folder, "bn", draw.randint(1, 50))
         disturb(f"{job}_1")
         code, said = end(command)
         if code == 0 and disturb is cancel:  # it finished within Slurm's KillWait
