@@ -199,7 +199,7 @@ def _from_command_line(attempt: Try, folder: Path) -> str | None:
 def stopped_before_training(patch: pytest.MonkeyPatch) -> None:
     """Lets every command go to its first step and no further, and read each source once."""
 
-    def start(*_: object) -> None:
+    def start(*_: object, **__: object) -> None:
         raise Started
 
     for source in (digits, synthetic):
