@@ -19,7 +19,7 @@ from dnnx.config.compose import compose
 from dnnx.config.explain import flatten
 from dnnx.config.seeds import parse_seeds
 from dnnx.config.shards import is_of_shards
-from dnnx.config.trust import check_run, needed_packages
+from dnnx.config.trust import check_run
 from dnnx.runs import shards
 from dnnx.runs.files import link_latest, remove_empty, write_json
 from dnnx.runs.locks import sole_writer
@@ -63,13 +63,7 @@ def train_batch(cfg: DictConfig, folder: Path, study: Path | None) -> None:
     run, facts = Run(cfg, data, module, trainer), provenance.data_facts(data)
     if (folder / "checkpoints" / "last.ckpt").exists() and (folder / "data.json").exists():
         resume.require_same_data(facts, resume.load_data(folder), "paths.data")
-    folder.mkdir(parents=True, exist_ok=True)
-    if study and not (study.parent / "study.json").exists():  # an arm that is resumed alone is no newest study
-        link_latest(study)
-    with put_aside(folder), going_on(_how_to(cfg, study or folder)):
-        resume.save_config(cfg, folder / "config.yaml")
-        write_json(folder / "environment.json", provenance.environment())
-        write_json(folder / "data.json", facts)
+    with recording(cfg, facts, folder, study):
         announce(cfg, facts, module, trainer)
         trainer.fit(module, datamodule=data)
         run.trained()
@@ -78,22 +72,30 @@ def train_batch(cfg: DictConfig, folder: Path, study: Path | None) -> None:
 
 def train_plain(cfg: DictConfig, seeds: list[int], folder: Path, study: Path | None) -> None:
     """Train and test a user's LightningModule, one seed after the other; write the files of any run."""
-    from dnnx.runs import provenance
     from dnnx.training.plain import prepare  # torch from here on
     from dnnx.training.plain_run import announce, train_seeds
 
     plan = prepare(cfg, seeds, folder)
     if (folder / "checkpoints").exists() and (folder / "data.json").exists():
         resume.require_same_data(plan.facts, resume.load_data(folder), "the data of then")
-    folder.mkdir(parents=True, exist_ok=True)
-    if study and not (study.parent / "study.json").exists():
-        link_latest(study)
-    with put_aside(folder), going_on(_how_to(cfg, study or folder)):
-        resume.save_config(cfg, folder / "config.yaml")
-        write_json(folder / "environment.json", provenance.environment())
-        write_json(folder / "data.json", plan.facts)
+    with recording(cfg, plan.facts, folder, study):
         announce(cfg, plan, seeds)
         write_json(folder / "results.json", train_seeds(plan, seeds))
+
+
+@contextmanager
+def recording(cfg: DictConfig, facts: dict[str, Any], folder: Path, study: Path | None) -> Iterator[None]:
+    """Write the files that a run has before it is trained; inside, a stop or an error leaves a folder to go on with."""
+    from dnnx.runs import provenance
+
+    folder.mkdir(parents=True, exist_ok=True)
+    if study and not (study.parent / "study.json").exists():  # an arm that is resumed alone is no newest study
+        link_latest(study)
+    with put_aside(folder), going_on(resume.go_on(study or folder, cfg)):
+        resume.save_config(cfg, folder / "config.yaml")
+        write_json(folder / "environment.json", provenance.environment())
+        write_json(folder / "data.json", facts)
+        yield
 
 
 def measure(cfg: DictConfig, seeds: list[int], folder: Path, run: Any) -> None:
@@ -178,7 +180,7 @@ def show(folder: Path) -> dict[str, list]:
             f"peak memory {metrics['memory/peak_mb'][0]:,.0f} MB",
             soft_wrap=True,
         )
-    console.print(f"run folder: {_relative(folder)}", soft_wrap=True)
+    console.print(f"run folder: {resume.short(folder)}", soft_wrap=True)
     return metrics
 
 
@@ -197,17 +199,6 @@ def _finals(metrics: dict[str, list]) -> dict[str, float]:
         if numbers and name.startswith(("test/", "mc/", "ensemble/", "epoch/", "time/")):
             finals[name] = sum(numbers) / len(numbers)
     return finals
-
-
-def _how_to(cfg: DictConfig, folder: Path) -> str:
-    """Return the advice how to go on after a stop, with the packages of the user's own classes."""
-    packages = ",".join(needed_packages(cfg))
-    trust = f" 'packages=[{packages}]'" if packages else ""
-    return f"go on with: python -m dnnx.train resume={_relative(folder)}{trust}"
-
-
-def _relative(folder: Path) -> str:
-    return os.path.relpath(folder) if folder.is_relative_to(Path.cwd()) else str(folder)
 
 
 def run_job(cfg: DictConfig, typed: Sequence[str], folder: Path, study: Path) -> None:

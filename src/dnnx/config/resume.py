@@ -1,5 +1,7 @@
 """Read a run folder to continue or reuse it: config, learning rate, backbone, and whether the run is finished."""
 
+import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from dnnx.config.explain import flatten
 from dnnx.config.paths import CONF
 from dnnx.config.plain import is_plain
 from dnnx.config.seeds import union
-from dnnx.config.trust import check_run, limit
+from dnnx.config.trust import check_run, limit, needed_packages
 from dnnx.runs import schema
 from dnnx.runs.files import read_json, read_yaml, write_text
 from dnnx.runs.legacy import modernized
@@ -26,6 +28,23 @@ OF_SEEDS = ("seeds", "shard")  # a run takes more seeds; it never loses one
 
 # Values of keys that older run folders lack; with them a run is unchanged.
 OFF: tuple[object, ...] = (None, False, "plain", "zeros", "before", "auto", {}, [])
+
+
+def go_on(folder: Path, *configs: DictConfig) -> str:
+    """Return the advice how to go on with a run or study after a stop."""
+    return f"go on with: {resuming(folder, *configs)}"
+
+
+def resuming(folder: Path, *configs: DictConfig) -> str:
+    """Return the command that runs what is missing in a folder, with the packages of the user's own classes."""
+    packages = [*dict.fromkeys(package for config in configs for package in needed_packages(config))]
+    trust = [f"packages=[{','.join(packages)}]"] if packages else []
+    return shlex.join(["python", "-m", "dnnx.train", f"resume={short(folder)}", *trust])
+
+
+def short(folder: Path) -> str:
+    """Return a path as a reader would type it: relative inside the current folder."""
+    return os.path.relpath(folder) if folder.absolute().is_relative_to(Path.cwd()) else str(folder)
 
 
 def save_config(cfg: DictConfig, path: Path) -> None:

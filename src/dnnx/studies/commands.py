@@ -1,16 +1,13 @@
 """`--jobs` prints the jobs of a study as commands, for array jobs, Kubernetes and whatever else runs commands."""
 
-import os
 import shlex
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from omegaconf import DictConfig
 
 from dnnx.basics.console import console
 from dnnx.config import check, plain, resume
 from dnnx.config.compose import compose, config_dirs
-from dnnx.config.trust import needed_packages
 from dnnx.runs.files import link_latest
 from dnnx.runs.locks import sole_writer
 from dnnx.studies.plan import Job, Plan, make_plan
@@ -40,8 +37,8 @@ def print_jobs(config: DictConfig, check_all: Check) -> None:
     blocks = [[line(*needed)]] if needed else []
     for wave in waves(plan.jobs, side_by_side=True):
         left = [job.name for job in wave if not (plan.folder / job.name / "results.json").exists()]
-        blocks += [[resuming(plan.folder / name, configs[name]) for name in left]] if left else []
-    print("\n\n".join("\n".join(block) for block in [*blocks, [resuming(plan.folder, *configs.values())]]))
+        blocks += [[resume.resuming(plan.folder / name, configs[name]) for name in left]] if left else []
+    print("\n\n".join("\n".join(block) for block in [*blocks, [resume.resuming(plan.folder, *configs.values())]]))
 
 
 def run_config(config: DictConfig, plan: Plan, job: Job) -> DictConfig:
@@ -50,13 +47,6 @@ def run_config(config: DictConfig, plan: Plan, job: Job) -> DictConfig:
     run = plain.settle(compose("train", words, config_dirs(config.hydra)), words)
     check.check(run)
     return run
-
-
-def resuming(folder: Path, *configs: DictConfig) -> str:
-    """Return the command that runs what is missing in a folder, with the packages of the user's own classes."""
-    packages = sorted({package for config in configs for package in needed_packages(config)})
-    trust = [f"packages=[{','.join(packages)}]"] if packages else []
-    return line(f"resume={os.path.relpath(folder)}", *trust)
 
 
 def line(*words: str) -> str:

@@ -1,12 +1,12 @@
 """The order of jobs in a pool: each starts when a worker is free and the job that it needs has succeeded."""
 
-import os
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dnnx.config.app import FAILURES, fail
+from dnnx.config.resume import go_on
 from dnnx.studies.foreman import Ended, Task
 from dnnx.studies.pool import Pool, open_pool
 from dnnx.studies.view import View
@@ -49,7 +49,7 @@ class Schedule:
             try:
                 what, *told = self.pool.receive()
             except EOFError:
-                fail(f"the process that starts the workers was killed; {_how_to_go_on(self.folder)}")
+                fail(f"the process that starts the workers was killed; {go_on(self.folder)}")
                 return
             if what == "epoch":
                 self.view.epoch(*told)
@@ -106,10 +106,5 @@ def failure(ended: Ended, folder: Path) -> str | None:
     code = ended.exitcode or 0
     number = -code if code < 0 else code - 128  # killed, or stopped at the end of an epoch
     if number in list(signal.Signals):
-        return f"{ended.name} died: its process was ended by {signal.Signals(number).name}; {_how_to_go_on(folder)}"
+        return f"{ended.name} died: its process was ended by {signal.Signals(number).name}; {go_on(folder)}"
     return f"{ended.name}: a bug" if code > 0 else ended.value
-
-
-def _how_to_go_on(folder: Path) -> str:
-    shown = os.path.relpath(folder) if folder.absolute().is_relative_to(Path.cwd()) else folder
-    return f"go on with: python -m dnnx.train resume={shown}"

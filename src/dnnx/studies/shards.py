@@ -1,6 +1,5 @@
 """Train a run in shards: each missing shard as its own run, then their union."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from dnnx.config import resume
 from dnnx.config import shards as of_run
 from dnnx.config.seeds import parse_seeds
 from dnnx.config.shards import Shard, config_of, config_of_all, find, is_done, is_own, require_agreement
-from dnnx.config.trust import needed_packages
 from dnnx.runs import shards as layout
 from dnnx.runs.locks import sole_writer
 
@@ -89,11 +87,9 @@ def unite(cfg: DictConfig, run: Path) -> bool:
         shards, seeds = find(cfg, run), parse_seeds(cfg.seeds)
         there = {seed for shard in shards if is_done(cfg, shard) for seed in shard.seeds}
         if left := [seed for seed in seeds if seed not in there]:
-            packages = ",".join(needed_packages(cfg))
-            trust = f" 'packages=[{packages}]'" if packages else ""
             console.print(
                 f"{len(there)} of {len(seeds)} seeds are trained; for seed {', '.join(map(str, left))}: "
-                f"python -m dnnx.train resume={os.path.relpath(run)}{trust}", soft_wrap=True,
+                f"{resume.resuming(run, cfg)}", soft_wrap=True,
             )  # fmt: skip
             return False
         if not is_current(cfg, run, shards):

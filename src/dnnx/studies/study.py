@@ -23,6 +23,7 @@ from dnnx.config.app import FAILURES, fail, typed_overrides
 from dnnx.config.compose import compose, config_dirs
 from dnnx.config.overrides import quoted, retype_study, split
 from dnnx.config.paths import run_folder
+from dnnx.config.resume import go_on
 from dnnx.config.seeds import parse_seeds
 from dnnx.runs.files import read_json, remove_empty, write_json
 from dnnx.runs.locks import sole_writer
@@ -62,7 +63,7 @@ def run_study(config: DictConfig, runner: Runner) -> None:
     with sole_writer(plan.folder):
         is_new = not any(plan.folder.iterdir())
         declare(plan)
-        with going_on(f"go on with: python -m dnnx.train resume={os.path.relpath(plan.folder)}"):
+        with going_on(go_on(plan.folder)):
             if runner.work is not None and workers > 1:
                 parts = make_parts(plan, composed, runner.work, workers)
                 run_parts(config.name, parts, workers, plan.folder, gpus_of(accelerator))

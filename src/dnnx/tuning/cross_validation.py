@@ -1,7 +1,6 @@
 """One trial: its folds as replicas of one network, trained like a run, and scored with each fold's best weights."""
 
 import gc
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import optuna
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from dnnx.basics.errors import is_out_of_memory, require
+from dnnx.basics.errors import require
 from dnnx.config import check, resume
 from dnnx.config.params import as_overrides
 from dnnx.config.paths import CONF
@@ -21,7 +20,7 @@ from dnnx.training.assemble import assemble, build_data
 from dnnx.training.callbacks.early_stopping import EarlyStopping
 from dnnx.training.replicas import for_each
 from dnnx.tuning.objective import settle
-from dnnx.tuning.prune_trials import Prune, TrialFailed
+from dnnx.tuning.prune_trials import Prune, timed
 from dnnx.tuning.space import Params, Space
 
 FOR_RUNS = ("checkpoint", "record", "progress", "layer_statistics")  # callbacks whose files a trial does not need
@@ -48,26 +47,21 @@ class CrossValidation:
 
         Raise TrialPruned, or TrialFailed if a fold diverged or memory ran out.
         """
-        started = time.perf_counter()
         try:
-            module, trainer = self.build(trial.params, Prune(trial, self._measure, on_epoch))
-            trainer.fit(module, datamodule=trainer.fold_data)
-            stopping = EarlyStopping.of(trainer)
-            module.replicas.load_stacked(stopping.best_state)
-            scores = _scores(module, trainer.fold_data)
-            told = f"task={type(module.task).__name__} gives no single number for it; choose another"
-            require(is_scalar(scores[self.objective]), "objective", self.objective, told)
-            for name in self.about:
-                if is_scalar(scores[name]):
-                    trial.set_user_attr(name, scores[name])
-            trial.set_user_attr("best_epoch", stopping.best_epoch.tolist())
-            return sum(scores[self.objective]) / len(scores[self.objective])
-        except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise TrialFailed(f"out of memory: {' '.join(str(error).split())[:200]}") from None
+            with timed(trial):
+                module, trainer = self.build(trial.params, Prune(trial, self._measure, on_epoch))
+                trainer.fit(module, datamodule=trainer.fold_data)
+                stopping = EarlyStopping.of(trainer)
+                module.replicas.load_stacked(stopping.best_state)
+                scores = _scores(module, trainer.fold_data)
+                told = f"task={type(module.task).__name__} gives no single number for it; choose another"
+                require(is_scalar(scores[self.objective]), "objective", self.objective, told)
+                for name in self.about:
+                    if is_scalar(scores[name]):
+                        trial.set_user_attr(name, scores[name])
+                trial.set_user_attr("best_epoch", stopping.best_epoch.tolist())
+                return sum(scores[self.objective]) / len(scores[self.objective])
         finally:
-            trial.set_user_attr("seconds", time.perf_counter() - started)
             module = trainer = None  # type: ignore[assignment]
             gc.collect()  # trainer and module hold each other, and with them the networks
             if torch.cuda.is_available():

@@ -3,7 +3,6 @@
 Its data cannot be dealt into folds, as nothing is known of it but its loaders.
 """
 
-import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +11,7 @@ import optuna
 from lightning.pytorch.callbacks import Checkpoint
 from omegaconf import DictConfig
 
-from dnnx.basics.errors import UserError, is_out_of_memory
+from dnnx.basics.errors import UserError
 from dnnx.config import plain
 from dnnx.config.params import as_overrides
 from dnnx.tasks.metric import Metric
@@ -21,7 +20,7 @@ from dnnx.training.plain import Plan, prepare, seeded
 from dnnx.training.plain_metrics import about
 from dnnx.tuning.cross_validation import CrossValidation
 from dnnx.tuning.objective import settle
-from dnnx.tuning.prune_trials import TrialFailed
+from dnnx.tuning.prune_trials import TrialFailed, timed
 from dnnx.tuning.space import Params
 
 OnEpoch = Callable[[int, float], None]
@@ -53,8 +52,7 @@ class OwnModule(CrossValidation):
 
         Raise TrialPruned, or TrialFailed if a seed diverged or memory ran out.
         """
-        started = time.perf_counter()
-        try:
+        with timed(trial):
             plan = self.build(trial.params)
             seeds = range(self.fold_seed, self.fold_seed + self.folds)
             ended = [self._train(plan, seed, trial if seed == seeds[0] else None, on_epoch) for seed in seeds]
@@ -63,12 +61,6 @@ class OwnModule(CrossValidation):
                     trial.set_user_attr(name, [follow.progress.best_metrics[f"val/{name}"] for follow in ended])
             trial.set_user_attr("best_epoch", [follow.progress.best_epoch for follow in ended])
             return sum(map(self._objective_of, ended)) / len(ended)
-        except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise TrialFailed(f"out of memory: {' '.join(str(error).split())[:200]}") from None
-        finally:
-            trial.set_user_attr("seconds", time.perf_counter() - started)
 
     def _prepare(self, cfg: DictConfig) -> Plan:
         plan = prepare(cfg, [self.fold_seed], self.folder)

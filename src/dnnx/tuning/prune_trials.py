@@ -1,17 +1,34 @@
-"""Report a trial's value to Optuna after every epoch, and end the trial if Optuna prunes it."""
+"""How a trial ends early: Optuna prunes it by its value after an epoch, or it fails by its own fault."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import lightning.pytorch as pl
 import optuna
 import torch
 
+from dnnx.basics.errors import is_out_of_memory
 from dnnx.training.callbacks.early_stopping import EarlyStopping
 
 
 class TrialFailed(Exception):
     """The reason why a trial has no value, if the fault is its own."""
+
+
+@contextmanager
+def timed(trial: optuna.Trial) -> Iterator[None]:
+    """Store the seconds of a trial, however it ends. Raise TrialFailed if it ran out of memory."""
+    started = time.perf_counter()
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TrialFailed(f"out of memory: {' '.join(str(error).split())[:200]}") from None
+    finally:
+        trial.set_user_attr("seconds", time.perf_counter() - started)
 
 
 class Prune(pl.Callback):

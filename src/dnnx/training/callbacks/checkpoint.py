@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
 from lightning.pytorch.plugins import TorchCheckpointIO
 from torch import Tensor
@@ -14,11 +13,12 @@ from dnnx.basics import signals
 from dnnx.basics.errors import UserError, require
 from dnnx.runs.files import write_atomic
 from dnnx.training.callbacks.early_stopping import EarlyStopping
+from dnnx.training.callbacks.saving import Saving, restoring
 from dnnx.training.leaving import drop
 from dnnx.training.replicas import Left
 
 
-class Checkpoint(pl.Callback):
+class Checkpoint(Saving):
     """Write checkpoints/last.ckpt and best.ckpt, and epoch_<n>.ckpt every n epochs; resume from last.ckpt.
 
     Saves are at least `every_s` seconds apart, with one at the end. best.ckpt holds each seed's weights of its own best
@@ -36,43 +36,26 @@ class Checkpoint(pl.Callback):
         )  # fmt: skip
         valid = isinstance(every_s, int | float) and every_s >= 0
         require(valid, "callbacks.checkpoint.every_s", every_s, "seconds between two saves, at least 0")
-        self.every_n_epochs, self.every_s = every_n_epochs, every_s
+        super().__init__(every_n_epochs, every_s)
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         self.folder = Path(trainer.default_root_dir) / "checkpoints"
         self.folder.mkdir(exist_ok=True)
         trainer.strategy.checkpoint_io = InPlace()
         if (last := self.folder / "last.ckpt").exists():
-            try:
+            with restoring(last):
                 restore(trainer, pl_module, load_checkpoint(last))
-            except (LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-                reason = " ".join(str(error).split())[:200]
-                raise UserError(f"{last}: not a checkpoint of this run ({reason}); delete it to train anew") from None
             trainer.should_stop = not bool(EarlyStopping.of(trainer).active.any())
         self.saved_s, self.saved_best = time.monotonic(), torch.zeros(0)
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        epoch = trainer.current_epoch
-        due = signals.came() or time.monotonic() - self.saved_s >= self.every_s
-        if epoch > 0 and (self._keeps(epoch) or due):
+        if self.is_due(trainer.current_epoch):
             self._save(trainer, pl_module)
             signals.release()
-
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        signals.take()
-
-    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        signals.hold()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         self._save(trainer, pl_module)
         signals.release()
-
-    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        signals.let_go()
-
-    def _keeps(self, epoch: int) -> bool:
-        return self.every_n_epochs is not None and epoch % self.every_n_epochs == 0
 
     def _save(self, trainer: Any, pl_module: Any) -> None:
         stopping, replicas, epoch = EarlyStopping.of(trainer), pl_module.replicas, trainer.current_epoch
@@ -80,7 +63,7 @@ class Checkpoint(pl.Callback):
             self.saved_best = stopping.best_epoch.clone()
             with replicas.showing(stopping.best_state):
                 write_atomic(self.folder / "best.ckpt", lambda path: trainer.save_checkpoint(path, weights_only=True))
-        if self._keeps(epoch):
+        if self.keeps(epoch):
             write_atomic(self.folder / f"epoch_{epoch}.ckpt", trainer.save_checkpoint)
         write_atomic(
             self.folder / "last.ckpt", trainer.save_checkpoint

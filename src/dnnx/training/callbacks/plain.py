@@ -9,7 +9,6 @@ from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
@@ -20,6 +19,7 @@ from dnnx.basics.errors import UserError
 from dnnx.runs.files import write_atomic
 from dnnx.training import plain_state
 from dnnx.training.callbacks.checkpoint import load_checkpoint
+from dnnx.training.callbacks.saving import Saving, restoring
 from dnnx.training.plain_metrics import Monitor, split_of
 
 ROWS = r"(\d{1,9},[^,\n]*,[^,\n]*,\d{1,19},[-+.\w]+\n)*"
@@ -123,14 +123,15 @@ def _copied(value: Any) -> Any:
     return value.detach().to("cpu", copy=True) if isinstance(value, Tensor) else value
 
 
-class Resume(pl.Callback):
+class Resume(Saving):
     """Save last.ckpt and best.ckpt of one seed at the start of the next epoch; resume from last.ckpt.
 
     Saves are at least `every_s` seconds apart, with one at the end. `every_n_epochs` also keeps epoch_<n>.ckpt.
     """
 
     def __init__(self, folder: Path, follow: Follow, every_s: float = 5.0, every_n_epochs: int | None = None):
-        self.folder, self.follow, self.every_s, self.every_n_epochs = folder, follow, every_s, every_n_epochs
+        super().__init__(every_n_epochs, every_s)
+        self.folder, self.follow = folder, follow
         self.pending: dict[str, Any] | None = None
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
@@ -138,29 +139,19 @@ class Resume(pl.Callback):
         if not (last := self.folder / "last.ckpt").exists():
             return
         checkpoint = load_checkpoint(last)
-        try:
+        with restoring(last):
             self.pending = checkpoint.pop("random")
             plain_state.restore(trainer, pl_module, checkpoint)
-        except (LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(f"{last}: not a checkpoint of this run ({reason}); delete it to train anew") from None
         self.saved_best = self.follow.progress.best_epoch
         trainer.should_stop = self.follow.progress.ended(trainer.max_epochs)
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        epoch = trainer.current_epoch
         if self.pending is not None:
             plain_state.set_random_state(trainer, pl_module, self.pending)
             self.pending = None
-        elif epoch > 0 and (self._keeps(epoch) or signals.came() or time.monotonic() - self.saved_s >= self.every_s):
+        elif self.is_due(trainer.current_epoch):
             self._save(trainer, pl_module)
             signals.release()
-
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        signals.take()
-
-    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        signals.hold()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         progress = self.follow.progress
@@ -170,12 +161,6 @@ class Resume(pl.Callback):
         self._save(trainer, pl_module)
         signals.release()
 
-    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        signals.let_go()
-
-    def _keeps(self, epoch: int) -> bool:
-        return self.every_n_epochs is not None and epoch % self.every_n_epochs == 0
-
     def _save(self, trainer: Any, pl_module: Any) -> None:
         checkpoint = plain_state.dump(trainer) | {"random": plain_state.random_state(trainer, pl_module)}
         best = self.follow.progress.best_epoch
@@ -183,7 +168,7 @@ class Resume(pl.Callback):
             weights = {"state_dict": self.follow.best_state, "epoch": best}
             self._write("best.ckpt", {k: v for k, v in checkpoint.items() if k in FOR_USE} | weights)
             self.saved_best = best
-        if self._keeps(trainer.current_epoch):
+        if self.keeps(trainer.current_epoch):
             self._write(f"epoch_{trainer.current_epoch}.ckpt", checkpoint)
         self._write("last.ckpt", checkpoint)  # written last: a resumed run repeats no earlier epoch
         self.saved_s = time.monotonic()
