@@ -10,6 +10,7 @@ from dnnx.basics.errors import UserError
 from dnnx.reports import figures, page, sections
 from dnnx.reports.figures import drawing
 from dnnx.reports.findings import Findings
+from dnnx.reports.parts import parts
 from dnnx.reports.sections.data import in_words
 from dnnx.reports.verdicts import Verdict, decide
 from dnnx.runs.files import write_text
@@ -48,7 +49,9 @@ def build(
     found = Findings(read, verdicts, [*doubts, *read.missing, *lost, *_versions(read.runs)])
     found = replace(found, images=_draw(read, out / "figures"))
     title = read.name or "study"
-    blocks = [block for section in sections.ALL if section.applies(found) for block in section.blocks(found)]
+    blocks = [
+        block for section in parts(sections, "applies") if section.applies(found) for block in section.blocks(found)
+    ]
     write_text(out / "report.md", page.markdown(title, blocks))
     write_text(out / "report.html", page.html(title, blocks))
     sentences, drawn = [verdict.sentence for verdict in verdicts], [image.svg for image in found.images]
@@ -58,7 +61,7 @@ def build(
 def _draw(study: Study, folder: Path) -> list[page.Image]:
     """Draw every figure that has an arm to show."""
     folder.mkdir(parents=True, exist_ok=True)
-    planned = [plan for figure in figures.ALL for plan in figure.plan(study) if plan.fits()]
+    planned = [plan for figure in parts(figures, "plan") for plan in figure.plan(study) if plan.fits()]
     return [page.Image(drawing.save(plan.draw, folder, plan.name), plan.caption) for plan in planned]
 
 

@@ -12,6 +12,7 @@ from dnnx.reports.findings import estimate_of
 from dnnx.reports.format import label
 from dnnx.runs.run import Run, Study
 
+PLACE = 10
 Lines = Mapping[str, Mapping[float, Run]]  # runs by the line they are on and by their place on the x axis
 
 

@@ -14,6 +14,7 @@ from dnnx.reports.figures.drawing import COLORS, Drawing, class_names
 from dnnx.reports.threshold import at_chosen
 from dnnx.runs.run import Run, Study
 
+PLACE = 62
 MAX_LETTERS = 20  # of class names side by side under a matrix
 
 

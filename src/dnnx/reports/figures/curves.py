@@ -15,6 +15,7 @@ from dnnx.reports.threshold import at_half
 from dnnx.runs.about import is_loss
 from dnnx.runs.run import Run, Study
 
+PLACE = 30
 BAND = "Mean over the seeds with a band of its 95 % t interval, drawn while at least half of the seeds are running."
 
 

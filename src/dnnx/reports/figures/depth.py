@@ -12,6 +12,8 @@ from dnnx.reports.figures.drawing import INK, Drawing, color, legend, line_style
 from dnnx.reports.statistics import estimate
 from dnnx.runs.run import Run, Study
 
+PLACE = 45
+
 
 def plan(study: Study) -> list[Drawing]:
     """Return the figure of all runs whose layer statistics begin before training."""

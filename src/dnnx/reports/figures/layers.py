@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from dnnx.reports.figures.drawing import Drawing
 from dnnx.runs.run import Run, Study
 
+PLACE = 40
 STATISTICS = ("activation_mean", "activation_std", "dead_units", "gradient_norm")
 
 

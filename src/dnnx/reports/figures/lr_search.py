@@ -11,6 +11,7 @@ from dnnx.reports.figures.drawing import COLORS, INK, Drawing
 from dnnx.runs.run import Run, Study
 from dnnx.runs.schema import is_finite
 
+PLACE = 60
 SEARCHES = {"range": "training loss, range test", "grid": "validation loss"}  # stages of lr_search.csv
 
 

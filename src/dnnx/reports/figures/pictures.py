@@ -11,6 +11,7 @@ from dnnx.reports.figures.drawing import Drawing, alive, class_names
 from dnnx.reports.threshold import at_half
 from dnnx.runs.run import Run, Study
 
+PLACE = 64
 PICTURES = 10  # of an arm in a row; wide ones are fewer
 
 

@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 from dnnx.reports.figures.drawing import Drawing
 from dnnx.runs.run import Run, Study
 
+PLACE = 66
+
 
 def plan(study: Study) -> list[Drawing]:
     """Return the figure of all runs that kept reconstructions."""

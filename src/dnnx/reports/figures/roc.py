@@ -11,6 +11,8 @@ from dnnx.reports.figures.pictures import has_pictures
 from dnnx.reports.statistics import estimate
 from dnnx.runs.run import Run, Study
 
+PLACE = 68
+
 
 def plan(study: Study) -> list[Drawing]:
     """Return the figure of all runs with probabilities of two classes."""

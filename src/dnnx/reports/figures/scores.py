@@ -13,6 +13,8 @@ from dnnx.reports.threshold import at_chosen
 from dnnx.runs.about import split_of
 from dnnx.runs.run import Run, Study
 
+PLACE = 20
+
 
 def plan(study: Study) -> list[Drawing]:
     """Return the figure of the main metric, of all arms that have it."""

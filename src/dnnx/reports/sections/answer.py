@@ -3,6 +3,7 @@
 from dnnx.reports import page
 from dnnx.reports.findings import Findings
 
+PLACE = 10
 METHOD = (
     "Every answer comes from one interval of the difference, arm minus other arm. It lies on one side of 0: "
     "yes, or no where the contrary is shown; by less than the margin where it lies inside the margin too. It lies "

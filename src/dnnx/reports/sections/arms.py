@@ -7,6 +7,7 @@ from dnnx.reports.statistics import LEVEL
 from dnnx.runs.about import split_of
 from dnnx.runs.run import Run, Study
 
+PLACE = 20
 SETS = {"test": "the test set", "val": "the validation set"}
 
 

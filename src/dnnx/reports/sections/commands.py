@@ -3,6 +3,8 @@
 from dnnx.reports import page
 from dnnx.reports.findings import Findings
 
+PLACE = 80
+
 
 def applies(found: Findings) -> bool:
     """Return True: a missing command is reported as missing."""

@@ -6,6 +6,7 @@ from typing import Any
 from dnnx.reports import page
 from dnnx.reports.findings import Findings
 
+PLACE = 70
 EQUAL = "Nothing: the configurations are equal."
 TOO_FEW = "There are no two configurations to compare."
 

@@ -8,6 +8,7 @@ from dnnx.reports.format import show
 from dnnx.reports.measures import reach, reference_targets
 from dnnx.runs.run import Run
 
+PLACE = 30
 FINALS = {"epoch/best": "best epoch", "epoch/last": "last epoch", "val/loss": "best val loss"}
 
 

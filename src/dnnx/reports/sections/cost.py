@@ -7,6 +7,7 @@ from dnnx.reports.findings import Findings
 from dnnx.reports.format import number
 from dnnx.runs.run import Run
 
+PLACE = 45
 COUNTS = {"params/total": "parameters", "params/trainable": "trainable"}
 TIMES = {
     "time/epoch_s": "seconds per epoch",

@@ -6,6 +6,7 @@ from typing import Any
 from dnnx.reports import page
 from dnnx.reports.findings import Findings
 
+PLACE = 75
 FACTS = ("source", "sizes", "in_shape", "class_names")
 
 

@@ -4,6 +4,7 @@ from dnnx.reports import page
 from dnnx.reports.figures.drawing import MAX_ARMS
 from dnnx.reports.findings import Findings
 
+PLACE = 60
 UNDRAWN = (
     f"More than {MAX_ARMS} arms cannot be told apart in one figure, so learning curves, layers, confusion "
     "matrices and test images are not drawn; python -m dnnx.compare draws them for the run folders that it is given."

@@ -3,6 +3,8 @@
 from dnnx.reports import page
 from dnnx.reports.findings import Findings
 
+PLACE = 85
+
 
 def applies(found: Findings) -> bool:
     """Return True: a missing environment leaves the table empty."""

@@ -7,6 +7,8 @@ from dnnx.reports.measures import OF_LAYERS, Measure
 from dnnx.reports.statistics import estimate
 from dnnx.runs.run import Run
 
+PLACE = 40
+
 
 def applies(found: Findings) -> bool:
     """Return whether any run recorded statistics of its hidden layers."""

@@ -3,6 +3,7 @@
 from dnnx.reports import page
 from dnnx.reports.findings import Findings
 
+PLACE = 90
 NOTHING = "Nothing: every file of every run was there and could be read."
 
 

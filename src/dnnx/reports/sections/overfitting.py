@@ -8,6 +8,8 @@ from dnnx.reports.statistics import estimate
 from dnnx.runs.about import split_of
 from dnnx.runs.run import Run
 
+PLACE = 35
+
 
 def applies(found: Findings) -> bool:
     """Return whether any run has results or a curve of the validation loss."""

@@ -6,6 +6,7 @@ from dnnx.reports.findings import Findings, cell
 from dnnx.reports.format import show
 from dnnx.runs.run import Run
 
+PLACE = 55
 SIZES = {
     "sparsity": "weights that are zero",
     "size/dense_bytes": "bytes",
