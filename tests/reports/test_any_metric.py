@@ -16,6 +16,8 @@ from dnnx.reports.table import results_table
 from dnnx.runs.about import About, about, split_of
 from dnnx.runs.read import read_run, read_study
 
+CURVES = ["curves_val_loss", "curves_train_loss", "curves_val_mae", "curves_train_mae"]
+CURVES += ["seconds_val_loss", "seconds_val_mae"]
 DEGREES = {"unit": "°C", "better": "lower"}
 
 
@@ -52,9 +54,9 @@ def test_a_regression_is_reported_in_its_unit_and_judged_in_its_direction(degree
     assert made.notes == []
     assert made.sentences == [
         "Is the test mae of b lower than that of a? Yes: mean test mae 1.98 °C (b) against 3.00 °C (a), difference "
-        "-1.02 °C (95 % interval -1.12 to -0.916), paired t test, correlation of pairs 0.94, n = 5 seeds, p < 0.001."
+        "-1.02 °C (95 % interval -1.12 to -0.92), paired t test, correlation of pairs 0.94, n = 5 seeds, p < 0.001."
     ]
-    assert [path.stem for path in made.figures] == ["mae", "curves_epochs", "curves_seconds"]
+    assert [path.stem for path in made.figures] == ["forest", "mae", *CURVES]
     assert "| arm | test mae | test r2 | test loss | diverged |" in text(made)
     assert "| b | 1.98 °C (1.88 to 2.08, n = 5) | -0.250 (-0.250 to -0.250, n = 5) |" in text(made)
     assert "| arm | train mae | test mae | test minus train | rise of val loss |" in text(made)
@@ -64,8 +66,8 @@ def test_a_regression_is_reported_in_its_unit_and_judged_in_its_direction(degree
 def test_figures_name_the_metric_with_its_unit(degrees: Path) -> None:
     runs = read_study([degrees]).runs
     assert scores.draw(runs, "test/mae").axes[0].get_xlabel() == "test mae, °C"
-    titles = [axes.get_title() for axes in curves.draw(runs).axes]
-    assert titles == ["train loss", "val loss", "train mae, °C", "val mae, °C"]
+    assert [plan.name for plan in curves.plan(read_study([degrees]))] == CURVES
+    assert curves.draw(runs, "val", "mae").get_supylabel() == "val mae, °C"
 
 
 def test_a_share_is_shown_in_percent_and_its_interval_ends_at_100(tmp_path: Path) -> None:
@@ -117,7 +119,7 @@ def test_metrics_that_a_module_logged_itself_are_compared(tmp_path: Path) -> Non
     made = build([tmp_path / "s"], tmp_path / "out")
     assert made.notes == []
     assert made.sentences[0].startswith("Is the val acc of b higher than that of a? Undecided: mean val acc 0.600 (b)")
-    assert [path.stem for path in made.figures] == ["acc", "curves_epochs", "curves_seconds"]
+    assert [path.stem for path in made.figures] == ["acc", "curves_val_acc"]
     assert "## Convergence" not in text(made)
     assert "nan" not in text(made)
 
@@ -153,5 +155,5 @@ def test_a_notebook_shows_the_report_and_the_curves_and_writes_nothing(degrees: 
     assert page.startswith("<!DOCTYPE html>")
     assert "<svg" in page
     assert "1.98 °C" in page
-    assert [axes.get_title() for axes in notebook.curves(degrees).axes[:2]] == ["train loss", "val loss"]
+    assert notebook.curves(degrees).get_supylabel() == "val loss"
     assert sorted(degrees.rglob("*")) == before

@@ -85,7 +85,7 @@ def test_table_numbers_equal_a_recomputation_by_hand(study):
 
     gaps = 100 * (np.array(results["test/accuracy"]) - np.array(reference["test/accuracy"]))
     low, high = stats.ttest_1samp(gaps, 0).confidence_interval(0.95)
-    assert f"+{gaps.mean():#.3g} points (95 % interval +{low:#.3g} to +{high:#.3g})" in made.sentences[0]
+    assert f"+{gaps.mean():.2f} points (95 % interval +{low:.2f} to +{high:.2f})" in made.sentences[0]
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -201,9 +201,14 @@ def test_text_from_files_is_escaped(tmp_path):
 
 def test_figures_are_svg_and_png_and_follow_the_colour_of_the_page(drawn):
     assert [path.stem for path in drawn.figures] == [
+        "forest",
         "accuracy",
-        "curves_epochs",
-        "curves_seconds",
+        "curves_val_loss",
+        "curves_train_loss",
+        "curves_val_accuracy",
+        "curves_train_accuracy",
+        "seconds_val_loss",
+        "seconds_val_accuracy",
         "confusion",
         "hardest",
     ]
@@ -226,7 +231,7 @@ def test_pairs_have_samples_a_roc_and_an_embedding_and_need_no_confusion_matrix(
             json.dumps(results | {"test/auc": [0.99] * 5, "test/threshold": [0.4] * 5})
         )
     made = build([folder], folder)
-    assert [path.stem for path in made.figures][3:] == ["hardest", "sample", "roc", "embedding"]
+    assert [path.stem for path in made.figures][-4:] == ["hardest", "sample", "roc", "embedding"]
     assert cell(made.md, "Arms", "twin", "test auc").startswith("99.00 %")
     assert cell(made.md, "Arms", "twin", "test threshold").startswith("0.400")
     assert THRESHOLD in text(made.md)
@@ -247,7 +252,7 @@ def test_data_that_cannot_be_embedded_have_no_embedding(tmp_path, n):
 
 def test_links_of_the_markdown_lead_to_files(drawn):
     links = re.findall(r"\]\((.*?)\)", drawn.md.read_text())
-    assert len(links) == 5
+    assert len(links) == 10
     assert all((drawn.md.parent / link).is_file() for link in links)
 
 
@@ -292,7 +297,7 @@ def sweep(
 
 def test_a_swept_number_has_a_figure_with_a_line_per_arm_through_the_means(tmp_path):
     folder = sweep(tmp_path / "s")
-    assert build([folder], folder).figures[0].stem == "by_data.n"
+    assert build([folder], folder).figures[1].stem == "by_data.n"
     lines = read_study([folder]).along("data.n")
     assert {name: {value: run.name for value, run in line.items()} for name, line in lines.items()} == {
         f"arm{i}": {10: f"arm{i}_data.n-10", 100: f"arm{i}_data.n-100"} for i in range(2)
@@ -331,7 +336,7 @@ def test_two_swept_numbers_have_a_figure_each_with_lines_for_the_other(tmp_path)
         f"n{n}_w{w}": {"config": {"arm": None, "data": {"n": n}, "net": {"width": w}}} for n in (1, 2) for w in (3, 4)
     }
     folder = write_study(tmp_path / "s", made, axes=["data.n", "net.width"])
-    assert [path.stem for path in build([folder], folder).figures][:2] == ["by_data.n", "by_net.width"]
+    assert [path.stem for path in build([folder], folder).figures][1:3] == ["by_data.n", "by_net.width"]
     assert list(read_study([folder]).along("data.n")) == ["all, width 3", "all, width 4"]
 
 
@@ -348,7 +353,7 @@ def test_zeros_have_a_table_and_a_figure_with_a_line_for_arms_that_are_numbered(
             found |= {"time/dense_s": [0.02] * 5, "time/sparse_s": [0.01] * 5}
         path.write_text(json.dumps(json.loads(path.read_text()) | found))
     made = build([folder], folder)
-    assert made.figures[0].stem == "by_zeros"
+    assert made.figures[1].stem == "by_zeros"
     lines = {name: list(line) for name, line in along.along_zeros(read_study([folder])).items()}
     assert lines == {"dense": [100], "one_shot": [20, 5], "ftrl": [46.9]}
     part = made.md.read_text().replace("\\", "").replace("\u00a0", " ").split("| arm | weights that are zero")[1]
@@ -366,8 +371,9 @@ def test_zeros_have_a_table_and_a_figure_with_a_line_for_arms_that_are_numbered(
 @pytest.mark.usefixtures("undrawn")
 def test_figures_that_many_arms_would_make_unreadable_are_left_out_with_a_note(tmp_path):
     few, many = (build([folder := sweep(tmp_path / str(n), arms=n)], folder) for n in (4, 5))
-    assert {"curves_epochs", "confusion", "hardest"} <= {path.stem for path in few.figures}
-    assert [path.stem for path in many.figures] == ["by_data.n", "accuracy"]
+    assert {"curves_val_loss", "confusion", "hardest"} <= {path.stem for path in few.figures}
+    curves = ["curves_val_loss", "curves_val_accuracy"]
+    assert [path.stem for path in many.figures] == ["forest", "by_data.n", "accuracy", *curves]
     assert UNDRAWN in text(many.md)
     assert UNDRAWN not in text(few.md)
     assert row(many.md, "What differs", "arm4")[1:] == ['"arm4"', "10"]  # a row per arm

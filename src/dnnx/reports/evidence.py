@@ -42,18 +42,26 @@ def evidence(question: Question, found: Comparison, alpha: float, family: int, i
     parts[0] += _test(question, found, family)
     parts += [*_of_images(question, alpha, family), *_caveats(question, found)]
     if is_open and (more := more_seeds(found, alpha, question.scale.margin)):
-        parts.append(f"about {more} more seeds {'would' if found.paired else 'in all would'} decide")
+        parts.append(
+            f"about {more} more {'seed' if more == 1 else 'seeds'}{'' if found.paired else ' in all'} would decide"
+        )
     return f"{'; '.join(parts)}."
 
 
-def _means(question: Question) -> str:
+def middles(question: Question) -> tuple[str, str, str]:
+    """Return which middle is shown, "mean " for example, and that of both arms with its unit."""
     a, b = (series.dropna() for series in question.values)
-    about, other = question.about, describe(question.than_metric, [question.than, question.arm])
     word = "median " if not np.isfinite([*a, *b]).all() else "geometric mean " if question.scale.ratio else "mean "
-    middles = [_middle(series, word) for series in (a, b)]
+    other = describe(question.than_metric, [question.than, question.arm])
+    return word, show(_middle(a, word), question.about), show(_middle(b, word), other)
+
+
+def _means(question: Question) -> str:
+    about, other = question.about, describe(question.than_metric, [question.than, question.arm])
+    word, ours, theirs = middles(question)
     against = "" if question.than_metric == question.metric else f"{other.words} "
     arm, than = f"({question.arm.name})", f"({question.than.name})"
-    return f"{word}{about.words} {show(middles[0], about)} {arm} against {against}{show(middles[1], other)} {than}"
+    return f"{word}{about.words} {ours} {arm} against {against}{theirs} {than}"
 
 
 def _middle(values: pd.Series, word: str) -> float:
@@ -70,7 +78,7 @@ def _test(question: Question, found: Comparison, family: int) -> str:
         higher, lower, equal = found.counts
         spread = f"higher in {higher}, lower in {lower}, equal in {equal} seeds" if found.paired else ""
     else:
-        spread = _gap(found, question.scale, question.about, wide)
+        spread = difference(found, question.scale, question.about, f"{wide} ")
     linked = "" if np.isnan(found.correlation) or not found.sd > 0 else f"correlation of pairs {found.correlation:.2f}"
     sizes = " and ".join(str(x.notna().sum()) for x in question.values)
     p = min(1.0, found.p * family)
@@ -79,17 +87,18 @@ def _test(question: Question, found: Comparison, family: int) -> str:
     return "".join(f", {fact}" for fact in facts if fact)
 
 
-def _gap(found: Comparison, scale: Scale, about: About, wide: str) -> str:
-    """Return the difference, or the ratio, with its interval."""
+def difference(found: Comparison, scale: Scale, about: About, wide: str = "") -> str:
+    """Return the difference, or the ratio, with its interval, which `wide` names."""
     if scale.ratio:
         gap, low, high = (number(float(np.exp(x))) for x in (found.gap, found.low, found.high))
         told = f"{gap} times"
     else:
-        gap, low, high = (show_difference(x, about) for x in (found.gap, found.low, found.high))
+        half = (found.high - found.low) / 2
+        gap, low, high = (show_difference(x, about, half) for x in (found.gap, found.low, found.high))
         told = f"difference {gap}{suffix(about, difference=True)}"
     if np.isposinf(found.high):
-        return f"{told} ({wide} {low} or higher)"
-    return f"{told} ({wide} {high} or lower)" if np.isneginf(found.low) else f"{told} ({wide} {low} to {high})"
+        return f"{told} ({wide}{low} or higher)"
+    return f"{told} ({wide}{high} or lower)" if np.isneginf(found.low) else f"{told} ({wide}{low} to {high})"
 
 
 def _of_images(question: Question, alpha: float, family: int) -> list[str]:
@@ -98,7 +107,8 @@ def _of_images(question: Question, alpha: float, family: int) -> list[str]:
         return []
     told = []
     if (values := images.difference(question.arm, question.than)) is not None and len(values) > 1:
-        low, high = (show_difference(x, question.about) for x in images.interval(values, 1 - alpha))
+        ends = images.interval(values, 1 - alpha)
+        low, high = (show_difference(x, question.about, (ends[1] - ends[0]) / 2) for x in ends)
         together = "" if family < 2 else " (simultaneous)"
         told.append(f"over seeds and images {low} to {high}{together}")
     if (joint := images.ensembles(question.arm, question.than)) is not None:

@@ -1,7 +1,7 @@
 """Findings: a study with its answers, as every section and figure of a report sees it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dnnx.reports.format import show_estimate
 from dnnx.reports.page import Image
@@ -19,6 +19,12 @@ class Findings:
     verdicts: Sequence[Verdict] = ()
     notes: Sequence[str] = ()
     images: Sequence[Image] = ()
+
+    def images_of(self, section: str) -> list[Image]:
+        """Return the figures of a section, with the data in their captions."""
+        return [
+            replace(image, caption=f"{image.caption} {self.stamp}") for image in self.images if image.section == section
+        ]
 
     @property
     def stamp(self) -> str:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from dnnx.basics.errors import UserError
 from dnnx.reports.figures import curves as learning_curves
-from dnnx.reports.figures.drawing import MAX_ARMS, STYLE
+from dnnx.reports.figures.drawing import STYLE
 from dnnx.reports.report import build
 from dnnx.runs.read import read_study
 
@@ -25,14 +25,13 @@ def html(folder: Path) -> str:
 
 
 def curves(folder: Path) -> Figure:
-    """Return the learning curves of a run or study folder, by epoch, the reference first.
+    """Return the learning curves of a run or study folder by epoch: the validation loss, or the first metric there is.
 
-    With more arms than colours, only the first arms are drawn. Raise UserError if no run has a validation metric by
-    epoch.
+    Raise UserError if no run has a validation metric by epoch.
     """
     study = read_study([Path(folder)])
     runs = [run for run in study.reference_first if run.curves("val")]
     if not runs:
         raise UserError(f"{folder}: no run has curves, for no metrics.csv holds a metric of the split val")
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
-        return learning_curves.draw(runs[:MAX_ARMS])
+        return learning_curves.draw(runs, "val", learning_curves.validated(runs)[0])

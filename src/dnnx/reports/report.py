@@ -10,6 +10,7 @@ from dnnx.basics.errors import UserError
 from dnnx.reports import figures, page, sections
 from dnnx.reports.figures import drawing
 from dnnx.reports.findings import Findings
+from dnnx.reports.html import html
 from dnnx.reports.parts import parts
 from dnnx.reports.sections.data import in_words
 from dnnx.reports.verdicts import Verdict, decide
@@ -47,22 +48,24 @@ def build(
         raise UserError(f"{doubts[0]}; --force reports what can be reported, with a note")
     verdicts, lost = decide(read)
     found = Findings(read, verdicts, [*doubts, *read.missing, *lost, *_versions(read.runs)])
-    found = replace(found, images=_draw(read, out / "figures"))
+    found = replace(found, images=_draw(read, verdicts, out / "figures"))
     title = read.name or "study"
     blocks = [
         block for section in parts(sections, "applies") if section.applies(found) for block in section.blocks(found)
     ]
     write_text(out / "report.md", page.markdown(title, blocks))
-    write_text(out / "report.html", page.html(title, blocks))
+    write_text(out / "report.html", html(title, blocks))
     sentences, drawn = [verdict.sentence for verdict in verdicts], [image.svg for image in found.images]
     return Report(sentences, list(found.notes), out / "report.md", out / "report.html", drawn, verdicts)
 
 
-def _draw(study: Study, folder: Path) -> list[page.Image]:
-    """Draw every figure that has an arm to show."""
+def _draw(study: Study, verdicts: Sequence[Verdict], folder: Path) -> list[page.Image]:
+    """Draw every figure that has an arm to show: those of the answers, then those of the study."""
     folder.mkdir(parents=True, exist_ok=True)
-    planned = [plan for figure in parts(figures, "plan") for plan in figure.plan(study) if plan.fits()]
-    return [page.Image(drawing.save(plan.draw, folder, plan.name), plan.caption) for plan in planned]
+    planned = [plan for figure in parts(figures, "plan_answers") for plan in figure.plan_answers(verdicts)]
+    planned += [plan for figure in parts(figures, "plan") for plan in figure.plan(study)]
+    shown = [plan for plan in planned if plan.fits()]
+    return [page.Image(drawing.save(plan.draw, folder, plan.name), plan.caption, plan.section) for plan in shown]
 
 
 def _other_data(runs: list[Run]) -> list[str]:

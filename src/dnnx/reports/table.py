@@ -6,6 +6,7 @@ from typing import Any
 from rich.table import Table
 
 from dnnx.reports.format import show
+from dnnx.reports.scales import is_skewed
 from dnnx.reports.statistics import estimate
 from dnnx.runs.about import about, is_loss, main_metric, names, split_of
 
@@ -17,10 +18,10 @@ def results_table(title: str, results: Mapping[str, Any]) -> Table:
         table.add_column(column, no_wrap=True)
     for name in _rows(results):
         values, described = _numbers(results, name), about(results, name)
-        fact = estimate(values, share=described.unit == "%")
+        fact = estimate(values, share=described.unit == "%", skewed=is_skewed(name))
         low, high = (show(bound, described) for bound in (fact.low, fact.high))
         interval = f"{low} to {high}" if fact.n > 1 else "needs 2 seeds"
-        ends = sorted(values, reverse=described.sign < 0)
+        ends = sorted(values, reverse=described.sign < 0 and not name.startswith("epoch/"))
         extremes = f"{show(ends[0], described)} to {show(ends[-1], described)}"
         table.add_row(name, show(fact.mean, described), interval, str(fact.n), extremes)
     if joint := _joint(results):

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial
 from dnnx.reports import page, tuning_figures
 from dnnx.reports.figures import drawing
 from dnnx.reports.format import bare, show
+from dnnx.reports.html import html
 from dnnx.runs.about import About, is_loss
 from dnnx.runs.files import write_text
 from dnnx.runs.legacy import about_of_old
@@ -55,7 +56,7 @@ def build(study: Study, folder: Path) -> TuningReport:
     ]
     title = f"{study.study_name}: tuning"
     write_text(folder / "report.md", page.markdown(title, blocks))
-    write_text(folder / "report.html", page.html(title, blocks))
+    write_text(folder / "report.html", html(title, blocks))
     return TuningReport(sentences, bool(complete))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from dnnx.reports.answers import answer
+from dnnx.reports.answers import answer, more_seeds
 from dnnx.reports.comparison import ALPHA, Comparison, compare
 from dnnx.reports.evidence import evidence, in_words
 from dnnx.reports.measures import RACES
@@ -28,6 +28,7 @@ class Verdict:
     comparison: Comparison
     p: float
     evidence: str
+    more: int | None = None  # seeds that would decide, where it is undecided
 
     @property
     def ask(self) -> str:
@@ -79,7 +80,8 @@ def _verdict(question: Question, family: int, alpha: float, pools: Mapping[str, 
     given, is_small = answer(found, question.spec["expect"], share, question.scale.margin)
     words = in_words(given, is_small, question.scale)
     told = evidence(question, found, share, family, is_open=given == "undecided")
-    return Verdict(question, given, words, found, p, told)
+    more = more_seeds(found, share, question.scale.margin) if given == "undecided" else None
+    return Verdict(question, given, words, found, p, told, more)
 
 
 def _pools(questions: Sequence[Question]) -> dict[str, dict[str, Pool]]:

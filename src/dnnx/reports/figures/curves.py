@@ -7,42 +7,74 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
-from scipy import stats
+from matplotlib.ticker import MaxNLocator
 
-from dnnx.reports.figures.drawing import Drawing, color, legend, line_style
+from dnnx.reports.figures.drawing import INK, MAX_ARMS, WIDTH, Drawing, color, line_style, log_ticks, whole_ticks
+from dnnx.reports.format import label
 from dnnx.reports.threshold import at_half
 from dnnx.runs.about import is_loss
 from dnnx.runs.run import Run, Study
 
 PLACE = 30
-BAND = "Mean over the seeds with a band of its 95 % t interval, drawn while at least half of the seeds are running."
+MAX_TOGETHER = 4  # arms in one panel with their seeds
+SECTION = "Learning curves"
+TOLD = (
+    "Light lines are single seeds, strong lines their mean, in which a seed that has ended counts with its best epoch."
+)
 
 
 def plan(study: Study) -> list[Drawing]:
-    """Return the curves by epoch and by wall seconds."""
+    """Return a figure for each metric and set by epoch, and for the validation set by wall seconds.
+
+    Many arms get a panel each, with the reference in it and all other arms in grey.
+    """
     runs = [run for run in study.reference_first if run.curves("val")]
     sizes = ", ".join(f"{run.name} {len(run.seeds)}" for run in runs)
     half = " Accuracy at the threshold 0.5." if at_half(study) else ""
-    return [
-        Drawing(f"curves_{unit}", f"By {name}. {BAND} Seeds: {sizes}.{half}", runs, partial(draw, runs, seconds))
-        for unit, name, seconds in (("epochs", "epoch", False), ("seconds", "wall seconds", True))
-    ]
+    shown = [(split, name) for name in validated(runs) for split in ("val", "train")]
+    if len(runs) > MAX_ARMS:
+        shown = [(split, name) for split, name in shown if split == "val"]
+    planned = []
+    for seconds in (False, True):
+        for split, name in shown:
+            having = [run for run in runs if len(run.curve(split, name))]
+            if not having or (seconds and not (split == "val" and _has_clock(having) and len(runs) <= MAX_ARMS)):
+                continue
+            by = "wall second" if seconds else "epoch"
+            caption = f"{SETS.get(split, split)} {name} by {by}. {TOLD} Seeds: {sizes}.{half}"
+            drawing = partial(draw, having, split, name, seconds)
+            title = f"{'seconds' if seconds else 'curves'}_{split}_{name}".replace("/", "_")
+            planned.append(Drawing(title, caption, having, drawing, crowded=True, section=SECTION))
+    return planned
 
 
-def draw(runs: Sequence[Run], seconds: bool = False) -> Figure:
-    """Draw a row per metric: the training set, the validation set; mean and 95 % t interval over the seeds."""
-    rows = [[(split, name) for split in ("train", "val")] for name in validated(runs)]
-    figure = Figure(figsize=(9, 3.2 * len(rows)))
-    drawn = []
-    for row, panels in zip(figure.subplots(len(rows), 2, squeeze=False), rows, strict=True):
-        for axes, (split, name) in zip(row, panels, strict=True):
-            if any(len(run.curve(split, name)) for run in runs):
-                _panel(axes, runs, split, name, seconds)
-                drawn.append(axes)
-            else:
-                axes.set_axis_off()
-    legend(figure, drawn[-1])
+SETS = {"val": "Validation", "train": "Training"}
+
+
+def draw(runs: Sequence[Run], split: str, name: str, seconds: bool = False) -> Figure:
+    """Draw a metric of one set: few arms in one panel, many in a panel each beside the first of them."""
+    rows = -(-(len(runs) - 1) // 2) if len(runs) > MAX_TOGETHER else 1
+    figure = Figure(figsize=(WIDTH, 3.4 if rows == 1 else 0.5 + 1.6 * rows))
+    if len(runs) <= MAX_TOGETHER:
+        axes = figure.subplots()
+        for i, run in enumerate(runs):
+            _line(axes, run, i, split, name, seconds)
+        _finish([axes], runs, split, name, seconds)
+        if len(runs) > 1:
+            figure.legend(loc="outside upper center", ncols=2 if len(runs) > 3 else len(runs), handlelength=2.5)
+        return figure
+    panels = figure.subplots(rows, 2, squeeze=False, sharex=True, sharey=True).ravel()
+    others = runs[1:]
+    for axes, run in zip(panels, others, strict=False):
+        for other in others:
+            _mean(axes, other, split, name, seconds, color=INK, lw=0.6, alpha=0.25)
+        _line(axes, runs[0], 0, split, name, seconds, with_seeds=False)
+        _line(axes, run, 1 + others.index(run), split, name, seconds)
+        axes.set_title(run.name, fontsize=9)
+    for axes in panels[len(others) :]:
+        axes.remove()
+    _finish(figure.axes, runs, split, name, seconds)
+    figure.suptitle(f"each arm in colour, {runs[0].name} in the colour of the text", fontsize=9)
     return figure
 
 
@@ -51,28 +83,60 @@ def validated(runs: Sequence[Run]) -> list[str]:
     return sorted(dict.fromkeys(name for run in runs for name in run.curves("val")), key=lambda n: not is_loss(n))
 
 
-def _panel(axes: Axes, runs: Sequence[Run], split: str, name: str, seconds: bool) -> None:
-    lines = [_mean_line(axes, run, i, split, name, seconds) for i, run in enumerate(runs)]
-    drawn = pd.concat(lines).dropna() if any(len(line) for line in lines) else pd.Series(dtype=float)
+def carried(run: Run, split: str, name: str) -> pd.DataFrame:
+    """Return a curve by epoch and seed, without diverged seeds; after its end a seed has the value of its best epoch.
+
+    A mean over the seeds that still run would be one of other seeds in each epoch.
+    """
+    curve = run.curve(split, name).drop(columns=run.diverged)
+    best = run.values("epoch/best")
+    filled = curve.copy()
+    for seed in curve:
+        known = curve[seed].dropna()
+        if len(known):
+            value = known.get(best.get(seed, np.nan), known.iloc[-1])
+            filled.loc[filled.index > known.index[-1], seed] = value
+    return filled
+
+
+def _line(axes: Axes, run: Run, arm: int, split: str, name: str, seconds: bool, with_seeds: bool = True) -> None:
+    """Draw the seeds of an arm, lightly, and their mean."""
+    scale = run.about(f"{split}/{name}").scale
+    if with_seeds and len(run.seeds) > 1:
+        curve = scale * run.curve(split, name)
+        axes.plot(_x(run, curve.index, seconds), curve, color=color(arm), lw=0.7, alpha=min(0.35, 4 / len(run.seeds)))
+    _mean(axes, run, split, name, seconds, label=run.name, **line_style(arm))
+
+
+def _mean(axes: Axes, run: Run, split: str, name: str, seconds: bool, **style: object) -> None:
+    curve = run.about(f"{split}/{name}").scale * carried(run, split, name)
+    axes.plot(_x(run, curve.index, seconds), curve.mean(axis=1), **style)  # type: ignore[arg-type]
+
+
+def _x(run: Run, epochs: pd.Index, seconds: bool) -> np.ndarray:
+    return (run.curve("time", "elapsed_s").mean(axis=1).reindex(epochs) if seconds else epochs).to_numpy()
+
+
+def _has_clock(runs: Sequence[Run]) -> bool:
+    return any(len(run.curve("time", "elapsed_s")) for run in runs)
+
+
+def _finish(panels: Sequence[Axes], runs: Sequence[Run], split: str, name: str, seconds: bool) -> None:
+    """Name the axes and choose their ranges from the means of all arms."""
     about = runs[0].about(f"{split}/{name}")
-    unit = f", {about.unit}" if about.scale == 1 and about.unit else ""
-    axes.set(title=f"{split} {name}{unit}", xlabel="seconds" if seconds else "epoch")
-    if about.sign < 0 and len(drawn) and drawn.min() > 0:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter(NullFormatter())
-    elif about.sign >= 0 and len(drawn):
-        axes.set_ylim(bottom=float(drawn.quantile(0.03)))
-
-
-def _mean_line(axes: Axes, run: Run, arm: int, split: str, name: str, seconds: bool) -> pd.Series:
-    curve = run.curve(split, name)
-    n = curve.notna().sum(axis=1)
-    curve = curve[(n >= max(1, len(run.seeds) / 2)).to_numpy()]
-    mean, n = curve.mean(axis=1), curve.notna().sum(axis=1)
-    x = run.curve("time", "elapsed_s").mean(axis=1).reindex(curve.index) if seconds else curve.index
-    axes.plot(x, mean, label=run.name, **line_style(arm))
-    half = curve.std(axis=1) / np.sqrt(n) * stats.t.ppf(0.975, np.maximum(n - 1, 1))
-    axes.fill_between(x, mean - half, mean + half, color=color(arm), alpha=0.18, lw=0)
-    return mean
+    means = pd.concat([about.scale * carried(run, split, name).mean(axis=1) for run in runs]).dropna()
+    for axes in panels:
+        if not seconds:
+            whole_ticks(axes.xaxis)
+        if about.sign < 0 and len(means) and means.min() > 0:
+            axes.set_yscale("log")
+            low, high = means.min() / 1.15, means.max() * 1.15
+            axes.set_ylim(low, high)
+            log_ticks(axes.yaxis, low, high)
+        elif about.sign >= 0 and len(means):
+            low, high = float(means.quantile(0.03)), float(means.max())
+            axes.set_ylim(low - 0.02 * (high - low), high + 0.1 * (high - low) or None)
+            axes.yaxis.set_major_locator(MaxNLocator(5))
+    figure = panels[0].figure
+    figure.supxlabel("seconds" if seconds else "epoch", fontsize=9)  # type: ignore[union-attr]
+    figure.supylabel(label(f"{split}/{name}", about), fontsize=9)  # type: ignore[union-attr]

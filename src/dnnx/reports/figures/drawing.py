@@ -10,8 +10,10 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLocator
 
 from dnnx.runs.files import write_atomic, write_text
 from dnnx.runs.run import Run
@@ -20,6 +22,7 @@ INK = "#010203"  # stands for the text colour and becomes `currentColor` in SVG
 # Okabe and Ito's colours. Their yellow is invisible on white; Tol's olive replaces it, also safe for the colour-blind.
 COLORS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999933"]
 DASHES = ["", (5, 1.5), (1, 1.2), (6, 1.5, 1, 1.5), (3, 1), (8, 2), (4, 1, 1, 1, 1, 1), (2, 2)]
+WIDTH = 5.4  # inches of a figure whose text is legible on a phone
 MAX_ARMS = 1 + len(COLORS)  # in a figure whose arms must be told apart by colour
 STYLE = {
     "font.size": 10, "font.family": "sans-serif", "svg.fonttype": "none", "svg.hashsalt": "dnnx",
@@ -34,7 +37,8 @@ FILE_CSS = "<style>svg{color:#1a1a1a}@media(prefers-color-scheme:dark){svg{color
 class Drawing:
     """A figure of a report before it is drawn: its file name, its caption, and the arms that it shows.
 
-    `crowded` marks a figure that stays readable with any number of arms.
+    `crowded` marks a figure that stays readable with any number of arms. `section` is the heading below which it
+    stands; any other than "Answer" and "Figures" gets a heading of its own.
     """
 
     name: str
@@ -42,6 +46,7 @@ class Drawing:
     runs: Sequence[Run]
     draw: Callable[[], Figure]
     crowded: bool = False
+    section: str = "Figures"
 
     def fits(self) -> bool:
         """Return whether there is an arm to show, and not more arms than colours."""
@@ -68,6 +73,27 @@ def legend(figure: Figure, axes: Axes) -> None:
     """Put the labels of some axes above the whole figure."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels) or 1), handlelength=3.5)
+
+
+def log_ticks(axis: Axis, low: float, high: float) -> None:
+    """Give a logarithmic axis from `low` to `high` three to eight ticks in plain numbers."""
+    decades = np.log10(high / low)
+    if decades < 0.8:
+        ticks: Sequence[float] = MaxNLocator(4).tick_values(low, high)
+    else:
+        steps = (1, 2, 5) if decades < 2 else (1, 3) if decades < 3.5 else (1,)
+        skip = max(1, round(decades / 7))
+        whole = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1, skip)
+        ticks = [step * 10.0**power for power in whole for step in steps]
+    axis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
+    axis.set_major_formatter(lambda x, _: f"{x:g}")
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
+
+
+def whole_ticks(axis: Axis) -> None:
+    """Give an axis of epochs or other counts whole numbers alone."""
+    axis.set_major_locator(MaxNLocator(6, integer=True))
 
 
 def color(arm: int) -> str:

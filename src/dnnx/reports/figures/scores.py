@@ -1,4 +1,4 @@
-"""The main metric on the test set: every seed as a dot, and the mean of each arm."""
+"""Ranking: the main metric on the test set, the best arm first; every seed is a dot."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -6,9 +6,9 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 
-from dnnx.reports.figures.drawing import Drawing, color
+from dnnx.reports.figures.drawing import WIDTH, Drawing, color
 from dnnx.reports.findings import estimate_of
-from dnnx.reports.format import label
+from dnnx.reports.format import label, show
 from dnnx.reports.threshold import at_chosen
 from dnnx.runs.about import split_of
 from dnnx.runs.run import Run, Study
@@ -21,22 +21,30 @@ def plan(study: Study) -> list[Drawing]:
     main = study.main
     runs = [run for run in study.reference_first if run.values(main).notna().any()]
     name = main.replace("/", " ").capitalize()
-    caption = f"{name}: single seeds as dots, mean and 95 % t interval.{at_chosen(study)}"
-    return [Drawing(split_of(main)[1], caption, runs, partial(draw, runs, main), crowded=True)]
+    order = "the best arm first" if study.about(main).sign else "by arm"
+    told = f"{name}, {order}: single seeds as dots, mean and 95 % t interval.{at_chosen(study)}"
+    drawing = partial(draw, runs, main)
+    return [Drawing(split_of(main)[1], told, runs, drawing, crowded=True, section="Answer")]
 
 
 def draw(runs: Sequence[Run], metric: str) -> Figure:
-    """Draw a row per arm: its seeds as dots, their mean with its 95 % t interval."""
-    figure = Figure(figsize=(9, 1.2 + 0.45 * len(runs)))
+    """Draw a row per arm, the best first: its seeds as dots, their mean with its 95 % t interval.
+
+    Each arm keeps the colour of its place in `runs`.
+    """
+    figure = Figure(figsize=(WIDTH, 0.8 + 0.45 * len(runs)))
     axes = figure.subplots()
     about = runs[0].about(metric)
-    for i, run in enumerate(runs):
-        values, e = about.scale * run.values(metric).dropna(), estimate_of(run, metric)
-        above_and_below = i + 0.2 * np.cos(np.pi * np.arange(len(values)))
-        axes.plot(values, above_and_below, "o", color=color(i), alpha=0.7, ms=4.5, mew=0)
-        if e.n:
-            half = [[about.scale * (e.mean - e.low)], [about.scale * (e.high - e.mean)]] if e.n > 1 else None
-            axes.errorbar(about.scale * e.mean, i, xerr=half, fmt="D", color=color(i), ms=7, capsize=5, lw=2)
-    axes.set(yticks=range(len(runs)), yticklabels=[run.name for run in runs], xlabel=label(metric, about))
-    axes.set_ylim(len(runs) - 0.5, -0.5)
+    found = {run.name: (run, estimate_of(run, metric), color(i)) for i, run in enumerate(runs)}
+    ranked = sorted(found.values(), key=lambda entry: -about.sign * entry[1].mean)
+    for row, (run, e, ink) in enumerate(ranked):
+        values = about.scale * run.values(metric).dropna()
+        above_and_below = row + 0.2 * np.cos(np.pi * np.arange(len(values)))
+        axes.plot(values, above_and_below, "o", color=ink, alpha=0.5, ms=4, mew=0)
+        half = [[about.scale * (e.mean - e.low)], [about.scale * (e.high - e.mean)]] if e.n > 1 else None
+        axes.errorbar(about.scale * e.mean, row, xerr=half, fmt="D", color=ink, ms=6, capsize=5, lw=2)
+    labels = [f"{run.name}\n{show(e.mean, about)}, n = {e.n}" for run, e, _ in ranked]
+    axes.set_yticks(range(len(ranked)), labels, fontsize=9)
+    axes.set(xlabel=label(metric, about), ylim=(len(ranked) - 0.5, -0.5))
+    axes.locator_params(axis="x", nbins=5)
     return figure

@@ -1,7 +1,8 @@
-"""The question of a study and its answers."""
+"""The answers of a study in plain sentences, with the forest plot and the ranking; of one run, its result."""
 
 from dnnx.reports import page
-from dnnx.reports.findings import Findings
+from dnnx.reports.findings import Findings, cell
+from dnnx.reports.saying import say, say_count, say_run
 
 PLACE = 10
 METHOD = (
@@ -14,6 +15,7 @@ METHOD = (
     "of the mean over seeds, n the number of seeds measured; of losses, epochs, seconds and bytes it is the geometric "
     "mean, with the interval of its logarithm."
 )
+MAX_BEFORE = 4  # answers above the figures, so that both are on the first screen
 NO_VERDICT = "There are no two arms to compare."
 
 
@@ -23,13 +25,22 @@ def applies(found: Findings) -> bool:
 
 
 def blocks(found: Findings) -> list[page.Block]:
-    """Return the question, a block per verdict, and the method."""
-    notes = len(found.notes)
+    """Return the answers or the result, what is missing, and the figures."""
+    notes, study, count = len(found.notes), found.study, say_count([*found.verdicts])
     warning = f"Incomplete: {notes} {'note' if notes == 1 else 'notes'} under What is missing."
+    answers: list[page.Block] = [page.Answer(v.ask, v.answer, v.words, v.evidence, say(v)) for v in found.verdicts]
+    if not answers:
+        run = study.runs[0]
+        is_one = len(study.runs) == 1 and run.values(study.main).notna().any()
+        answers = [page.Text(say_run(run, study.main, cell(run, study.main)) if is_one else NO_VERDICT)]
+    images = found.images_of("Answer")
+    warnings: list[page.Block] = [page.Text(warning)] if notes else []
+    is_short = len(answers) <= MAX_BEFORE
+    told: list[page.Block] = [*answers, *warnings, *images] if is_short else [*warnings, *images, *answers]
+    if found.verdicts:
+        told += [page.Heading("How the answers were found", folded=True), page.Text(METHOD)]
     return [
-        *([page.Text(found.study.question)] if found.study.question else []),
-        page.Heading("Answer"),
-        *[page.Answer(v.ask, v.answer, v.words, v.evidence) for v in found.verdicts],
-        page.Text(f"{METHOD if found.verdicts else NO_VERDICT} {found.stamp}"),
-        *([page.Text(warning)] if notes else []),
+        page.Heading("Answer" if found.verdicts else "Result"),
+        *([page.Text(count)] if count else []),
+        *told,
     ]

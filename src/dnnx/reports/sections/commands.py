@@ -14,4 +14,4 @@ def applies(found: Findings) -> bool:
 def blocks(found: Findings) -> list[page.Block]:
     """Return every command once."""
     typed = (str(run.environment.get("command", "not recorded")) for run in found.study.runs)
-    return [page.Heading("Commands"), page.Code(list(dict.fromkeys(typed)))]
+    return [page.Heading("Commands", folded=True), page.Code(list(dict.fromkeys(typed)))]

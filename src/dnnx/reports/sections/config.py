@@ -18,7 +18,7 @@ def applies(found: Findings) -> bool:
 
 def blocks(found: Findings) -> list[page.Block]:
     """Return a table of the keys, or a sentence where none differs."""
-    heading = page.Heading("What differs between the arms")
+    heading = page.Heading("What differs between the arms", folded=True)
     flat = [_flatten(run.config) for run in found.study.runs if run.config]
     names = [run.name for run in found.study.runs if run.config]
     keys = [key for key in dict.fromkeys(k for config in flat for k in config) if len({c.get(key) for c in flat}) > 1]

@@ -29,7 +29,10 @@ def blocks(found: Findings) -> list[page.Block]:
         "reaches it, so verdicts race to the loss that both arms reach instead: the higher of their two bests. Seconds "
         f"are wall time with all seeds of an arm trained together. {found.stamp}"
     )
-    return [page.Heading("Convergence"), page.Table(caption, head, [_row(run, reference) for run in study.runs])]
+    return [
+        page.Heading("Convergence", folded=True),
+        page.Table(caption, head, [_row(run, reference) for run in study.runs]),
+    ]
 
 
 def _row(run: Run, reference: Run) -> list[str]:

@@ -29,7 +29,7 @@ def blocks(found: Findings) -> list[page.Block]:
         "Parameters are of one network; seconds and memory of all seeds of an arm together, once per run (n = 1); "
         f"those to predict are for the test set, the fastest of several passes. {found.stamp}"
     )
-    return [page.Heading("Cost"), page.Table(caption, head, [_row(run) for run in found.study.runs])]
+    return [page.Heading("Cost", folded=True), page.Table(caption, head, [_row(run) for run in found.study.runs])]
 
 
 def _row(run: Run) -> list[str]:

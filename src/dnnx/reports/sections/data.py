@@ -27,7 +27,7 @@ def blocks(found: Findings) -> list[page.Block]:
             caption = f"Files of: {data.get('note') or data.get('source')}."
             rows = [[name, str(checksum)] for name, checksum in data["files"].items()]
             told.append(page.Table(caption, ["file", "SHA-256"], rows))
-    return [page.Heading("Data"), *(told or [page.Text("Not recorded.")])]
+    return [page.Heading("Data", folded=True), *(told or [page.Text("Not recorded.")])]
 
 
 def in_words(value: Any) -> str:

@@ -17,4 +17,4 @@ def blocks(found: Findings) -> list[page.Block]:
     keys = [key for key in dict.fromkeys(key for run in runs for key in run.environment) if key != "command"]
     shown = [[key, "; ".join(dict.fromkeys(str(run.environment.get(key, "absent")) for run in runs))] for key in keys]
     caption = "Where the arms were trained; several values where arms differ."
-    return [page.Heading("Environment"), page.Table(caption, ["what", "value"], shown)]
+    return [page.Heading("Environment", folded=True), page.Table(caption, ["what", "value"], shown)]

@@ -23,7 +23,7 @@ def blocks(found: Findings) -> list[page.Block]:
         f"layer does; shares of all hidden units, at the best epoch. {found.stamp}"
     )
     rows = [_row(run) for run in found.study.runs if run.hidden_layers]
-    return [page.Heading("Hidden layers"), page.Table(caption, head, rows)]
+    return [page.Heading("Hidden layers", folded=True), page.Table(caption, head, rows)]
 
 
 def _row(run: Run) -> list[str]:

@@ -15,4 +15,4 @@ def applies(found: Findings) -> bool:
 def blocks(found: Findings) -> list[page.Block]:
     """Return all notes."""
     notes = list(found.notes)
-    return [page.Heading("What is missing"), page.Bullets(notes) if notes else page.Text(NOTHING)]
+    return [page.Heading("What is missing", folded=True), page.Bullets(notes) if notes else page.Text(NOTHING)]

@@ -28,7 +28,10 @@ def blocks(found: Findings) -> list[page.Block]:
         "rows, the fastest of several passes (n = 1). Only the share is measured where no weight is zero."
     )
     head = ["arm", *SIZES.values(), *TIMES.values()]
-    return [page.Table(f"{caption} {found.stamp}", head, [_row(run) for run in found.study.runs])]
+    return [
+        page.Heading("Zero weights", folded=True),
+        page.Table(f"{caption} {found.stamp}", head, [_row(run) for run in found.study.runs]),
+    ]
 
 
 def _row(run: Run) -> list[str]:

@@ -1,0 +1,72 @@
+"""Answers as a person would say them: one sentence for a verdict, one for a single run."""
+
+from dnnx.reports.evidence import difference, middles
+from dnnx.reports.format import show
+from dnnx.reports.measures import describe
+from dnnx.reports.verdicts import Verdict
+from dnnx.runs.about import split_of
+from dnnx.runs.run import Run
+
+PHRASES = {  # of a metric: the arm a is higher than the arm b, and lower
+    "test/accuracy": ("{a} is more accurate than {b}", "{a} is less accurate than {b}"),
+    "convergence/epochs": ("{a} needs more epochs than {b} to converge", "{a} converges in fewer epochs than {b}"),
+    "diverged/share": ("more seeds of {a} diverge than of {b}", "fewer seeds of {a} diverge than of {b}"),
+    "dead/share": ("{a} has more dead units than {b}", "{a} has fewer dead units than {b}"),
+}
+WORDS = {1: "higher", -1: "lower"}
+
+
+def say(verdict: Verdict) -> str:
+    """Return a verdict in one sentence: the answer, both numbers, the difference with its interval, and n.
+
+    Such as "Yes: bn is more accurate than plain, 98.02 % against 97.00 %, difference +1.02 points (+0.95 to +1.09),
+    n = 5 seeds."
+    """
+    found, question = verdict.comparison, verdict.question
+    if any(values.dropna().empty for values in question.values):
+        return f"Not measured: {verdict.evidence}"
+    if verdict.answer == "not tested":
+        return f"Not tested: {verdict.evidence}"
+    expected = 1 if question.spec["expect"] == "higher" else -1
+    _, ours, theirs = middles(question)
+    numbers = f"{ours} against {theirs}"
+    if found.low == found.low:  # no nan
+        numbers += f", {difference(found, question.scale, question.about)}"
+    numbers += f", n = {found.n} seeds"
+    start = verdict.words.capitalize()
+    if verdict.answer == "undecided":
+        more = f"; about {verdict.more} more {'seed' if verdict.more == 1 else 'seeds'} would decide"
+        return f"{start} whether {_phrase(verdict, expected)}: {numbers}{more if verdict.more else ''}."
+    if verdict.answer == "same":
+        return (
+            f"{start}: {describe(verdict.metric, [question.arm]).words} of {verdict.arm} and {verdict.than}, {numbers}."
+        )
+    return f"{start}: {_phrase(verdict, expected if verdict.answer == 'yes' else -expected)}, {numbers}."
+
+
+def say_count(verdicts: list[Verdict]) -> str:
+    """Return how many of several questions are decided, or "" for fewer than three."""
+    asked = [verdict for verdict in verdicts if verdict.answer != "not tested"]
+    if len(asked) < 3:
+        return ""
+    counts = {name: sum(v.answer == name for v in asked) for name in ("yes", "no", "same", "undecided")}
+    told = ", ".join(f"{count} {'the same' if name == 'same' else name}" for name, count in counts.items() if count)
+    return f"{len(asked) - counts['undecided']} of {len(asked)} questions are decided: {told}."
+
+
+def _phrase(verdict: Verdict, sign: int) -> str:
+    question = verdict.question
+    if verdict.metric in PHRASES and question.than_metric == verdict.metric:
+        return PHRASES[verdict.metric][sign < 0].format(a=verdict.arm, b=verdict.than)
+    words = describe(verdict.metric, [question.arm, question.than]).words
+    other = describe(question.than_metric, [question.than]).words
+    than = verdict.than if other == words else f"the {other} of {verdict.than}"
+    return f"the {words} of {verdict.arm} is {WORDS[sign]} than {f'that of {than}' if other == words else than}"
+
+
+def say_run(run: Run, main: str, told: str) -> str:
+    """Return the result of a single run: its main metric, and that of its ensemble. `told` is the metric's estimate."""
+    about = run.about(main)
+    joint = run.one(f"ensemble/{split_of(main)[1]}")
+    ensemble = f" The ensemble of its {len(run.seeds)} seeds has {show(joint, about)}." if joint == joint else ""
+    return f"{run.name} has a {about.words or main.replace('/', ' ')} of {told}.{ensemble}"
