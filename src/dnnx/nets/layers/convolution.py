@@ -1,0 +1,111 @@
+"""Blocks of convolutional networks: convolution with norm and activation, classifier, and sizes of feature maps."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from dnnx.basics.errors import UserError, is_number, require
+from dnnx.nets.layers.activations import make_activation
+
+LARGEST = 512  # pixels; an error message suggests no larger side
+
+
+class ConvBlock(nn.Sequential):
+    """A convolution, batch norm if `norm` is "batch", and an activation if `activation` is a name.
+
+    A convolution below batch norm has no bias, because the norm would cancel it; `bias=True` keeps it, as published
+    parameter counts need it.
+    """
+
+    def __init__(
+        self, below: int, above: int, kernel: int, *,
+        norm: str | None = None, activation: str | None = "relu", bias: bool = False, **settings: Any,
+    ):  # fmt: skip
+        super().__init__()
+        self.conv = nn.Conv2d(below, above, kernel, bias=bias or norm is None, **settings)
+        if norm is not None:
+            self.norm = nn.BatchNorm2d(above)
+        if activation is not None:
+            self.activation = make_activation(activation)
+
+
+class Classifier(nn.Sequential):
+    """Flatten feature maps [B, C, H, W], then hidden layers with norm, activation and dropout, then the outputs."""
+
+    def __init__(
+        self, shape: Sequence[int], hidden: Sequence[int], num_outputs: int, *,
+        norm: str | None = None, activation: str = "relu", dropout: float = 0.0,
+    ):  # fmt: skip
+        super().__init__(nn.Flatten(-3))
+        below = math.prod(shape)
+        for i, above in enumerate(hidden):
+            self.add_module(f"hidden{i}", nn.Linear(below, above, bias=norm is None))
+            if norm is not None:
+                self.add_module(f"norm{i}", nn.BatchNorm1d(above))
+            self.add_module(f"activation{i}", make_activation(activation))
+            if dropout:
+                self.add_module(f"dropout{i}", nn.Dropout(dropout))
+            below = above
+        self.output = nn.Linear(below, num_outputs)
+
+
+def check_norm(norm: str | None) -> None:
+    """Raise UserError for a norm that convolutional networks do not have."""
+    require(norm in (None, "batch"), "net.norm", norm, "null or batch")
+
+
+def check_share(key: str, value: float) -> None:
+    """Raise UserError unless `value` is a dropout rate."""
+    require(is_number(value) and 0 <= value < 1, key, value, f"a share in [0, 1), for example {key}=0.25")
+
+
+def scaled(width: int, factor: float) -> int:
+    """Return `factor` times a number of channels, rounded. Raise UserError for an invalid factor."""
+    told = "a factor of the number of channels in (0, 16], for example net.width=0.5"
+    require(is_number(factor) and 0 < factor <= 16, "net.width", factor, told)
+    return max(1, round(width * factor))
+
+
+def map_shape(features: nn.Module, in_shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape [C, H, W] of the feature maps of one image, computed without data.
+
+    Raise UserError for examples that are no images, and for images too small for a layer, which is named with a size
+    that is large enough.
+    """
+    require(len(in_shape) == 3, "net", tuple(in_shape), "a convolutional net needs images [channels, height, width]")
+    shape, failed = _traced(features, in_shape)
+    if shape is not None:
+        return shape
+    channels, *sides = in_shape
+    fitting = (side for side in range(min(sides), LARGEST + 1) if _traced(features, (channels, side, side))[0])
+    side = next(fitting, None)
+    advice = f"images of {side} x {side} would do" if side else "no size would do; change the net"
+    raise UserError(f"net: images of {sides[0]} x {sides[1]} are too small for its layer {failed}; {advice}")
+
+
+def _traced(features: nn.Module, in_shape: Sequence[int]) -> tuple[tuple[int, ...] | None, str]:
+    """Return the shape of the outputs, or None and the first layer that fails, by a pass without numbers."""
+    entered = ["features"]
+
+    def note(name: str) -> Any:
+        return lambda layer, args: entered.append(f"{name} ({type(layer).__name__})")
+
+    leaves = [(name, layer) for name, layer in features.named_modules() if not any(layer.children())]
+    hooks = [layer.register_forward_pre_hook(note(name)) for name, layer in leaves]
+    state = {**dict(features.named_parameters()), **dict(features.named_buffers())}
+    training = features.training
+    features.eval()
+    try:
+        x = torch.empty(1, *in_shape, device="meta")
+        out: Tensor = functional_call(features, {name: value.to("meta") for name, value in state.items()}, (x,))
+        return tuple(out.shape[1:]), ""
+    except RuntimeError:
+        return None, entered[-1]
+    finally:
+        features.train(training)
+        for hook in hooks:
+            hook.remove()
