@@ -36,6 +36,15 @@ def real_cifar10() -> Path:
 
 
 @pytest.fixture(scope="session")
+def real_fashion() -> Path:
+    """Return the folder of the real Fashion-MNIST, as for MNIST."""
+    root = REAL / "FashionMNIST" / "raw"
+    if not root.is_dir():
+        pytest.skip("real Fashion-MNIST is absent: set DNNX_DATA_DIR to the folder that holds FashionMNIST/raw/")
+    return root
+
+
+@pytest.fixture(scope="session")
 def tiny_files() -> dict[str, bytes]:
     """Return the files of a tiny made-up MNIST: file name -> contents."""
     return make_files()

@@ -155,3 +155,59 @@ def test_training_batches_alone_are_augmented(tmp_path: Path) -> None:
 def test_a_bad_setting_is_one_line(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says):
         digits(**settings)
+
+
+# --- zoom, light and masks
+
+
+def further(zoom: float = 0.5, brightness: float = 0.5, contrast: float = 0.5) -> Tensor:
+    """Uniform numbers of one image; these change nothing."""
+    return torch.tensor([[zoom, brightness, contrast]])
+
+
+def test_a_zoom_makes_a_square_larger_by_its_factor() -> None:
+    x = torch.zeros(1, 1, 40, 40)
+    x[..., 15:25, 15:25] = 1
+    for u, factor in ((1.0, 1.5), (0.5, 1.0), (0.0, 0.5)):
+        out = Augmentation(zoom=0.5)(x, draws(), further(zoom=u))
+        assert out.sum().sqrt().item() == pytest.approx(10 * factor, rel=0.06)
+
+
+def test_brightness_adds_and_contrast_scales_around_the_mean() -> None:
+    x = torch.rand(1, 3, 6, 6, generator=torch.Generator().manual_seed(0)) * 0.2 + 0.4
+    torch.testing.assert_close(Augmentation(brightness=0.2)(x, draws(), further(brightness=1.0)), x + 0.2)
+    out = Augmentation(contrast=0.5)(x, draws(), further(contrast=0.0))
+    torch.testing.assert_close(out, (x - x.mean()) * 0.5 + x.mean())
+    assert Augmentation(brightness=1)(x, draws(), further(brightness=1.0)).max() == 1
+
+
+def test_the_light_takes_no_random_number_from_the_moves() -> None:
+    both, alone = Augmentation(shift=2, brightness=1e-9), Augmentation(shift=2)
+    dim = torch.cat([x for x, _ in Augmented(batches([0, 1]), both)], 1)
+    torch.testing.assert_close(dim, torch.cat([x for x, _ in Augmented(batches([0, 1]), alone)], 1))
+
+
+def test_a_mask_moves_with_its_image() -> None:
+    g = torch.Generator().manual_seed(0)
+    y = torch.randint(3, (N, 12, 12), generator=g).repeat_interleave(4, 1).repeat_interleave(4, 2)
+    source = TrainBatches(y[:, None] / 2, y, BATCH, [0, 1], lambda: 3)
+    for (x, moved), (_, plain) in zip(
+        Augmented(source, Augmentation(shift=6, flip=True, rotation=20, zoom=0.2)), source, strict=True
+    ):
+        assert moved.dtype == y.dtype
+        assert not torch.equal(moved, plain)
+        off = (x[:, :, 0] * 2 - moved).abs()
+        assert off.median() < 1e-3  # a pixel between two classes is blurred in the image and not in the mask
+        assert off.mean() < 0.25
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"zoom": 1}, r"augment\.zoom=1: a share from 0 to 0\.9"),
+        ({"contrast": -1}, r"contrast=-1: a share from 0 to 1"),
+    ],
+)
+def test_a_wrong_share_is_one_line(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Augmentation(**settings)

@@ -1,5 +1,6 @@
 """Images in class folders: sizes, splits, labels by names, checksums, and the file that is wrong."""
 
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def test_one_level_of_folders_is_parted_class_by_class(tmp_path: Path) -> None:
     assert data.sizes == {"train": 42, "val": 9, "test": 9}
     assert (data.class_names, data.in_shape) == (list(CLASSES), (3, 6, 5))
     for x, y in data.splits.values():
-        assert torch.equal(((x.mean((1, 2, 3)) * 255) / 80).long(), y)
+        assert torch.equal((x.float().mean((1, 2, 3)) / 80).long(), y)
         assert y.unique().tolist() == [0, 1, 2]
 
 
@@ -88,6 +89,17 @@ def larger(root: Path) -> None:
     Image.new("RGB", (40, 30)).save(root / "cat" / "large.png")
 
 
+def deep(root: Path) -> None:
+    Image.new("I;16", (5, 6)).save(root / "cat" / "deep.png")
+
+
+def no_images_of_a_class(root: Path) -> None:
+    put(root / "train")
+    put(root / "test")
+    for path in (root / "test" / "bee").iterdir():
+        path.unlink()
+
+
 def no_test(root: Path) -> None:
     put(root / "train")
 
@@ -104,6 +116,8 @@ def another_class(root: Path) -> None:
         (broken, {}, r"bee/zz\.png: it cannot be read as an image"),
         (bomb, {}, r"/bee: a class folder needs two images or more, found 1"),
         (larger, {}, r"cat/large\.png: it has 30 x 40 pixels, 000\.png 6 x 5; type for example data\.resize=\[64,64\]"),
+        (deep, {}, r"cat/deep\.png: it has the mode I;16; 8 bits in each channel are needed"),
+        (no_images_of_a_class, {}, r"test/bee: a class folder needs one image or more, found 0"),
         (no_test, {}, r"it has train/ and no test/"),
         (another_class, {}, r"test/ants: it is none of the training classes; did you mean ant"),
         (None, {"resize": [0, 5]}, r"data\.resize=\[0, 5\]: null, or height and width"),
@@ -119,6 +133,35 @@ def test_a_mistake_is_one_line(tmp_path: Path, spoil: Any, settings: dict[str, A
     with pytest.raises(UserError, match=says) as error:
         Folder(seeds=[0], **({"root": str(tmp_path)} | settings)).setup()
     assert "\n" not in str(error.value)
+
+
+def test_an_archive_with_other_names_gives_the_same_images(tmp_path: Path) -> None:
+    for part, n in (("train", 10), ("test", 4)):
+        put(tmp_path / "photos" / part, n)
+    with tarfile.open(tmp_path / "photos.tgz", "w:gz") as tar:
+        for part in ("train", "test"):
+            tar.add(tmp_path / "photos" / part, f"./{part}ing_set" if part == "train" else "test_set")
+    packed, plain = read(tmp_path / "photos.tgz"), read(tmp_path / "photos")
+    assert packed.sizes == {"train": 24, "val": 6, "test": 12}
+    for split, (x, y) in packed.splits.items():
+        assert torch.equal(x, plain.splits[split][0])
+        assert torch.equal(y, plain.splits[split][1])
+
+
+def test_a_damaged_archive_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "photos.tgz").write_bytes(b"no archive")
+    with pytest.raises(UserError, match=r"photos\.tgz: truncated or damaged"):
+        read(tmp_path / "photos.tgz")
+
+
+def test_images_stay_in_bytes_unless_they_are_standardized(tmp_path: Path) -> None:
+    put(tmp_path)
+    data, standardized = read(tmp_path), read(tmp_path, standardize=True)
+    assert data.splits["train"][0].dtype == torch.uint8
+    assert standardized.splits["train"][0].dtype == torch.float32
+    x, _ = next(iter(data.eval_dataloader("train")))
+    assert x.dtype == torch.float32
+    assert 0 <= x.min() < x.max() <= 1
 
 
 def test_a_folder_trains_from_the_command_line(tmp_path: Path) -> None:

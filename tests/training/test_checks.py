@@ -200,7 +200,7 @@ def unsmoothed(self: ReplicaModule, outputs: Tensor, y: Tensor, loss: Tensor) ->
         ("techniques.clipping", put(Clipping, "clip", lambda self, parameters: None)),
         ("techniques.label_smoothing", put(ReplicaModule, "objective", unsmoothed)),
         ("techniques.label_smoothing", put(LabelSmoothing, "example_loss", lambda self, loss, outputs, y: loss)),
-        ("data.augment", put(Augmentation, "__call__", lambda self, x, u: x)),
+        ("data.augment", put(Augmentation, "__call__", lambda self, x, *draws: x)),
         ("data.train_size", put(arrays, "draw", lambda available, n, seeds: torch.zeros(2, n, dtype=torch.int64))),
     ],
 )

@@ -16,7 +16,7 @@ from dnnx.basics.seeding import generator
 from dnnx.data import targets
 from dnnx.data.augment import Augmentation, Augmented
 from dnnx.data.checks import DATA_CHECKS
-from dnnx.data.loaders import Chunks, EvalBatches, TrainBatches
+from dnnx.data.loaders import Chunks, EvalBatches, TrainBatches, as_input
 from dnnx.data.replicas import OfReplicas
 from dnnx.data.scaling import standardize
 from dnnx.data.splitting import complete, told_of
@@ -66,6 +66,7 @@ class ArrayData(OfReplicas, pl.LightningDataModule):
     items: ClassVar[str] = "examples"
     multiple: ClassVar[int] = 1  # a batch holds a multiple of it
     foldable: ClassVar[bool] = True
+    in_bytes: ClassVar[bool] = False  # pixels of uint8 stay so in memory, a quarter of float32, until standardized
     of_seeds: ClassVar[tuple[str, ...]] = ("batch_size", "train_size")  # fields that `prepare` does not read
     refused: ClassVar[tuple[str, ...]] = ()  # fields without effect on this kind of data
 
@@ -112,7 +113,8 @@ class ArrayData(OfReplicas, pl.LightningDataModule):
         found = self.read()
         require(set(found.splits) == {"train", "val", "test"}, "data", list(found.splits), "train, val and test needed")
         self.provenance = found.provenance
-        self.splits, self.test_images = _as_inputs(found.splits), found.test_images
+        keep = self.in_bytes and not self.standardize
+        self.splits, self.test_images = _as_inputs(found.splits, keep), found.test_images
         if self.test_images is None:
             self.test_images = _pictures(found.splits["test"][0])
         self.in_shape = tuple(self.splits["train"][0].shape[1:])
@@ -139,6 +141,10 @@ class ArrayData(OfReplicas, pl.LightningDataModule):
     def sizes(self) -> dict[str, int]:
         """Return the number of examples of each split, for one seed."""
         return {name: self.rows[name].shape[1] if name in self.rows else len(y) for name, (_, y) in self.splits.items()}
+
+    def inputs(self, split: str) -> Tensor:
+        """Return the examples of a split as a net takes them, [N, *in_shape]."""
+        return as_input(self.splits[split][0])
 
     def to(self, device: torch.device) -> None:
         """Move every split to `device`, once; batches are then gathered there."""
@@ -191,21 +197,18 @@ def _tensor(values: Any) -> Tensor:
     return values if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(values))
 
 
-def _as_inputs(splits: Mapping[str, Examples]) -> dict[str, Examples]:
-    """Return the splits with x float32 (pixels of uint8 in [0, 1]), or int64 for other whole numbers such as tokens."""
+def _as_inputs(splits: Mapping[str, Examples], keep: bool) -> dict[str, Examples]:
+    """Return the splits with x float32 (pixels of uint8 in [0, 1]), or int64 for other whole numbers such as tokens.
+
+    `keep` leaves pixels as they are; the loaders then turn each batch into numbers.
+    """
     shapes = {name: tuple(x.shape[1:]) for name, (x, _) in splits.items()}
     require(len(set(shapes.values())) == 1, "data", shapes, "the examples of all splits must have one shape")
     for name, (x, y) in splits.items():
         told = "as many targets as examples, and at least one"
         require(len(x) == len(y) > 0, "data", f"{len(x)} examples and {len(y)} targets in {name}", told)
         require(not x.is_floating_point() or bool(x.isfinite().all()), "data", name, "x holds NaN or infinite numbers")
-    return {name: (as_input(x), y) for name, (x, y) in splits.items()}
-
-
-def as_input(x: Tensor) -> Tensor:
-    if x.dtype == torch.uint8:
-        return x.to(torch.float32).div_(255)
-    return x.to(torch.float32) if x.is_floating_point() or x.dtype == torch.bool else x.long()
+    return {name: (x if keep and x.dtype == torch.uint8 else as_input(x), y) for name, (x, y) in splits.items()}
 
 
 def _pictures(x: Tensor) -> Tensor | None:

@@ -65,7 +65,8 @@ class TrainBatches:
         shape = (len(self.seeds), self.batch_size)
         for order in orders.split(self.batch_size, dim=1)[: len(self)]:
             index = order.flatten()
-            yield tuple(tensor[index].view(*shape, *tensor.shape[1:]) for tensor in tensors)
+            x, *others = (tensor[index].view(*shape, *tensor.shape[1:]) for tensor in tensors)
+            yield (as_input(x), *others)
 
 
 class EvalBatches:
@@ -82,5 +83,13 @@ class EvalBatches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         if self.rows is None:
-            return zip(self.x.split(self.batch_size), self.y.split(self.batch_size), strict=True)
-        return ((self.x[rows], self.y[rows]) for rows in self.rows.split(self.batch_size, dim=1))
+            pairs = zip(self.x.split(self.batch_size), self.y.split(self.batch_size), strict=True)
+            return ((as_input(x), y) for x, y in pairs)
+        return ((as_input(self.x[rows]), self.y[rows]) for rows in self.rows.split(self.batch_size, dim=1))
+
+
+def as_input(x: Tensor) -> Tensor:
+    """Return examples as a net takes them: pixels of uint8 in [0, 1], other numbers float32, whole ones int64."""
+    if x.dtype == torch.uint8:
+        return x.to(torch.float32).div_(255)
+    return x.to(torch.float32) if x.is_floating_point() or x.dtype == torch.bool else x.long()

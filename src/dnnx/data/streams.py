@@ -12,9 +12,9 @@ from dnnx.basics.at_work import Check
 from dnnx.basics.errors import UserError, require
 from dnnx.basics.seeding import generator
 from dnnx.data import targets
-from dnnx.data.arrays import EVAL_BATCH, ArrayData, as_input
+from dnnx.data.arrays import EVAL_BATCH, ArrayData
 from dnnx.data.examples import Examples, seeded, stack
-from dnnx.data.loaders import Chunks
+from dnnx.data.loaders import Chunks, as_input
 from dnnx.data.replicas import OfReplicas
 from dnnx.data.weights import example_weights
 

@@ -60,7 +60,7 @@ class Reconstruction(Task):
         if getattr(data, "test_pictures", None) is None:
             return {}
         index = torch.arange(min(NUM_SAMPLES, data.sizes["test"]))
-        x = data.splits["test"][0][index]
+        x = next(iter(data.eval_dataloader("test")))[0][: len(index)]
         made = module(x)[0].view_as(x)
         if data.scaling:
             mean, scale = (values.to(made.device) for values in data.scaling)

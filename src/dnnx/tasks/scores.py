@@ -66,3 +66,9 @@ def best_threshold(logits: Tensor, y: Tensor) -> float:
     between, apart = (p[:-1] + p[1:]) / 2, p[:-1] < p[1:]
     best = apart & (gained == gained[apart].max())
     return between[best][(between[best] - 0.5).abs().argmin()].item()
+
+
+def top_k(outputs: Tensor, y: Tensor, k: int = 5) -> float:
+    """Return the share of examples whose class is among the k most probable: logits [N, C], labels [N]."""
+    best = outputs.topk(min(k, outputs.shape[-1])).indices
+    return (best == y[:, None]).any(-1).double().mean().item()

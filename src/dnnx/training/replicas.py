@@ -15,9 +15,10 @@ from dnnx.training.batched import make_batched, set_whole, without_batched_form
 from dnnx.training.probe import find_way
 from dnnx.training.ways import ALONE, RUN, WAYS, Batch, build_net, build_plain, convolves, fastest_first, stack
 
-PART = (
-    128  # examples of an evaluation at once where a net convolves: half the time of 1,024, and an eighth of its memory
-)
+# An evaluation batch of a net that convolves is computed in parts: half the time of 1,024 examples at once, and an
+# eighth of the memory.
+PART = 128  # examples
+PART_NUMBERS = 128 * 3 * 32 * 32  # numbers of the input; large images are fewer at once
 
 
 @dataclass
@@ -96,7 +97,11 @@ class Replicas(nn.Module):
 
     def parts(self, x: Tensor, shared: bool = False) -> Sequence[Tensor]:
         """Split an evaluation batch so that the feature maps of a net that convolves fit a processor's caches."""
-        return x.split(PART, 0 if shared else 1) if convolves(self.net) else (x,)
+        if not convolves(self.net):
+            return (x,)
+        axis = 0 if shared else 1
+        numbers = max(1, x[(0,) * (axis + 1)].numel()) if x.shape[axis] else 1
+        return x.split(max(1, min(PART, PART_NUMBERS // numbers)), axis)
 
     def probe(self, x: Tensor, shared: bool = False) -> None:
         """Settle `way` on a batch such as `forward` takes, by dnnx.training.probe.find_way; no state changes."""

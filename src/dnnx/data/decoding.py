@@ -1,0 +1,36 @@
+"""Decode image files: modes, sizes, and errors that name the file."""
+
+import io
+from collections.abc import Sequence
+
+from PIL import Image, ImageOps
+
+from dnnx.basics.errors import UserError, require
+
+MAX_SIDE = 4096
+DEEP = ("I", "F", "I;16", "I;16B", "I;16L")  # modes of more than 8 bits; a conversion would clip their numbers
+
+
+def decode(name: str, contents: bytes, mode: str = "RGB", exact: bool = False) -> Image.Image:
+    """Return an image in `mode`, upright by the camera's EXIF tag.
+
+    Raise UserError if it is unreadable or has more than 8 bits per channel; with `exact` if its mode is another, save
+    that a palette of L is read as its numbers.
+    """
+    try:
+        image = Image.open(io.BytesIO(contents))
+        image.load()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = " ".join(str(error).split()).replace(str(name), name.rpartition("/")[2])
+        raise UserError(f"{name}: it cannot be read as an image ({reason})") from None
+    if image.mode in DEEP or (exact and image.mode not in (mode, "P")):
+        told = f"8 bits in {'one channel' if mode == 'L' else 'each channel'} are needed"
+        raise UserError(f"{name}: it has the mode {image.mode}; {told}")
+    return image if exact else ImageOps.exif_transpose(image).convert(mode)
+
+
+def check_size(size: Sequence[int] | None) -> None:
+    """Raise UserError unless `size` is None, or a height and a width in pixels."""
+    valid = size is None or (len(size) == 2 and all(type(side) is int and 1 <= side <= MAX_SIDE for side in size))
+    told = f"null, or height and width up to {MAX_SIDE} pixels, for example data.resize=[64,64]"
+    require(valid, "data.resize", size, told)
