@@ -42,6 +42,7 @@ KINDS: dict[str, Any] = {
     "jobs": Any,  # check_jobs
     "timeout": float | None,
     "trial": list[str],
+    "in_shape": list[int] | None,
     "study.verdicts": list[dict],
     "study.claims": Any,
     "study.claims.": Any,
