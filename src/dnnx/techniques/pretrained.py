@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from dnnx.basics.at_work import must
+from dnnx.basics.console import console
 from dnnx.basics.errors import UserError, choose, require
 from dnnx.basics.patterns import matching
 from dnnx.runs.files import read_json
 from dnnx.runs.tensors import load_tensors
 from dnnx.techniques.base import Technique
+from dnnx.techniques.frozen_table import frozen_table
 
 KEY = "techniques.pretrained"
 
@@ -70,6 +72,8 @@ class Pretrained(Technique):
             layer.eval()
 
     def before_training(self, data: Any) -> None:
+        if self.frozen:
+            console.print(frozen_table(self.module.replicas.net, self.module.replicas.num_replicas))
         if self.cached:
             started = time.perf_counter()
             self._cache_features(data)
@@ -79,7 +83,7 @@ class Pretrained(Technique):
     def _cache_features(self, data: Any) -> None:
         """Replace training and validation examples by their features [R, n, width] below the lowest trained layer."""
         for split in ("train", "val"):
-            (x, y), rows = data.splits[split], data.rows.get(split)
+            x, (_, y), rows = data.inputs(split), data.splits[split], data.rows.get(split)
             features = self.module(x if rows is None else x[rows], stop=self.num_frozen_blocks)
             labels = y.expand(len(features), -1) if rows is None else y[rows]
             rows = torch.arange(labels.numel(), device=y.device).view(labels.shape)

@@ -1,0 +1,85 @@
+"""FolderFeatures: images in class folders, replaced once by the features of one pretrained network for all seeds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from dnnx.basics.errors import check_arguments, require
+from dnnx.basics.seeding import generator
+from dnnx.data.arrays import Arrays
+from dnnx.data.augment import NUM_DRAWS, NUM_MORE, Augmentation
+from dnnx.data.folder import Folder
+from dnnx.data.loaders import as_input
+from dnnx.nets.efficientnet_lite import NUM_UNITS, Scale, imagenet, load_units, make_units
+
+PART = 32  # images at once; their feature maps fit a processor's caches
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class FolderFeatures(Folder):
+    """The outputs of the `stop` lowest units of EfficientNet-Lite0, [N, C, H, W], or of all of them pooled, [N, 1280].
+
+    The network is frozen and in evaluation mode, so each image is computed once, for all seeds and epochs. With
+    `views` each training image comes several times, the first as it is and the others moved by `view_augment`.
+
+    Example: `FolderFeatures(seeds=[0], root="photos", resize=[128, 128], stop=18)`.
+    """
+
+    stop: int = NUM_UNITS
+    pretrained: bool = True  # False: random initialization, a control
+    views: int = 1
+    view_augment: Mapping[str, Any] = field(default_factory=dict)
+
+    in_bytes: ClassVar[bool] = False
+    refused: ClassVar[tuple[str, ...]] = ("augment",)
+
+    def read(self) -> Arrays:
+        valid = type(self.stop) is int and 1 <= self.stop <= NUM_UNITS
+        require(valid, "data.stop", self.stop, f"a number of units from 1 to {NUM_UNITS}, which is all of them")
+        valid = type(self.views) is int and self.views >= 1
+        require(valid, "data.views", self.views, "a whole number of at least 1")
+        check_arguments("data.view_augment", Augmentation, self.view_augment)
+        augmentation = Augmentation(**self.view_augment)
+        told = "nothing changes a view; type for example data.view_augment.flip=true"
+        require(self.views == 1 or bool(augmentation), "data.views", self.views, told)
+        require(self.channels == 3, "data.channels", self.channels, "3: the network takes colours")
+        found = super().read()
+        extract = Extractor(self.stop, self.pretrained)
+        splits = {split: (extract(as_input(x)), y) for split, (x, y) in found.splits.items()}
+        x, y = found.splits["train"]
+        more = [extract(moved(as_input(x), augmentation, self.order_seed, view)) for view in range(1, self.views)]
+        splits["train"] = torch.cat([splits["train"][0], *more]), y.repeat(self.views)
+        note = f"{found.provenance['note']}, as features of {extract.told}"
+        note += f", {self.views} views of each training image" if self.views > 1 else ""
+        return replace(
+            found, splits=splits, provenance=found.provenance | {"note": note}, test_images=found.splits["test"][0]
+        )
+
+
+class Extractor:
+    """The `stop` lowest units of one frozen network, in evaluation mode."""
+
+    def __init__(self, stop: int, pretrained: bool):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            units, scale = nn.ModuleDict({str(i): unit for i, unit in enumerate(make_units()[:stop])}), Scale()
+        if pretrained:
+            load_units(units, imagenet())
+        last = [nn.AdaptiveAvgPool2d(1), nn.Flatten()] if stop == NUM_UNITS else []
+        self.net = nn.Sequential(scale, *units.values(), *last).eval()
+        self.told = f"{stop} of {NUM_UNITS} units of EfficientNet-Lite0, {'pretrained' if pretrained else 'random'}"
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the features of images [N, 3, H, W] in [0, 1]."""
+        return torch.cat([self.net(part) for part in x.split(PART)])
+
+
+def moved(x: Tensor, augmentation: Augmentation, seed: int, view: int) -> Tensor:
+    """Return images [N, 3, H, W], moved by random numbers of this view."""
+    u, more = (torch.rand(len(x), num, generator=generator(seed, name, view))
+               for num, name in ((NUM_DRAWS, "augment"), (NUM_MORE, "light")))  # fmt: skip
+    return augmentation(x, u, more)
