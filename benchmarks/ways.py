@@ -1,9 +1,11 @@
 """CPU time of a training step of several networks by batched layers, by vmap and in a loop: docs/speed.md.
 
-python benchmarks/ways.py        # ms per step, medians of 15, one thread, batches of 32
+python -m benchmarks.ways                  # ms per step, medians of 15, one thread, batches of 32
+python -m benchmarks.ways LeNet ResNet     # the nets with these words in their names
 """
 
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -13,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dnnx.basics.errors import UserError
+from dnnx.nets.lenet import LeNet
+from dnnx.nets.resnet import ResNet
 from dnnx.training.replicas import Replicas
 from dnnx.training.ways import WAYS
 
@@ -51,6 +55,11 @@ NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "dense, 2 layers of 16": (lambda: dense(16, 2), (64,)),
     "dense, 5 layers of 100": (lambda: dense(100, 5), (64,)),
     "LSTM of 64, 28 steps": (Recurrent, (28, 9)),
+    "LeNet with ReLU and batch norm, 28x28": (lambda: LeNet((1, 28, 28), CLASSES, "relu", "batch"), (1, 28, 28)),
+    "ResNet8 of 16 to 64 channels, 28x28": (
+        lambda: ResNet((1, 28, 28), CLASSES, [16, 32, 64], [1, 1, 1], "small"),
+        (1, 28, 28),
+    ),
 }
 
 
@@ -72,7 +81,8 @@ def step_ms(build: Callable[[], nn.Module], shape: tuple[int, ...], way: str, nu
 def main() -> None:
     torch.set_num_threads(1)
     print("| net | seeds | alone |", " | ".join(WAYS), "|\n|---|---|---|---|---|---|")
-    for name, (build, shape) in NETS.items():
+    chosen = {name: net for name, net in NETS.items() if not sys.argv[1:] or any(w in name for w in sys.argv[1:])}
+    for name, (build, shape) in chosen.items():
         alone = step_ms(build, shape, "auto", 1)
         for num in (2, 5, 10, 20):
             cells = []

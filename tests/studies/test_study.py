@@ -30,7 +30,14 @@ EARLY = {
     "techniques.pruning.until_epoch": "techniques.pruning.until_epoch=2",
 }
 EXPERIMENTS = options("exp")
+TESTED_ELSEWHERE = {"images"}  # folders whose studies need other data; test_<folder>_studies.py trains them
 LONG = {"optimizers", "schedules", "init", "cifar10_onecycle", "cifar10_bn", "cifar10_dropout"}  # many arms, or images
+
+
+def folder_of(name: str) -> str:
+    path = experiment(name)
+    assert path
+    return path.parent.name
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +53,7 @@ def backbones(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], 
     return make
 
 
-@pytest.mark.parametrize("name", slow_where(LONG, EXPERIMENTS))
+@pytest.mark.parametrize("name", slow_where(LONG, [n for n in EXPERIMENTS if folder_of(n) not in TESTED_ELSEWHERE]))
 def test_every_arm_of_every_experiment_trains(name: str, tmp_path: Path, backbones: Callable[[str, str], Path]) -> None:
     cfg = compose(f"+exp={name}")
     study = cfg.study
