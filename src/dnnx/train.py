@@ -150,17 +150,20 @@ def announce(cfg: DictConfig, facts: dict[str, Any], module: Any, trainer: Any) 
     params = sum(p.numel() for p in module.parameters()) // num
     sizes = ", ".join(f"{n:,} {split}" for split, n in facts["sizes"].items())
     console.print(f"{cfg.name}: {num} networks of {params:,} parameters each, on {trainer.strategy.root_device}")
-    show_way(module.replicas)
+    show_way(module)
     console.print(f"data: {facts['note']}: {sizes}", soft_wrap=True)
     warn(facts["warning"])
 
 
-def show_way(replicas: Any) -> None:
-    """Print the way in which the replicas run, and why the faster ways were refused."""
+def show_way(module: Any) -> None:
+    """Print the way in which the replicas run, why the faster ways were refused, and whether the step is fast."""
+    replicas = module.replicas
     if replicas.num_replicas > 1:
         console.print(f"replicas: {replicas.way}")
     for way, why in replicas.refused.items():
         console.print(f"not {way}: {why}", soft_wrap=True, markup=False)
+    if module.by_hand.why_not:
+        console.print(f"no fast step: {module.by_hand.why_not}", soft_wrap=True, markup=False)
 
 
 def show(folder: Path) -> dict[str, list]:

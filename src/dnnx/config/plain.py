@@ -15,6 +15,7 @@ KEYS_OFF: dict[str, object] = {
     "backbone": None,
     "mc_dropout": 0,
     "replicas": "auto",
+    "fast": True,
 }
 OUR_CALLBACKS = ("early_stopping", "checkpoint", "record", "progress")
 REFUSED_TRAINER_KEYS = ("fast_dev_run", "max_steps", "plugins")

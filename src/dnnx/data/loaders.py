@@ -65,7 +65,7 @@ class TrainBatches:
         shape = (len(self.seeds), self.batch_size)
         for order in orders.split(self.batch_size, dim=1)[: len(self)]:
             index = order.flatten()
-            x, *others = (tensor[index].view(*shape, *tensor.shape[1:]) for tensor in tensors)
+            x, *others = (tensor.index_select(0, index).view(*shape, *tensor.shape[1:]) for tensor in tensors)
             yield (as_input(x), *others)
 
 

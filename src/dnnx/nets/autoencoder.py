@@ -32,6 +32,10 @@ class Autoencoder(nn.Module):
         layers = {name: value for name, value in net.items() if name not in DROPOUTS}
         self.decoder = DenseNet(hidden[-1], [*hidden][-2::-1], num_features(in_shape), **layers)
 
+    def in_order(self) -> list[nn.Module]:
+        """Return the layers through which `forward` passes a batch."""
+        return [*self.encoder.in_order(), *self.decoder.in_order()[1:]]
+
     def forward(self, x: Tensor, return_activations: bool = False) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
         """Reconstruct [B, ...] -> [B, features]. `return_activations` adds the output of every hidden block by name."""
         code, of_encoder = self.encoder(x, return_activations=True)

@@ -116,6 +116,10 @@ class DenseNet(nn.Module):
         """Return the layers below the lowest hidden one; they have no parameters."""
         return [self.input_norm, self.input_dropout]
 
+    def in_order(self) -> list[nn.Module]:
+        """Return the layers through which `forward` passes a batch."""
+        return [nn.Flatten(), *self.input_layers, *self.hidden_layers, self.output, self.logits_norm]
+
     def forward(
         self, x: Tensor, start: int = 0, stop: int | None = None, return_activations: bool = False
     ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:

@@ -65,6 +65,14 @@ class Task:
         """Return the loss of each example, [N]."""
         raise NotImplementedError
 
+    def differentiated(self, outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss of each example, [N], and its derivative by the outputs, [N, ...].
+
+        Optional, for speed: autograd takes longer for the loss than for a layer. Only a class that overrides `loss` and
+        `differentiated` together has it used.
+        """
+        raise NotImplementedError
+
     def per_example(self, outputs: Tensor, y: Tensor) -> dict[str, Tensor]:
         """Return more values of each example, [N] each, in the order of `curves` after the loss."""
         return {}

@@ -67,8 +67,9 @@ def build_module(cfg: DictConfig, data: Any, seeds: list[int], **factories: Any)
 
     chosen = cfg.get("techniques") or {}
     techniques = {str(name): build(f"techniques.{name}", config) for name, config in chosen.items()}
-    way = cfg.get("replicas") or "auto"
-    return ReplicaModule(build_net, task, seeds, data.in_shape, techniques, way=way, **factories)
+    way, fast = cfg.get("replicas") or "auto", cfg.get("fast", True)
+    require(isinstance(fast, bool), "fast", fast, "true or false")
+    return ReplicaModule(build_net, task, seeds, data.in_shape, techniques, way=way, fast=fast, **factories)
 
 
 def assemble(cfg: DictConfig, seeds: list[int], folder: Path, data: Any = None) -> tuple[Any, Any, Any]:

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from dnnx.optim.schedules import Performance, rates
 from dnnx.tasks.task import Task
 from dnnx.techniques.base import Technique, overrides
+from dnnx.training.dense_step import DenseStep
 from dnnx.training.epoch_sums import EpochSums
+from dnnx.training.gradients import gradients
 from dnnx.training.leaving import drop_finished, rejoin
 from dnnx.training.replicas import Replicas, for_each
 
@@ -29,6 +31,7 @@ class ReplicaModule(pl.LightningModule):
         techniques: hooks around the step, by name.
         optimizer, scheduler: factories; without an optimizer the module can only predict.
         way: how several networks run, see `Replicas`.
+        fast: whether a stack of dense layers is trained without autograd, see `DenseStep`.
 
     To train, Lightning's batch is a chunk of many (`dnnx.data.loaders.Chunks`): the work that Lightning does around
     each batch costs half as much as a step of a small network. After every validation `epoch_metrics` maps
@@ -48,6 +51,7 @@ class ReplicaModule(pl.LightningModule):
         optimizer: Callable[..., torch.optim.Optimizer] | None = None,
         scheduler: partial[Any] | None = None,
         way: str = "auto",
+        fast: bool = True,
     ):
         super().__init__()
         self.build, self.task, self.in_shape = build, task, tuple(in_shape)
@@ -62,6 +66,7 @@ class ReplicaModule(pl.LightningModule):
         self.techniques = dict(sorted((techniques or {}).items(), key=lambda item: item[1].order))
         for technique in self.techniques.values():
             technique.attach(self)
+        self.by_hand = DenseStep(self.replicas.net, fast)
         found = self.techniques.values()
         self.hooks = {hook: [getattr(t, hook) for t in found if overrides(t, hook)] for hook in HOOKS}
         self.first_epoch = max((t.first_epoch for t in found), default=1)
@@ -154,10 +159,12 @@ class ReplicaModule(pl.LightningModule):
 
     def training_step(self, chunk: Iterable[Sequence[Tensor]], chunk_idx: int) -> None:
         """Take one step of the optimizer for every batch; the last one's gradients stay."""
-        trainer, optimizer = self.trainer, self.optimizers(use_pl_optimizer=False)
-        assert isinstance(optimizer, torch.optim.Optimizer)
-        schedulers = [config.scheduler for config in trainer.lr_scheduler_configs if config.interval == "step"]
-        count_steps(trainer, self.train_sums.add_all(self._steps(chunk, optimizer, schedulers)))
+        self.by_hand.look()
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        schedulers = [c.scheduler for c in self.trainer.lr_scheduler_configs if c.interval == "step"]
+        steps = self.train_sums.add_all(self._steps(chunk, optimizer, schedulers))
+        count: Any = self.trainer.fit_loop.epoch_loop.manual_optimization  # Lightning's own sees one batch
+        count.optim_step_progress.total.completed += steps
 
     def _steps(self, chunk: Iterable[Sequence[Tensor]], optimizer: Any, schedulers: list[Any]) -> Iterator[Any]:
         for batch in chunk:
@@ -167,12 +174,7 @@ class ReplicaModule(pl.LightningModule):
 
     def learn(self, batch: Sequence[Tensor], optimizer: torch.optim.Optimizer) -> tuple[Tensor, Tensor, Tensor]:
         """Take one step; return outputs [R, B, ...], targets and losses [R, B] from before it."""
-        x, y, *weights = batch
-        outputs = self(x)
-        y = self.targets(x, y, outputs)
-        loss = self.losses(outputs, y)
-        optimizer.zero_grad()
-        self.objective(outputs, y, loss, *weights).sum().backward()  # a sum: no gradient depends on R
+        outputs, y, loss = gradients(self, batch, optimizer)
         for after_backward in self.hooks["after_backward"]:
             after_backward()
         optimizer.step()
@@ -242,8 +244,3 @@ class ReplicaModule(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         for name, state in checkpoint.get("techniques", {}).items():
             self.techniques[name].load_state_dict(state)
-
-
-def count_steps(trainer: Any, steps: int) -> None:
-    """Add the steps of a chunk to Lightning's own count, which sees one batch instead of several."""
-    trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.total.completed += steps

@@ -61,19 +61,23 @@ class Dropout(nn.Module):
         self.register_buffer("call", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training:
-            self.call += 1
-            call, rows = self.call, None
-        elif self.rows is not None:
-            call, rows = torch.zeros_like(self.call), self.rows  # training steps count from 1, so call 0 is free
-        else:
+        if not self.training and self.rows is None:
             return x
         if self.p == 1:
             return x * 0
         shape = self._mask_shape(x.shape[self.key.dim() :])
-        kept = random_bits(self.key, call, shape, rows) >= int(self.p * 2**32) - 2**31
+        free = torch.zeros_like(self.call)  # training steps count from 1
+        kept = self.draw(shape) if self.training else self._kept(free, shape, self.rows)
         missing = x.dim() - kept.dim()
         return self._drop(x, (kept[(..., *[None] * missing)] if missing else kept).to(x.dtype))
+
+    def draw(self, shape: torch.Size) -> Tensor:
+        """Return whether each element of `shape` is kept in the next training step, [*key.shape, *shape]."""
+        self.call += 1
+        return self._kept(self.call, shape)
+
+    def _kept(self, call: Tensor, shape: torch.Size, rows: Tensor | None = None) -> Tensor:
+        return random_bits(self.key, call, shape, rows) >= int(self.p * 2**32) - 2**31
 
     def _mask_shape(self, shape: torch.Size) -> torch.Size:
         """Return the axes of a batch [B, ...] along which the mask differs."""
@@ -94,11 +98,16 @@ class AlphaDropout(Dropout):
 
     SATURATED = -1.0507009873554805 * 1.6732632423543772  # minus SELU's scale times its alpha
 
-    def _drop(self, x: Tensor, kept: Tensor) -> Tensor:
+    @property
+    def line(self) -> tuple[float, float]:
+        """Return the scale a and the shift b."""
         low = self.SATURATED
         a = 1 / math.sqrt((1 - self.p) * (1 + self.p * low**2))
-        b = -a * self.p * low
-        return (x * kept + low * (1 - kept)) * a + b
+        return a, -a * self.p * low
+
+    def _drop(self, x: Tensor, kept: Tensor) -> Tensor:
+        a, b = self.line
+        return (x * kept + self.SATURATED * (1 - kept)) * a + b
 
 
 class ChannelDropout(Dropout):
