@@ -26,6 +26,8 @@ def evaluate(cfg: DictConfig) -> dict[str, list]:
     require(finished, "run", cfg.run, f"it did not finish; go on with: python -m dnnx.train resume={cfg.run}")
     if plain.is_plain(run):
         return evaluate_plain(cfg, run, folder)
+    told = "a baseline keeps no weights to test again; python -m dnnx.train fits it again, in seconds"
+    require("baseline" not in run, "run", cfg.run, told)
     if cfg.data_root is not None:
         run.data.root = cfg.data_root
 

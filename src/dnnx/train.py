@@ -48,8 +48,8 @@ def train_batch(cfg: DictConfig, folder: Path, study: Path | None) -> None:
     seeds = parse_seeds(cfg.seeds)
     if resume.finished(cfg, folder):
         return
-    if plain.is_plain(cfg):
-        train_plain(cfg, seeds, folder, study)
+    if plain.is_plain(cfg) or "baseline" in cfg:
+        (fit_baseline if "baseline" in cfg else train_plain)(cfg, seeds, folder, study)
         return
 
     from dnnx.runs import provenance  # torch from here on
@@ -81,6 +81,15 @@ def train_plain(cfg: DictConfig, seeds: list[int], folder: Path, study: Path | N
     with recording(cfg, plan.facts, folder, study):
         announce(cfg, plan, seeds)
         write_json(folder / "results.json", train_seeds(plan, seeds))
+
+
+def fit_baseline(cfg: DictConfig, seeds: list[int], folder: Path, study: Path | None) -> None:
+    """Fit and test an estimator that is no network; write the files of any run except weights."""
+    from dnnx.evaluation import baseline  # torch and scikit-learn from here on
+
+    plan = baseline.prepare(cfg, seeds)
+    with recording(cfg, plan.facts, folder, study):
+        write_json(folder / "results.json", plan.fit(folder))
 
 
 @contextmanager

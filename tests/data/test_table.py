@@ -85,6 +85,11 @@ def test_a_compressed_table_is_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "settings", "says"),
     [
+        (
+            [*rows(), "1,x2,big,1"],
+            {},
+            r"x\.csv: line 62, column b: 'x2' is no number; correct it, or type data\.drop=\[b\]",
+        ),
         ([*rows(), "1,2,big"], {}, r"x\.csv: line 62 has 3 columns, the header 4"),
         ([*rows(), "1,2,big,1,5"], {}, r"line 62 has 5 columns"),
         (["1,,big,1", *rows()], {}, r"values are missing in b \(1\); type data\.missing=drop or data\.missing=mean"),

@@ -123,7 +123,7 @@ def check_keys(cfg: DictConfig, *names: str, unread: tuple[str, ...] = ()) -> No
     A value has the type of its default; where that is null, it is text.
     """
     groups, own = _stated(names)
-    for group in groups - {"lr_search", *unread}:
+    for group in groups - {"lr_search", "baseline", *unread}:
         if not isinstance(cfg.get(group), DictConfig):
             raise no_option(group, cfg.get(group))
     for key, value in flatten(OmegaConf.to_container(cfg)).items():

@@ -23,7 +23,7 @@ from dnnx.config.paths import CONF
 from dnnx.config.trust import known_targets, targets
 
 # Groups whose option is one node with a `_target_`. The trainer keeps its keys, as every trainer needs them.
-NODES = ("data", "net", "task", "module", "optimizer", "scheduler", "sampler", "pruner")
+NODES = ("data", "net", "task", "module", "baseline", "optimizer", "scheduler", "sampler", "pruner")
 Parsed = dict[int, Override]
 
 

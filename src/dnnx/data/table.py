@@ -15,6 +15,7 @@ from torch import Tensor
 from dnnx.basics.errors import UserError, choose, near_misses, require
 from dnnx.data.arrays import ArrayData, Arrays
 from dnnx.data.files import find_file, naming_file, sha256
+from dnnx.data.repeated_folds import check_folds, repeated_folds
 from dnnx.data.splitting import PARTS, check_shares, split_rows
 
 FEW = 20  # most different whole numbers for which kind=auto means classes
@@ -41,6 +42,8 @@ class Table(ArrayData):
     missing: str = "error"  # or drop, mean
     text: str = "error"  # or one_hot
     standardize: bool = True
+    scale_all: bool = False  # standardize by all rows, before they are divided: a mistake to study
+    folds: int | None = None  # each seed tests on its own fold: see `repeated_folds`
 
     items: ClassVar[str] = "rows"
 
@@ -49,18 +52,50 @@ class Table(ArrayData):
         choose("data.text", self.text, dict.fromkeys(("error", "one_hot")))
         check_shares(self.split, self.order_seed)
         path = find_file("data.file", self.file)
-        frame = self._without_gaps(read_csv(path), path)
+        frame = self._without_gaps(self._frame(path), path)
         y, names = self._target(frame.pop(self.target))
         weights = None if self.weight is None else self._weights(frame.pop(self.weight))
         x = torch.from_numpy(self._features(frame))
+        if self.scale_all:
+            x = (x - x.mean(0)) / x.std(0).clamp(min=1e-12)
+        note = f"{path.name}: {len(x):,} rows, {x.shape[1]} features, target {self.target}, "
+        provenance = {"source": "table", "warning": "", "files": {path.name: sha256(path)}}
+        if self.folds is not None:
+            check_folds(self.folds, y, names or ())
+            given = [key for key in ("weight", "train_size", "class_weights") if getattr(self, key) is not None]
+            require(
+                not given and self.missing != "mean", "data.folds", self.folds, f"not beside {given or 'missing=mean'}"
+            )
+            provenance["note"] = (
+                note + f"{self.folds} folds in each {self.folds} seeds by data.order_seed={self.order_seed}"
+            )
+            return Arrays(dict.fromkeys(PARTS, (x.float(), y)), provenance, names)
         rows = dict(zip(PARTS, split_rows(y, self.split, self.order_seed, names or ()), strict=True))
         x = _filled(x, rows["train"]).float()
         shares = "/".join(f"{share:g}" for share in self.split)
-        note = f"{path.name}: {len(x):,} rows, {x.shape[1]} features, target {self.target}, "
-        note += f"split {shares} by data.order_seed={self.order_seed}"
-        provenance = {"source": "table", "note": note, "warning": "", "files": {path.name: sha256(path)}}
+        provenance["note"] = note + f"split {shares} by data.order_seed={self.order_seed}"
         of_training = None if weights is None else weights[rows["train"]]
         return Arrays({part: (x[own], y[own]) for part, own in rows.items()}, provenance, names, weights=of_training)
+
+    def prepare(self) -> None:
+        told = "it would have no effect; type data.standardize=false"
+        require(not (self.scale_all and self.standardize), "data.scale_all", True, told)
+        scale = self.standardize
+        self.standardize = scale and self.folds is None  # each fold has a scale of its own
+        super().prepare()
+        self.standardize = scale
+
+    def draw_rows(self) -> dict[str, Tensor]:
+        """Return the rows of each seed's fold; nothing without folds."""
+        if self.folds is None:
+            return {}
+        x, y = self.splits["train"]
+        share = self.split[1] / (self.split[0] + self.split[1])
+        self.splits, rows = repeated_folds(x, y, self.folds, self.seeds, self.order_seed, share, self.standardize)
+        return rows
+
+    def _frame(self, path: Path) -> pd.DataFrame:
+        return read_csv(path)
 
     def _without_gaps(self, frame: pd.DataFrame, path: Path) -> pd.DataFrame:
         """Return the frame without dropped columns and rows. Raise UserError for gaps that no rule covers."""
@@ -102,9 +137,19 @@ class Table(ArrayData):
         require(numeric, "data.weight", self.weight, "a column of numbers is needed")
         return torch.tensor(column.to_numpy(np.float64))
 
+    def _require_numbers(self, column: pd.Series) -> None:
+        """Raise UserError with the first line whose cell is no number, if the column has numbers too."""
+        wrong = pd.to_numeric(column, errors="coerce").isna() & column.notna()
+        if wrong.any() and not wrong.all():
+            line, value = column.index[wrong][0] + 2, column[wrong].iloc[0]
+            told = f"line {line}, column {column.name}: {value!r} is no number; correct it, or type data.drop"
+            raise UserError(f"{Path(self.file).name}: {told}=[{column.name}] or data.text=one_hot")
+
     def _features(self, frame: pd.DataFrame) -> np.ndarray:
         words = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
         if words and self.text == "error":
+            for name in words:
+                self._require_numbers(frame[name])
             told = (
                 "type data.text=one_hot, or leave them out, for example data.drop=[" + ",".join(map(str, words)) + "]"
             )

@@ -37,7 +37,7 @@ class Union:
         self.curves: dict[str, Any] = {}
         if is_plain(cfg):
             self._stack_plain()
-        else:
+        elif "baseline" not in cfg:
             self._predict()
 
     def _stack_plain(self) -> None:

@@ -41,6 +41,14 @@ def measure(
     """Return the metrics of every split with the module's current weights, and the predictions on the test set."""
     task = module.task
     outputs = {split: module.predict(data.eval_dataloader(split)) for split in ("val", "test", "train")}
+    found, predictions = score(task, outputs, data, seeds, survived)
+    return found, predictions | task.exhibits(module, data)
+
+
+def score(
+    task: Any, outputs: dict[str, tuple[Tensor, Tensor]], data: Any, seeds: list[int], survived: list[bool]
+) -> tuple[dict[str, list], dict[str, Tensor]]:
+    """Return the metrics of outputs [R, N, ...] and targets of every split, and the predictions on the test set."""
     val, val_y = outputs["val"]
     of_seeds = zip(val, for_each(val_y, val), survived, strict=True)
     chosen = [task.choose(of_seed, labels) if ok else {} for of_seed, labels, ok in of_seeds]
@@ -51,8 +59,7 @@ def measure(
         results |= {f"{split}/{name}": metrics[name] for name in wanted or metrics}
     ensemble, metrics = together(task, outputs["test"], outputs["val"], survived)
     summaries, y = outputs["test"]
-    predictions = task.predictions(summaries, y, ensemble, data)
-    return results | metrics, predictions | task.exhibits(module, data)
+    return results | metrics, task.predictions(summaries, y, ensemble, data)
 
 
 def together(

@@ -85,7 +85,8 @@ def _in_pairs(a: np.ndarray, b: np.ndarray, scale: Scale, alpha: float, pool: Po
         test, sd, df = f"paired t test with the spread of {pool.arms} arms", max(own, pool.sd, floor), pool.df
     else:
         test, sd, df = "paired t test", max(own, floor), float(finite.sum() - 1)
-    return _unbounded(_t(replace(told, test=test), sd, df, int(finite.sum()), alpha), endless)
+    test += " of folds (Nadeau and Bengio)" if scale.overlap else ""
+    return _unbounded(_t(replace(told, test=test), sd, df, int(finite.sum()), alpha, scale.overlap), endless)
 
 
 def _as_groups(a: np.ndarray, b: np.ndarray, scale: Scale, alpha: float) -> Comparison:
@@ -107,14 +108,20 @@ def _as_groups(a: np.ndarray, b: np.ndarray, scale: Scale, alpha: float) -> Comp
     return _t(replace(told, test="Welch t test"), float(np.sqrt(parts.sum() * told.n)), float(df), told.n, alpha)
 
 
-def _t(told: Comparison, sd: float, df: float, n: int, alpha: float) -> Comparison:
-    """Return a comparison with the t interval of its gap, from the spread of one difference."""
-    error = sd / n**0.5
+def _t(told: Comparison, sd: float, df: float, n: int, alpha: float, overlap: float = 0.0) -> Comparison:
+    """Return a comparison with the t interval of its gap, from the spread of one difference.
+
+    Folds of the same rows share training rows, so their differences are correlated, and repeating the division never
+    brings new rows. With `overlap`, the test rows as a share of the training rows, the variance of the mean is
+    sd^2 (1 / n + overlap) (Nadeau & Bengio 2003, the corrected resampled t test): more seeds alone never decide.
+    """
+    error = sd * (1 / n + overlap) ** 0.5
     half = stats.t.ppf(1 - alpha / 2, df) * error
     p = 2 * stats.t.sf(abs(told.gap) / error, df)
     return replace(
-        told, low=float(told.gap - half), high=float(told.gap + half), p=float(p), sign=_sign(told.gap), sd=sd, df=df
-    )
+        told, low=float(told.gap - half), high=float(told.gap + half), p=float(p), sign=_sign(told.gap),
+        sd=np.nan if overlap else sd, df=df,
+    )  # fmt: skip
 
 
 def _unbounded(told: Comparison, endless: np.ndarray) -> Comparison:

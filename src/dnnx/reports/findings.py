@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from dnnx.reports.format import show_estimate
 from dnnx.reports.page import Image
+from dnnx.reports.questions import overlap
 from dnnx.reports.scales import is_skewed
 from dnnx.reports.statistics import Estimate, estimate
 from dnnx.reports.verdicts import Verdict
@@ -35,7 +36,8 @@ class Findings:
 
 def estimate_of(run: Run, metric: str) -> Estimate:
     """Return mean and interval of a metric over the seeds. Skewed metrics use logarithms; shares stay within 0 to 1."""
-    return estimate(run.values(metric), share=run.about(metric).unit == "%", skewed=is_skewed(metric))
+    is_share = run.about(metric).unit == "%"
+    return estimate(run.values(metric), share=is_share, skewed=is_skewed(metric), overlap=overlap(run))
 
 
 def cell(run: Run, metric: str) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from dnnx.basics.errors import UserError
+from dnnx.reports.goals import parse_goal
 from dnnx.reports.layers import dead, equal, gradient_start
 from dnnx.reports.statistics import first_at_most
 from dnnx.runs.about import About, is_scalar, split_of
@@ -30,6 +31,8 @@ def describe(metric: str, runs: list[Run]) -> About:
     """Return unit, direction and words of a metric: one of results.json, a derived one, or a race."""
     if metric == "overfitting/gap":
         return describe_gap(runs)
+    if goal := parse_goal(metric):
+        return goal.about
     if metric in DERIVED:
         return DERIVED[metric].about
     about = next((run for run in runs if metric in run.results), runs[0]).about(metric)
@@ -52,6 +55,8 @@ def values(metric: str, arm: Run, than: Run, than_metric: str | None = None) -> 
 
 def of_run(metric: str, run: Run, main: str) -> pd.Series:
     """Return the values of a metric by seed. Raise UserError for one that is no single number per seed."""
+    if goal := parse_goal(metric):
+        return goal.of(run)
     if metric.startswith(ONCE_PER_RUN):
         return pd.Series([run.one(metric)], index=["run"])
     if not is_scalar(run.results.get(metric, [])):

@@ -1,7 +1,7 @@
 """Questions: a claim with the values of its two arms, the scale of its metric, and whether it can be tested at all."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -48,6 +48,7 @@ def ask(spec: Mapping[str, Any], arm: Run, than: Run) -> Question:
     pair = values(metric, arm, than, other)
     about = describe(metric, [arm, than])
     scale = scale_of(metric, about, pair, images(metric, arm), spec.get("same"))
+    scale = replace(scale, overlap=max(overlap(arm), overlap(than)))
     return Question(spec, arm, than, pair, scale, about, _untested(metric, other or metric))
 
 
@@ -55,6 +56,13 @@ def images(metric: str, run: Run) -> int | None:
     """Return the number of examples of the set that a metric is measured on."""
     split = split_of(metric)[0]
     return run.data.get("sizes", {}).get("test" if split == "mc" else split)
+
+
+def overlap(run: Run) -> float:
+    """Return the test rows of a fold as a share of the rows that it learns from; 0 without `data.folds`."""
+    sizes = run.data.get("sizes", {})
+    learned = sizes.get("train", 0) + sizes.get("val", 0)
+    return sizes.get("test", 0) / learned if run.setting("data.folds") and learned else 0.0
 
 
 def _untested(metric: str, other: str) -> str:

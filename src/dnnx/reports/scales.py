@@ -25,6 +25,7 @@ class Scale:
     resolution: float = 0.0
     margin: float = np.nan
     words: str = ""
+    overlap: float = 0.0
 
     def transform(self, values: pd.Series) -> pd.Series:
         """Return values on the scale of the comparison."""

@@ -20,24 +20,31 @@ class Estimate:
     high: float
 
 
-def estimate(values: Iterable[float], share: bool = False, level: float = LEVEL, skewed: bool = False) -> Estimate:
+def estimate(
+    values: Iterable[float], share: bool = False, level: float = LEVEL, skewed: bool = False, overlap: float = 0.0
+) -> Estimate:
     """Return the mean of the finite values with its t interval.
 
     The interval of a `share` ends at 0 and 1; that of values that are never negative ends at 0. Of `skewed` values, all
-    above 0, it is the geometric mean and the t interval of the logarithms.
+    above 0, it is the geometric mean and the t interval of the logarithms. `overlap` widens the interval where seeds
+    are folds of the same rows (Nadeau & Bengio 2003): their test rows as a share of their training rows.
     """
     x = np.asarray(list(values), dtype=float)
     x = x[np.isfinite(x)]
     if x.size < 2:
         return Estimate(x.size, float(x[0]) if x.size else np.nan, np.nan, np.nan)
     if skewed and x.min() > 0:
-        logs = estimate(np.log(x), level=level)
+        logs = estimate(np.log(x), level=level, overlap=overlap)
         return Estimate(x.size, *(float(np.exp(part)) for part in (logs.mean, logs.low, logs.high)))
-    mean, half = float(x.mean()), float(stats.t.ppf((1 + level) / 2, x.size - 1) * stats.sem(x))
+    mean, half = float(x.mean()), _half(x, level) * (1 + overlap * x.size) ** 0.5
     low, high = mean - half, mean + half
     if share or (skewed and x.min() >= 0):
         low = max(low, 0.0)
     return Estimate(x.size, mean, low, min(high, 1.0) if share else high)
+
+
+def _half(x: np.ndarray, level: float) -> float:
+    return float(stats.t.ppf((1 + level) / 2, x.size - 1) * stats.sem(x))
 
 
 def log_ratio(a: Iterable[float], b: Iterable[float], level: float = LEVEL) -> Estimate:

@@ -55,7 +55,7 @@ def shards_of(config: DictConfig, run: Path, num_runs: int, workers: int) -> lis
     A run whose own folder holds its checkpoints is trained on there, as one batched network.
     """
     begun_whole = (run / "checkpoints").exists() and not (run / FOLDER).exists()
-    if config.get("shard") is not None or begun_whole:
+    if config.get("shard") is not None or begun_whole or "baseline" in config:
         return [None]
     try:
         seeds, found = parse_seeds(config.seeds), find(config, run)

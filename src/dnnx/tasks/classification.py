@@ -4,13 +4,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from dnnx.basics.errors import require
+from dnnx.tasks.boundary import boundary
 from dnnx.tasks.metric import Metric
-from dnnx.tasks.scores import cross_entropy, multiclass
+from dnnx.tasks.scores import cross_entropy, multiclass, top_accuracy
 from dnnx.tasks.task import Task
 
 NUM_HARDEST = 32
@@ -19,7 +21,10 @@ MACRO = Metric(unit="%", better="higher", note="Precision, recall and F1 are mac
 
 
 class Classification(Task):
-    """Outputs are logits [N, C], labels y [N] are 0 to C-1."""
+    """Outputs are logits [N, C], labels y [N] are 0 to C-1.
+
+    Args: top: also measure the share of examples whose label is among so many most probable classes, as `top<k>`.
+    """
 
     curves = ("loss", "accuracy")
     metrics: Mapping[str, Metric] = {
@@ -29,6 +34,14 @@ class Classification(Task):
         "confusion": Metric(),
     }
     has_classes = True
+    top: int | None = None
+
+    def __init__(self, top: int | None = None):
+        self.top = top
+        if top is not None:
+            told = "a whole number of at least 2: the label is among so many most probable classes"
+            require(type(top) is int and top >= 2, "task.top", top, told)
+            self.metrics = {**type(self).metrics, f"top{top}": SHARE}
 
     def num_outputs(self, data: Any) -> int | None:
         told = "the targets are numbers, not classes; type task=regression, or data.kind=classes"
@@ -47,7 +60,18 @@ class Classification(Task):
         return {"accuracy": outputs.argmax(-1) == y}
 
     def measure(self, outputs: Tensor, y: Tensor, **chosen: Any) -> dict[str, Any]:
-        return multiclass(outputs, y, self.loss) | self.by_function(outputs, y)
+        found = multiclass(outputs, y, self.loss) | self.by_function(outputs, y)
+        return found if self.top is None else found | {f"top{self.top}": top_accuracy(outputs, y, self.top)}
+
+    def estimated(self, estimator: Any, x: Any) -> Tensor:
+        """Return the logarithms of an estimator's probabilities, [N, C]."""
+        told = "it gives no probabilities of classes; type baseline=logistic, or another with predict_proba"
+        require(hasattr(estimator, "predict_proba"), "baseline", type(estimator).__name__, told)
+        p = torch.from_numpy(np.asarray(estimator.predict_proba(x), dtype=np.float64))
+        return p.clamp(min=torch.finfo(torch.float32).tiny).log().float()
+
+    def exhibits(self, module: Any, data: Any) -> dict[str, Tensor]:
+        return boundary(module, data, lambda outputs: outputs[..., 1] - outputs[..., 0])
 
     def ensemble(self, outputs: Tensor) -> Tensor:
         """Return the log of the mean probability: [S, N, C] -> [N, C]."""
@@ -59,7 +83,8 @@ class Classification(Task):
 
     def predictions(self, outputs: Tensor, y: Tensor, ensemble: Tensor | None, data: Any) -> dict[str, Tensor]:
         """Return labels, probabilities [R, N, C], and the examples whose class the ensemble finds least probable."""
-        assert ensemble is not None
+        if ensemble is None:  # each seed has its own test examples
+            return {}
         found = {"labels": y, "probabilities": outputs.softmax(-1)}
         pictures = getattr(data, "test_pictures", None)
         if pictures is None or y.dim() > 1:

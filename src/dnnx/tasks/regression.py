@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -56,6 +58,10 @@ class Regression(Task):
 
     def measure(self, outputs: Tensor, y: Tensor, **chosen: Any) -> dict[str, Any]:
         return super().measure(outputs.view_as(y), y)
+
+    def estimated(self, estimator: Any, x: Any) -> Tensor:
+        found = torch.from_numpy(np.asarray(estimator.predict(x), dtype=np.float64)).float()
+        return found[:, None] if found.dim() == 1 else found
 
     def ensemble(self, outputs: Tensor) -> Tensor:
         return outputs.double().mean(0)

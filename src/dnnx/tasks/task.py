@@ -93,6 +93,10 @@ class Task:
         """Return the values of the metrics that have a function."""
         return {name: m.function(outputs, y) for name, m in self.metrics.items() if m.function is not None}
 
+    def estimated(self, estimator: Any, x: Any) -> Tensor:
+        """Return the outputs [N, ...] of a fitted estimator of scikit-learn, in the form that `loss` takes."""
+        raise UserError(f"baseline: task={type(self).__name__} has none; it is for classification and regression")
+
     def ensemble(self, outputs: Tensor) -> Tensor | None:
         """Return the joint output [N, ...] of several networks' [S, N, ...], or None if there is none."""
         return None

@@ -1,0 +1,31 @@
+"""Read .jsonl files: one JSON object per line, plain or compressed."""
+
+import gzip
+import json
+import lzma
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from dnnx.basics.errors import UserError, near_misses
+from dnnx.data.files import naming_file
+
+OPEN: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
+
+
+def read_jsonl(path: Path, keys: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the line number and the object of each line. Raise UserError for a broken line and for a missing key."""
+    with naming_file(path, UnicodeDecodeError, lzma.LZMAError), OPEN.get(path.suffix, open)(path, "rt") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                found = json.loads(line)
+            except ValueError as error:
+                raise UserError(f"{path}: line {number} is no JSON ({error})") from None
+            if not isinstance(found, dict):
+                raise UserError(f'{path}: line {number} is no object such as {{"text": ..., "label": ...}}')
+            for key in keys:
+                if key not in found:
+                    raise UserError(f"{path}: line {number} has no {key}{near_misses(key, found)}")
+            yield number, found

@@ -1,0 +1,117 @@
+"""Text: the most frequent words and pairs of words of each text, from files of one JSON object per line."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
+from torch import Tensor
+
+from dnnx.basics.errors import UserError, choose, require
+from dnnx.data.arrays import ArrayData, Arrays
+from dnnx.data.files import find_file, sha256
+from dnnx.data.jsonl import read_jsonl
+from dnnx.data.sparse import Sparse
+from dnnx.data.splitting import PARTS, check_shares, split_rows, told_of
+
+TAGS = re.compile(r"<[^<>]*>")  # such as <br /> in the reviews of IMDB
+WORD = r"\w+(?:'\w+)?"
+WEIGHTINGS = ("multi_hot", "counts", "tfidf")
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class Text(ArrayData):
+    """Texts as features [N, words]: whether a word occurs, how often, or its TF-IDF.
+
+    The words are the `num_words` most frequent ones of the training texts, with `bigrams` among words and pairs of
+    neighbours. Features are sparse in memory and dense in each batch. Validation texts come from the training texts.
+
+    Example: `Text(seeds=[0], file="reviews.jsonl", text="review", target="stars")`.
+    """
+
+    file: str
+    test_file: str | None = None  # None: the test texts come from `file`
+    text: str | Sequence[str] = "text"  # key, or keys whose texts are joined
+    target: str = "label"
+    split_by: str | None = None  # key that says train or test
+    weighting: str = "multi_hot"  # or counts, tfidf
+    num_words: int = 10_000
+    bigrams: bool = False
+
+    items: ClassVar[str] = "texts"
+    foldable: ClassVar[bool] = False
+    refused: ClassVar[tuple[str, ...]] = ("augment", "standardize")
+
+    def read(self) -> Arrays:
+        choose("data.weighting", self.weighting, dict.fromkeys(WEIGHTINGS))
+        valid = type(self.num_words) is int and self.num_words >= 1
+        require(valid, "data.num_words", self.num_words, "a whole number of at least 1, for example 10000")
+        check_shares(self.split, self.order_seed)
+        paths = [find_file("data.file", self.file)]
+        paths += [find_file("data.test_file", self.test_file)] if self.test_file else []
+        texts, labels, is_test = self._texts(paths)
+        y, names = self._labels(labels)
+        rows = self._rows(y, is_test, names)
+        vectors = self._vectors([texts[i] for i in rows["train"].tolist()])
+        inputs: Any = {part: Sparse(vectors([texts[i] for i in own.tolist()])) for part, own in rows.items()}
+        kept = inputs["train"].shape[1]
+        given = ["train", "test"] if is_test.any() else ["all"]
+        note = f"{', '.join(path.name for path in paths)}: {len(y):,} texts, {self.weighting} of {kept:,} words"
+        note += f"{' and pairs' if self.bigrams else ''}{told_of(given, self.split, self.order_seed)}"
+        provenance = {"source": "text", "note": note, "warning": "", "files": {p.name: sha256(p) for p in paths}}
+        return Arrays({part: (inputs[part], y[own]) for part, own in rows.items()}, provenance, names)
+
+    def _texts(self, paths: Sequence[Path]) -> tuple[list[str], list[Any], Tensor]:
+        """Return texts, labels, and whether each is for testing, [N]."""
+        fields = [self.text] if isinstance(self.text, str) else [*self.text]
+        keys = [*fields, self.target, *([self.split_by] if self.split_by else [])]
+        texts, labels, is_test = [], [], []
+        for place, path in enumerate(paths):
+            for number, found in read_jsonl(path, keys):
+                text = TAGS.sub(" ", " ".join(str(found[field]) for field in fields))
+                if not text.strip():
+                    raise UserError(f"{path}: line {number}: the text is empty; delete the line")
+                texts.append(text)
+                labels.append(found[self.target])
+                is_test.append(place == 1 or self._says_test(path, number, found))
+        require(bool(texts), "data.file", self.file, "it holds no text")
+        return texts, labels, torch.tensor(is_test)
+
+    def _says_test(self, path: Path, number: int, found: dict[str, Any]) -> bool:
+        said = found[self.split_by] if self.split_by else "train"
+        if said not in ("train", "test"):
+            raise UserError(f"{path}: line {number}: {self.split_by} is {said}, neither train nor test")
+        return said == "test"
+
+    def _labels(self, labels: list[Any]) -> tuple[Tensor, list[str] | None]:
+        """Return the labels [N]; names of classes become numbers in their alphabetical order."""
+        if all(type(label) is int for label in labels):
+            return torch.tensor(labels), None
+        names = sorted({str(label) for label in labels})
+        require(len(names) > 1, "data.target", self.target, f"every label is {names[0]}; a target must vary")
+        number = {name: i for i, name in enumerate(names)}
+        return torch.tensor([number[str(label)] for label in labels]), names
+
+    def _rows(self, y: Tensor, is_test: Tensor, names: list[str] | None) -> dict[str, Tensor]:
+        if not is_test.any():
+            return dict(zip(PARTS, split_rows(y, self.split, self.order_seed, names or ()), strict=True))
+        train, test = (~is_test).nonzero()[:, 0], is_test.nonzero()[:, 0]
+        own = split_rows(y[train], self.split[:2], self.order_seed, names or ())
+        return {"train": train[own[0]], "val": train[own[1]], "test": test}
+
+    def _vectors(self, texts: list[str]) -> Any:
+        """Return a function of texts to features [N, words], whose words are those of the training texts."""
+        pairs = (1, 2) if self.bigrams else (1, 1)
+        binary = self.weighting == "multi_hot"
+        counter = CountVectorizer(token_pattern=WORD, ngram_range=pairs, max_features=self.num_words, binary=binary)
+        try:
+            counts = counter.fit_transform(texts)
+        except ValueError:
+            raise UserError(f"data.text={self.text}: no training text has a word") from None
+        if self.weighting != "tfidf":
+            return counter.transform
+        weigh = TfidfTransformer().fit(counts)
+        return lambda texts: weigh.transform(counter.transform(texts))

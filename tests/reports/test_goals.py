@@ -1,0 +1,61 @@
+"""Goals: how many seeds reach a number and when, decided by exact tests."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dnnx.reports.goals import parse_goal
+from dnnx.reports.verdicts import decide
+from dnnx.runs.run import COLUMNS, Run, Study
+
+LOSSES = {"slow": [0.9, 0.5, 0.3], "fast": [0.2, 0.1, 0.05]}
+
+
+def run(name: str, curves: list[list[float]], diverged: int | None = None) -> Run:
+    """Return a run with one validation curve for each seed; the test loss is the least of it."""
+    rows = [(e, "val", "loss", seed, v) for seed, curve in enumerate(curves) for e, v in enumerate(curve, 1)]
+    results = {
+        "seeds": list(range(len(curves))),
+        "test/loss": [min(curve) for curve in curves],
+        "epoch/diverged": [1 if seed == diverged else None for seed in range(len(curves))],
+    }
+    return Run(name, Path(name), metrics=pd.DataFrame(rows, columns=COLUMNS), results=results)
+
+
+def test_a_goal_is_a_share_and_a_first_epoch() -> None:
+    made = run("a", [LOSSES["slow"], LOSSES["fast"]])
+    reached, first = parse_goal("reached/test/loss<0.25"), parse_goal("epoch/val/loss<0.15")
+    assert reached
+    assert first
+    assert reached.of(made).tolist() == [0, 1]
+    assert first.of(made).tolist() == [np.inf, 2]
+    assert (reached.about.unit, reached.about.better) == ("%", "higher")
+    assert (first.about.words, first.about.better) == ("first epoch with a val loss below 0.15", "lower")
+
+
+def test_above_is_a_goal_too_and_other_metrics_are_none() -> None:
+    goal = parse_goal("reached/test/accuracy>0.9")
+    assert goal
+    assert (goal.sign, goal.bound) == (">", 0.9)
+    assert parse_goal("test/loss") is None
+    assert parse_goal("epoch/best") is None
+    assert parse_goal("epoch/val/loss<1e-3").bound == 1e-3  # type: ignore[union-attr]
+
+
+def test_a_seed_that_diverged_has_not_reached_it() -> None:
+    made = run("a", [LOSSES["fast"], LOSSES["fast"]], diverged=1)
+    assert parse_goal("reached/test/loss<0.25").of(made).tolist() == [1, 0]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("num", "answer"), [(20, "yes"), (3, "undecided")])
+def test_shares_and_epochs_are_compared_by_exact_tests(num: int, answer: str) -> None:
+    slow, fast = run("slow", [LOSSES["slow"]] * num), run("fast", [LOSSES["fast"]] * num)
+    asked = [
+        {"ask": "More often?", "metric": "reached/test/loss<0.25", "arm": "fast", "than": "slow", "expect": "higher"},
+        {"ask": "Earlier?", "metric": "epoch/val/loss<0.15", "arm": "fast", "than": "slow", "expect": "lower"},
+    ]
+    verdicts, _ = decide(Study("s", "", "slow", [slow, fast], asked, []))
+    assert [verdict.answer for verdict in verdicts] == [answer, answer]
+    assert [verdict.comparison.test for verdict in verdicts] == ["exact McNemar test", "exact signed-rank test"]
