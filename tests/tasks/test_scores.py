@@ -5,11 +5,13 @@ import pytest
 import sklearn.metrics as sk
 import torch
 import torch.nn.functional as F
+from commands import compose
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 from dnnx.tasks.classification import Classification
+from dnnx.tasks.own_metrics import build_metrics
 from dnnx.tasks.pairs import Pairs
 from dnnx.tasks.scores import best_threshold, binary, cross_entropy, mean_loss
 
@@ -78,3 +80,11 @@ def test_no_other_threshold_is_right_more_often(drawn: list[tuple[int, bool]]) -
     right = {float(other): int(((p > other) == y).sum()) for other in [0.0, 1.0, t, *(p + 1e-6), *(p - 1e-6)]}
     assert right[t] == max(right.values())
     assert 0 < t < 1
+
+
+def test_top5_is_added_by_one_word() -> None:
+    metric = build_metrics(compose("+metric=top5"))["top5"]
+    assert (metric.unit, metric.better) == ("%", "higher")
+    outputs = torch.arange(10.0).repeat(10, 1)  # the classes 5 to 9 are the most probable
+    assert metric.function is not None
+    assert metric.function(outputs, torch.arange(10)) == 0.5
