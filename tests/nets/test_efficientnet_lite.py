@@ -118,6 +118,9 @@ def test_views_of_a_training_image_have_its_label(tmp_path: Path) -> None:
     assert torch.equal(more.splits["test"][0], plain.splits["test"][0])
     with pytest.raises(UserError, match=r"data\.views=2: nothing changes a view"):
         features(root, stop=2, views=2)
+    with pytest.raises(UserError, match=r"data\.augment=.*: features are computed once; type data\.views=4"):
+        features(root, stop=2, augment={"flip": True})
+    assert features(root, stop=2, augment={"flip": False}).in_shape == (16, 16, 16)
 
 
 def test_the_pretrained_weights_have_a_place_each() -> None:

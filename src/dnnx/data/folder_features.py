@@ -34,7 +34,6 @@ class FolderFeatures(Folder):
     view_augment: Mapping[str, Any] = field(default_factory=dict)
 
     in_bytes: ClassVar[bool] = False
-    refused: ClassVar[tuple[str, ...]] = ("augment",)
 
     def read(self) -> Arrays:
         valid = type(self.stop) is int and 1 <= self.stop <= NUM_UNITS
@@ -42,6 +41,8 @@ class FolderFeatures(Folder):
         valid = type(self.views) is int and self.views >= 1
         require(valid, "data.views", self.views, "a whole number of at least 1")
         check_arguments("data.view_augment", Augmentation, self.view_augment)
+        told = "features are computed once; type data.views=4, and for example data.view_augment.flip=true"
+        require(not self.augmentation, "data.augment", self.augment, told)
         augmentation = Augmentation(**self.view_augment)
         told = "nothing changes a view; type for example data.view_augment.flip=true"
         require(self.views == 1 or bool(augmentation), "data.views", self.views, told)

@@ -1,7 +1,7 @@
 """Pretrained: start from the weights of another run, with some layers frozen."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from dnnx.basics.at_work import must
-from dnnx.basics.console import console
 from dnnx.basics.errors import UserError, choose, require
 from dnnx.basics.patterns import matching
 from dnnx.runs.files import read_json
 from dnnx.runs.tensors import load_tensors
 from dnnx.techniques.base import Technique
-from dnnx.techniques.frozen_table import frozen_table
+from dnnx.techniques.frozen import check_still, freeze, is_frozen, show
 
 KEY = "techniques.pretrained"
 
@@ -54,7 +53,7 @@ class Pretrained(Technique):
     def attach(self, module: Any) -> None:
         super().attach(module)
         net = module.replicas.net
-        self.frozen_layers = freeze(net, self.frozen)
+        self.frozen_layers = freeze(net, self.frozen, f"{KEY}.frozen")
         self.num_frozen_blocks = count_frozen_blocks(net)
         if self.cached:
             told = f"this net's forward has no start and stop; type {KEY}.cached=false"
@@ -73,7 +72,7 @@ class Pretrained(Technique):
 
     def before_training(self, data: Any) -> None:
         if self.frozen:
-            console.print(frozen_table(self.module.replicas.net, self.module.replicas.num_replicas))
+            show(self.module)
         if self.cached:
             started = time.perf_counter()
             self._cache_features(data)
@@ -108,35 +107,13 @@ class Pretrained(Technique):
     def check_after(self, run: Any) -> None:
         """Check that frozen weights and buffers did not move, and that features were cached if `cached` is set."""
         must(not self.cached or "time/cache_s" in self.module.facts, "no features were cached")
-        inside = {m for layer in self.frozen_layers for m in layer.modules()}
-        names = [n for n, _ in run.net.named_parameters() if any(fnmatchcase(n, p) for p in self.frozen)]
-        for path, layer in run.net.named_modules():
-            if layer in inside:
-                names += [f"{path}.{name}" for name, _ in layer.named_buffers("", False)]
-        for name in names:
-            must(not run.moved(name).any(), f"{name} is frozen and has moved")
-
-
-def freeze(net: nn.Module, patterns: Iterable[str]) -> list[nn.Module]:
-    """Freeze every parameter whose name matches a pattern; return the modules that are frozen as a whole.
-
-    Layers below a frozen lowest block, such as DenseNet's input norm, are frozen too: `net.input_layers`.
-    """
-    parameters = dict(net.named_parameters())
-    for name in matching(parameters, patterns, f"{KEY}.frozen"):
-        parameters[name].requires_grad_(False)
-    left = any(p.requires_grad for p in parameters.values())
-    require(left, f"{KEY}.frozen", list(patterns), "nothing is left to train")
-    frozen = [module for module in net.modules() if _is_frozen(module)]
-    if isinstance(blocks := getattr(net, "hidden_layers", None), nn.ModuleList) and _is_frozen(blocks[0]):
-        frozen += list(getattr(net, "input_layers", ()))
-    return frozen
+        check_still(run, self.frozen_layers, self.frozen)
 
 
 def count_frozen_blocks(net: nn.Module) -> int:
     """Return the number of frozen `hidden_layers`, counted from the bottom; 0 for a net without such a list."""
     blocks = getattr(net, "hidden_layers", ())
-    trained = [i for i, block in enumerate(blocks) if not _is_frozen(block)]
+    trained = [i for i, block in enumerate(blocks) if not is_frozen(block)]
     return min(trained, default=len(blocks))
 
 
@@ -196,8 +173,3 @@ def find_places(folder: Path, seeds: Sequence[int]) -> list[int]:
 def _of_part(state: dict[str, Tensor], part: str) -> dict[str, Tensor]:
     choose(f"{KEY}.part", part, dict.fromkeys(sorted(name.split(".")[0] for name in state)))
     return {name.removeprefix(f"{part}."): value for name, value in state.items() if name.startswith(f"{part}.")}
-
-
-def _is_frozen(module: nn.Module) -> bool:
-    parameters = list(module.parameters())
-    return bool(parameters) and not any(p.requires_grad for p in parameters)
