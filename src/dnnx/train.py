@@ -14,7 +14,7 @@ from dnnx.basics.console import console, warn
 from dnnx.basics.errors import UserError
 from dnnx.basics.signals import going_on
 from dnnx.config import check, paths, plain, resume
-from dnnx.config.app import command, guard, run_folder, study_folder, typed_overrides
+from dnnx.config.app import command, guard, is_single, run_folder, study_folder, typed_overrides
 from dnnx.config.compose import compose
 from dnnx.config.explain import flatten
 from dnnx.config.seeds import parse_seeds
@@ -242,6 +242,10 @@ def run_words(words: Sequence[str], config_dirs: Sequence[str], folder: Path, st
 @command("train", where=paths.run_folder)
 def main(cfg: DictConfig) -> None:
     run_job(settled_config(cfg), typed_overrides(), run_folder(), study_folder())
+    if cfg.report and is_single() and (run_folder() / "results.json").exists():
+        from dnnx.reports.single import report_on
+
+        report_on(run_folder())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -91,7 +92,7 @@ def test_a_study_of_it_and_a_baseline_ends_in_a_verdict(name: str, tmp_path: Pat
     typed = [f"+exp={name}", "data.source=digits", "seeds=2", "trainer.max_epochs=1", "jobs=1", *QUIET]
     done = command("train", "--config-dir", str(EXAMPLES), *typed, f"paths.outputs={tmp_path}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "Is own more accurate than dense?" in done.stdout.replace("\n", " ")
+    assert re.search("own (is|and dense|is more|is less)", done.stdout.replace("\n", " "))
     assert (max((tmp_path / name).glob("2*")) / "report.html").is_file()
 
 

@@ -134,6 +134,11 @@ def study_folder() -> Path:
     return Path(hydra_config.sweep.dir if hydra_config.mode == RunMode.MULTIRUN else hydra_config.run.dir).absolute()
 
 
+def is_single() -> bool:
+    """Return whether the current Hydra job is a single run, not a job of a study."""
+    return HydraConfig.get().mode == RunMode.RUN
+
+
 def typed_overrides() -> Sequence[str]:
     """Return the overrides of the current Hydra job, without those of Hydra itself."""
     return list(HydraConfig.get().overrides.task)

@@ -53,7 +53,10 @@ def middles(question: Question) -> tuple[str, str, str]:
     a, b = (series.dropna() for series in question.values)
     word = "median " if not np.isfinite([*a, *b]).all() else "geometric mean " if question.scale.ratio else "mean "
     other = describe(question.than_metric, [question.than, question.arm])
-    return word, show(_middle(a, word), question.about), show(_middle(b, word), other)
+    ours, theirs = show(_middle(a, word), question.about), show(_middle(b, word), other)
+    if question.metric in RACES:
+        return word, ours, theirs
+    return word, ours.replace("never", "diverged"), theirs.replace("never", "diverged")
 
 
 def _means(question: Question) -> str:

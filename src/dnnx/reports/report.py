@@ -29,6 +29,7 @@ class Report:
     html: Path
     figures: list[Path]
     verdicts: list[Verdict]
+    study: Study
 
 
 def build(
@@ -56,7 +57,7 @@ def build(
     write_text(out / "report.md", page.markdown(title, blocks))
     write_text(out / "report.html", html(title, blocks))
     sentences, drawn = [verdict.sentence for verdict in verdicts], [image.svg for image in found.images]
-    return Report(sentences, list(found.notes), out / "report.md", out / "report.html", drawn, verdicts)
+    return Report(sentences, list(found.notes), out / "report.md", out / "report.html", drawn, verdicts, read)
 
 
 def _draw(study: Study, verdicts: Sequence[Verdict], folder: Path) -> list[page.Image]:

@@ -5,6 +5,7 @@ import resource
 import shlex
 import subprocess
 import sys
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ import torch
 
 
 def environment(command: str = "train") -> dict[str, Any]:
-    """Return versions, hardware and command line of a run of `dnnx.<command>`. Unknown values are absent."""
+    """Return date, command line, versions and hardware of a run of `dnnx.<command>`. Unknown values are absent."""
     typed = [argument for argument in sys.argv[1:] if not argument.startswith("hydra.job.config.override_dirname")]
     facts = {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "command": shlex.join(["python", "-m", f"dnnx.{command}", *typed]),
         **{name: version(name) for name in ("dnnx", "torch", "lightning", "hydra-core", "torchmetrics", "numpy")},
         "python": platform.python_version(),

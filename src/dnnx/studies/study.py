@@ -136,12 +136,14 @@ def note_failure(ended: JobReturn) -> None:
 def report_on(config: DictConfig, plan: Plan) -> None:
     """Write the report, show its answers, and log them for TensorBoard."""
     from dnnx.reports import report
+    from dnnx.reports.study_table import answers_in_words, study_table
 
     made = report.build([plan.folder], plan.folder, force=True)
     log_report(plan.folder, made.sentences, [path.with_suffix(".png") for path in made.figures])
     console.rule(f"{config.name}: {config.study.question or 'report'}", align="left")
-    for line in [*made.sentences, *made.notes]:
-        console.print(line, soft_wrap=True, markup=False)
+    console.print(study_table(made.study))
+    for line in [*answers_in_words(made.verdicts), *made.notes]:  # wrapped at words on a terminal only
+        console.print(line, soft_wrap=not console.is_terminal, markup=False)
     console.print(f"report: {os.path.relpath(made.html)}", soft_wrap=True)
 
 

@@ -12,8 +12,8 @@ TOO_FEW = "There are no two configurations to compare."
 
 
 def applies(found: Findings) -> bool:
-    """Return True: equal configurations are reported as equal."""
-    return True
+    """Return whether there are two arms to compare; equal configurations are reported as equal."""
+    return len(found.study.runs) > 1
 
 
 def blocks(found: Findings) -> list[page.Block]:

@@ -1,14 +1,17 @@
 """Convergence: the epoch at which each arm reaches the reference's best validation loss."""
 
 import numpy as np
+import pandas as pd
 
 from dnnx.reports import page
 from dnnx.reports.findings import Findings, cell
-from dnnx.reports.format import show
+from dnnx.reports.format import number, show
 from dnnx.reports.measures import reach, reference_targets
+from dnnx.reports.statistics import first_at_most
 from dnnx.runs.run import Run
 
 PLACE = 30
+FACTORS = (3, 2, 1.5, 1.1, 1)  # of the loss that all arms reach
 FINALS = {"epoch/best": "best epoch", "epoch/last": "last epoch", "val/loss": "best val loss"}
 
 
@@ -26,13 +29,37 @@ def blocks(found: Findings) -> list[page.Block]:
     caption = (
         f"First epoch with a validation loss no higher than the best of {study.reference}: of the same seed, or its "
         "mean where the seeds are others. Seeds that never reach it count as later than any. The reference always "
-        "reaches it, so verdicts race to the loss that both arms reach instead: the higher of their two bests. Seconds "
+        "reaches it, so verdicts race to 1.1 times the loss that both arms reach: the higher of their bests. Seconds "
         f"are wall time with all seeds of an arm trained together. {found.stamp}"
     )
-    return [
-        page.Heading("Convergence", folded=True),
-        page.Table(caption, head, [_row(run, reference) for run in study.runs]),
-    ]
+    table = page.Table(caption, head, [_row(run, reference) for run in study.runs])
+    return [page.Heading("Convergence", folded=True), table, *_at_losses(found)]
+
+
+def _at_losses(found: Findings) -> list[page.Block]:
+    """Return the table of first epochs at several losses, from high ones to the loss that all arms reach."""
+    curves = {run.name: run.curve("val", "loss").drop(columns=run.diverged) for run in found.study.runs}
+    curves = {name: curve for name, curve in curves.items() if curve.notna().any(axis=None)}
+    shared = max((float(curve.min().mean()) for curve in curves.values()), default=0.0)
+    if not shared > 0:
+        return []
+    losses = [factor * shared for factor in FACTORS]
+    head = ["arm", *(f"val loss {number(loss)}" for loss in losses)]
+    rows = [[name, *(_first(curve, loss) for loss in losses)] for name, curve in curves.items()]
+    caption = (
+        "Median of the first epochs with a validation loss no higher than these, and how many seeds reach it. The "
+        "last one is the highest mean best loss of an arm. Seeds that never reach a loss count as later than any. "
+        f"{found.stamp}"
+    )
+    return [page.Table(caption, head, rows)]
+
+
+def _first(curve: pd.DataFrame, loss: float) -> str:
+    """Return the median first epoch with a loss, and the number of seeds that reach it."""
+    epochs = np.array([first_at_most(curve[seed], loss) for seed in curve])
+    median = float(np.median(epochs))
+    shown = f"{median:g}" if np.isfinite(median) else "never"
+    return f"{shown} ({np.isfinite(epochs).sum()} of {len(epochs)})"
 
 
 def _row(run: Run, reference: Run) -> list[str]:

@@ -35,7 +35,8 @@ def blocks(found: Findings) -> list[page.Block]:
 
 def date(study: Study) -> str:
     """Return when the last arm was trained: from environment.json, else from the name of its folder."""
-    dates = [str(run.environment["date"]) for run in study.runs if run.environment.get("date")]
+    told = "; ".join(str(run.environment["date"]) for run in study.runs if run.environment.get("date"))
+    dates = told.split("; ") if told else []
     if dates:
         return max(dates)
     times = [TIME.search(part) for run in study.runs for part in run.folder.parts[-2:]]

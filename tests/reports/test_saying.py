@@ -1,0 +1,84 @@
+"""Answers read as a person would say them, with the direction that was found and the digits that they deserve."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_up_runs import write_run, write_study
+from rich.console import Console
+
+from dnnx.reports.report import build
+from dnnx.reports.saying import say, say_count
+from dnnx.reports.study_table import answers_in_words, study_table
+from dnnx.reports.verdicts import Verdict, decide
+from dnnx.runs.read import read_study
+
+PLAIN = [0.970, 0.972, 0.968, 0.971, 0.969]
+BETTER = [0.981, 0.981, 0.978, 0.982, 0.979]
+
+
+def verdict(
+    tmp_path: Path, ours: list[float], expect: str = "higher", metric: str = "test/accuracy", **more: Any
+) -> Verdict:
+    data = {"data": {"sizes": {"test": 10000}}}
+    arms = {"plain": {"accuracy": PLAIN, **data}, "bn": {"accuracy": ours, **data, **more}}
+    folder = write_study(tmp_path / "s", arms)
+    read = read_study([folder])
+    read.verdicts = [{"ask": "?", "metric": metric, "arm": "bn", "than": "plain", "expect": expect}]
+    return decide(read)[0][0]
+
+
+def test_a_yes_names_the_direction_both_numbers_the_interval_and_n(tmp_path: Path) -> None:
+    assert say(verdict(tmp_path, BETTER)) == (
+        "Yes: bn is more accurate than plain, 98.02 % against 97.00 %, difference +1.02 points (+0.92 to +1.12), "
+        "n = 5 seeds."
+    )
+
+
+def test_a_no_names_the_direction_that_was_found(tmp_path: Path) -> None:
+    assert say(verdict(tmp_path, BETTER, expect="lower")).startswith("No: bn is more accurate than plain, ")
+
+
+def test_an_undecided_one_says_how_many_seeds_would_decide(tmp_path: Path) -> None:
+    found = verdict(tmp_path, [0.972, 0.969, 0.975, 0.970, 0.974])
+    assert say(found).startswith("Undecided whether bn is more accurate than plain: 97.20 % against 97.00 %, ")
+    assert f"about {found.more} more seed" in say(found)
+    assert " 1 more seeds" not in say(found)
+
+
+def test_another_metric_is_named_by_its_words(tmp_path: Path) -> None:
+    told = say(verdict(tmp_path, PLAIN, "lower", "val/loss", speed=2.0))
+    assert told.startswith(
+        ("Yes: the val loss of bn is lower than that of plain, ", "Undecided whether the val loss of bn")
+    )
+
+
+def test_seeds_that_diverged_leave_a_sentence(tmp_path: Path) -> None:
+    told = say(verdict(tmp_path, PLAIN, diverged=[0, 1, 2, 3, 4]))
+    assert told == "Undecided whether bn is more accurate than plain: diverged against 97.00 %, n = 5 seeds."
+
+
+def test_three_questions_or_more_are_counted(tmp_path: Path) -> None:
+    one = verdict(tmp_path, BETTER)
+    assert say_count([one] * 2) == ""
+    assert say_count([one] * 3) == "3 of 3 questions are decided: 3 yes."
+
+
+def test_the_console_shows_every_arm_and_wraps_at_words(study: Path) -> None:
+    read = read_study([study])
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(study_table(read))
+    for line in answers_in_words(decide(read)[0]):
+        console.print(line)
+    shown = console.export_text()
+    assert "98.02" in shown
+    assert all(len(line) <= 80 for line in shown.splitlines())
+    assert " points (+0.92 to" in shown.replace("\n", " ")
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_single_run_has_its_result_and_no_question(tmp_path: Path) -> None:
+    made = build([write_run(tmp_path / "a", accuracy=PLAIN)], tmp_path / "out")
+    told = made.md.read_text().replace("\u00a0", " ")
+    assert "a has a test accuracy of 97.00 % (96.80 to 97.20, n = 5). The ensemble of its 5 seeds has 97.00 %." in told
+    assert "differs between" not in told
