@@ -46,6 +46,10 @@ same: setup ## keep the numbers of every experiment in folder=; with base= compa
 	$(BIN)/python -m benchmarks.same_numbers keep $(folder)
 	$(if $(base),$(BIN)/python -m benchmarks.same_numbers compare $(base) $(folder))
 
+.PHONY: results
+results: setup ## render all numbers in docs/ from docs/results/*.json; folder= of a study first writes its file
+	$(BIN)/python -m benchmarks.results $(folder)
+
 .PHONY: scaling
 scaling: setup ## measure what seeds, depth, width, batch and data size cost, with a figure; rounds= chooses
 	$(BIN)/python -m benchmarks.scaling $(if $(rounds),rounds=$(rounds))

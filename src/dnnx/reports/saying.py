@@ -27,7 +27,6 @@ def say(verdict: Verdict) -> str:
         return f"Not measured: {verdict.evidence}"
     if verdict.answer == "not tested":
         return f"Not tested: {verdict.evidence}"
-    expected = 1 if question.spec["expect"] == "higher" else -1
     _, ours, theirs = middles(question)
     numbers = f"{ours} against {theirs}"
     if found.low == found.low:  # no nan
@@ -36,12 +35,12 @@ def say(verdict: Verdict) -> str:
     start = verdict.words.capitalize()
     if verdict.answer == "undecided":
         more = f"; about {verdict.more} more {'seed' if verdict.more == 1 else 'seeds'} would decide"
-        return f"{start} whether {_phrase(verdict, expected)}: {numbers}{more if verdict.more else ''}."
+        return f"{start} whether {phrase(verdict)}: {numbers}{more if verdict.more else ''}."
     if verdict.answer == "same":
         return (
             f"{start}: {describe(verdict.metric, [question.arm]).words} of {verdict.arm} and {verdict.than}, {numbers}."
         )
-    return f"{start}: {_phrase(verdict, expected if verdict.answer == 'yes' else -expected)}, {numbers}."
+    return f"{start}: {phrase(verdict)}, {numbers}."
 
 
 def say_count(verdicts: list[Verdict]) -> str:
@@ -52,6 +51,12 @@ def say_count(verdicts: list[Verdict]) -> str:
     counts = {name: sum(v.answer == name for v in asked) for name in ("yes", "no", "same", "undecided")}
     told = ", ".join(f"{count} {'the same' if name == 'same' else name}" for name, count in counts.items() if count)
     return f"{len(asked) - counts['undecided']} of {len(asked)} questions are decided: {told}."
+
+
+def phrase(verdict: Verdict) -> str:
+    """Return what was shown, or what was claimed where nothing is: "bn is more accurate than plain"."""
+    expected = 1 if verdict.question.spec["expect"] == "higher" else -1
+    return _phrase(verdict, -expected if verdict.answer == "no" else expected)
 
 
 def _phrase(verdict: Verdict, sign: int) -> str:

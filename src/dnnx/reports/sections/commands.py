@@ -1,9 +1,22 @@
 """The commands that were typed."""
 
+import shlex
+
 from dnnx.reports import page
 from dnnx.reports.findings import Findings
+from dnnx.runs.run import Run
 
 PLACE = 80
+
+
+def command_of(run: Run) -> str:
+    """Return the command of a run as it was typed: without the folders that dnnx adds for Hydra."""
+    typed = str(run.environment.get("command", ""))
+    try:
+        words = shlex.split(typed)
+    except ValueError:  # a quote without its partner
+        return typed
+    return shlex.join(word for word in words if not word.startswith(("hydra.run.", "hydra.sweep.")))
 
 
 def applies(found: Findings) -> bool:
@@ -13,5 +26,5 @@ def applies(found: Findings) -> bool:
 
 def blocks(found: Findings) -> list[page.Block]:
     """Return every command once."""
-    typed = (str(run.environment.get("command", "not recorded")) for run in found.study.runs)
+    typed = (command_of(run) or "not recorded" for run in found.study.runs)
     return [page.Heading("Commands", folded=True), page.Code(list(dict.fromkeys(typed)))]

@@ -5,6 +5,7 @@ from typing import Any
 
 from dnnx.reports import page
 from dnnx.reports.findings import Findings
+from dnnx.reports.sections.commands import command_of
 from dnnx.runs.run import Run, Study
 
 PLACE = 5
@@ -23,7 +24,7 @@ def blocks(found: Findings) -> list[page.Block]:
     run = study.reference_first[0]
     pairs = {
         "date": date(study),
-        "command": _once(study, "command"),
+        "command": "; ".join(dict.fromkeys(filter(None, map(command_of, study.runs)))),
         "commit": _once(study, "git_commit"),
         "data": _data(run),
         "network": network(run),

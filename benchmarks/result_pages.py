@@ -1,0 +1,151 @@
+"""Pages whose numbers are rendered from result files, between markers such as `<!-- result: bn_place claims -->`.
+
+A marker is followed by its text and `<!-- /result -->`. Its words are a study and:
+
+    status                        a sentence: when it was measured, or that it is stale or of an earlier version
+    mark                          nothing for a fresh result, else a sign that the page explains
+    claims, arms                  tables
+    answer                        all that is decided, in a cell
+    number ARM METRIC             mean and interval; `mean ARM METRIC` the mean alone
+    verdict ARM THAN METRIC       yes, no, the same or undecided; `gap ARM THAN METRIC` the difference with its interval
+"""
+
+import re
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from dnnx.basics.errors import UserError
+
+MARKER = re.compile(r"(<!-- result: ([^>]*?) -->)(.*?)(<!-- /result -->)", re.S)
+OLD, STALE = "†", "‡"  # of an earlier version, without a result file; of settings that have changed since
+OF_OLD, NOT_YET = "Recorded by an earlier version, to be measured again.", "Not measured yet."
+RECORDED_BEFORE = frozenset(
+    {
+        "dense5",
+        "dense5_tuned",
+        "init",
+        "bn_vs_plain",
+        "cifar10_bn",
+        "optimizers",
+        "schedules",
+        "clipping",
+        "cifar10_onecycle",
+        "dropout",
+        "dropout_cost",
+        "cifar10_dropout",
+        "regularizers",
+        "sparse",
+        "transfer",
+        "transfer_depth",
+        "pairs",
+        "pair_transfer",
+        "pretext",
+        "pretraining",
+    }
+)  # studies whose text holds numbers of before there were result files; a result file takes their place
+WIDTH = 118  # of a line in the head of an experiment
+Records = Mapping[str, Mapping[str, Any]]
+
+
+def rendered(page: str, records: Records, stale: Mapping[str, list[str]]) -> str:
+    """Return a page with the text of every marker as the result files say it. `stale` has the reasons by study."""
+    return MARKER.sub(lambda found: f"{found[1]}{expand(found[2], records, stale)}{found[4]}", page)
+
+
+def expand(marker: str, records: Records, stale: Mapping[str, list[str]]) -> str:
+    """Return the text of one marker. Raise UserError for a marker that no result file can fill."""
+    study, what, *words = marker.split()
+    record, changed = records.get(study), stale.get(study, [])
+    if what == "mark":
+        return (OLD if study in RECORDED_BEFORE else "") if record is None else STALE if changed else ""
+    if what == "status":
+        return status(record, changed) if record is not None else OF_OLD if study in RECORDED_BEFORE else NOT_YET
+    if record is None:
+        raise UserError(f"marker '{marker}': there is no docs/results/{study}.json; make results folder=... writes it")
+    try:
+        whole = {"claims": claims, "arms": arms, "answer": answer}
+        text = _cell(record, what, words) if words else whole[what](record)
+    except (KeyError, StopIteration, ValueError):
+        raise UserError(f"marker '{marker}': docs/results/{study}.json has no such number") from None
+    return f"\n{text}\n" if "\n" in text else text
+
+
+def status(record: Mapping[str, Any], changed: list[str]) -> str:
+    """Return when, from what and how a result was measured, and whether it is stale."""
+    seeds = sorted({len(arm["seeds"].split()) for arm in record["arms"].values()})
+    data = record["data"]
+    sizes = ", ".join(f"{count:,} {split}" for split, count in data.get("sizes", {}).items())
+    told = (
+        f"Measured on {record['date']} by commit {record['commit'][:10]}: {' to '.join(map(str, seeds))} seeds, "
+        f"{data.get('note', data.get('source'))} ({sizes}), {record['minutes']:.2g} minutes on "
+        f"{record['machine'].get('threads', '?')} thread of a shared machine."
+    )
+    return f"{told} **Stale**, to be measured again: {'; '.join(changed)}." if changed else told
+
+
+def claims(record: Mapping[str, Any]) -> str:
+    """Return the table of all claims, decided or not."""
+    lines = ["| claim | answer | numbers |", "|---|---|---|"]
+    for claim in record["claims"]:
+        against = f"{claim['ours']} against {claim['theirs']}" if claim["ours"] else ""
+        numbers = "; ".join(part for part in (against, claim["difference"], f"n = {claim['n']}") if part)
+        lines.append(f"| {claim['ask']} | **{claim['words']}** | {numbers} |")
+    return "\n".join(lines)
+
+
+def arms(record: Mapping[str, Any]) -> str:
+    """Return the table of all arms with the metrics that are shown for each."""
+    known = [name for arm in record["arms"].values() for name in arm["metrics"]]
+    wanted = ("test/accuracy", "val/loss", "epoch/best", "dead/share")
+    shown = [name for name in wanted if name in known] + sorted({n for n in known if n.startswith("ensemble/")})[:1]
+    names = {"epoch/best": "best epoch", "dead/share": "dead units"}
+    head = ["arm", *(names.get(name, name.replace("/", " ")) for name in shown)]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for name, arm in record["arms"].items():
+        cells = [arm["metrics"].get(metric, {}).get("text", "") for metric in shown]
+        lines.append(f"| {' | '.join([name, *map(_without_n, cells)])} |")
+    return "\n".join(lines)
+
+
+def answer(record: Mapping[str, Any]) -> str:
+    """Return every decided claim in words, and how many are undecided."""
+    decided = [claim for claim in record["claims"] if claim["answer"] in ("yes", "no", "same")]
+    left = sum(claim["answer"] == "undecided" for claim in record["claims"])
+    told = [f"{_decided(claim)}" for claim in decided]
+    rest = [f"{left} of {len(record['claims'])} claims **undecided**"] if left else []
+    return "; ".join([*told, *rest])
+
+
+def head_of_experiment(text: str, record: Mapping[str, Any]) -> str:
+    """Return the file of an experiment with the answer of its result file in the lines after `# Answer:`."""
+    told = answer(record).replace("**", "")
+    lines = textwrap.wrap(f"Answer: {told}.", WIDTH, break_long_words=False, break_on_hyphens=False)
+    comment = "".join(f"# {line}\n" for line in lines)
+    return re.sub(r"^# Answer: .*?\n(?=# All numbers:)", lambda _: comment, text, flags=re.S | re.M)
+
+
+def _decided(claim: Mapping[str, Any]) -> str:
+    if claim["answer"] == "same":
+        return f"{claim['arm']} and {claim['than']}: **{claim['words']}**"
+    numbers = claim["difference"] or f"{claim['ours']} against {claim['theirs']}"
+    return f"{claim['phrase']}: **{claim['words']}**, {numbers}"
+
+
+def _cell(record: Mapping[str, Any], what: str, words: list[str]) -> str:
+    if what in ("number", "mean"):
+        arm, metric = words
+        text = record["arms"][arm]["metrics"][metric]["text"]
+        return text.partition(" (")[0] if what == "mean" else _without_n(text)
+    arm, than, metric = words
+    claim = next(c for c in record["claims"] if (c["arm"], c["than"], c["metric"]) == (arm, than, metric))
+    return {"verdict": f"**{claim['words']}**", "gap": claim["difference"]}[what]
+
+
+def _without_n(text: str) -> str:
+    """Return an estimate without its n, which the page states once.
+
+    >>> _without_n("98.3 % (98.2 to 98.5, n = 5)"), _without_n("98.3 % (n = 1)")
+    ('98.3 % (98.2 to 98.5)', '98.3 %')
+    """
+    return re.sub(r", n = \d+\)", ")", re.sub(r" \(n = \d+\)", "", text))

@@ -1,0 +1,119 @@
+"""The record of a study: its answers and the numbers of its arms in a small file that can be committed.
+
+Pages are rendered from records, so no number in them is written by hand.
+"""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from dnnx.reports.evidence import difference, middles
+from dnnx.reports.findings import cell, estimate_of
+from dnnx.reports.format import show, show_estimate
+from dnnx.reports.measures import OF_LAYERS
+from dnnx.reports.saying import phrase, say
+from dnnx.reports.sections.commands import command_of
+from dnnx.reports.sections.head import date
+from dnnx.reports.statistics import Estimate, estimate
+from dnnx.reports.verdicts import Verdict
+from dnnx.runs.run import Run, Study
+
+FACTS = ("dnnx", "torch", "python", "threads")  # of the machine: none tells whose it is
+OWN_KEYS = (
+    "name",
+    "arm",
+    "study",
+    "seeds",
+    "paths",
+    "resume",
+    "shard",
+    "jobs",
+    "packages",
+    "report",
+)  # not of a network
+DIGITS = 6
+
+
+def record(study: Study, verdicts: list[Verdict]) -> dict[str, Any]:
+    """Return the content of a study's result file, ready for JSON."""
+    first = study.reference_first[0]
+    seconds = sum(float(run.values("time/fit_s").max()) for run in study.runs)
+    return {
+        "study": study.name,
+        "question": study.question,
+        "command": command_of(first),
+        "commit": str(first.environment.get("git_commit", "")),
+        "date": date(study)[:10],
+        "minutes": _rounded(seconds / 60),
+        "machine": {key: first.environment[key] for key in FACTS if key in first.environment},
+        "data": {key: first.data[key] for key in ("source", "note", "sizes", "files") if key in first.data},
+        "arms": {run.name: of_arm(run, study) for run in study.runs},
+        "claims": [of_claim(verdict) for verdict in verdicts],
+    }
+
+
+def of_arm(run: Run, study: Study) -> dict[str, Any]:
+    """Return the numbers of an arm: each metric with mean, interval, n and text."""
+    names = [study.main, "test/loss", "val/loss", "epoch/best"]
+    metrics = {
+        name: _number(estimate_of(run, name), cell(run, name)) for name in dict.fromkeys(names) if name in run.results
+    }
+    if np.isfinite(joint := run.one(ensemble := f"ensemble/{study.main.partition('/')[2]}")):
+        metrics[ensemble] = {"mean": _rounded(joint), "n": 1, "text": show(joint, study.about(study.main))}
+    for name, measure in OF_LAYERS.items():
+        e = estimate(measure.of(run, ""), share=measure.about.unit == "%")
+        metrics |= {name: _number(e, show_estimate(e, measure.about))} if e.n else {}
+    return {
+        "seeds": " ".join(map(str, run.seeds)),
+        "diverged": len(run.diverged),
+        "config": fingerprint(run.config),
+        "metrics": metrics,
+    }
+
+
+def of_claim(verdict: Verdict) -> dict[str, Any]:
+    """Return a claim with its answer, its numbers and its texts."""
+    found, question = verdict.comparison, verdict.question
+    has_values = not any(values.dropna().empty for values in question.values)
+    _, ours, theirs = middles(question) if has_values else ("", "", "")
+    has_interval = found.tested and not np.isnan(found.low)
+    return {
+        "ask": verdict.ask,
+        "metric": verdict.metric,
+        "arm": verdict.arm,
+        "than": verdict.than,
+        "answer": verdict.answer,
+        "words": verdict.words,
+        "phrase": phrase(verdict),
+        "says": say(verdict),
+        "ours": ours,
+        "theirs": theirs,
+        "difference": difference(found, question.scale, question.about) if has_interval else "",
+        "n": found.n,
+        "p": _rounded(verdict.p),
+        "gap": _rounded(found.gap),
+        "interval": [_rounded(found.low), _rounded(found.high)],
+        "test": found.test,
+    }
+
+
+def fingerprint(config: Mapping[str, Any]) -> str:
+    """Return a short hash of a run's settings, without its name, seeds and folders.
+
+    Two arms with the same settings have the same one, so their numbers must be equal too.
+    """
+    own = {key: value for key, value in config.items() if key not in OWN_KEYS}
+    return sha256(json.dumps(own, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _number(e: Estimate, text: str) -> dict[str, Any]:
+    ends = {"low": _rounded(e.low), "high": _rounded(e.high)} if e.n > 1 else {}
+    return {"mean": _rounded(e.mean), **ends, "n": e.n, "text": text.replace("\u00a0", " ")}
+
+
+def _rounded(x: float) -> float | None:
+    """Return six digits of a number; None for one that is not finite, which JSON cannot hold."""
+    return float(f"{x:.{DIGITS}g}") if np.isfinite(x) else None

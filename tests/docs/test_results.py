@@ -1,0 +1,161 @@
+"""Numbers in the pages are those of the result files, and a result whose study has changed is marked as stale."""
+
+import json
+import re
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from benchmarks import results
+from benchmarks.result_pages import NOT_YET, OF_OLD, OLD, RECORDED_BEFORE, STALE, expand, head_of_experiment, rendered
+from benchmarks.stale import declared, other_files, reasons
+from dnnx.basics.errors import UserError
+from dnnx.config.compose import compose
+from dnnx.config.paths import experiment
+from dnnx.runs.run import Run, Study
+
+RECORDS = results.records()
+ROOT = results.ROOT
+STUDIES = {path.stem for path in (ROOT / "conf" / "exp").glob("*/*.yaml")}
+
+
+@cache
+def now(name: str) -> dict[str, Any]:
+    return declared(name)
+
+
+def test_every_page_shows_the_numbers_of_the_result_files() -> None:
+    """`make results` renders the pages; do not write by hand between two markers."""
+    stale = {name: reasons(record, now(name)) for name, record in RECORDS.items()}
+    pages = results.pages(RECORDS, stale)
+    assert [str(path.relative_to(ROOT)) for path, text in pages.items() if path.read_text() != text] == []
+
+
+@pytest.mark.parametrize("page", ["docs/questions.md", "docs/results/normalization.md", "README.md"])
+def test_a_digit_that_is_changed_by_hand_is_noticed(page: str) -> None:
+    text = (ROOT / page).read_text()
+    found = next(m for m in re.finditer(r"(<!-- result: \w+ [^>]*? -->[^<]*?)(\d)([^<]*<!-- /result -->)", text))
+    changed = text[: found.start(2)] + str((int(found[2]) + 1) % 10) + text[found.end(2) :]
+    assert rendered(changed, RECORDS, {}) != changed
+    assert rendered(changed, RECORDS, {}) == rendered(text, RECORDS, {})
+
+
+@pytest.mark.parametrize("study", sorted(STUDIES & (RECORDS.keys() | RECORDED_BEFORE)))
+def test_every_study_with_numbers_says_where_its_numbers_come_from(study: str) -> None:
+    """Measured, or recorded by an earlier version: the page of its field and the table of all studies say it."""
+    path = experiment(study)
+    assert path is not None
+    page = (ROOT / "docs" / "results" / f"{path.parent.name}.md").read_text()
+    assert f"<!-- result: {study} status -->" in page
+    assert f"<!-- result: {study} mark -->" in (ROOT / "docs" / "results" / "README.md").read_text()
+
+
+def test_arms_of_equal_settings_and_seeds_have_one_number_in_all_studies() -> None:
+    seen: dict[tuple[str, str, str], tuple[str, float]] = {}
+    for name, record in RECORDS.items():
+        for arm, entry in record["arms"].items():
+            for metric, number in entry["metrics"].items():
+                if metric.startswith("test/"):
+                    mean = number["mean"]
+                    first = seen.setdefault((entry["config"], entry["seeds"], metric), (f"{name} {arm}", mean))
+                    assert first[1] == pytest.approx(mean, rel=1e-4), f"{metric} of {name} {arm} and {first[0]}"
+
+
+def test_a_study_without_a_result_file_is_of_an_earlier_version_or_not_measured() -> None:
+    assert expand("pairs status", {}, {}) == OF_OLD
+    assert expand("pairs mark", {}, {}) == OLD
+    assert expand("some_new_study status", {}, {}) == NOT_YET
+    assert expand("some_new_study mark", {}, {}) == ""
+
+
+def test_result_files_name_no_machine_and_no_folder() -> None:
+    for record in RECORDS.values():
+        text = json.dumps({key: value for key, value in record.items() if key != "declared"})
+        assert not re.search(r"/(home|root|tmp|work|Users)/", text)
+        assert set(record["machine"]) <= {"dnnx", "torch", "python", "threads"}
+        assert re.fullmatch(r"[0-9a-f]{40}", record["commit"]), "measured on a clean commit"
+
+
+CHANGES = {
+    "a setting": lambda d: d["settings"].update({"data.batch_size": 7}),
+    "an override of an arm": lambda d: d["arms"].update({"before": ["net.norm=layer"]}),
+    "an arm that is gone": lambda d: d["arms"].pop("fast"),
+    "an arm that is new": lambda d: d["arms"].update({"more": []}),
+    "a claim": lambda d: d["claims"].pop(),
+    "results_version": lambda d: d.update(results_version=2),
+    "the data": lambda d: d["settings"].update({"data.train_size": 4000}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_result_is_stale_and_marked_when_its_study_changes(change: Any) -> None:
+    record, other = RECORDS["bn_place"], deepcopy(now("bn_place"))
+    assert reasons(record, other) == []
+    change(other)
+    stale = {"bn_place": reasons(record, other)}
+    assert stale["bn_place"]
+    assert "**Stale**" in expand("bn_place status", RECORDS, stale)
+    assert expand("bn_place mark", RECORDS, stale) == STALE
+    page = "<!-- result: bn_place mark --><!-- /result -->"
+    assert rendered(page, RECORDS, stale) == f"<!-- result: bn_place mark -->{STALE}<!-- /result -->"
+
+
+def test_a_key_that_is_newer_than_a_result_does_not_make_it_stale() -> None:
+    other = deepcopy(now("bn_place"))
+    other["settings"]["net.new_key"] = None
+    assert reasons(RECORDS["bn_place"], other) == []
+
+
+def test_an_option_of_an_arm_that_changes_makes_a_result_stale() -> None:
+    record = deepcopy(RECORDS["bn_place"])
+    record["declared"]["options"] = {"optimizer=sgd": "0"}
+    assert reasons(record, {**record["declared"], "options": {"optimizer=sgd": "1"}}) == [
+        "options optimizer=sgd is 1, was 0"
+    ]
+
+
+def test_other_data_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "train-images-idx3-ubyte").write_bytes(b"other")
+    assert other_files(RECORDS["bn_place"], tmp_path) == ["the data file train-images-idx3-ubyte is another"]
+
+
+def test_the_results_are_of_the_data_files_here(mnist_root: Path) -> None:
+    assert other_files(RECORDS["bn_place"], mnist_root / "MNIST" / "raw") == []
+
+
+def test_a_marker_that_no_result_can_fill_is_an_error() -> None:
+    for marker in (
+        "gone claims",
+        "bn_place number gone test/accuracy",
+        "bn_place gap a b test/accuracy",
+        "bn_place what",
+    ):
+        with pytest.raises(UserError, match="marker"):
+            expand(marker, RECORDS, {})
+
+
+def test_the_head_of_an_experiment_has_the_answer_of_its_result() -> None:
+    text = "# a\n# Answer: old,\n# in two lines.\n# All numbers: x\nname: a\n"
+    new = head_of_experiment(text, RECORDS["bn_place"])
+    assert "old" not in new
+    assert "# Answer: " in new
+    assert new.endswith("# All numbers: x\nname: a\n")
+    assert all(len(line) <= 120 for line in new.splitlines())
+
+
+def test_runs_with_other_settings_than_the_study_declares_are_refused() -> None:
+    arms = {arm: words for arm, words in now("bn_place")["arms"].items() if arm == "before"}
+    plain: Any = OmegaConf.to_container(compose("train", ["+exp=bn_place", *arms["before"]], []), resolve=True)
+    only = {**now("bn_place"), "arms": arms}
+    results.require_as_declared(Study("bn_place", "", "before", [Run("before", Path("a"), config=plain)], [], []), only)
+    typed = deepcopy(plain)
+    typed["trainer"]["max_epochs"] = 2
+    with pytest.raises(UserError, match=r"trainer\.max_epochs=15: before was trained with 2"):
+        results.require_as_declared(
+            Study("bn_place", "", "before", [Run("before", Path("a"), config=typed)], [], []), only
+        )
