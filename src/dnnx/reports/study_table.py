@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -14,7 +15,7 @@ from dnnx.runs.about import split_of
 from dnnx.runs.run import Run, Study
 
 COLOURS = {"yes": "green", "no": "red", "same": "blue", "undecided": "yellow"}
-OTHERS = ("val/loss", "epoch/best", "time/epoch_s")  # after the main metric and the ensemble
+OTHERS = ("val/loss", "epoch/best")  # after the main metric and the ensemble
 
 
 def study_table(study: Study) -> Table:
@@ -24,13 +25,19 @@ def study_table(study: Study) -> Table:
     others = [name for name in (ensemble, *OTHERS) if any(np.isfinite(run.one(name)) for run in study.runs)]
     counts = sorted({len(run.seeds) for run in study.runs})
     seeds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
-    table = Table(title=f"{study.name}: means over {seeds} seeds", title_justify="left")
-    table.add_column("arm", overflow="fold")
-    table.add_column(f"{label(main, study.about(main))} (95 % interval)")
+    table = Table(
+        title=f"{study.name}: means over {seeds} seeds", title_justify="left", box=SIMPLE_HEAD, pad_edge=False
+    )
+    table.add_column("arm", no_wrap=True)
+    table.add_column(label(main, study.about(main)), justify="right", min_width=9)
+    table.add_column("95 % interval", no_wrap=True)
     for name in others:
-        table.add_column(_head(study, name, ensemble), justify="right")
+        table.add_column(_head(study, name, ensemble), justify="right", min_width=8)
+    if is_any_lost := any(run.diverged for run in study.runs):
+        table.add_column("diverged", justify="right", min_width=8)
     for run in study.runs:
-        table.add_row(run.name, _main(run, main), *(_mean(run, name) for name in others))
+        lost = [f"{len(run.diverged)} of {len(run.seeds)}"] if is_any_lost else []
+        table.add_row(run.name, *_main(run, main), *(_mean(run, name) for name in others), *lost)
     return table
 
 
@@ -48,15 +55,14 @@ def answers_in_words(verdicts: Sequence[Verdict]) -> list[Text]:
 def _head(study: Study, name: str, ensemble: str) -> str:
     if name == ensemble:
         return "ensemble"
-    return {"epoch/best": "best epoch", "time/epoch_s": "s per epoch"}.get(name, label(name, study.about(name)))
+    return {"epoch/best": "best epoch"}.get(name, label(name, study.about(name)))
 
 
-def _main(run: Run, metric: str) -> str:
+def _main(run: Run, metric: str) -> tuple[str, str]:
+    """Return the mean of an arm and its interval."""
     e, about = estimate_of(run, metric), run.about(metric)
-    lost = f", {len(run.diverged)} of {len(run.seeds)} diverged" if run.diverged else ""
-    if e.n < 2:
-        return f"{bare(e.mean, about) if e.n else 'not measured'}{lost}"
-    return f"{bare(e.mean, about)} ({bare(e.low, about)} to {bare(e.high, about)}){lost}"
+    interval = f"{bare(e.low, about)} to {bare(e.high, about)}" if e.n > 1 else ""
+    return bare(e.mean, about) if e.n else "", interval
 
 
 def _mean(run: Run, metric: str) -> str:

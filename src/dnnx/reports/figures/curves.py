@@ -125,17 +125,20 @@ def _finish(panels: Sequence[Axes], runs: Sequence[Run], split: str, name: str, 
     """Name the axes and choose their ranges from the means of all arms."""
     about = runs[0].about(f"{split}/{name}")
     means = pd.concat([about.scale * carried(run, split, name).mean(axis=1) for run in runs]).dropna()
+    seeds = np.concatenate([about.scale * carried(run, split, name).to_numpy().ravel() for run in runs])
+    seeds = seeds[np.isfinite(seeds)]
     for axes in panels:
         if not seconds:
             whole_ticks(axes.xaxis)
-        if about.sign < 0 and len(means) and means.min() > 0:
+        if about.sign < 0 and len(seeds) and seeds.min() > 0:
             axes.set_yscale("log")
-            low, high = means.min() / 1.15, means.max() * 1.15
+            low, high = seeds.min() / 1.1, means.max() * 1.15
             axes.set_ylim(low, high)
             log_ticks(axes.yaxis, low, high)
         elif about.sign >= 0 and len(means):
-            low, high = float(means.quantile(0.03)), float(means.max())
-            axes.set_ylim(low - 0.02 * (high - low), high + 0.1 * (high - low) or None)
+            low, high = float(means.quantile(0.03)), float(seeds.max())
+            if high > low:
+                axes.set_ylim(low - 0.02 * (high - low), high + 0.03 * (high - low))
             axes.yaxis.set_major_locator(MaxNLocator(5))
     figure = panels[0].figure
     figure.supxlabel("seconds" if seconds else "epoch", fontsize=9)  # type: ignore[union-attr]

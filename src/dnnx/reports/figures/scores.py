@@ -21,8 +21,8 @@ def plan(study: Study) -> list[Drawing]:
     main = study.main
     runs = [run for run in study.reference_first if run.values(main).notna().any()]
     name = main.replace("/", " ").capitalize()
-    order = "the best arm first" if study.about(main).sign else "by arm"
-    told = f"{name}, {order}: single seeds as dots, mean and 95 % t interval.{at_chosen(study)}"
+    ranked = ", the best arm first" if study.about(main).sign and len(runs) > 1 else ""
+    told = f"{name}{ranked}: single seeds as dots, mean and 95 % t interval.{at_chosen(study)}"
     drawing = partial(draw, runs, main)
     return [Drawing(split_of(main)[1], told, runs, drawing, crowded=True, section="Answer")]
 

@@ -34,11 +34,15 @@ def blocks(found: Findings) -> list[page.Block]:
     told += ["the ensemble is one value per arm"] if ensemble else []
     notes = dict.fromkeys(note for metric in metrics if (note := study.about(metric).note))
     caption = " ".join(["; ".join(told) + ".", *notes])
-    return [page.Heading("Arms"), page.Table(f"{caption} {found.stamp}", head, rows)]
+    return [
+        page.Heading("Arms" if len(study.runs) > 1 else "Scores"),
+        page.Table(f"{caption} {found.stamp}", head, rows),
+    ]
 
 
 def _row(study: Study, run: Run, metrics: list[str], ensemble: str | None, is_paired: bool) -> list[str]:
-    name = f"{run.name} (reference)" if run.name == study.reference else run.name
+    is_reference = run.name == study.reference and len(study.runs) > 1
+    name = f"{run.name} (reference)" if is_reference else run.name
     joint = [show(run.one(ensemble), study.about(study.main))] if ensemble else []
     both = [_over_both(run)] if is_paired else []
     return [name, *(cell(run, metric) for metric in metrics), *both, *joint, f"{len(run.diverged)} of {len(run.seeds)}"]
