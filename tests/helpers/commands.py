@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable
 from contextlib import redirect_stderr
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import hydra
@@ -36,8 +37,20 @@ def python(code: str, cwd: Path, **environment: str) -> subprocess.CompletedProc
     return subprocess.run([sys.executable, "-c", code], cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
 
 
-def command(module: str, *arguments: str, cwd: Path, before: str = "") -> subprocess.CompletedProcess[str]:
-    """Run `python -m dnnx.<module> <arguments>`, with the code `before` run first in the same process."""
+UNREPORTED = SimpleNamespace(report_on=lambda folder: None)  # in place of dnnx.reports.single, which takes 3 s
+UNREPORT = (
+    "import sys, types; sys.modules['dnnx.reports.single'] = types.SimpleNamespace(report_on=lambda folder: None)"
+)
+
+
+def command(
+    module: str, *arguments: str, cwd: Path, before: str = "", reports: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Run `python -m dnnx.<module> <arguments>`, with the code `before` run first in the same process.
+
+    A single run ends without its report, which takes seconds, unless it `reports`.
+    """
+    before = before if reports else f"{UNREPORT}\n{before}"
     argv = [f"dnnx.{module}", *arguments]
     run = f"import runpy, sys; sys.argv = {argv!r}; runpy.run_module('dnnx.{module}', run_name='__main__')"
     return python(f"{before}\n{run}", cwd)
@@ -50,6 +63,7 @@ def typed(module: str, *arguments: str, cwd: Path) -> tuple[int, str]:
     cli.FAILURES.clear()
     with pytest.MonkeyPatch.context() as patch, redirect_stderr(said):
         patch.chdir(cwd)
+        patch.setitem(sys.modules, "dnnx.reports.single", UNREPORTED)
         patch.setattr(sys, "argv", [f"dnnx.{module}", *arguments])
         try:
             main()

@@ -21,7 +21,7 @@ from dnnx.runs.legacy import modernized
 # Keys that may differ when a run continues: places, length, device, display.
 FREE_ON_RESUME = (
     "resume", "jobs", "packages", "paths", "data.root", "trainer.max_epochs", "trainer.accelerator",
-    "callbacks.progress",
+    "callbacks.progress", "report",
 )  # fmt: skip
 
 OF_SEEDS = ("seeds", "shard")  # a run takes more seeds; it never loses one
