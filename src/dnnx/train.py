@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from dnnx.basics.console import console, warn
 from dnnx.basics.errors import UserError
@@ -16,7 +16,6 @@ from dnnx.basics.signals import going_on
 from dnnx.config import check, paths, plain, resume
 from dnnx.config.app import command, guard, is_single, run_folder, study_folder, typed_overrides
 from dnnx.config.compose import compose
-from dnnx.config.explain import flatten
 from dnnx.config.seeds import parse_seeds
 from dnnx.config.shards import is_of_shards
 from dnnx.config.trust import check_run
@@ -25,6 +24,7 @@ from dnnx.runs.files import link_latest, remove_empty, write_json
 from dnnx.runs.locks import sole_writer
 from dnnx.studies.shards import train_shards
 from dnnx.studies.study import settled_config
+from dnnx.training.callbacks import hparams
 
 BEFORE = ("config.yaml", "environment.json", "data.json", "model.safetensors", "predictions.safetensors")
 
@@ -128,7 +128,7 @@ def measure(cfg: DictConfig, seeds: list[int], folder: Path, run: Any) -> None:
     metrics |= results.training_facts(stopping, Record.of(run.trainer).elapsed_s, module, data)
     run.verify(metrics)
     log_embedding(folder, predictions)
-    log_hparams(folder, _settings(cfg), _finals(metrics))
+    log_hparams(folder, hparams.settings(cfg), hparams.finals(metrics))
     write_json(folder / "results.json", metrics | {"about": about})
 
 
@@ -196,23 +196,6 @@ def show(folder: Path) -> dict[str, list]:
     return metrics
 
 
-def _settings(cfg: DictConfig) -> dict[str, Any]:
-    """Return the settings that distinguish runs in TensorBoard's HPARAMS tab."""
-    flat = flatten(OmegaConf.to_container(cfg, resolve=True))
-    shown = {key: value for key, value in flat.items() if key.startswith(("net.", "optimizer.", "scheduler.", "data."))}
-    return {key: value if isinstance(value, int | float | str) else str(value) for key, value in shown.items()}
-
-
-def _finals(metrics: dict[str, list]) -> dict[str, float]:
-    """Return the final values beside those settings: means over seeds of the metrics without a curve."""
-    finals = {}
-    for name, values in metrics.items():
-        numbers = [value for value in values if isinstance(value, int | float)]
-        if numbers and name.startswith(("test/", "mc/", "ensemble/", "epoch/", "time/")):
-            finals[name] = sum(numbers) / len(numbers)
-    return finals
-
-
 def run_job(cfg: DictConfig, typed: Sequence[str], folder: Path, study: Path) -> None:
     """Train the job of a composed config in `folder`: a single run, or a job of the study in `study`.
 
@@ -242,7 +225,7 @@ def run_words(words: Sequence[str], config_dirs: Sequence[str], folder: Path, st
 @command("train", where=paths.run_folder)
 def main(cfg: DictConfig) -> None:
     run_job(settled_config(cfg), typed_overrides(), run_folder(), study_folder())
-    if cfg.report and is_single() and (run_folder() / "results.json").exists():
+    if cfg.report and is_single():
         from dnnx.reports.single import report_on
 
         report_on(run_folder())

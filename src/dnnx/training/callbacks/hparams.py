@@ -1,0 +1,24 @@
+"""The settings and final values of a run, as TensorBoard's HPARAMS tab shows them."""
+
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from dnnx.config.explain import flatten
+
+
+def settings(cfg: DictConfig) -> dict[str, Any]:
+    """Return the settings that distinguish runs in TensorBoard's HPARAMS tab."""
+    flat = flatten(OmegaConf.to_container(cfg, resolve=True))
+    shown = {key: value for key, value in flat.items() if key.startswith(("net.", "optimizer.", "scheduler.", "data."))}
+    return {key: value if isinstance(value, int | float | str) else str(value) for key, value in shown.items()}
+
+
+def finals(metrics: dict[str, list]) -> dict[str, float]:
+    """Return the final values beside those settings: means over seeds of the metrics without a curve."""
+    finals = {}
+    for name, values in metrics.items():
+        numbers = [value for value in values if isinstance(value, int | float)]
+        if numbers and name.startswith(("test/", "mc/", "ensemble/", "epoch/", "time/")):
+            finals[name] = sum(numbers) / len(numbers)
+    return finals
