@@ -6,49 +6,84 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.progress import track
 
+from benchmarks.rounds import keep, source
 from dnnx.basics.console import console
 from dnnx.basics.errors import UserError, require
 from dnnx.runs.files import write_json, write_text
 
 ROOT = Path(__file__).parents[1]
-BN, DROPOUT = "net.norm=batch", "net.dropout=0.2"
+OVERRIDES = {"batch norm": "net.norm=batch", "dropout 0.2": "net.dropout=0.2"}
+NETS = ("convnet", "Recurrent")  # of benchmarks.nets
+ELSEWHERE = {"jax": "JAX", "keras": "Keras"}  # packages that have an environment of their own
 
 
-def recipes(device: str) -> list[tuple[str, str, dict[str, Any]]]:
+Row = tuple[str, str, dict[str, Any]]  # its title, the module of its recipe, and arguments of that
+
+
+def pythons() -> dict[str, str]:
+    """The Python that has each package of ELSEWHERE: that of BENCH_JAX or BENCH_KERAS, or this one."""
+    found = {
+        name: os.environ.get(f"BENCH_{name.upper()}", sys.executable if find_spec(name) else "") for name in ELSEWHERE
+    }
+    for name in (name for name, path in found.items() if not path):
+        told = f"no row of {ELSEWHERE[name]}: it is not installed here; type BENCH_{name.upper()}="
+        console.print(f"{told}/path/to/python of an environment that has {name} and numpy")
+    return {name: path for name, path in found.items() if path}
+
+
+def recipes(device: str, have: Collection[str]) -> list[Row]:
     """(row, module, arguments) of everything that can be measured here."""
-    rows: list[tuple[str, str, dict[str, Any]]] = []
+    rows: list[Row] = []
     for batch in (32, 128):
-        rows += [("bare PyTorch loop", "bare", {}), ("usual template", "template", {})]
+        own: list[tuple[str, str, dict[str, Any]]] = [
+            ("bare PyTorch loop", "bare", {}),
+            ("usual template", "template", {}),
+        ]
         if device == "cpu":
-            rows += [("scikit-learn", "sklearn", {})]
-            rows += [("Keras", "keras", {})] if find_spec("keras") else []
-        rows += [(f"dnnx, {n} seeds", "dnnx", {"seeds": n, "overrides": []}) for n in (1, 5, 10)]
-        for name, override in (("batch norm", BN), ("dropout 0.2", DROPOUT)) if batch == 32 else ():
-            rows += [(f"dnnx, {n} seeds, {name}", "dnnx", {"seeds": n, "overrides": [override]}) for n in (1, 5, 10)]
-        rows = [(name, module, {"batch_size": batch, "device": device} | given) for name, module, given in rows]
+            own += [("scikit-learn", "sklearn", {})]
+            own += [("Keras", "keras", {})] if "keras" in have else []
+            own += [(f"JAX, {n} seeds", "jax", {"seeds": n}) for n in (1, 10)] if "jax" in have else []
+        own += [(f"dnnx, {n} seeds", "dnnx", {"seeds": n, "overrides": []}) for n in (1, 5, 10)]
+        if batch == 32:
+            own += [
+                (f"dnnx, {n} seeds, {name}", "dnnx", {"seeds": n, "overrides": [override]})
+                for name, override in OVERRIDES.items() for n in (1, 5, 10)
+            ]  # fmt: skip
+            own += [row for net in NETS for row in of_net(net)]
+        rows += [(name, module, {"batch_size": batch, "device": device} | given) for name, module, given in own]
     return rows
+
+
+def of_net(net: str) -> list[Row]:
+    """The rows of a net of benchmarks.nets."""
+    ours = {"overrides": [f"net._target_=benchmarks.nets.{net}"], "net": net}
+    dnnx = [(f"dnnx, {n} seeds, {net.lower()}", "dnnx", {"seeds": n} | ours) for n in (1, 10)]
+    return [(f"bare PyTorch loop, {net.lower()}", "bare", {"net": net}), *dnnx]
 
 
 class Recipe:
     """A running recipe: waits between epochs, so that only one of all computes."""
 
-    def __init__(self, name: str, module: str, arguments: dict[str, Any]):
+    def __init__(self, name: str, module: str, arguments: dict[str, Any], data: Path, python: str | None = None):
         self.name, self.arguments = name, arguments
         self.rounds: list[dict[str, float]] = []
-        command = [sys.executable, "-m", f"benchmarks.recipes.{module}", json.dumps(arguments)]
+        command = [python or sys.executable, "-m", f"benchmarks.recipes.{module}", json.dumps(arguments)]
         path = os.pathsep.join([str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
+        environ = {**os.environ, "PYTHONPATH": path} | ({"BENCH_DATA": str(data)} if python else {})
         started = time.perf_counter()
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=None if "BENCH_LOG" in os.environ else subprocess.DEVNULL, text=True,
-            env={**os.environ, "PYTHONPATH": path},
+            env=environ,
         )  # fmt: skip
         self._answer()
         self.startup_s = time.perf_counter() - started
@@ -73,39 +108,60 @@ class Recipe:
         memory = self._answer()["memory_mb"]
         self.process.wait()
         seconds, images = [r["seconds"] for r in self.rounds[1:]], self.rounds[0]["images"]
+        cpu_s = statistics.median(r["cpu_s"] for r in self.rounds[1:])
         median, seeds, batch = statistics.median(seconds), self.arguments.get("seeds", 1), self.arguments["batch_size"]
         return {
-            "row": self.name, "batch_size": batch, "device": self.arguments["device"], "seeds": seeds,
+            "row": self.name, "net": self.arguments.get("net", "dense5"), "batch_size": batch,
+            "device": self.arguments["device"], "seeds": seeds,
             "images_per_s": images / median, "ms_per_step": 1000 * median / (images / seeds / batch),
-            "cpu_s": statistics.median(r["cpu_s"] for r in self.rounds[1:]),
+            "cpu_s": cpu_s, "cpu_ms_per_step": 1000 * cpu_s / (images / seeds / batch),
             "images": images, "memory_mb": memory, "startup_s": self.startup_s, "epoch_s": seconds,
         }  # fmt: skip
 
 
 def measure(rounds: int, steps: int | None, rows: str) -> list[dict[str, Any]]:
-    """One epoch of every recipe in turn, `rounds` times after the first; only those whose title has `rows` in it."""
+    """One epoch of every recipe in turn, `rounds` times after the first; only those that `rows` names,
+    as parts of titles between bars.
+    """
     import torch
 
-    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
-    running = [
-        Recipe(name, module, {"steps": steps} | arguments)
-        for name, module, arguments in track([r for d in devices for r in recipes(d)], "starting", console=console)
-        if rows in f"{name}, batch {arguments['batch_size']}, {arguments['device']}" or module == "bare"
-    ]
-    for _ in track(range(rounds + 1), "rounds", console=console):
-        for recipe in running:
-            recipe.epoch()
-    return [recipe.finish() for recipe in running]
+    devices, found = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"], pythons()
+    wanted = chosen([row for device in devices for row in recipes(device, found)], rows.split("|"))
+    with TemporaryDirectory() as folder:
+        keep(data := Path(folder, "splits.npz"))
+        running = [
+            Recipe(name, module, {"steps": steps} | arguments, data, found.get(module))
+            for name, module, arguments in track(wanted, "starting", console=console)
+        ]
+        for _ in track(range(rounds + 1), "rounds", console=console):
+            for recipe in running:
+                recipe.epoch()
+        return [recipe.finish() for recipe in running]
+
+
+def chosen(all_rows: list[Row], titles: list[str]) -> list[Row]:
+    """The rows whose title has one of `titles` in it, and the bare loops that they are compared with."""
+
+    def is_wanted(row: Row) -> bool:
+        name, _, arguments = row
+        return any(title in f"{name}, batch {arguments['batch_size']}, {arguments['device']}" for title in titles)
+
+    def case(row: Row) -> tuple[Any, ...]:
+        arguments = row[2]
+        return arguments.get("net"), arguments["batch_size"], arguments["device"]
+
+    cases = {case(row) for row in all_rows if is_wanted(row)}
+    return [row for row in all_rows if is_wanted(row) or (row[1] == "bare" and case(row) in cases)]
 
 
 def add_ratios(rows: list[dict[str, Any]]) -> None:
-    """Images against the bare loop's with the same batch size on the same device: per second, per second of CPU.
+    """Images against the bare loop's of the same net, batch size and device: per second, per second of CPU.
 
     The latter hardly depends on what else the machine does.
     """
-    bare = {(r["batch_size"], r["device"]): r for r in rows if r["row"] == "bare PyTorch loop"}
+    bare = {(r["net"], r["batch_size"], r["device"]): r for r in rows if r["row"].startswith("bare PyTorch loop")}
     for row in rows:
-        base = bare[row["batch_size"], row["device"]]
+        base = bare[row["net"], row["batch_size"], row["device"]]
         row["ratio"] = row["images_per_s"] / base["images_per_s"]
         row["cpu_ratio"] = row["images"] / row["cpu_s"] / (base["images"] / base["cpu_s"])
 
@@ -113,12 +169,14 @@ def add_ratios(rows: list[dict[str, Any]]) -> None:
 def table(rows: list[dict[str, Any]]) -> list[str]:
     """Lines of Markdown."""
     lines = [
-        "| | batch | device | images/s | x bare | x bare, CPU time | ms/step | peak memory, MB | start-up, s |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| | batch | device | images/s | x bare | x bare, CPU time | ms/step | CPU, ms/step | peak memory, MB "
+        "| start-up, s |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     return lines + [
         f"| {r['row']} | {r['batch_size']} | {r['device']} | {r['images_per_s']:,.0f} | {r['ratio']:.2f} "
-        f"| {r['cpu_ratio']:.2f} | {r['ms_per_step']:.2f} | {r['memory_mb']:,.0f} | {r['startup_s']:.1f} |"
+        f"| {r['cpu_ratio']:.2f} | {r['ms_per_step']:.2f} | {r['cpu_ms_per_step']:.2f} "
+        f"| {r['memory_mb']:,.0f} | {r['startup_s']:.1f} |"
         for r in rows
     ]
 
@@ -137,7 +195,6 @@ def typed_arguments(typed: list[str], defaults: dict[str, Any]) -> dict[str, Any
 
 def facts(module: str, measured: str) -> dict[str, str]:
     """Where, on what and how a benchmark was measured."""
-    from benchmarks.rounds import source
     from dnnx.runs.provenance import environment
 
     data = source()

@@ -6,11 +6,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import hydra
 import lightning.pytorch as pl
 
 from benchmarks.rounds import Rounds, cut, options
-from dnnx.config.paths import CONF
+from dnnx.config.compose import compose
 from dnnx.training.assemble import assemble
 from dnnx.training.callbacks.checkpoint import Checkpoint
 
@@ -28,15 +27,17 @@ class Timer(pl.Callback):
         checkpoint.saved_s += time.monotonic() - waits
 
 
-def main(batch_size: int, steps: int | None, device: str, seeds: int, overrides: list[str]) -> None:
+def main(
+    batch_size: int, steps: int | None, device: str, seeds: int, overrides: list[str], net: str = "dense5"
+) -> None:
     rounds = Rounds()
-    with tempfile.TemporaryDirectory() as folder, hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+    with tempfile.TemporaryDirectory() as folder:
         typed = [
             "+exp=dense5", f"data.batch_size={batch_size}", f"trainer.accelerator={device}",
             "trainer.max_epochs=100000",
             "callbacks.early_stopping.patience=100000", f"paths.data={os.environ.get('DNNX_DATA_DIR', 'data')}",
         ]  # fmt: skip
-        data, module, trainer = assemble(hydra.compose("train", [*typed, *overrides]), list(range(seeds)), Path(folder))
+        data, module, trainer = assemble(compose("train", [*typed, *overrides], []), list(range(seeds)), Path(folder))
         data.splits = cut(data.splits, steps, batch_size)
         images = data.sizes["train"] // batch_size * batch_size * seeds
         trainer.callbacks.insert(0, Timer(rounds, images, device))

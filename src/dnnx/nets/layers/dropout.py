@@ -28,9 +28,10 @@ def random_bits(key: Tensor, call: Tensor, shape: torch.Size, rows: Tensor | Non
         steps = (rows.view(-1, *[1] * of_row.dim()) * of_row.numel() + of_row) * STEP
     start = (key + call * (0xD1B54A32D192ED03 - 2**64))[(..., *[None] * len(shape))]
     x = steps + start
-    x = (x ^ x >> 30) * (0xBF58476D1CE4E5B9 - 2**64)
-    x = (x ^ x >> 27) * (0x94D049BB133111EB - 2**64)
-    return (x ^ (x >> 31 & 2**33 - 1)).view(torch.int32)[..., : shape[-1]]
+    x.bitwise_xor_(x >> 30).mul_(0xBF58476D1CE4E5B9 - 2**64)
+    x.bitwise_xor_(x >> 27).mul_(0x94D049BB133111EB - 2**64)
+    x.bitwise_xor_((x >> 31).bitwise_and_(2**33 - 1))
+    return x.view(torch.int32)[..., : shape[-1]]
 
 
 @lru_cache(maxsize=16)
