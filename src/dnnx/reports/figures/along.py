@@ -7,7 +7,7 @@ from functools import partial
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from dnnx.reports.figures.drawing import DASHES, Drawing, color
+from dnnx.reports.figures.drawing import DASHES, WIDTH, Drawing, color
 from dnnx.reports.findings import estimate_of
 from dnnx.reports.format import label
 from dnnx.runs.run import Run, Study
@@ -44,7 +44,7 @@ def plan(study: Study) -> list[Drawing]:
 
 def draw(axis: str, lines: Lines, metric: str) -> Figure:
     """Draw one line per arm: the mean over seeds against a number, with a band for its 95 % t interval."""
-    figure = Figure(figsize=(9, 5.5))
+    figure = Figure(figsize=(WIDTH, 3.6))
     axes = figure.subplots()
     about = next(run for line in lines.values() for run in line.values()).about(metric)
     values = sorted({value for line in lines.values() for value in line})
@@ -59,7 +59,7 @@ def draw(axis: str, lines: Lines, metric: str) -> Figure:
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xticks(values, [f"{value:g}" for value in values])
     axes.set(xlabel=axis, ylabel=label(metric, about))
-    figure.legend(loc="outside upper center", ncols=min(4, len(lines)), handlelength=3.5)
+    figure.legend(loc="outside upper center", ncols=min(2, len(lines)), handlelength=2.5)
     return figure
 
 

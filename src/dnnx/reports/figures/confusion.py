@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from dnnx.reports.figures.drawing import COLORS, Drawing, class_names
+from dnnx.reports.figures.drawing import COLORS, WIDTH, Drawing, class_names
 from dnnx.reports.threshold import at_chosen
 from dnnx.runs.run import Run, Study
 
@@ -31,9 +31,9 @@ def plan(study: Study) -> list[Drawing]:
 
 def draw(runs: Sequence[Run]) -> Figure:
     """Draw the counts summed over the seeds, row: true class; errors are shaded by their share of the row."""
-    columns = 3 if all(len(_counts(run)) <= 5 for run in runs) else 2
+    columns = 2 if all(len(_counts(run)) <= 5 for run in runs) else 1
     rows = math.ceil(len(runs) / columns)
-    figure = Figure(figsize=(9, 9 / columns * rows))
+    figure = Figure(figsize=(WIDTH, WIDTH / columns * rows))
     for axes, run in zip_longest(figure.subplots(rows, columns, squeeze=False).flat, runs):
         axes.set_axis_off() if run is None else _matrix(axes, run)
     return figure

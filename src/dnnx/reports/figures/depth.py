@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dnnx.reports.figures.drawing import INK, Drawing, color, legend, line_style
+from dnnx.reports.figures.drawing import INK, WIDTH, Drawing, color, legend, line_style
 from dnnx.reports.statistics import estimate
 from dnnx.runs.run import Run, Study
 
@@ -32,7 +32,7 @@ def draw(runs: Sequence[Run]) -> Figure:
 
     A line per arm, or per tower of an arm.
     """
-    figure = Figure(figsize=(9, 9))
+    figure = Figure(figsize=(WIDTH, 6.5))
     panels = figure.subplots(3, 2, sharex=True, sharey="row")
     lines = [(run, *stack) for run in runs for stack in run.hidden_layers.items()]
     ideals = {"activation_mean": 0, "activation_std": 1, "gradient_norm": None}

@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from dnnx.reports.figures.drawing import Drawing
+from dnnx.reports.figures.drawing import WIDTH, Drawing
 from dnnx.runs.run import Run, Study
 
 PLACE = 70
@@ -26,7 +26,7 @@ def draw(runs: Sequence[Run]) -> Figure:
     """Draw activations for test images in two dimensions, by class, by t-SNE (van der Maaten & Hinton 2008)."""
     from sklearn.manifold import TSNE
 
-    figure = Figure(figsize=(9, 4.5 * math.ceil(len(runs) / 2)))
+    figure = Figure(figsize=(WIDTH, 2.8 * math.ceil(len(runs) / 2)))
     for axes, run in zip_longest(figure.subplots(math.ceil(len(runs) / 2), 2, squeeze=False).flat, runs):
         axes.set_axis_off()
         if run is None:

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from dnnx.reports.figures.drawing import COLORS, INK, Drawing
+from dnnx.reports.figures.drawing import COLORS, INK, WIDTH, Drawing
 from dnnx.runs.run import Run, Study
 from dnnx.runs.schema import is_finite
 
@@ -30,7 +30,7 @@ def draw(runs: Sequence[Run]) -> Figure:
 
     Thin lines and dots are seeds, thick ones their mean. A vertical bar marks the chosen rate.
     """
-    figure = Figure(figsize=(9, 0.6 + 2.6 * len(runs)))
+    figure = Figure(figsize=(WIDTH, 0.6 + 1.9 * len(runs)))
     for row, run in zip(figure.subplots(len(runs), 2, squeeze=False), runs, strict=True):
         assert run.lr_search is not None
         for axes, (stage, title) in zip(row, SEARCHES.items(), strict=True):

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from dnnx.reports.figures.drawing import Drawing, alive, class_names
+from dnnx.reports.figures.drawing import WIDTH, Drawing, alive, class_names
 from dnnx.reports.threshold import at_half
 from dnnx.runs.run import Run, Study
 
 PLACE = 64
-PICTURES = 10  # of an arm in a row; wide ones are fewer
+PICTURES = 6  # of an arm in a row; wide ones are fewer
 
 
 def plan(study: Study) -> list[Drawing]:
@@ -37,7 +37,7 @@ def draw(runs: Sequence[Run], kind: str, rows: int) -> Figure:
     height, width = runs[0].predictions[f"{kind}_images"].shape[1:3]
     columns = max(1, PICTURES * height // width)
     tall = height / width + 0.66 * columns / PICTURES  # height of a picture and its text, in widths of a picture
-    figure = Figure(figsize=(9, len(runs) * (0.3 + rows * tall * 9 / columns)))
+    figure = Figure(figsize=(WIDTH, len(runs) * (0.3 + rows * tall * WIDTH / columns)))
     for axes, run in zip(figure.subplots(len(runs), 1, squeeze=False).flat, runs, strict=True):
         axes.set_axis_off()
         axes.set_title(run.name, fontsize=10, loc="left")

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 
-from dnnx.reports.figures.drawing import Drawing, alive, class_names, color, line_style
+from dnnx.reports.figures.drawing import WIDTH, Drawing, alive, class_names, color, line_style
 from dnnx.reports.figures.pictures import has_pictures
 from dnnx.reports.statistics import estimate
 from dnnx.runs.run import Run, Study
@@ -25,7 +25,7 @@ def draw(runs: Sequence[Run]) -> Figure:
     """Draw true against false positive rate, mean over the seeds with a band of its 95 % t interval."""
     from sklearn.metrics import roc_curve
 
-    figure = Figure(figsize=(9, 5.5))
+    figure = Figure(figsize=(WIDTH, 3.6))
     axes = figure.subplots()
     x = np.geomspace(1e-3, 1, 200)
     for i, run in enumerate(runs):
@@ -38,7 +38,7 @@ def draw(runs: Sequence[Run]) -> Figure:
     names = class_names(runs[0], 2)
     axes.set(xscale="log", xlabel=f"share of '{names[0]}' called '{names[1]}'")
     axes.set(ylabel=f"share of '{names[1]}' called '{names[1]}'")
-    figure.legend(loc="outside upper center", ncols=min(4, len(runs)), handlelength=3.5)
+    figure.legend(loc="outside upper center", ncols=min(2, len(runs)), handlelength=2.5)
     return figure
 
 
