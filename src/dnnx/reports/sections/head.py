@@ -46,7 +46,8 @@ def date(study: Study) -> str:
 
 def network(run: Run) -> str:
     """Return the class of a run's network, its settings and its number of parameters."""
-    net = run.setting("net") or {}
+    net = run.setting("net")
+    net = net if isinstance(net, dict) else {}
     name = str(net.get("_target_", "")).rpartition(".")[2] or str(run.setting("module._target_") or "")
     settings = ", ".join(f"{key} {_short(value)}" for key, value in net.items() if key not in NOT_SHOWN and value)
     total = run.one("params/total")
