@@ -82,7 +82,8 @@ class Augmentation:
 
     def moved(self, x: Tensor, u: Tensor, more: Tensor | None, mode: str) -> Tensor:
         """Return images [N, channels, H, W] moved; mode nearest keeps the numbers of a mask."""
-        grid = F.affine_grid(self.sources(u, *x.shape[-2:], more=more), list(x.shape), align_corners=False)
+        height, width = x.shape[-2:]
+        grid = F.affine_grid(self.sources(u, height, width, more), list(x.shape), align_corners=False)
         return F.grid_sample(x, grid, mode=mode, padding_mode="border", align_corners=False)
 
 
