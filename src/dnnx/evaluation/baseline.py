@@ -26,7 +26,6 @@ from dnnx.tasks.own_metrics import add_metrics, build_metrics
 from dnnx.training.assemble import build_data
 
 HEADER = "epoch,split,metric,seed,value\n"
-SPLITS = ("val", "test", "train")
 
 
 @dataclass(frozen=True)
@@ -51,13 +50,13 @@ class Baseline:
         target = self.cfg.baseline["_target_"]
         console.print(f"{self.cfg.name}: {target}, {len(self.seeds)} seeds")
         console.print(f"data: {self.facts['note']}", soft_wrap=True)
-        outputs: dict[str, list[Tensor]] = {split: [] for split in SPLITS}
+        outputs: dict[str, list[Tensor]] = {split: [] for split in results.splits_of(self.data)}
         seconds = []
         for place, seed in enumerate(self.seeds):
             started = time.perf_counter()
             estimator = self._fitted(place, seed)
             seconds.append(time.perf_counter() - started)
-            for split in SPLITS:
+            for split in outputs:
                 outputs[split].append(self.task.estimated(estimator, _plain(self._of(split, place)[0])))
         write_text(folder / "metrics.csv", HEADER)
         survived = [True] * len(self.seeds)

@@ -16,6 +16,7 @@ from dnnx.training.callbacks.early_stopping import EarlyStopping
 from dnnx.training.replicas import for_each
 
 TIMED_PASSES = 5
+LEARNED = ("train", "val")  # splits of which only the curves are scored
 
 
 def evaluate(
@@ -40,9 +41,14 @@ def measure(
 ) -> tuple[dict[str, list], dict[str, Tensor]]:
     """Return the metrics of every split with the module's current weights, and the predictions on the test set."""
     task = module.task
-    outputs = {split: module.predict(data.eval_dataloader(split)) for split in ("val", "test", "train")}
+    outputs = {split: module.predict(data.eval_dataloader(split)) for split in splits_of(data)}
     found, predictions = score(task, outputs, data, seeds, survived)
     return found, predictions | task.exhibits(module, data)
+
+
+def splits_of(data: Any) -> list[str]:
+    """Return the splits that are scored: val, test, train, and further test sets of the data."""
+    return ["val", "test", "train", *getattr(data, "more_tests", ())]
 
 
 def score(
@@ -53,10 +59,10 @@ def score(
     of_seeds = zip(val, for_each(val_y, val), survived, strict=True)
     chosen = [task.choose(of_seed, labels) if ok else {} for of_seed, labels, ok in of_seeds]
     results: dict[str, list] = {"seeds": seeds}
-    for split, wanted in (("test", None), ("train", task.curves), ("val", task.curves)):
+    for split in ("test", "train", "val", *(split for split in outputs if split not in ("test", *LEARNED))):
         summaries, y = outputs[split]
         metrics = evaluate(summaries, y, survived, task.measure, chosen)
-        results |= {f"{split}/{name}": metrics[name] for name in wanted or metrics}
+        results |= {f"{split}/{name}": metrics[name] for name in (task.curves if split in LEARNED else metrics)}
     ensemble, metrics = together(task, outputs["test"], outputs["val"], survived)
     summaries, y = outputs["test"]
     return results | metrics, task.predictions(summaries, y, ensemble, data)

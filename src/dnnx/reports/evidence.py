@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from dnnx.reports import images
+from dnnx.reports import forecasts, images
 from dnnx.reports.answers import more_seeds
 from dnnx.reports.comparison import Comparison, compare
 from dnnx.reports.format import number, show, show_difference, suffix
@@ -106,6 +106,8 @@ def difference(found: Comparison, scale: Scale, about: About, wide: str = "") ->
 
 def _of_images(question: Question, alpha: float, family: int) -> list[str]:
     """Return the interval over seeds and images, and the ensembles image by image, where predictions are stored."""
+    if question.metric == question.than_metric == forecasts.METRIC:
+        return _of_windows(question, alpha, family)
     if question.metric != images.METRIC or question.than_metric != images.METRIC:
         return []
     told = []
@@ -121,6 +123,15 @@ def _of_images(question: Question, alpha: float, family: int) -> list[str]:
             f"{question.than.name} on {joint.only_than}, exact McNemar test, {p}"
         )
     return told
+
+
+def _of_windows(question: Question, alpha: float, family: int) -> list[str]:
+    found = forecasts.interval(question.arm, question.than, 1 - alpha)
+    if found is None:
+        return []
+    low, high = (show_difference(x, question.about) for x in found[:2])
+    together = "" if family < 2 else " (simultaneous)"
+    return [f"over seeds and test examples {low} to {high}{together}, by blocks of {found[2]} neighbours"]
 
 
 def _of_seconds(question: Question) -> str:
