@@ -75,6 +75,12 @@ def test_tags_are_no_words_and_a_compressed_file_is_the_same(tmp_path: Path) -> 
     assert torch.equal(packed.splits["test"][0][:9], plain.splits["test"][0][:9])
 
 
+def test_an_empty_text_may_be_kept_and_a_name_is_no_tag(tmp_path: Path) -> None:
+    data = text(tmp_path, [*lines(), {"text": "", "label": 0}, {"text": "<IBM>", "label": 1}], empty="keep")
+    assert sum(data.sizes.values()) == 62
+    assert len(data.splits["test"][0]) == data.sizes["test"]
+
+
 def test_names_are_classes(tmp_path: Path) -> None:
     objects = [{**one, "label": ["bad", "good"][one["label"]]} for one in lines()]
     assert text(tmp_path, objects).class_names == ["bad", "good"]
@@ -96,7 +102,7 @@ def test_nets_and_a_baseline_learn_from_the_same_texts(tmp_path: Path) -> None:
         ([*lines(), "{broken"], {}, r"x\.jsonl: line 61 is no JSON"),
         ([*lines(), [1, 2]], {}, r"line 61 is no object such as"),
         ([*lines(), {"text": "a"}], {}, r"line 61 has no label"),
-        ([*lines(), {"text": " ", "label": 0}], {}, r"line 61: the text is empty; delete the line"),
+        ([*lines(), {"text": " ", "label": 0}], {}, r"line 61: the text is empty; delete it, or type data\.empty=keep"),
         ([*lines(), {"text": "<br />", "label": 0}], {}, r"line 61: the text is empty"),
         (lines(), {"num_words": 0}, r"data\.num_words=0: a whole number of at least 1"),
         (lines(), {"target": "lable"}, r"line 1 has no lable; did you mean label\?"),

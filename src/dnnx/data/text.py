@@ -17,7 +17,7 @@ from dnnx.data.jsonl import read_jsonl
 from dnnx.data.sparse import Sparse
 from dnnx.data.splitting import PARTS, check_shares, split_rows, told_of
 
-TAGS = re.compile(r"<[^<>]*>")  # such as <br /> in the reviews of IMDB
+TAGS = re.compile(r"</?[a-z][^<>]*>")  # such as <br /> in the reviews of IMDB; <IBM> is a name
 WORD = r"\w+(?:'\w+)?"
 WEIGHTINGS = ("multi_hot", "counts", "tfidf")
 
@@ -40,6 +40,7 @@ class Text(ArrayData):
     weighting: str = "multi_hot"  # or counts, tfidf
     num_words: int = 10_000
     bigrams: bool = False
+    empty: str = "error"  # or keep: a text without a letter has no feature
 
     items: ClassVar[str] = "texts"
     foldable: ClassVar[bool] = False
@@ -47,6 +48,7 @@ class Text(ArrayData):
 
     def read(self) -> Arrays:
         choose("data.weighting", self.weighting, dict.fromkeys(WEIGHTINGS))
+        choose("data.empty", self.empty, dict.fromkeys(("error", "keep")))
         valid = type(self.num_words) is int and self.num_words >= 1
         require(valid, "data.num_words", self.num_words, "a whole number of at least 1, for example 10000")
         check_shares(self.split, self.order_seed)
@@ -72,8 +74,8 @@ class Text(ArrayData):
         for place, path in enumerate(paths):
             for number, found in read_jsonl(path, keys):
                 text = TAGS.sub(" ", " ".join(str(found[field]) for field in fields))
-                if not text.strip():
-                    raise UserError(f"{path}: line {number}: the text is empty; delete the line")
+                if not text.strip() and self.empty == "error":
+                    raise UserError(f"{path}: line {number}: the text is empty; delete it, or type data.empty=keep")
                 texts.append(text)
                 labels.append(found[self.target])
                 is_test.append(place == 1 or self._says_test(path, number, found))
