@@ -59,3 +59,12 @@ def test_shares_and_epochs_are_compared_by_exact_tests(num: int, answer: str) ->
     verdicts, _ = decide(Study("s", "", "slow", [slow, fast], asked, []))
     assert [verdict.answer for verdict in verdicts] == [answer, answer]
     assert [verdict.comparison.test for verdict in verdicts] == ["exact McNemar test", "exact signed-rank test"]
+
+
+def test_one_seed_that_never_arrives_makes_it_a_test_of_ranks() -> None:
+    """A t test of the others would say nothing: the missing seed is on the side of the slower arm's answer."""
+    fast = run("fast", [LOSSES["fast"]] * 19 + [LOSSES["slow"]])
+    slow = run("slow", [[0.9, 0.2, 0.1]] * 20)
+    asked = {"ask": "Earlier?", "metric": "epoch/val/loss<0.3", "arm": "fast", "than": "slow", "expect": "lower"}
+    [verdict], _ = decide(Study("s", "", "slow", [slow, fast], [asked], []))
+    assert (verdict.answer, verdict.comparison.test) == ("yes", "exact signed-rank test")

@@ -75,7 +75,7 @@ def _in_pairs(a: np.ndarray, b: np.ndarray, scale: Scale, alpha: float, pool: Po
         low, high = binary.paired_interval(a, b, 1 - alpha)
         return _exact(told, "exact McNemar test", p, low, high, only_a - only_b, alpha)
     endless = np.sign(gaps[np.isinf(gaps)])
-    one_way = abs(endless.sum()) == endless.size <= MAX_INFINITE * a.size
+    one_way = abs(endless.sum()) == endless.size <= MAX_INFINITE * a.size and not (scale.ranks and endless.size)
     if finite.sum() < 2 or not one_way or (finite.sum() < a.size and not endless.size):
         higher, lower, _ = told.counts
         return replace(told, test="exact signed-rank test", p=signed_rank_p(gaps), sign=_sign(higher - lower))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from dnnx.reports.goals import parse_goal
 from dnnx.reports.measures import ONCE_PER_RUN, describe, values
 from dnnx.reports.scales import Scale, scale_of
 from dnnx.runs.about import About, split_of
@@ -48,7 +49,8 @@ def ask(spec: Mapping[str, Any], arm: Run, than: Run) -> Question:
     pair = values(metric, arm, than, other)
     about = describe(metric, [arm, than])
     scale = scale_of(metric, about, pair, images(metric, arm), spec.get("same"))
-    scale = replace(scale, overlap=max(overlap(arm), overlap(than)))
+    is_time = (goal := parse_goal(metric)) is not None and goal.kind == "epoch"
+    scale = replace(scale, overlap=max(overlap(arm), overlap(than)), ranks=is_time)
     return Question(spec, arm, than, pair, scale, about, _untested(metric, other or metric))
 
 

@@ -26,6 +26,7 @@ class Scale:
     margin: float = np.nan
     words: str = ""
     overlap: float = 0.0
+    ranks: bool = False
 
     def transform(self, values: pd.Series) -> pd.Series:
         """Return values on the scale of the comparison."""
