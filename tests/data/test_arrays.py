@@ -73,6 +73,18 @@ def test_pixels_become_shares_and_pictures_are_the_pixels() -> None:
     assert arrays(noise(40, 5), np.arange(40) % 2).test_pictures is None
 
 
+def test_standardizing_leaves_the_arrays_of_the_caller_as_they_are() -> None:
+    x, y = noise(60, 4).astype(np.float32), np.arange(60) % 2
+    before = x.copy()
+    given = {"train": (x, y), "val": (x, y), "test": (x[:20], y[:20])}
+    data = ArrayData(seeds=[0], given=given, standardize=True)
+    data.setup()
+    assert np.array_equal(x, before)
+    for split, n in (("train", 60), ("val", 60), ("test", 20)):
+        expected = (x - x.mean(0)) / x.std(0)
+        assert data.splits[split][0].numpy() == pytest.approx(expected[:n], abs=1e-5), split
+
+
 def test_standardized_by_the_training_examples_alone() -> None:
     data = arrays(5 + 3 * noise(60, 4, 2), np.arange(60) % 2, standardize=True)
     x = data.splits["train"][0]

@@ -50,6 +50,15 @@ def test_images_are_of_the_training_set_and_labels_5_to_9_become_0_to_4(tiny_mni
             assert y[rows].bincount().tolist() == [n] * 5
 
 
+def test_images_that_each_seed_parts_for_itself_are_standardized_once_and_held_once(tmp_path: Path) -> None:
+    plain, scaled = (set_up(tmp_path, [0], "digits", train_per_class=7, standardize=on) for on in (False, True))
+    x = plain.splits["train"][0]
+    expected = (x - x.mean(0)) / torch.where(x.std(0) > 0, x.std(0, correction=0), 1)
+    for split in ("train", "val"):
+        assert torch.allclose(scaled.splits[split][0], expected, atol=1e-5), split
+    assert scaled.splits["train"][0].data_ptr() == scaled.splits["val"][0].data_ptr()
+
+
 def test_training_and_validation_images_are_disjoint_even_when_all_are_used(tiny_mnist: Make) -> None:
     data = set_up(tiny_mnist(), [0, 1], train_per_class=478, val_per_class=30)
     for used in torch.cat([data.rows["train"], data.rows["val"]], dim=1):

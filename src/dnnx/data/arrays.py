@@ -87,6 +87,8 @@ class ArrayData(OfReplicas, pl.LightningDataModule):
         """Return the content. Raise UserError for unusable data."""
         given = dict(self.given) if self.given else {"all": (self.x, self.y)}
         splits = {name: (_tensor(x), _tensor(y)) for name, (x, y) in given.items()}
+        if self.standardize:  # in place, which must not change the caller's arrays
+            splits = {name: (x.clone(), y) for name, (x, y) in splits.items()}
         if self.kind == "numbers":
             splits = {name: (x, y.float()) for name, (x, y) in splits.items()}
         note = f"arrays in memory{told_of(list(splits), self.split, self.order_seed)}"
@@ -200,7 +202,8 @@ def _tensor(values: Any) -> Tensor:
 def _as_inputs(splits: Mapping[str, Examples], keep: bool) -> dict[str, Examples]:
     """Return the splits with x float32 (pixels of uint8 in [0, 1]), or int64 for other whole numbers such as tokens.
 
-    `keep` leaves pixels as they are; the loaders then turn each batch into numbers.
+    `keep` leaves pixels as they are; the loaders then turn each batch into numbers. Two splits of the same examples, of
+    which each seed draws its own rows, share them.
     """
     shapes = {name: tuple(x.shape[1:]) for name, (x, _) in splits.items()}
     require(len(set(shapes.values())) == 1, "data", shapes, "the examples of all splits must have one shape")
@@ -208,7 +211,8 @@ def _as_inputs(splits: Mapping[str, Examples], keep: bool) -> dict[str, Examples
         told = "as many targets as examples, and at least one"
         require(len(x) == len(y) > 0, "data", f"{len(x)} examples and {len(y)} targets in {name}", told)
         require(not x.is_floating_point() or bool(x.isfinite().all()), "data", name, "x holds NaN or infinite numbers")
-    return {name: (x if keep and x.dtype == torch.uint8 else as_input(x), y) for name, (x, y) in splits.items()}
+    inputs = {id(x): x if keep and x.dtype == torch.uint8 else as_input(x) for x, _ in splits.values()}
+    return {name: (inputs[id(x)], y) for name, (x, y) in splits.items()}
 
 
 def _pictures(x: Tensor) -> Tensor | None:
