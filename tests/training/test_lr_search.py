@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
 from dnnx.basics.errors import UserError
+from dnnx.config.resume import searched
 from dnnx.data.arrays import ArrayData
 from dnnx.train import train
 from dnnx.training import lr_search
@@ -54,12 +55,12 @@ def test_the_choice_is_by_the_mean_over_the_seeds_and_says_when_it_is_at_the_edg
 def test_a_searched_run_equals_a_run_with_that_learning_rate_typed(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    searched = train(compose(*RANGE), tmp_path / "searched")
+    of_search = train(compose(*RANGE), tmp_path / "searched")
     rate = OmegaConf.load(tmp_path / "searched" / "config.yaml").optimizer.lr
     assert f"optimizer.lr={rate:g}: 1/10 of the rate" in capsys.readouterr().out
     assert rate != compose(*RANGE).optimizer.lr
     typed = train(compose(*SMOKE, "net.dropout=0.2", f"optimizer.lr={rate}"), tmp_path / "typed")
-    assert measured(searched) == measured(typed)
+    assert measured(of_search) == measured(typed)
     weights = [load_file(tmp_path / name / "model.safetensors") for name in ("searched", "typed")]
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
     assert {path.name for path in (tmp_path / "searched").glob("lr_search.*")} == {
@@ -74,6 +75,28 @@ def test_a_run_that_was_interrupted_after_its_search_does_not_search_again(
     (tmp_path / "results.json").unlink()
     monkeypatch.setattr(lr_search, "search", None)
     assert measured(train(compose(*RANGE), tmp_path)) == measured(results)
+
+
+class Death(BaseException):
+    """Stands for SIGKILL: nothing of dnnx catches it."""
+
+
+def die(*_: object) -> None:
+    raise Death
+
+
+def test_a_death_before_the_rate_is_written_searches_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of shards has its config.yaml, with the rate of before, when the search begins."""
+    with monkeypatch.context() as patch:
+        patch.setattr(lr_search, "draw", die)
+        with pytest.raises(Death):
+            train(compose(*RANGE, "seeds=2", "shard=[0]"), tmp_path)
+    assert (tmp_path / "config.yaml").exists()
+    assert not searched(tmp_path)
+    train(compose(*RANGE, "seeds=2", "shard=[0]"), tmp_path)
+    assert searched(tmp_path)
+    rates = [OmegaConf.load(path / "config.yaml").optimizer.lr for path in (tmp_path, tmp_path / "shards/0")]
+    assert rates[0] == rates[1] != compose(*RANGE).optimizer.lr
 
 
 def test_a_range_test_of_a_seed_among_others_is_that_of_the_seed_alone(tmp_path: Path) -> None:

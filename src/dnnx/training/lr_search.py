@@ -4,6 +4,7 @@ import gc
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -85,10 +86,11 @@ def search(cfg: DictConfig, seeds: list[int], folder: Path) -> DictConfig:
     cfg = cfg.copy()
     cfg.optimizer.lr = rate
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "lr_search.csv", _table(seeds, curves))
     gc.collect()  # trainer, module and data refer to each other, and the run needs the memory
-    draw(folder, cfg)
-    save_config(cfg, folder / "config.yaml")  # together with lr_search.csv it marks the search as complete
+    table = _table(seeds, curves)
+    draw(folder, cfg, table)
+    save_config(cfg, folder / "config.yaml")
+    write_text(folder / "lr_search.csv", table)  # last: a run of shards has its config.yaml before the search
     console.print(f"optimizer.lr={rate:g}: {why}", soft_wrap=True)
     return cfg
 
@@ -184,13 +186,15 @@ def choose(rates: Sequence[float], losses: Tensor) -> tuple[float, str]:
     return best, why
 
 
-def draw(folder: Path, cfg: DictConfig) -> None:
-    """Write lr_search.png and .svg of the run in `folder`, which has no config.yaml yet."""
-    from dnnx.reports.figures import drawing, lr_search
-    from dnnx.runs.read import read_run
+def draw(folder: Path, cfg: DictConfig, table: str) -> None:
+    """Write lr_search.png and .svg of the run in `folder`, whose lr_search.csv is to hold `table`."""
+    import pandas as pd
 
-    run = read_run(folder, cfg.arm or cfg.name)
-    run.config = {"optimizer": {"lr": cfg.optimizer.lr}}
+    from dnnx.reports.figures import drawing, lr_search
+    from dnnx.runs.run import Run
+
+    run = Run(cfg.arm or cfg.name, folder)
+    run.config, run.lr_search = {"optimizer": {"lr": cfg.optimizer.lr}}, pd.read_csv(StringIO(table))
     drawing.save(lambda: lr_search.draw([run]), folder, "lr_search")
 
 
