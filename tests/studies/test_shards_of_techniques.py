@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 from tiny_backbone import TINY, make_backbone, transfer
 
 from dnnx.basics.errors import UserError
+from dnnx.runs.checksums import of_networks
 from dnnx.train import train
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -50,6 +51,32 @@ def test_each_seed_starts_from_its_own_network_of_the_backbone(tmp_path: Path) -
     with pytest.raises(UserError, match=r"^backbone=.*: seed 3 starts from its network of that seed, and it has none"):
         train(compose(*words, "seeds=4", "shard=[3]"), tmp_path / "four")
     assert not (tmp_path / "four").exists()
+
+
+def test_a_shard_from_a_machine_with_the_backbone_at_another_path_joins(tmp_path: Path) -> None:
+    """The networks of the backbone count, not its path; a backbone of other networks is refused."""
+    here, there = make_backbone(tmp_path / "here", "seeds=2", "trainer.max_epochs=1"), tmp_path / "there"
+    shutil.copytree(here, there)
+    other = make_backbone(tmp_path / "other", "seeds=2", "trainer.max_epochs=1", "optimizer.lr=0.01")
+
+    def shard(backbone: Path, seed: int, folder: Path) -> Path:
+        words = [word for word in transfer(backbone) if not word.startswith("seeds=")]
+        words += ["trainer.max_epochs=1", "seeds=2", f"shard=[{seed}]"]
+        train(compose(*words), folder)
+        return folder
+
+    run = shard(here, 0, tmp_path / "run")
+    for name, backbone in (("wrong", other), ("copied", there)):
+        shutil.copytree(shard(backbone, 1, tmp_path / name) / "shards/1", run / "shards/1")
+        if name == "wrong":
+            with pytest.raises(UserError, match=r"^shard=.*shards/1: it has another config than the run: backbone"):
+                shard(here, 1, run)
+            shutil.rmtree(run / "shards/1")
+    shutil.rmtree(there)
+    shard(here, 1, run)
+    assert results(run)["seeds"] == [0, 1]
+    joined = json.loads((run / "backbone.json").read_text())
+    assert joined == of_networks(here, [0, 1])
 
 
 def test_the_learning_rate_is_searched_once_for_all_shards(tmp_path: Path) -> None:

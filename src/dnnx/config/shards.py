@@ -11,6 +11,7 @@ from dnnx.basics.console import warn
 from dnnx.basics.errors import UserError, require, shown
 from dnnx.config import resume
 from dnnx.config.seeds import parse_seeds
+from dnnx.runs import checksums
 from dnnx.runs import shards as layout
 from dnnx.runs.files import read_json
 
@@ -105,7 +106,7 @@ def config_of(cfg: DictConfig, seeds: Sequence[int], is_own: bool = False) -> Di
     cfg = cfg.copy()
     OmegaConf.set_struct(cfg, False)
     cfg.seeds = list(seeds)
-    cfg.shard = None
+    cfg.shard = cfg.jobs = None
     if not is_own:
         cfg.pop("lr_search", None)
     return cfg
@@ -134,7 +135,7 @@ def require_backbone(cfg: DictConfig) -> None:
 def require_agreement(cfg: DictConfig, shards: Sequence[Shard]) -> None:
     """UserError, which names the first shard that differs, unless all are of one config, one data and one version."""
     for shard in shards:
-        if differing := resume.differing(shard.config, cfg, but=("lr_search", "params")):
+        if differing := resume.differing(_with_backbone(cfg, shard), cfg, but=("lr_search", "params")):
             raise UserError(f"shard={shard.folder}: it has another config than the run: {', '.join(differing)}")
     having = [shard for shard in shards if shard.is_finished]
     for shard in having:
@@ -151,6 +152,20 @@ def require_agreement(cfg: DictConfig, shards: Sequence[Shard]) -> None:
             found, needed = version.get(name), versions[0].get(name)
             told = f"it was trained by {name} {found}, {having[0].folder} by {name} {needed}; train it again"
             require(found == needed, "shard", shard.folder, told)
+
+
+def _with_backbone(cfg: DictConfig, shard: Shard) -> DictConfig:
+    """Return the config of a shard with the run's path of the backbone, if both have the same networks there."""
+    ours, path = cfg.get("backbone"), shard.folder / checksums.FILE
+    if ours is None or ours == shard.config.get("backbone") or not path.exists():
+        return shard.config
+    if read_json(path) != checksums.of_networks(Path(ours), shard.seeds):
+        return shard.config
+    config = shard.config.copy()
+    readers = [technique for technique in config.techniques.values() if technique and "backbone" in technique]
+    for node in (config, *readers):
+        node.backbone = ours
+    return config
 
 
 def note_versions(shards: Sequence[Shard]) -> None:

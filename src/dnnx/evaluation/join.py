@@ -13,7 +13,7 @@ from dnnx.config import resume
 from dnnx.config.plain import is_plain
 from dnnx.config.shards import Shard, config_of, config_of_all
 from dnnx.evaluation import mc_dropout, results
-from dnnx.runs import tables
+from dnnx.runs import checksums, tables
 from dnnx.runs.files import read_json, write_json, write_text
 from dnnx.runs.tensors import load_tensors, save_tensors
 from dnnx.training.assemble import build_data, build_module, choose_device
@@ -32,6 +32,8 @@ class Union:
         self.metrics = tables.join_metrics(texts, self.seeds, by_seed=is_plain(cfg))
         self.environment = tables.join_facts([read_json(shard.folder / "environment.json") for shard in shards])
         self.data = read_json(shards[0].folder / "data.json")
+        backbones = [shard.folder / checksums.FILE for shard in shards]
+        self.backbone = {seed: of for path in backbones if path.exists() for seed, of in read_json(path).items()}
         self.weights: dict[str, Tensor] = {}
         self.predictions: dict[str, Tensor] = {}
         self.curves: dict[str, Any] = {}
@@ -96,6 +98,8 @@ class Union:
         resume.save_config(self.cfg, folder / "config.yaml")
         write_json(folder / "environment.json", self.environment)
         write_json(folder / "data.json", self.data)
+        if self.backbone:
+            write_json(folder / checksums.FILE, self.backbone)
         write_text(folder / "metrics.csv", self.metrics)
         for tensors, name in ((self.weights, "model"), (self.predictions, "predictions")):
             if tensors:

@@ -15,7 +15,7 @@ LONGEST = 40  # largest number of letters of a name
 FILES = (
     "results.json", "checkpoints", "metrics.csv", "model.safetensors", "predictions.safetensors", "reliability.json",
     "mc_dropout.*", "tensorboard", "events.out.tfevents.*", "projector_config.pbtxt", "00000", "data.json",
-    "environment.json",
+    "environment.json", "backbone.json",
 )  # fmt: skip
 
 

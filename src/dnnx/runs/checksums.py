@@ -1,0 +1,42 @@
+"""Checksums of the networks of a run: the content of a backbone, whatever its path. Imports no torch."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from dnnx.basics.errors import UserError
+from dnnx.runs.files import read_json
+
+FILE = "backbone.json"  # of a run with a backbone: the checksum of the network that each seed starts from
+
+
+def of_networks(run: Path, seeds: Sequence[int]) -> dict[str, str]:
+    """Return the SHA-256 of the weights of each of these seeds in a finished run; a seed that it lacks is left out.
+
+    Names, types, shapes and bytes count, not the place of a seed among the others.
+    """
+    there = read_json(run / "results.json")["seeds"]
+    return {str(seed): _checksum(run / "model.safetensors", there.index(seed)) for seed in seeds if seed in there}
+
+
+def _checksum(path: Path, place: int) -> str:
+    """Return the checksum of row `place` of every tensor [R, ...] in a safetensors file.
+
+    The file is 8 bytes with the length of a JSON header, the header, then all tensors (github.com/huggingface/
+    safetensors).
+    """
+    found = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length))
+            for name in sorted(header.keys() - {"__metadata__"}):
+                of, (start, end) = header[name], header[name]["data_offsets"]
+                size = (end - start) // of["shape"][0]
+                found.update(f"{name} {of['dtype']} {of['shape'][1:]}".encode())
+                file.seek(8 + length + start + place * size)
+                found.update(file.read(size))
+    except (OSError, ValueError, LookupError, TypeError, ZeroDivisionError) as error:
+        raise UserError(f"{path}: not readable as stacked networks ({error})") from None
+    return found.hexdigest()
