@@ -34,6 +34,7 @@ from dnnx.evaluation import saved
 from dnnx.reports import notebook
 from dnnx.runs.files import write_text
 from dnnx.runs.read import declaration
+from dnnx.studies.single import train_beside
 from dnnx.studies.study import Jobs, Runner, run_study
 from dnnx.train import run_job, run_words
 from dnnx.training.assemble import build_data
@@ -134,6 +135,7 @@ def fit(
     name: str = "fit",
     outputs: str | Path = "outputs",
     overrides: Sequence[str] = (),
+    jobs: int | None = None,
 ) -> Run:
     """Train one network per seed, all at once, and test each with its best weights.
 
@@ -145,14 +147,16 @@ def fit(
         seeds: how many, or a list.
         name: the folder of the run in `outputs`.
         overrides: more settings in the form of the command line, for example ["net.width=64", "optimizer.lr=1e-3"].
+        jobs: worker processes that share the seeds; None: all seeds train in this process, as one batched network.
 
     Raise UserError with one line for any unusable argument.
     """
     words = words_of(net, kept(data, Path(outputs, name)), task, seeds, name, outputs, overrides)
+    words += [f"jobs={jobs}"] if jobs is not None else []
     cfg = compose("train", words, [])
     folder = run_folder(cfg)
     with as_in_python():
-        run_job(cfg, words, folder, study=folder)
+        run_job(cfg, words, folder, folder, partial(train_beside, words, [], folder, run_words))
     return Run(folder, packages_of(words))
 
 

@@ -8,9 +8,10 @@ from dnnx.basics.console import console
 from dnnx.basics.errors import require
 from dnnx.config import resume
 from dnnx.config.app import command, run_folder
-from dnnx.config.check import check as check_run
+from dnnx.config.check import check as check_config
 from dnnx.config.check import check_keys
 from dnnx.config.paths import new_folder
+from dnnx.config.trust import check_run
 from dnnx.runs.files import link_latest, remove_empty, write_json, write_text
 
 OWN = ("weights", "map", "fresh", "dropped", "epsilon")  # keys of this command alone
@@ -27,6 +28,7 @@ def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
         del run[key]
     run.seeds = seeds = list(range(len(files)))
     check_run(run)
+    check_config(run)
 
     from dnnx.evaluation import results  # imports torch
     from dnnx.nets.weight_import import fill, read_arrays

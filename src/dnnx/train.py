@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -15,15 +15,16 @@ from dnnx.basics.errors import UserError
 from dnnx.basics.signals import going_on
 from dnnx.config import check, paths, plain, resume
 from dnnx.config.app import command, guard, is_single, run_folder, study_folder, typed_overrides
-from dnnx.config.compose import compose
+from dnnx.config.compose import compose, own_folders
 from dnnx.config.seeds import parse_seeds
 from dnnx.config.shards import is_of_shards
 from dnnx.config.trust import check_run
-from dnnx.runs import shards
+from dnnx.runs import checksums, shards
 from dnnx.runs.files import link_latest, remove_empty, write_json
 from dnnx.runs.locks import sole_writer
 from dnnx.studies.shards import train_shards
-from dnnx.studies.study import settled_config
+from dnnx.studies.single import train_beside
+from dnnx.studies.study import settled
 from dnnx.training.callbacks import hparams
 
 BEFORE = ("config.yaml", "environment.json", "data.json", "model.safetensors", "predictions.safetensors")
@@ -104,6 +105,8 @@ def recording(cfg: DictConfig, facts: dict[str, Any], folder: Path, study: Path 
         resume.save_config(cfg, folder / "config.yaml")
         write_json(folder / "environment.json", provenance.environment())
         write_json(folder / "data.json", facts)
+        if cfg.get("backbone") is not None:
+            write_json(folder / checksums.FILE, checksums.of_networks(Path(cfg.backbone), parse_seeds(cfg.seeds)))
         yield
 
 
@@ -196,10 +199,13 @@ def show(folder: Path) -> dict[str, list]:
     return metrics
 
 
-def run_job(cfg: DictConfig, typed: Sequence[str], folder: Path, study: Path) -> None:
+def run_job(
+    cfg: DictConfig, typed: Sequence[str], folder: Path, study: Path, beside: Callable[[DictConfig], bool] | None = None
+) -> None:
     """Train the job of a composed config in `folder`: a single run, or a job of the study in `study`.
 
-    `typed` are its overrides. Every job comes through here: Hydra's, those of the pool, and those from Python.
+    `typed` are its overrides. Every job comes through here: Hydra's, those of the pool, and those from Python. `beside`
+    trains a single run in worker processes, and returns whether it did.
     """
     check_run(cfg, typed)  # before any code that the config names is imported
     folder.mkdir(parents=True, exist_ok=True)
@@ -208,7 +214,8 @@ def run_job(cfg: DictConfig, typed: Sequence[str], folder: Path, study: Path) ->
             cfg = plain.settle(cfg, typed)
             if cfg.resume is not None and (cfg.arm is None or (folder / "config.yaml").exists()):
                 cfg = resume.resumed_config(cfg, folder, typed)
-            train(cfg, folder, study)
+            if beside is None or not beside(cfg):
+                train(cfg, folder, study)
     finally:
         remove_empty(folder, Path(cfg.paths.outputs).absolute())
 
@@ -224,11 +231,13 @@ def run_words(words: Sequence[str], config_dirs: Sequence[str], folder: Path, st
 
 @command("train", where=paths.run_folder)
 def main(cfg: DictConfig) -> None:
-    run_job(settled_config(cfg), typed_overrides(), run_folder(), study_folder())
-    if cfg.report and is_single():
+    (cfg, words), folder = settled(cfg), run_folder()
+    beside = partial(train_beside, words, own_folders(), folder, run_words) if is_single() else None
+    run_job(cfg, typed_overrides(), folder, study_folder(), beside)
+    if cfg.report and is_single() and (folder / "results.json").exists():
         from dnnx.reports.single import report_on
 
-        report_on(run_folder())
+        report_on(folder)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """`python -m dnnx.tune`: search a space by cross-validated trials, then train and test the best setting."""
 
 import sys
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +13,24 @@ from dnnx.basics.console import console, warn
 from dnnx.basics.errors import UserError, choose, require
 from dnnx.basics.signals import Stopped
 from dnnx.config import resume
-from dnnx.config.app import command, study_folder, typed_overrides
-from dnnx.config.check import check_keys
-from dnnx.config.compose import compose
+from dnnx.config.app import FAILURES, command, guard, study_folder, typed_overrides
+from dnnx.config.check import check_jobs, check_keys
+from dnnx.config.compose import compose, own_folders
 from dnnx.config.paths import tuning_folder
 from dnnx.config.plain import is_plain, settle
 from dnnx.config.seeds import parse_seeds
+from dnnx.config.trust import check_run
 from dnnx.runs.files import remove_empty
+from dnnx.studies.crew import AllEnd, Stop, run_crew
+from dnnx.studies.foreman import Task
+from dnnx.studies.parts import data_of
 from dnnx.studies.plan import chosen_overrides
+from dnnx.studies.pool import open_pool
+from dnnx.studies.schedule import Part, run_parts
+from dnnx.studies.workers import count_workers, gpus_of, threads_of
 from dnnx.train import train
 from dnnx.tuning import outcome
+from dnnx.tuning.outcome import TooManyFailed
 
 if TYPE_CHECKING:  # Optuna and torch load slowly, and --help must answer at once
     from optuna import Study
@@ -31,18 +39,15 @@ if TYPE_CHECKING:  # Optuna and torch load slowly, and --help must answer at onc
     from dnnx.tuning.cross_validation import CrossValidation
     from dnnx.tuning.space import Space
 
-WAIT_S = 1.0  # seconds between two looks at the trials of other workers
 Compose = Callable[[Sequence[str]], DictConfig]
+OF_OTHERS = "the worker that ends the last trial writes the report and trains the best setting"
 
 
-class TooManyFailed(Exception):
-    """The sweep ends because too many trials failed; the cause is probably common to all."""
+def tune(cfg: DictConfig, folder: Path, compose: Compose, trials: bool = True, ending: bool = True) -> bool:
+    """Run trials of the study in `folder` until `n_trials` are finished, by this process and others; then end it.
 
-
-def tune(cfg: DictConfig, folder: Path, compose: Compose) -> None:
-    """Run trials of the study in `folder` until `n_trials` are finished, by this process and others.
-
-    `compose` returns the config of a run for given overrides.
+    `compose` returns the config of a run for given overrides. `trials` and `ending` choose the steps. Return whether
+    this process ran the last trial.
     """
     check(cfg)
 
@@ -50,6 +55,7 @@ def tune(cfg: DictConfig, folder: Path, compose: Compose) -> None:
     from dnnx.tuning.opening import open_study
     from dnnx.tuning.own_module import OwnModule
     from dnnx.tuning.space import Space
+    from dnnx.tuning.trials import work
 
     plain: Any = OmegaConf.to_container(cfg)
     space = Space(plain["space"], plain["derived"])
@@ -58,16 +64,25 @@ def tune(cfg: DictConfig, folder: Path, compose: Compose) -> None:
         validation.build(point)  # a wrong key or value fails here, before the study exists
     cfg.objective, cfg.direction = validation.objective, validation.direction
     study = open_study(cfg, folder, space, validation)
-    announce(cfg, study, validation)
-    try:
-        last = work(cfg, study, space, validation)
-    except (Stopped, TooManyFailed):
-        with suppress(UserError):  # no trial was completed
-            outcome.close(study, folder, space)
-        raise
-    if not last:
-        console.print("the worker that ends the last trial writes the report and trains the best setting")
-        return
+    last = True
+    if trials:
+        announce(cfg, study, validation)
+        try:
+            last = work(cfg, study, space, validation)
+        except (Stopped, TooManyFailed):
+            if ending:
+                with suppress(UserError):  # no trial was completed
+                    outcome.close(study, folder, space)
+            raise
+    if ending and last:
+        end(cfg, study, space, validation, folder)
+    elif ending:
+        console.print(OF_OTHERS)
+    return last
+
+
+def end(cfg: DictConfig, study: "Study", space: "Space", validation: "CrossValidation", folder: Path) -> None:
+    """Write the report of a study, and train and test its best setting."""
     outcome.close(study, folder, space)
     if cfg.retrain:
         best = study.best_trial
@@ -75,9 +90,51 @@ def tune(cfg: DictConfig, folder: Path, compose: Compose) -> None:
         train(retrain_config(cfg, validation, best, folder), folder / f"trial_{best.number}")
 
 
+def tune_words(words: Sequence[str], config_dirs: Sequence[str], folder: Path, ending: bool) -> "bool | str | Stop":
+    """Do a part of a tuning in a worker: run trials, or with `ending` the steps after the last one.
+
+    Return whether this worker ran the last trial, the line of a user's mistake, or Stop if too many trials failed.
+    """
+    ended: list[bool | Stop] = []
+
+    def task(words: Sequence[str]) -> None:
+        cfg = compose("tune", words, config_dirs)
+        try:
+            ended.append(tune(cfg, folder, composer(cfg, words, config_dirs), trials=not ending, ending=ending))
+        except TooManyFailed as error:
+            ended.append(Stop(str(error)))
+
+    return guard(task, "tune")(words) or ended[0]
+
+
+def tune_beside(cfg: DictConfig, words: Sequence[str], config_dirs: Sequence[str], folder: Path) -> None:
+    """Run the trials in `jobs` workers, which share one study; then end it in one more worker."""
+    check(cfg)
+    told = "SQLite is for one process only; leave storage out, or type jobs=1"
+    require(not str(cfg.storage).startswith("sqlite"), "jobs", cfg.jobs, told)
+    accelerator, num = str(cfg.trainer.get("accelerator")), min(cfg.jobs, cfg.n_trials)
+    num, gpus = count_workers(num, accelerator), gpus_of(accelerator)
+    data, advice = data_of(cfg), "to go on, type the same again"
+    do = partial(tune_words, words, config_dirs, folder)
+    tasks = [Task(f"worker {i}", partial(do, False), threads_of(num), data) for i in range(num)]
+    try:
+        with open_pool() as pool:
+            values = run_crew(cfg.name, tasks, advice, gpus, pool, partial(outcome.fail_dead, cfg, folder))
+            if True in values:
+                last = Part(Task("the end", partial(do, True), threads_of(1), data), "the end")
+                run_parts(cfg.name, [last], 1, advice, gpus, pool)
+            elif not FAILURES:
+                console.print(OF_OTHERS)
+    except (Stopped, AllEnd):
+        outcome.close_folder(cfg, folder)
+        raise
+
+
 def check(cfg: DictConfig) -> None:
     """Raise UserError for a sweep that cannot run. The config of its runs is checked elsewhere."""
     check_keys(cfg, "train", "tune")
+    check_run(cfg)
+    check_jobs(cfg.jobs)
     for key in ("n_trials", "stale_after_s"):
         require(cfg[key] >= 1, key, cfg[key], "a whole number of at least 1")
     require(cfg.timeout is None or cfg.timeout > 0, "timeout", cfg.timeout, "null, or seconds")
@@ -99,82 +156,6 @@ def announce(cfg: DictConfig, study: "Study", validation: "CrossValidation") -> 
         console.print(f"continues after {len(study.trials)} trials")
 
 
-def work(cfg: DictConfig, study: "Study", space: "Space", validation: "CrossValidation") -> bool:
-    """Run trials until none is left, then wait for those of other workers, whose places may become free again.
-
-    Return whether this worker ends the study: it ended the last trial, or found nothing to do.
-    """
-    from optuna.trial import TrialState
-
-    from dnnx.tuning import book
-
-    started, waits, took_part = time.monotonic(), False, False
-    total = int(min(cfg.n_trials, space.size()))
-    while True:
-        for number in book.fail_dead(study, cfg.stale_after_s):
-            console.print(f"trial {number}: its worker was killed; another trial takes its place")
-        late = cfg.timeout is not None and time.monotonic() - started > cfg.timeout
-        if not late and (trial := book.claim(study, space.distributions, total)):
-            run(cfg, study, trial, validation)
-            took_part, waits = True, False
-            continue
-        done = book.counting(study)
-        running = any(trial.state == TrialState.RUNNING for trial in done)
-        if late or not running:
-            break
-        if not waits:
-            console.print("waits for the trials of other workers")
-            took_part = waits = True
-        time.sleep(WAIT_S)
-    if total < cfg.n_trials:
-        console.print(f"the space has no more than {total} points")
-    return not running and (not took_part or book.ended_last(done))
-
-
-def run(cfg: DictConfig, study: "Study", trial: Any, validation: "CrossValidation") -> None:
-    """Run one trial and store its result."""
-    from optuna import TrialPruned
-    from optuna.exceptions import UpdateFinishedTrialError
-    from optuna.trial import TrialState
-
-    from dnnx.reports.tuning import show_value
-    from dnnx.tuning.book import Heartbeat, counting, was_interrupted
-    from dnnx.tuning.prune_trials import TrialFailed
-
-    heart, failed = Heartbeat(trial), None
-    with console.status(f"trial {trial.number}") as status:
-
-        def on_epoch(epoch: int, mean: float) -> None:
-            heart.beat()
-            status.update(f"trial {trial.number}: epoch {epoch}, {cfg.objective} {show_value(study, mean)}")
-
-        try:
-            value, state = validation.score(trial, on_epoch), TrialState.COMPLETE
-        except TrialPruned:
-            value, state = None, TrialState.PRUNED
-        except TrialFailed as error:
-            value, state, failed = None, TrialState.FAIL, error
-            trial.set_user_attr("reason", str(error))
-        except UpdateFinishedTrialError:  # another worker took this one for dead
-            return
-        except BaseException:
-            study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
-            raise
-        study.tell(trial, value, state, skip_if_finished=True)
-    finished = [t for t in counting(study) if t.state.is_finished()]
-    this = next((t for t in finished if t.number == trial.number), None)
-    if this is not None and not was_interrupted(this):
-        console.print(outcome.line(this, study, len(finished), cfg.n_trials), soft_wrap=True, markup=False)
-    failures = sum(t.state == TrialState.FAIL for t in finished)
-    if failed and cfg.fail_fast:
-        raise TooManyFailed(f"trial {trial.number} failed ({failed}), and fail_fast=true")
-    if failures >= LEAST_FAILURES and failures > len(finished) / 2:
-        raise TooManyFailed(f"{failures} of {len(finished)} trials failed; the report lists why")
-
-
-LEAST_FAILURES = 5  # minimum of failures that end a sweep, if they are also more than half of its trials
-
-
 def retrain_config(cfg: DictConfig, validation: "CrossValidation", best: "FrozenTrial", folder: Path) -> DictConfig:
     """Return the config of the final run with the best setting. Raise UserError if its folder holds another run."""
     run = validation.run_config(best.params, trial=False)
@@ -185,19 +166,23 @@ def retrain_config(cfg: DictConfig, validation: "CrossValidation", best: "Frozen
     return run
 
 
-def composer(cfg: DictConfig) -> Compose:
-    """Return a function that composes the typed overrides, the chosen arm, and more overrides."""
-    chosen = chosen_overrides(cfg.params, cfg.arm, cfg.study.arms, typed_overrides())
-    return lambda overrides: compose("tune", [*chosen, *overrides])
+def composer(cfg: DictConfig, words: Sequence[str], config_dirs: Sequence[str]) -> Compose:
+    """Return a function that composes the typed overrides `words`, the chosen arm, and more overrides."""
+    chosen = chosen_overrides(cfg.params, cfg.arm, cfg.study.arms, words)
+    return lambda overrides: compose("tune", [*chosen, *overrides], config_dirs)
 
 
 @command("tune", where=tuning_folder)
 def main(cfg: DictConfig) -> None:
-    folder = study_folder()
-    settle(cfg, typed_overrides())  # UserError for a key that a LightningModule does not read
+    folder, words, config_dirs = study_folder(), typed_overrides(), own_folders()
+    settle(cfg, words)  # UserError for a key that a LightningModule does not read
+    check_jobs(cfg.jobs)
     try:
-        tune(cfg, folder, composer(cfg))
-    except TooManyFailed as error:
+        if cfg.jobs in (None, 1):
+            tune(cfg, folder, composer(cfg, words, config_dirs))
+        else:
+            tune_beside(cfg, words, config_dirs, folder)
+    except (TooManyFailed, AllEnd) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
     finally:

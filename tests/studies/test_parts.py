@@ -66,6 +66,11 @@ def test_a_run_keeps_the_shards_that_it_has(tmp_path: Path) -> None:
     assert shards_of(cfg, tmp_path / "sharded", 1, 2) == [[0, 1], [2, 3], [4, 5]]
 
 
-def test_a_run_that_began_as_one_batch_goes_on_as_one(tmp_path: Path) -> None:
-    (tmp_path / "checkpoints").mkdir()
-    assert shards_of(compose(*SMOKE, "seeds=6"), tmp_path, 1, 2) == [None]
+def test_a_run_that_began_as_one_batch_goes_on_as_one_and_splits_only_more_seeds(tmp_path: Path) -> None:
+    words = (*SMOKE, "net.hidden=[4]", "trainer.max_epochs=1")
+    train(compose(*words, "seeds=2"), tmp_path)
+    assert shards_of(compose(*words, "seeds=2"), tmp_path, 1, 2) == [None]
+    assert shards_of(compose(*words, "seeds=3"), tmp_path, 1, 2) == [[2]]
+    (tmp_path / "results.json").unlink()
+    assert shards_of(compose(*words, "seeds=2"), tmp_path, 1, 2) == [None]
+    assert shards_of(compose(*words, "seeds=6"), tmp_path, 1, 2) == [[0, 1], [2, 3], [4, 5]]

@@ -1,42 +1,20 @@
 """A study in worker processes: the same bytes as in one process, and nothing lost or left when a process is killed."""
 
-import csv
 import json
 import os
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 from commands import measured, typed
+from workers import DIES, DYING, TRUSTED, rows, wait_for_end, wait_for_workers
+from workers import start as start_command
 
 TINY = [
     "+exp=bn_vs_plain", "data.source=digits", "seeds=2", "net.hidden=[8]", "trainer.max_epochs=4",
     "callbacks.checkpoint.every_s=0",
 ]  # fmt: skip
-# A callback of the user's own, in the current folder: kills its process in an epoch of an arm, once, or waits there.
-DYING = """
-import os, signal, time
-from pathlib import Path
-import lightning.pytorch as pl
-
-class Dying(pl.Callback):
-    def on_train_epoch_start(self, trainer, module):
-        arm = Path(trainer.default_root_dir).name
-        if trainer.current_epoch == 2 and Path(f"die-{arm}").exists():
-            Path(f"die-{arm}").unlink()
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def on_train_batch_start(self, trainer, *_):
-        arm = Path(trainer.default_root_dir).name
-        if trainer.current_epoch == 2 and Path("wait").exists():
-            Path(f"{arm}.pid").write_text(str(os.getpid()))
-            time.sleep(60)
-"""
-DIES = "+callbacks.dying._target_=dying.Dying"
-TRUSTED = "packages=[dying]"
 LATEST = Path("outputs/bn_vs_plain/latest")
 
 
@@ -60,46 +38,12 @@ def differences(one: Path, other: Path) -> list[str]:
     return wrong
 
 
-def rows(run: Path) -> list[list[str]]:
-    with (run / "metrics.csv").open() as file:
-        return [row for row in csv.reader(file) if row[1] != "time"]
-
-
 def results(run: Path) -> dict:
     return measured(json.loads((run / "results.json").read_text()))
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen[str]:
-    """Start a study as a user would, in a process of its own."""
-    (folder / "dying.py").write_text(DYING)
-    command = [sys.executable, "-m", "dnnx.train", *TINY, DIES, "jobs=2", *words]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-
-
-def wait_for_workers(folder: Path) -> list[int]:
-    """Return the processes of a study that stands still, once both arms are in their third epoch: foreman, workers."""
-    paths = [folder / f"{arm}.pid" for arm in ("plain", "bn")]
-    until = time.monotonic() + 120
-    while not all(path.exists() and path.read_text() for path in paths):
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    workers = [int(path.read_text()) for path in paths]
-    return [parent_of(workers[0]), *workers]
-
-
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def wait_for_end(pids: list[int], seconds: float) -> list[int]:
-    """Return those processes that are still there after some seconds, zombies included."""
-    until = time.monotonic() + seconds
-    while (left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]) and time.monotonic() < until:
-        time.sleep(0.05)
-    return left
+def start(folder: Path) -> subprocess.Popen[str]:
+    return start_command(folder, *TINY, DIES, "jobs=2")
 
 
 def test_two_workers_leave_the_bytes_of_one_process(
@@ -152,7 +96,7 @@ def test_ctrl_c_ends_all_processes_with_a_line_that_says_how_to_go_on(whole: Pat
     _, said = parent.communicate(timeout=60)
     assert parent.returncode == 130
     folder = os.path.relpath((tmp_path / LATEST).resolve(), tmp_path)
-    assert said == f"stopped by Ctrl-C; go on with: python -m dnnx.train resume={folder}\n"
+    assert said == f"stopped by Ctrl-C; go on with: python -m dnnx.train resume={folder} 'packages=[dying]'\n"
     assert wait_for_end(processes, 5) == []
     (tmp_path / "wait").unlink()
     assert typed("train", f"resume={LATEST}", TRUSTED, cwd=tmp_path) == (0, "")

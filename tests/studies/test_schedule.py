@@ -2,9 +2,9 @@
 
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from fake_pool import FakePool
 
 from dnnx.config.app import FAILURES
 from dnnx.studies.foreman import Ended, Task
@@ -19,24 +19,7 @@ def no_failures() -> Iterator[None]:
     FAILURES.clear()
 
 
-class FakePool:
-    """Ends the oldest running task at each message; `fails` maps tasks to the end that is not a good one."""
-
-    def __init__(self, fails: dict[str, Ended]):
-        self.fails, self.running, self.order = fails, list[str](), list[str]()
-        self.most = 0
-        self.environments: list[dict[str, str]] = []
-
-    def start(self, task: Task) -> None:
-        self.running.append(task.name)
-        self.order.append(f"+{task.name}")
-        self.environments.append(dict(task.environment))
-        self.most = max(self.most, len(self.running))
-
-    def receive(self) -> tuple:
-        name = self.running.pop(0)
-        self.order.append(f"-{name}")
-        return "ended", self.fails.get(name, Ended(name, None, 0, "", ""))
+ADVICE = "go on with: python -m dnnx.train resume=outputs/study"
 
 
 def part(name: str, after: str | None = None, job: str | None = None) -> Part:
@@ -46,7 +29,7 @@ def part(name: str, after: str | None = None, job: str | None = None) -> Part:
 def run(parts: list[Part], workers: int, gpus: tuple[str, ...] = (), fails: dict[str, Ended] | None = None) -> FakePool:
     pool = FakePool(fails or {})
     with View("study", len(parts)) as view:
-        Schedule(parts, workers, Path("outputs/study"), gpus, view, pool).run()  # type: ignore[arg-type]
+        Schedule(parts, workers, ADVICE, gpus, view, pool).run()  # type: ignore[arg-type]
     return pool
 
 

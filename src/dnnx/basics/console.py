@@ -1,9 +1,20 @@
 """The console for all output."""
 
+from collections.abc import Callable
+
 from rich.console import Console
 from rich.markup import escape
 
 console = Console(highlight=False)
+TELLERS: list[Callable[[str], None]] = []  # in a worker: called by `tell` instead of printing
+
+
+def tell(line: str) -> None:
+    """Print a line. In a worker send it to the parent, which prints it at once."""
+    for teller in TELLERS:
+        teller(line)
+    if not TELLERS:
+        console.print(line, soft_wrap=True, markup=False)
 
 
 def warn(text: str) -> None:

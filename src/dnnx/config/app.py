@@ -131,7 +131,7 @@ def run_folder() -> Path:
 def study_folder() -> Path:
     """Return the folder with all jobs of a multirun, or the folder of a single run."""
     hydra_config = HydraConfig.get()
-    return Path(hydra_config.sweep.dir if hydra_config.mode == RunMode.MULTIRUN else hydra_config.run.dir).absolute()
+    return Path(hydra_config.run.dir if is_single() else hydra_config.sweep.dir).absolute()
 
 
 def is_single() -> bool:

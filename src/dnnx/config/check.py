@@ -10,7 +10,6 @@ from dnnx.config import plain
 from dnnx.config.explain import flatten
 from dnnx.config.overrides import no_option
 from dnnx.config.paths import CONF
-from dnnx.config.trust import check_run
 
 MOST_EPOCHS = 100_000  # a higher number is a typing error
 
@@ -71,7 +70,6 @@ def check(cfg: DictConfig) -> None:
     check_jobs(cfg.get("jobs"))
     if plain.is_plain(cfg):
         check_keys(cfg, "train", unread=plain.UNREAD)
-        check_run(cfg)
         plain.check(cfg, MOST_EPOCHS)
         return
     check_keys(cfg, "train")
@@ -80,7 +78,6 @@ def check(cfg: DictConfig) -> None:
     told = "null, or a LightningModule of yours, module._target_=my_project.Lit"
     told = INSTEAD.get(str(module), told)
     require(module is None or isinstance(module, DictConfig), "module", module, told)
-    check_run(cfg)
     epochs = cfg.trainer.get("max_epochs")
     valid = type(epochs) is int and 1 <= epochs <= MOST_EPOCHS
     require(valid, "trainer.max_epochs", epochs, f"a whole number of at least 1, at most {MOST_EPOCHS:,}")

@@ -24,7 +24,7 @@ def compose(
 
     With `with_hydra` the config has the node `hydra`.
     """
-    own = list(config_dirs(HydraConfig.get()) if folders is None else folders)
+    own = list(own_folders() if folders is None else folders)
     words = own_targets(choose_groups(overrides), name, own)
     paths = ",".join(f"file://{folder}" for folder in own)
     GlobalHydra.instance().clear()
@@ -48,6 +48,11 @@ def compose_typed(name: str, typed: Typed) -> DictConfig:
     config = compose(typed.values.get("--config-name", name), kept, folders, with_hydra=True)
     refuse_foreign(config.hydra, name)
     return config
+
+
+def own_folders() -> list[str]:
+    """Return the folders of the user's configs in the current Hydra job."""
+    return config_dirs(HydraConfig.get())
 
 
 def config_dirs(job: DictConfig | HydraConf) -> list[str]:

@@ -117,11 +117,11 @@ def check_repeated(overrides: Sequence[str]) -> None:
 def retype_study(arguments: list[str]) -> list[str]:
     """Return the command line of a study for `resume=<its folder>`.
 
-    Overrides of hydra may stand beside it, and `seeds=`: the seeds that the study is to have too.
+    Overrides of hydra and `jobs=` may stand beside it, and `seeds=`: the seeds that the study is to have too.
     """
     resumed = [argument for argument in arguments if argument.startswith("resume=")]
     others = [argument for argument in arguments if argument not in resumed]
-    typed_too = ("hydra", "packages=", "seeds=", *MULTIRUN)
+    typed_too = ("hydra", "packages=", "seeds=", "jobs=", *MULTIRUN)
     if len(resumed) != 1 or not all(argument.startswith(typed_too) for argument in others):
         return arguments
     path = Path(resumed[0].removeprefix("resume="), "study.json")

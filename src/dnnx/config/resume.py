@@ -13,7 +13,7 @@ from dnnx.config.explain import flatten
 from dnnx.config.paths import CONF
 from dnnx.config.plain import is_plain
 from dnnx.config.seeds import union
-from dnnx.config.trust import check_run, limit, needed_packages
+from dnnx.config.trust import limit, needed_packages
 from dnnx.runs import schema
 from dnnx.runs.files import read_json, read_yaml, write_text
 from dnnx.runs.legacy import modernized
@@ -71,13 +71,13 @@ def load_config(folder: Path, key: str, typed: DictConfig | None = None) -> Dict
     for name, value in OmegaConf.load(CONF / "train.yaml").items():  # keys that are newer than the run
         if name not in ("defaults", "hydra") and name not in cfg:
             cfg[name] = value
-    limit(cfg, typed.get("packages") or [] if typed is not None else [], typed)
+    cfg.packages = list(typed.get("packages") or []) if typed is not None else []  # typed, never read from a file
+    limit(cfg, cfg.packages, typed)
     return cfg
 
 
 def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> DictConfig:
     """Return the folder's config if only `resume` was typed, else `cfg`, which must describe the same run."""
-    check_run(cfg)
     saved, cfg = load_config(folder, "resume", cfg), settle_rate(settle_backbone(cfg, folder), folder)
     typed = {override.partition("=")[0] for override in overrides}
     seeds = union(saved.seeds, cfg.seeds if "seeds" in typed else saved.seeds)

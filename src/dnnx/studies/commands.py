@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from dnnx.basics.console import console
 from dnnx.config import check, plain, resume
 from dnnx.config.compose import compose, config_dirs
+from dnnx.config.trust import check_run
 from dnnx.runs.files import link_latest
 from dnnx.runs.locks import sole_writer
 from dnnx.studies.plan import Job, Plan, make_plan
@@ -45,6 +46,7 @@ def run_config(config: DictConfig, plan: Plan, job: Job) -> DictConfig:
     """Return the checked config of a job."""
     words = [word for word in job.overrides if not word.startswith("hydra.")]
     run = plain.settle(compose("train", words, config_dirs(config.hydra)), words)
+    check_run(run, words)
     check.check(run)
     return run
 

@@ -20,9 +20,12 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from dnnx.basics import console
+from dnnx.basics.signals import ENDING
 from dnnx.data import shared
 
 CHECK_S = 0.5  # between two looks at whether the parent lives
+HEARD = [number for number in ENDING if signal.getsignal(number) != signal.SIG_IGN]  # not SIGHUP after nohup
 MAX_OUTPUT = 200_000  # bytes that are kept of the output of a worker
 # Everything that a task imports while it runs, so that workers need not.
 PRELOAD = [
@@ -69,7 +72,8 @@ class Worker:
 
 def serve(handle: int) -> None:
     """Serve the parent at the other end of a socket until it is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides who is interrupted
+    for number in HEARD:  # the parent decides who is stopped, also where a batch system sends a signal to all
+        signal.signal(number, signal.SIG_IGN)
     import torch
 
     torch.set_num_threads(1)  # a thread pool would not survive a fork
@@ -104,13 +108,15 @@ class Foreman:
                 else:
                     self.listen(of_link[ready])  # type: ignore[index]
 
-    def answer(self, what: str, *task: Task) -> None:
-        """Obey a message of the parent: start a task, or interrupt all workers."""
-        if what == "start":
-            self.start(*task)
-        for worker in self.workers.values() if what == "interrupt" else ():
+    def answer(self, order: str, *told: Any) -> None:
+        """Obey a message of the parent: start a task, import modules for later tasks, or stop all workers."""
+        if order == "start":
+            self.start(*told)
+        for name in told if order == "import" and self.forks else ():
+            importlib.import_module(name)
+        for worker in self.workers.values() if order == "stop" else ():
             with suppress(ProcessLookupError):
-                os.kill(worker.process.pid or 0, signal.SIGINT)
+                os.kill(worker.process.pid or 0, signal.SIGTERM)
 
     def start(self, task: Task) -> None:
         if self.forks:
@@ -119,7 +125,9 @@ class Foreman:
         outputs = _anonymous_file(), _anonymous_file()
         arguments = (task, theirs, outputs if self.forks else (), os.getpid())
         process = self.context.Process(target=work, args=arguments, name=task.name)
+        signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)  # until the worker hears them
         process.start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
         theirs.close()
         self.workers[task.name] = Worker(task, process, link, outputs)
 
@@ -167,17 +175,17 @@ def work(task: Task, link: Connection, outputs: tuple[int, ...], foreman: int) -
 
     from dnnx.training.callbacks import progress
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in HEARD:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
     for i, handle in enumerate(outputs, 1):
         os.dup2(handle, i)
     os.environ.update({**dict(task.environment), "OMP_NUM_THREADS": str(task.threads)})
     torch.set_num_threads(task.threads)
     progress.LISTENERS[:] = [lambda *epoch: link.send(("epoch", task.name, *epoch))]
+    console.TELLERS[:] = [lambda line: link.send(("line", task.name, line))]
     with ending_with(foreman):
-        try:
-            link.send(("value", task.function()))
-        except KeyboardInterrupt:
-            sys.exit(130)
+        link.send(("value", task.function()))
 
 
 @contextmanager
@@ -200,9 +208,8 @@ def ending_with(parent: int) -> Iterator[None]:
 
 
 def _anonymous_file() -> int:
-    handle, path = tempfile.mkstemp()
-    os.unlink(path)
-    return handle
+    with tempfile.TemporaryFile() as file:  # on Linux without a name, so that no death leaves it
+        return os.dup(file.fileno())
 
 
 def _read(handle: int) -> str:

@@ -14,10 +14,9 @@ from omegaconf.errors import OmegaConfBaseException
 from dnnx.basics.errors import UserError
 from dnnx.config.seeds import parse_seeds
 from dnnx.config.shards import find, is_done
-from dnnx.config.trust import check_run
-from dnnx.runs.shards import FOLDER, name_of
+from dnnx.runs.shards import name_of
 from dnnx.studies.foreman import Task
-from dnnx.studies.plan import Plan
+from dnnx.studies.plan import Job, Plan
 from dnnx.studies.schedule import Part
 from dnnx.studies.workers import threads_of
 
@@ -27,35 +26,61 @@ MIN_SEEDS = 3  # of a shard while all workers are busy; a step of fewer seeds co
 
 
 def make_parts(plan: Plan, composed: Sequence[DictConfig], work: Work, workers: int) -> list[Part]:
-    """Return the tasks of a plan in their order; `composed` are the configs of its jobs.
-
-    Raise UserError for code that no one typed: the data is prepared before a job checks its own config.
-    """
-    for job, config in zip(plan.jobs, composed, strict=True):
-        check_run(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), job.overrides)
-    runs = [(plan.folder / job.name, config) for job, config in zip(plan.jobs, composed, strict=True)]
-    shards = [shards_of(config, folder, len(runs), workers) for folder, config in runs]
-    threads, parts = threads_of(min(workers, sum(map(len, shards)))), []
-    for job, (folder, config), own in zip(plan.jobs, runs, shards, strict=True):
-        data = None if (folder / "results.json").exists() else _data_of(config)
-        for shard in own:
-            words = job.overrides if shard is None else [*job.overrides, f"shard={list(shard)}".replace(" ", "")]
-            name = job.name if shard is None else f"{job.name} seeds {name_of(shard)}"
-            function = partial(work, words, plan.declared["config_dir"], folder, plan.folder)
-            parts.append(Part(Task(name, function, threads, data), job.name, job.after))
+    """Return the tasks of a plan, those first that most others wait for; `composed` are the configs of its jobs."""
+    runs = [plan.folder / job.name for job in plan.jobs]
+    shards = [shards_of(config, run, len(runs), workers) for run, config in zip(runs, composed, strict=True)]
+    threads, rounds = threads_of(min(workers, sum(map(len, shards)))), []
+    for job, run, config, own in zip(plan.jobs, runs, composed, shards, strict=True):
+        train = partial(work, config_dirs=plan.declared["config_dir"], folder=run, study=plan.folder)
+        data = None if own == [None] and (run / "results.json").exists() else data_of(config)
+        rounds.append(parts_of(job, own, train, threads, data))
+    parts = [*itertools.chain(*rounds)]
     if any("lr_search" in config for config in composed):  # all shards of a run wait for its one search
-        rounds = [[part for part in parts if part.job == job.name] for job in plan.jobs]
         parts = [part for one in itertools.zip_longest(*rounds) for part in one if part is not None]
+    chains = lengths_of_chains(plan.jobs)
+    return sorted(parts, key=lambda part: -chains[part.job])
+
+
+def parts_of(
+    job: Job, shards: Sequence[Shard], train: Callable[..., str | None], threads: int, data: dict[str, Any] | None
+) -> list[Part]:
+    """Return the tasks of a job, one for each shard; each calls `train` with the overrides of its shard."""
+    parts = []
+    for shard in shards:
+        words = job.overrides if shard is None else [*job.overrides, f"shard={list(shard)}".replace(" ", "")]
+        name = job.name if shard is None else f"{job.name} seeds {name_of(shard)}".strip()
+        parts.append(Part(Task(name, partial(train, words), threads, data), job.name, job.after))
     return parts
+
+
+def parts_of_run(
+    config: DictConfig, words: Sequence[str], config_dirs: Sequence[str], run: Path, work: Work, workers: int
+) -> list[Part]:
+    """Return the tasks of a single run of these overrides, one for each shard; [] if its seeds are one job."""
+    shards = shards_of(config, run, 1, workers)
+    if len(shards) == 1:
+        return []
+    train = partial(work, config_dirs=config_dirs, folder=run, study=run)
+    return parts_of(Job("", list(words)), shards, train, threads_of(min(workers, len(shards))), data_of(config))
+
+
+def lengths_of_chains(jobs: Sequence[Job]) -> dict[str, int]:
+    """Return for each job the number of jobs in the longest chain that waits for it; the longest begins first."""
+    found = {job.name: 0 for job in jobs}
+    for _ in jobs:
+        for job in (job for job in jobs if job.after in found):
+            assert job.after is not None
+            found[job.after] = min(len(jobs), max(found[job.after], found[job.name] + 1))
+    return found
 
 
 def shards_of(config: DictConfig, run: Path, num_runs: int, workers: int) -> list[Shard]:
     """Return the shards in which a run is to be trained: those that have begun, and the other seeds, split.
 
-    A run whose own folder holds its checkpoints is trained on there, as one batched network.
+    A run whose own folder holds its checkpoints is trained on there, as one batched network; only seeds that it lacks
+    are split.
     """
-    begun_whole = (run / "checkpoints").exists() and not (run / FOLDER).exists()
-    if config.get("shard") is not None or begun_whole or "baseline" in config:
+    if config.get("shard") is not None or "baseline" in config:
         return [None]
     try:
         seeds, found = parse_seeds(config.seeds), find(config, run)
@@ -65,7 +90,7 @@ def shards_of(config: DictConfig, run: Path, num_runs: int, workers: int) -> lis
     there = {seed for shard in found for seed in shard.seeds}
     new = [seed for seed in seeds if seed not in there]
     shards: list[Shard] = [*begun, *split(new, count_shards(len(new), num_runs, workers))]
-    return shards if len(shards) > 1 else [None]
+    return shards if len(shards) > 1 or (new and there) else [None]
 
 
 def count_shards(num_seeds: int, num_runs: int, workers: int) -> int:
@@ -86,7 +111,8 @@ def split(seeds: Sequence[int], count: int) -> list[Sequence[int]]:
     return [seeds[start:end] for start, end in itertools.pairwise(ends)]
 
 
-def _data_of(config: DictConfig) -> dict[str, Any] | None:
+def data_of(config: DictConfig) -> dict[str, Any] | None:
+    """Return the config of the data that a run reads, None if it cannot be resolved."""
     with suppress(OmegaConfBaseException):
         data: Any = OmegaConf.to_container(config.data, resolve=True)
         return data if isinstance(data, dict) else None

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
-from dnnx.studies.foreman import Task
+from dnnx.studies.foreman import Ended, Task
 
 CODE = "import sys; sys.path[:] = {path!r}; from dnnx.studies.foreman import serve; serve({handle})"
 GRACE_S = 60.0  # for workers that are interrupted to write their checkpoints
@@ -31,12 +31,20 @@ class Pool:
         self.link, self.running = Connection(ours.detach()), dict[str, Task]()
 
     def start(self, task: Task) -> None:
-        """Let a worker begin with a task."""
-        self.link.send(("start", task))
+        """Let a worker begin with a task. Raise EOFError if the foreman was killed."""
+        try:
+            self.link.send(("start", task))
+        except OSError:
+            raise EOFError from None
         self.running[task.name] = task
 
+    def prepare(self, *modules: str) -> None:
+        """Let the foreman import modules of a later task, while its workers are busy."""
+        with suppress(OSError):
+            self.link.send(("import", *modules))
+
     def receive(self) -> tuple[Any, ...]:
-        """Wait for the next message: ("epoch", name, epoch, last, status) or ("ended", Ended).
+        """Wait for the next message: ("epoch", name, epoch, last, status), ("line", name, text) or ("ended", Ended).
 
         Raise EOFError if the foreman was killed; its workers then end too.
         """
@@ -49,15 +57,25 @@ class Pool:
         return message
 
     def interrupt(self) -> None:
-        """Interrupt all workers as Ctrl-C does, and wait until they have ended."""
+        """Stop all workers as SIGTERM does, and wait until they have ended."""
         with suppress(OSError, EOFError):
-            self.link.send(("interrupt",))
+            self.link.send(("stop",))
             while self.running and self.link.poll(GRACE_S):
                 self.receive()
+
+    def call(self, task: Task) -> Ended:
+        """Run a task while no other one runs, and return its end. Raise EOFError if the foreman was killed."""
+        self.start(task)
+        while True:
+            kind, *told = self.receive()
+            if kind == "ended":
+                return told[0]
 
     def close(self) -> None:
         """End the foreman, and with it every worker that is left."""
         self.link.close()
+        if not self.running:  # it may still import modules
+            self.process.kill()
         self.process.wait()
 
 

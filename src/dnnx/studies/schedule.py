@@ -1,14 +1,14 @@
 """The order of jobs in a pool: each starts when a worker is free and the job that it needs has succeeded."""
 
 import signal
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
+from dnnx.basics.console import console
 from dnnx.config.app import FAILURES, fail
-from dnnx.config.resume import go_on
 from dnnx.studies.foreman import Ended, Task
-from dnnx.studies.pool import Pool, open_pool
+from dnnx.studies.pool import Pool
 from dnnx.studies.view import View
 
 
@@ -21,19 +21,43 @@ class Part:
     after: str | None = None
 
 
-def run_parts(name: str, parts: Sequence[Part], workers: int, folder: Path, gpus: Sequence[str] = ()) -> None:
-    """Run the parts of a study in `folder`, at most `workers` at once; note what fails in FAILURES."""
-    with View(name, len(parts)) as view, open_pool() as pool:
-        Schedule(parts, workers, folder, gpus, view, pool).run()
+def run_parts(name: str, parts: Sequence[Part], workers: int, advice: str, gpus: Sequence[str], pool: Pool) -> None:
+    """Run the parts of a study, or of a run, in a pool, at most `workers` at once."""
+    with View(name, len(parts)) as view:
+        Schedule(parts, workers, advice, gpus, view, pool).run()
+
+
+def run_last(task: Task, advice: str, pool: Pool) -> bool:
+    """Run one task after all others and show what it prints. Return False if the pool has no foreman any more."""
+    try:
+        ended = pool.call(task)
+    except EOFError:
+        return False
+    message = failure(ended, advice)
+    console.out(ended.out.rstrip(), highlight=False)
+    print_errors(ended, message)
+    if message is not None:
+        fail(message)
+    return True
+
+
+def print_errors(ended: Ended, message: str | None) -> None:
+    """Print what a task wrote to stderr, without the line of its failure, which `fail` prints."""
+    err = ended.err.replace(f"error: {message}\n", "") if message else ended.err
+    if err.strip():
+        print(err.rstrip(), file=sys.stderr)
 
 
 @dataclass
 class Schedule:
-    """The state of a study in a pool."""
+    """The state of a study in a pool: `run` runs its parts, at most `workers` at once, and notes failures in FAILURES.
+
+    `advice` says how to go on after a death.
+    """
 
     parts: Sequence[Part]
     workers: int
-    folder: Path
+    advice: str
     gpus: Sequence[str]
     view: View
     pool: Pool
@@ -41,22 +65,24 @@ class Schedule:
     def run(self) -> None:
         self.waiting, self.failed = list(self.parts), set[str]()
         self.slots: dict[str, int] = {}  # of the workers, by task
-        while True:
-            for part in self.ready():
-                self.start(part)
-            if not self.slots:
-                break  # all have ended
-            try:
+        try:
+            while self.start_ready():
                 what, *told = self.pool.receive()
-            except EOFError:
-                fail(f"the process that starts the workers was killed; {go_on(self.folder)}")
-                return
-            if what == "epoch":
-                self.view.epoch(*told)
-            else:
-                self.end(*told)
+                if what == "ended":
+                    self.end(*told)
+                else:
+                    self.view.show(what, *told)
+        except EOFError:
+            fail(f"the process that starts the workers was killed; {self.advice}")
+            return
         if self.waiting:
             fail(f"{', '.join(part.task.name for part in self.waiting)} were not run: they wait for each other")
+
+    def start_ready(self) -> bool:
+        """Start the parts that can start now; return whether any part runs."""
+        for part in self.ready():
+            self.start(part)
+        return bool(self.slots)
 
     def ready(self) -> list[Part]:
         """Return the parts that can start now, in their order; note those that never can."""
@@ -88,11 +114,11 @@ class Schedule:
 
     def end(self, ended: Ended) -> None:
         del self.slots[ended.name]
-        message = failure(ended, self.folder)
+        message = failure(ended, self.advice)
         job = next(part.job for part in self.parts if part.task.name == ended.name)
-        err = ended.err.replace(f"error: {message}\n", "") if message else ended.err
         is_last = job not in self.unfinished()
-        self.view.end(ended.name, ended.out if is_last or message else "", err)
+        self.view.end(ended.name, ended.out if is_last or message else "")
+        print_errors(ended, message)
         if message is not None:
             self.failed.add(job)
             if ended.exitcode == 1:
@@ -101,10 +127,18 @@ class Schedule:
                 fail(message)
 
 
-def failure(ended: Ended, folder: Path) -> str | None:
-    """Return the reason why a task failed, in one line; None if it ended well."""
+def signal_of(ended: Ended) -> signal.Signals | None:
+    """Return the signal that ended a task; None if there was none."""
     code = ended.exitcode or 0
     number = -code if code < 0 else code - 128  # killed, or stopped at the end of an epoch
-    if number in list(signal.Signals):
-        return f"{ended.name} died: its process was ended by {signal.Signals(number).name}; {go_on(folder)}"
-    return f"{ended.name}: a bug" if code > 0 else ended.value
+    return signal.Signals(number) if number in list(signal.Signals) else None
+
+
+def failure(ended: Ended, advice: str) -> str | None:
+    """Return the reason why a task failed, in one line with `advice`; None if it ended well."""
+    code = ended.exitcode or 0
+    if number := signal_of(ended):
+        return f"{ended.name} died: its process was ended by {number.name}; {advice}"
+    if code > 0:
+        return f"{ended.name}: a bug"
+    return ended.value if isinstance(ended.value, str) else None

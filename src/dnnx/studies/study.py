@@ -8,28 +8,31 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from dnnx.basics.console import console
 from dnnx.basics.errors import near_misses, require
 from dnnx.basics.signals import going_on
-from dnnx.config.app import FAILURES, fail, typed_overrides
+from dnnx.config.app import FAILURES, fail, guard, is_single, typed_overrides
 from dnnx.config.compose import compose, config_dirs
 from dnnx.config.overrides import quoted, retype_study, split
 from dnnx.config.paths import run_folder
 from dnnx.config.resume import go_on
 from dnnx.config.seeds import parse_seeds
+from dnnx.config.trust import check_run
 from dnnx.runs.files import read_json, remove_empty, write_json
 from dnnx.runs.locks import sole_writer
+from dnnx.studies.foreman import Task
 from dnnx.studies.parts import Work, make_parts
 from dnnx.studies.plan import Job, Plan, chosen_overrides, make_plan
-from dnnx.studies.schedule import run_parts
+from dnnx.studies.pool import open_pool
+from dnnx.studies.schedule import run_last, run_parts
 from dnnx.studies.workers import count_workers, gpus_of
 
 Jobs = Sequence[Sequence[str]]  # each a list of overrides
@@ -56,6 +59,8 @@ def run_study(config: DictConfig, runner: Runner) -> None:
     told = "a launcher that is typed starts the jobs; leave out one of the two"
     require(config.jobs is None or runner.work is not None, "jobs", config.jobs, told)
     composed = runner.check([job.overrides for job in plan.jobs])
+    for job, job_config in zip(plan.jobs, composed, strict=True):
+        check_run(job_config, job.overrides)  # workers get the data before they check the config of their own job
     accelerator = str(config.trainer.get("accelerator"))
     workers = count_workers(config.jobs, accelerator) if runner.work else 1
     train_backbone(config, runner)
@@ -63,18 +68,22 @@ def run_study(config: DictConfig, runner: Runner) -> None:
     with sole_writer(plan.folder):
         is_new = not any(plan.folder.iterdir())
         declare(plan)
-        with going_on(go_on(plan.folder)):
-            if runner.work is not None and workers > 1:
+        advice = go_on(plan.folder, *composed)
+        with going_on(advice), open_pool() if workers > 1 else nullcontext() as pool:
+            if pool is not None and runner.work is not None:
                 parts = make_parts(plan, composed, runner.work, workers)
-                run_parts(config.name, parts, workers, plan.folder, gpus_of(accelerator))
+                pool.prepare("dnnx.reports.report")
+                run_parts(config.name, parts, workers, advice, gpus_of(accelerator), pool)
             else:
                 run_jobs(config, plan, runner)
-        note_unfinished(plan)
-        if is_new and not any(plan.folder.glob("*/")):  # no arm came so far as to write anything
-            (plan.folder / "study.json").unlink()
-            remove_empty(plan.folder.absolute(), Path(config.paths.outputs).absolute())
-        else:
-            report_on(config, plan)
+            note_unfinished(plan)
+            if is_new and not any(plan.folder.glob("*/")):  # no arm came so far as to write anything
+                (plan.folder / "study.json").unlink()
+                remove_empty(plan.folder.absolute(), Path(config.paths.outputs).absolute())
+                return
+            report = partial(report_on, config.name, config.study.question, plan.folder)
+            if pool is None or not run_last(Task("the report", partial(guarded, report)), advice, pool):
+                report()
 
 
 def declare(plan: Plan) -> None:
@@ -133,14 +142,19 @@ def note_failure(ended: JobReturn) -> None:
         FAILURES.append(str(message))
 
 
-def report_on(config: DictConfig, plan: Plan) -> None:
-    """Write the report, show its answers, and log them for TensorBoard."""
+def guarded(function: Callable[[], None]) -> str | None:
+    """Call a function in a worker; return a user's mistake."""
+    return guard(lambda _: function(), "train")(None)
+
+
+def report_on(name: str, question: str | None, folder: Path) -> None:
+    """Write the report of a study, show its answers, and log them for TensorBoard."""
     from dnnx.reports import report
     from dnnx.reports.study_table import answers_in_words, study_table
 
-    made = report.build([plan.folder], plan.folder, force=True)
-    log_report(plan.folder, made.sentences, [path.with_suffix(".png") for path in made.figures])
-    console.rule(f"{config.name}: {config.study.question or 'report'}", align="left")
+    made = report.build([folder], folder, force=True)
+    log_report(folder, made.sentences, [path.with_suffix(".png") for path in made.figures])
+    console.rule(f"{name}: {question or 'report'}", align="left")
     console.print(study_table(made.study))
     for line in [*answers_in_words(made.verdicts), *made.notes]:  # wrapped at words on a terminal only
         console.print(line, soft_wrap=not console.is_terminal, markup=False)
@@ -204,13 +218,11 @@ def backbone_study(config: DictConfig) -> list[str] | None:
     ]
 
 
-def settled_config(cfg: DictConfig) -> DictConfig:
-    """Return the config of the current Hydra job. A single run with `params` is composed again with them.
+def settled(cfg: DictConfig) -> tuple[DictConfig, list[str]]:
+    """Return the config of the current Hydra job and its overrides. A single run is composed again with its `params`.
 
     A job of a study already has all of its overrides.
     """
-    typed = typed_overrides()
-    if HydraConfig.get().mode == RunMode.MULTIRUN:
-        return cfg
-    chosen = chosen_overrides(cfg.params, cfg.arm, cfg.study.arms, typed)
-    return compose("train", chosen) if len(chosen) > len(typed) else cfg
+    typed = [*typed_overrides()]
+    words = chosen_overrides(cfg.params, cfg.arm, cfg.study.arms, typed) if is_single() else typed
+    return (compose("train", words) if len(words) > len(typed) else cfg), words

@@ -1,7 +1,7 @@
 """The view of a running study: on a terminal a bar for each running job, elsewhere a line for its start and end."""
 
-import sys
 import time
+from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -35,26 +35,35 @@ class View:
         self.rows[job] = self.bars.add_task(f"  {job}", total=None, status="")
         self._show()
 
+    def show(self, kind: str, job: str, *told: Any) -> None:
+        """Show a message of a running job: ("epoch", job, epoch, last, status) or ("line", job, text)."""
+        if kind == "line":
+            console.print(*told, soft_wrap=True, markup=False)
+        else:
+            self.epoch(job, *told)
+
     def epoch(self, job: str, epoch: int, last: int, status: str) -> None:
         """Show the last finished epoch of a job, of at most `last`."""
         self.shares[job] = epoch / last
         self.bars.update(self.rows[job], completed=epoch, total=last, status=f"epoch {epoch}/{last}  {status}")
         self._show()
 
-    def end(self, job: str, out: str, err: str) -> None:
-        """Show the end of a job with the text that it printed; without text it is a line."""
-        self.num_ended += 1
+    def pause(self, job: str) -> None:
+        """Show a job no longer, which is to start again."""
         self.bars.remove_task(self.rows.pop(job))
         self.shares.pop(job, None)
         self._show()
+
+    def end(self, job: str, out: str) -> None:
+        """Show the end of a job with the text that it printed; without text it is a line."""
+        self.num_ended += 1
+        self.pause(job)
         about = f"({self.num_ended} of {self.total}{self._left()})"
         if out.strip():
             console.rule(f"{self.name}: {job} {about}", align="left")
             console.out(out.rstrip(), highlight=False)
         elif not console.is_terminal:
             console.print(f"{self.name}: {job} ends {about}", soft_wrap=True, markup=False)
-        if err.strip():
-            print(err.rstrip(), file=sys.stderr)
 
     def _left(self) -> str:
         """Return the minutes that the jobs will still take, estimated from those that have ended."""

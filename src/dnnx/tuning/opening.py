@@ -16,7 +16,7 @@ from dnnx.tuning.space import Space
 
 SEARCH = ("space", "derived", "trial", "objective", "direction", "folds", "fold_seed")
 # Keys that may differ when a study continues: places, device, display, and parts that trials do not read.
-FREE = ("seeds", "params", "arm", "study", "paths", "data.root", "trainer.accelerator", "callbacks.progress",
+FREE = ("seeds", "jobs", "params", "arm", "study", "paths", "data.root", "trainer.accelerator", "callbacks.progress",
         "callbacks.record", "callbacks.checkpoint")  # fmt: skip
 
 

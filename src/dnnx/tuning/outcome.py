@@ -1,10 +1,11 @@
 """The end of a trial and of a tuning study: one line, best.yaml, the report, TensorBoard."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.console import console
 from dnnx.basics.errors import UserError
@@ -15,6 +16,37 @@ if TYPE_CHECKING:  # Optuna and torch load slowly, and --help must answer at onc
     from optuna.trial import FrozenTrial
 
     from dnnx.tuning.space import Space
+
+
+class TooManyFailed(Exception):
+    """The sweep ends because too many trials failed; the cause is probably common to all."""
+
+
+def load(cfg: DictConfig, folder: Path) -> "Study":
+    """Return the study of a tuning that has begun. Raise KeyError if it has not."""
+    import optuna
+
+    from dnnx.tuning import book
+
+    return optuna.load_study(study_name=cfg.name, storage=book.open_storage(cfg.storage, folder))
+
+
+def fail_dead(cfg: DictConfig, folder: Path) -> None:
+    """Fail the trials of killed workers."""
+    from dnnx.tuning import book
+
+    with suppress(KeyError):  # they were killed before there was a study
+        book.fail_dead(load(cfg, folder), cfg.stale_after_s)
+
+
+def close_folder(cfg: DictConfig, folder: Path) -> None:
+    """Write what `close` writes for a study whose workers were stopped; nothing if no trial was completed."""
+    from dnnx.tuning.space import Space
+
+    if folder.is_dir():
+        plain: Any = OmegaConf.to_container(cfg)
+        with suppress(KeyError, UserError):
+            close(load(cfg, folder), folder, Space(plain["space"], plain["derived"]))
 
 
 def line(trial: "FrozenTrial", study: "Study", done: int, total: int) -> str:
