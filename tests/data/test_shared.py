@@ -1,6 +1,9 @@
 """Data that is prepared once for several jobs is that which each would have prepared for itself."""
 
+import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,3 +44,34 @@ def test_a_job_has_the_same_examples_from_shared_data(config: str, standardize: 
             assert torch.equal(contents(data)[name], values), name
     assert first.splits["train"][0].data_ptr() == second.splits["train"][0].data_ptr(), "held once"
     assert first.scaling is None or torch.equal(first.scaling[0], own.scaling[0])
+
+
+class Big:
+    """Stands for data of 64 MB."""
+
+    def prepare(self) -> None:
+        self.x = torch.ones(16 * 2**20)
+
+
+def private_mb() -> float:
+    """Return the memory that this process shares with no other."""
+    lines = [line.split() for line in Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]]
+    return sum(int(size) for name, size, _ in lines if name.startswith("Private_")) / 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="memory is read from Linux's /proc")
+def test_a_forked_worker_reads_shared_data_without_a_copy_of_its_own() -> None:
+    shared.keep(Big(), {})
+    reader, writer = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            data, before = Big(), private_mb()
+            shared.adopt(data, {})
+            total = float(data.x.sum())
+            os.write(writer, json.dumps([total, private_mb() - before]).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    total, grown = json.loads(os.read(reader, 1000))
+    assert total == 16 * 2**20
+    assert grown < 16

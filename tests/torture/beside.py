@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from torture.forks import draw_little, run, start
@@ -47,7 +48,7 @@ def warm() -> None:
 
     hear_ctrl_c()
     draw_little()
-    pool.subprocess.Popen = Copy  # type: ignore[misc,assignment]
+    pool.subprocess = SimpleNamespace(Popen=Copy, DEVNULL=None)  # type: ignore[assignment]
 
 
 def kill_worker(process: BaseProcess, draw: random.Random) -> int:

@@ -6,7 +6,7 @@ import hydra
 from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.errors import require
 from dnnx.config.overrides import Typed, choose_groups, parse
@@ -58,6 +58,11 @@ def own_folders() -> list[str]:
 def config_dirs(job: DictConfig | HydraConf) -> list[str]:
     """Return the folders that the user gave to a job by --config-dir or hydra.searchpath."""
     return [source.path for source in job.runtime.config_sources if source.provider.endswith("command-line")]
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """Return the config of a run without Hydra's own node."""
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
 def refuse_foreign(job: DictConfig, name: str = "train") -> None:

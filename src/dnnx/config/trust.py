@@ -64,7 +64,7 @@ def check_run(cfg: DictConfig, words: Sequence[str] | None = None) -> None:
     found = list(cfg.packages)
     require(found == packages, "packages", found, "it is typed on the command line, never read from a file")
     if any(text.startswith("resume=") for text in overrides) if within_command else cfg.resume is not None:
-        limit(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]), packages)
+        limit(cfg, packages)
 
 
 def _is_nested(key: str) -> bool:

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.errors import choose, require, shown
 from dnnx.config.check import check_keys
-from dnnx.config.compose import config_dirs
+from dnnx.config.compose import config_dirs, without_hydra
 from dnnx.config.overrides import check_repeated, choose_groups, parse, quoted
 from dnnx.config.own_code import own_targets
 from dnnx.config.params import read_params
@@ -70,7 +70,7 @@ def run_name(arm: str | None, setting: dict[str, str]) -> str:
 
 def check_study(config: DictConfig) -> None:
     """Raise UserError, before training, for a study that no report could describe."""
-    check_keys(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), "train")
+    check_keys(without_hydra(config), "train")
     for overrides in config.study.arms.values():
         choose_groups(list(overrides))
     check_arms(config)

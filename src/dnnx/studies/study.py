@@ -20,7 +20,7 @@ from dnnx.basics.console import console
 from dnnx.basics.errors import near_misses, require
 from dnnx.basics.signals import going_on
 from dnnx.config.app import FAILURES, fail, guard, is_single, typed_overrides
-from dnnx.config.compose import compose, config_dirs
+from dnnx.config.compose import compose, config_dirs, without_hydra
 from dnnx.config.overrides import quoted, retype_study, split
 from dnnx.config.paths import run_folder
 from dnnx.config.resume import go_on
@@ -58,7 +58,7 @@ def run_study(config: DictConfig, runner: Runner) -> None:
     plan = make_plan(config)
     told = "a launcher that is typed starts the jobs; leave out one of the two"
     require(config.jobs is None or runner.work is not None, "jobs", config.jobs, told)
-    composed = runner.check([job.overrides for job in plan.jobs])
+    composed = [without_hydra(one) for one in runner.check([job.overrides for job in plan.jobs])]
     for job, job_config in zip(plan.jobs, composed, strict=True):
         check_run(job_config, job.overrides)  # workers get the data before they check the config of their own job
     accelerator = str(config.trainer.get("accelerator"))
