@@ -82,7 +82,7 @@ def test_a_killed_worker_is_replaced_and_its_trial_tried_again(tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_ctrl_c_ends_all_workers_and_keeps_what_is_done(tmp_path: Path) -> None:
     folder = tmp_path / "outputs" / "tune" / "dense5"
     process = start(tmp_path, *WORK, *LONG, module="tune")
     workers = when_running(process, folder, trials=4)
@@ -93,5 +93,3 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path) 
     assert wait_for_end(workers, 5) == []
     assert not [trial for trial in load(folder).trials if trial.state == TrialState.RUNNING]
     assert (folder / "best.yaml").exists()
-    assert typed("tune", *WORK, *LONG, cwd=tmp_path) == (0, "")
-    assert finished(load(folder)) == 6
