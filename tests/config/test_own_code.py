@@ -84,11 +84,11 @@ def test_a_config_of_the_users_names_a_class_in_its_body_or_as_an_option(tmp_pat
     (tmp_path / "exp/mine.yaml").write_text(
         "# @package _global_\nname: mine\nnet: {_target_: my_nets.SmallNet, width: 8}\n"
     )
-    (tmp_path / "net/small.yaml").write_text("_target_: my_nets.SmallNet\nwidth: 4\n")
+    (tmp_path / "net/own_small.yaml").write_text("_target_: my_nets.SmallNet\nwidth: 4\n")
     folders = (str(tmp_path),)
     assert composed("+exp=mine", folders=folders).net == {"_target_": "my_nets.SmallNet", "width": 8}
     assert composed("+exp=mine", "net.depth=2", folders=folders).net.depth == 2
-    assert composed("net=small", "net.depth=2", folders=folders).net == {
+    assert composed("net=own_small", "net.depth=2", folders=folders).net == {
         "_target_": "my_nets.SmallNet", "width": 4, "depth": 2,
     }  # fmt: skip
     assert "hidden" in composed("+exp=dense5", folders=folders).net

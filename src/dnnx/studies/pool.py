@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
+from dnnx.basics.console import console
 from dnnx.studies.foreman import Ended, Task
 
 CODE = "import sys; sys.path[:] = {path!r}; from dnnx.studies.foreman import serve; serve({handle})"
@@ -23,6 +24,8 @@ class Pool:
         code = CODE.format(path=sys.path, handle=theirs.fileno())
         # Threads that a library starts on import do not survive a fork, so the foreman has one.
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        if console.is_terminal:
+            environment["COLUMNS"] = str(console.width)  # of the tables that workers print
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", code], pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL,
