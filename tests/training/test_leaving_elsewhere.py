@@ -1,4 +1,4 @@
-"""Finished seeds also leave where a training is no run: the folds of a trial, the rates of a search, streamed data."""
+"""Finished seeds also leave where a training is no run: the folds of a trial and the rates of a search."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,10 +10,8 @@ import pytest
 import torch
 from commands import SMOKE, compose
 from omegaconf import DictConfig
-from safetensors.torch import load_file
 from tuning_sweeps import compose_tuning
 
-from dnnx.train import train
 from dnnx.training import module as modules
 from dnnx.training.callbacks.early_stopping import EarlyStopping
 from dnnx.training.lr_search import grid
@@ -83,30 +81,3 @@ def test_the_rates_of_a_search_leave_with_the_same_losses(tmp_path: Path) -> Non
     cfg = compose(*TINY, "lr_search=grid", "lr_search.rates=[1e-3,3e-3,1e-2]")
     left, stayed = both(lambda name: grid(cfg, [0, 1], tmp_path / name, [1e-3, 3e-3, 1e-2], 5)[1], [4, 2, 1, 1])
     assert torch.equal(left, stayed)
-
-
-BLOBS = """
-import torch
-from torch.utils.data import TensorDataset
-
-class Blobs(TensorDataset):
-    def __init__(self):
-        y = torch.arange(300) % 3
-        super().__init__(torch.randn(300, 4, generator=torch.Generator().manual_seed(0)) + y[:, None], y)
-"""
-STREAMED = ["~callbacks.progress", "net.hidden=[9,8]", "optimizer=rmsprop", "seeds=4", "trainer.max_epochs=5",
-            "trainer.accelerator=cpu"]  # fmt: skip
-
-
-def test_seeds_leave_streamed_data_but_for_rounding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "blobs.py").write_text(BLOBS)
-    monkeypatch.syspath_prepend(str(tmp_path))
-
-    def weights(name: str) -> dict[str, torch.Tensor]:
-        cfg = compose(*STREAMED)
-        cfg.data = {"_target_": "blobs.Blobs", "stream": True, "batch_size": 10}
-        train(cfg, tmp_path / name)
-        return load_file(tmp_path / name / "model.safetensors")
-
-    left, stayed = both(weights, [3, 1, 1, 1])
-    torch.testing.assert_close(left, stayed, rtol=1e-5, atol=1e-6)  # gradients of few, unaligned numbers
