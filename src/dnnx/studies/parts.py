@@ -20,7 +20,7 @@ from dnnx.studies.plan import Job, Plan
 from dnnx.studies.schedule import Part
 from dnnx.studies.workers import threads_of
 
-Work = Callable[[Sequence[str], Sequence[str], Path, Path], str | None]  # dnnx.train.run_words
+Work = Callable[..., str | None]  # dnnx.train.run_words(words, config_dirs, folder, study)
 Shard = Sequence[int] | None  # seeds; None: the whole run, as one batched network
 MIN_SEEDS = 3  # of a shard while all workers are busy; a step of fewer seeds costs nearly as much
 
