@@ -52,7 +52,7 @@ def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
 
     folder.mkdir(parents=True, exist_ok=True)
     resume.save_config(run, folder / "config.yaml")
-    write_json(folder / "environment.json", provenance.environment("import_weights"))
+    write_json(folder / "environment.json", provenance.environment())
     write_json(folder / "data.json", provenance.data_facts(data))
     write_text(folder / "metrics.csv", HEADER)  # there are no epochs
     save_tensors(module.replicas.stacked_state(), folder / "model.safetensors")

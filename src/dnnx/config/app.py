@@ -21,6 +21,7 @@ from yaml import YAMLError
 
 from dnnx.basics.errors import UserError, is_out_of_memory, require
 from dnnx.basics.signals import Stopped, listen
+from dnnx.basics.typed import typing
 from dnnx.config.compose import compose_typed
 from dnnx.config.explain import explain
 from dnnx.config.overrides import Typed, choose_groups, quoted, retype_study, split
@@ -52,7 +53,7 @@ def command(config_name: str, where: Where | None = None) -> Callable[[Task], Ca
             threading.excepthook = _in_thread
             made: list[tuple[Path, Path]] = []
             try:
-                with listen():
+                with listen(), typing(config_name, sys.argv[1:]):
                     sys.argv[1:] = settle(config_name, sys.argv[1:], where, made)
                     run()
             except MISTAKES as error:

@@ -2,9 +2,7 @@
 
 import platform
 import resource
-import shlex
 import subprocess
-import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -12,13 +10,14 @@ from typing import Any
 
 import torch
 
+from dnnx.basics.typed import typed_command
 
-def environment(command: str = "train") -> dict[str, Any]:
-    """Return date, command line, versions and hardware of a run of `dnnx.<command>`. Unknown values are absent."""
-    typed = [argument for argument in sys.argv[1:] if not argument.startswith("hydra.job.config.override_dirname")]
+
+def environment() -> dict[str, Any]:
+    """Return date, typed command, versions and hardware of a run. Unknown values are absent."""
     facts = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "command": shlex.join(["python", "-m", f"dnnx.{command}", *typed]),
+        "command": typed_command(),
         **{name: version(name) for name in ("dnnx", "torch", "lightning", "hydra-core", "torchmetrics", "numpy")},
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -14,6 +14,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dnnx.basics.errors import require_installed
+from dnnx.basics.typed import restore, typed_command
 from dnnx.config.app import fail
 
 
@@ -28,11 +29,13 @@ class Away:
     number: int
     singletons: Any = field(default_factory=Singleton.get_state)
     here: str = field(default_factory=os.getcwd)
-    typed: list[str] = field(default_factory=lambda: list(sys.argv))
+    argv: list[str] = field(default_factory=lambda: list(sys.argv))
+    typed: str | None = field(default_factory=typed_command)
 
     def __call__(self) -> JobReturn:
         os.chdir(self.here)
-        sys.argv = list(self.typed)
+        sys.argv = list(self.argv)
+        restore(self.typed)
         Singleton.set_state(self.singletons)
         setup_globals()
         config: Any = self.context.config_loader.load_sweep_config(self.config, self.overrides)

@@ -1,0 +1,47 @@
+"""The command that the user typed, for environment.json. Worker processes inherit it as an environment variable."""
+
+import os
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+VARIABLE = "DNNX_TYPED"
+URL_PASSWORD = re.compile(r"(://[^:/?#\s]*:).*@")
+SECRET = re.compile(
+    r"(?i)((?:password|passwd|secret|api_?key|(?:access|api|auth)_?token)['\"]?\s*[=:]\s*)(?!\$\{)[^,}\s]+"
+)
+
+
+@contextmanager
+def typing(command: str, words: Sequence[str]) -> Iterator[None]:
+    """Remember inside that `python -m dnnx.<command> <words>` was typed; passwords and keys become `***`."""
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = shlex.join(["python", "-m", f"dnnx.{command}", *map(masked, words)])
+    try:
+        yield
+    finally:
+        restore(before)
+
+
+def restore(command: str | None) -> None:
+    """Remember `command`, which another process remembered."""
+    os.environ.pop(VARIABLE, None)
+    if command is not None:
+        os.environ[VARIABLE] = command
+
+
+def typed_command() -> str | None:
+    """Return the typed command; None where code of the user's calls dnnx without one."""
+    return os.environ.get(VARIABLE)
+
+
+def masked(word: str) -> str:
+    """Return a word of a command without the password of a URL and without the value of a secret key.
+
+    `${oc.env:NAME}` stays: it names a secret and does not hold it.
+
+    >>> masked("storage=postgresql://ann:pw@host/db"), masked("+logger.wandb.api_key=123")
+    ('storage=postgresql://ann:***@host/db', '+logger.wandb.api_key=***')
+    """
+    return SECRET.sub(r"\1***", URL_PASSWORD.sub(r"\1***@", word))
