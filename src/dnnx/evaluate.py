@@ -32,10 +32,10 @@ def evaluate(cfg: DictConfig) -> dict[str, list]:
         run.data.root = cfg.data_root
 
     from dnnx.evaluation import results  # imports torch
-    from dnnx.evaluation.mc_dropout import require_dropout
     from dnnx.reports.table import results_table
     from dnnx.runs.tensors import load_tensors
     from dnnx.training.assemble import build_data, build_module, choose_device
+    from dnnx.training.dropout_on import require_dropout
 
     saved, then = resume.load_results(folder), resume.load_data(folder)
     data = build_data(run, saved["seeds"])

@@ -14,6 +14,7 @@ from dnnx.evaluation import calibration, mc_dropout
 from dnnx.evaluation.mc_dropout import measure, predict
 from dnnx.nets.layers.dropout import Dropout
 from dnnx.techniques.pretrained import Pretrained
+from dnnx.training.dropout_on import require_dropout
 from dnnx.training.module import ReplicaModule
 
 N, FEATURES = 30, 6
@@ -154,10 +155,10 @@ def test_mutual_information_is_zero_for_equal_passes_and_positive_for_different_
 )
 def test_an_impossible_setting_is_a_one_line_error(passes: Any, net: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says) as told:
-        mc_dropout.require_dropout(make(**net), passes)
+        require_dropout(make(**net), passes)
     assert "\n" not in str(told.value)
 
 
 def test_pairs_are_refused_in_one_line() -> None:
     with pytest.raises(UserError, match=r"^mc_dropout=5: only for classes, not for task=Pairs; type"):
-        mc_dropout.require_dropout(pairs(FEATURES, {"hidden": [8], "dropout": 0.2}, [3, 7]), 5)
+        require_dropout(pairs(FEATURES, {"hidden": [8], "dropout": 0.2}, [3, 7]), 5)

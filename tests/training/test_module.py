@@ -19,8 +19,8 @@ from torch import Tensor
 from dnnx.basics.errors import UserError
 from dnnx.data.loaders import Chunks, EvalBatches, TrainBatches
 from dnnx.evaluation import results
-from dnnx.tasks.classification import smoothed_cross_entropy
 from dnnx.techniques.clipping import gradient_norm
+from dnnx.techniques.label_smoothing import smoothed_cross_entropy
 from dnnx.training.callbacks.checkpoint import Checkpoint, load_checkpoint
 from dnnx.training.callbacks.early_stopping import EarlyStopping
 from dnnx.training.module import ReplicaModule

@@ -10,13 +10,12 @@ from rich.progress import track
 from torch import Tensor
 
 from dnnx.basics.console import console
-from dnnx.basics.errors import require
 from dnnx.evaluation import calibration
 from dnnx.nets.dense import DenseNet
 from dnnx.nets.layers.dropout import Dropout
+from dnnx.training.dropout_on import dropout_layers, require_dropout
 
 RELIABILITY = "reliability.json"  # the curves of the diagram, from which those of more seeds are made
-MOST_PASSES = 10_000
 ROWS, ROWS_CUDA = 1024, 16384  # images times passes in one batch; results do not depend on it
 
 
@@ -33,23 +32,6 @@ ABOUT: dict[str, dict[str, str | None]] = {
 }
 
 
-def require_dropout(module: Any, passes: Any) -> None:
-    """Raise UserError if passes of this network cannot differ."""
-    require(
-        type(passes) is int and 1 <= passes <= MOST_PASSES, "mc_dropout", passes,
-        f"a number of passes up to {MOST_PASSES:,}, for example mc_dropout=100; 0 for none",
-    )  # fmt: skip
-    by_threshold = "threshold" in module.task.metrics  # then its test accuracy is not that of the most probable class
-    require(
-        module.task.has_classes and not by_threshold, "mc_dropout", passes,
-        f"only for classes, not for task={type(module.task).__name__}; type mc_dropout=0",
-    )  # fmt: skip
-    require(
-        bool(_layers(module)), "mc_dropout", passes,
-        "the network has no dropout, so all passes would be the same; train with net.dropout=0.1, or type mc_dropout=0",
-    )  # fmt: skip
-
-
 @torch.no_grad()
 def predict(module: Any, batches: Any, num_images: int, passes: int) -> tuple[Tensor, Tensor]:
     """Return the mean probabilities [R, N, C] of the passes and the mean entropy [R, N] of single passes, in float64.
@@ -57,7 +39,7 @@ def predict(module: Any, batches: Any, num_images: int, passes: int) -> tuple[Te
     Only dropout is active, also in frozen layers. A mask depends on the net's key, the pass and the image alone.
     """
     module.eval()
-    depth, layers = _blocks_beneath(module.replicas.net), _layers(module)
+    depth, layers = _blocks_beneath(module.replicas.net), dropout_layers(module)
     mean, spread, first = [], [], 0
     for x, *_ in track(batches, "MC dropout", console=console, transient=True, disable=not console.is_terminal):
         module.to(x.device)
@@ -147,7 +129,3 @@ def _blocks_beneath(net: Any) -> int:
         return 0
     dropped = [any(isinstance(part, Dropout) for part in block.modules()) for block in net.hidden_layers]
     return dropped.index(True)
-
-
-def _layers(module: Any) -> list[Dropout]:
-    return [layer for layer in module.modules() if isinstance(layer, Dropout)]

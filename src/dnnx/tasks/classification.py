@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from dnnx.basics.errors import require
@@ -92,11 +91,6 @@ class Classification(Task):
         true = ensemble.gather(1, y[:, None])[:, 0]
         index = true.topk(min(NUM_HARDEST, len(y)), largest=False).indices
         return found | {"hardest_index": index, "hardest_images": pictures(index)}
-
-
-def smoothed_cross_entropy(outputs: Tensor, y: Tensor, share: float) -> Tensor:
-    """Return the cross-entropy with smoothed labels (Szegedy et al. 2016): [N, C], [N] -> [N]."""
-    return F.cross_entropy(outputs, y, reduction="none", label_smoothing=share)
 
 
 def stack_with_zero(z: Tensor) -> Tensor:

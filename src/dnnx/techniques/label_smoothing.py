@@ -3,12 +3,17 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from dnnx.basics.at_work import must
 from dnnx.basics.errors import UserError, is_number, require
-from dnnx.tasks.classification import smoothed_cross_entropy
 from dnnx.techniques.base import Technique
+
+
+def smoothed_cross_entropy(outputs: Tensor, y: Tensor, share: float) -> Tensor:
+    """Return the cross-entropy with smoothed labels (Szegedy et al. 2016): [N, C], [N] -> [N]."""
+    return F.cross_entropy(outputs, y, reduction="none", label_smoothing=share)
 
 
 class LabelSmoothing(Technique):

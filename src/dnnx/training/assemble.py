@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import nn
 
 from dnnx.basics.errors import require, takes
 from dnnx.config.build import build, find, naming
@@ -13,14 +13,15 @@ from dnnx.config.trust import known_targets
 from dnnx.data import shared
 from dnnx.data.arrays import ArrayData
 from dnnx.data.lightning import SETTINGS, is_complete, wrap
-from dnnx.evaluation.mc_dropout import require_dropout
 from dnnx.nets.layers.self_normalizing import check_input
 from dnnx.optim.checks import build_optimizer, build_scheduler, check_schedule
 from dnnx.tasks.own_metrics import add_metrics, build_metrics
+from dnnx.training.dropout_on import require_dropout
 from dnnx.training.module import ReplicaModule
 from dnnx.training.trainer import bare_trainer, build_loggers, build_trainer
 
 FEW = 8  # examples of a first look at the outputs
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 def build_data(cfg: DictConfig, seeds: list[int]) -> Any:
@@ -79,7 +80,7 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path, data: Any = None) 
     """
     data = data or build_data(cfg, seeds)
     callbacks = [build(f"callbacks.{name}", callback) for name, callback in cfg.callbacks.items()]
-    trainer = build_trainer(cfg.trainer, folder, callbacks, build_loggers(cfg.get("logger"), folder, cfg.name))
+    trainer = build_trainer(cfg.trainer, folder, callbacks, build_loggers(cfg, folder))
     data.trainer = trainer  # it knows the epoch, and without it there are no batches to count
     data.check_batch_size(1)
     steps = len(data.train_dataloader().batches)
@@ -87,7 +88,7 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path, data: Any = None) 
     scheduler = build_scheduler(cfg.scheduler, steps_per_epoch=steps, num_replicas=len(seeds))
     check_schedule(scheduler, trial, cfg.trainer.max_epochs)
     module = build_module(cfg, data, seeds, optimizer=optimizer, scheduler=scheduler)
-    if any(isinstance(layer, _BatchNorm) for layer in module.replicas.net.modules()):
+    if any(isinstance(layer, BATCH_NORMS) for layer in module.replicas.net.modules()):
         data.check_batch_size(2)
     told = "it has no parameter that is trained; a net needs one or more"
     require(bool(module.trained), "net", cfg.net.get("_target_"), told)

@@ -24,7 +24,7 @@ from dnnx.config.build import build, find
 from dnnx.config.plain import OUR_CALLBACKS, OURS
 from dnnx.training.callbacks.plain import Follow, Resume
 from dnnx.training.plain_metrics import Monitor, choose_monitor, split_of
-from dnnx.training.trainer import build_loggers, build_trainer
+from dnnx.training.trainer import build_loggers, build_trainer, close_logger
 
 SEEDED_ENVIRONMENT = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")
 
@@ -53,7 +53,7 @@ class Plan:
     monitor: Monitor = field(init=False)
     tests: bool = field(init=False)  # whether the module has a test step and there is test data
     facts: dict[str, Any] = field(init=False)  # for data.json
-    logged: list[str] = field(init=False)  # split/metric of each metric logged by training and validation
+    logged: list[str] = field(init=False)  # split/metric of each logged metric
     sizes: tuple[int, int] = field(init=False)  # number of parameters, and of trained ones
     device: torch.device = field(init=False)
 
@@ -92,12 +92,15 @@ def prepare(cfg: DictConfig, seeds: Sequence[int], folder: Path) -> Plan:
         own = [*module.parameters()]
         plan.sizes = sum(p.numel() for p in own), sum(p.numel() for p in own if p.requires_grad)
         plan.tests = is_overridden("test_step", module) and is_overridden("test_dataloader", data or module)
+        tested = []
         if plan.tests:
             trainer.test(module, datamodule=data, verbose=False)
+            tested = [f"test/{split_of(name)[1]}" for name in trainer.callback_metrics]
     plan.monitor = choose_monitor(cfg.monitor, cfg.monitor_mode, logged, before.in_validation)
     plan.logged = ["/".join(split_of(name, before.in_validation)) for name in logged]
     if plan.monitor.key not in plan.logged:
         raise UserError(plan.monitor.absent(logged))
+    plan.logged += tested
     return plan
 
 
@@ -161,7 +164,7 @@ def train_seed(plan: Plan, seed: int, follow: Follow, *shown: Any) -> float:
         )  # fmt: skip
         trainer.fit(module, datamodule=data)
         for logger in trainer.loggers:
-            close(logger)
+            close_logger(logger)
     return time.perf_counter() - started
 
 
@@ -169,14 +172,7 @@ def _loggers(plan: Plan, seed: int, resumed: bool) -> list[Any]:
     """Return TensorBoard's logger and the user's, each with its own version for this seed."""
     version = f"seed_{seed}{'_resumed' if resumed else ''}"
     board = TensorBoardLogger(str(plan.folder), name="tensorboard", version=f"seed_{seed}")
-    return [board, *build_loggers(plan.cfg.get("logger"), plan.folder, plan.cfg.name, version)]
-
-
-def close(logger: Any) -> None:
-    """End a logger's run, so that the next seed starts its own."""
-    logger.finalize("success")
-    if callable(finish := getattr(getattr(logger, "experiment", None), "finish", None)):
-        finish()  # Weights & Biases would continue the same run
+    return [board, *build_loggers(plan.cfg, plan.folder, version)]
 
 
 class Weights(pl.Callback):

@@ -48,18 +48,28 @@ def bare_trainer(accelerator: str) -> Trainer:
     return Trainer(accelerator=accelerator, devices=1, plugins=[LightningEnvironment()], **quiet)
 
 
-def build_loggers(configs: DictConfig | None, folder: Path, name: str, version: str = "") -> list[Any]:
+def build_loggers(cfg: DictConfig, folder: Path, version: str = "") -> list[Any]:
     """Return Lightning's loggers of the config group `logger`, each with a place to write unless the user chose one.
 
-    Loggers of files write to `folder`/<key>/`version`. Those of a service name their run `name`, with the version.
+    Loggers of files write to `folder`/<key>/`version`, MLflow to `folder`/<key>. Those of a service name their run
+    after experiment, arm and version.
 
     Example: `+logger.csv._target_=lightning.pytorch.loggers.CSVLogger` writes to `folder`/csv/.
     """
     loggers = []
-    for key, config in {str(key): config for key, config in (configs or {}).items()}.items():
-        label = f"{name} {version}".strip()
-        told: dict[str, Any] = {"save_dir": str(folder), "run_name": label}
-        is_service = takes(find(f"logger.{key}", config), "project")  # for Weights & Biases a version is an id
+    label = " ".join(filter(None, [cfg.name, cfg.get("arm"), version]))
+    for key, config in {str(key): config for key, config in (cfg.get("logger") or {}).items()}.items():
+        function = find(f"logger.{key}", config)
+        has_folder = takes(function, "name")  # of its own below save_dir; MLflow fills save_dir itself
+        told: dict[str, Any] = {"save_dir": str(folder if has_folder else folder / key), "run_name": label}
+        is_service = takes(function, "project")  # for Weights & Biases a version is an id
         told |= {"name": label} if is_service else {"name": key, "version": version}
         loggers.append(build(f"logger.{key}", config, **{k: v for k, v in told.items() if k not in config}))
     return loggers
+
+
+def close_logger(logger: Any) -> None:
+    """End a logger's run, so that the next training of this process starts its own."""
+    logger.finalize("success")
+    if callable(finish := getattr(getattr(logger, "experiment", None), "finish", None)):
+        finish()  # Weights & Biases would continue the same run

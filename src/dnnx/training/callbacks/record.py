@@ -13,6 +13,7 @@ from torch.utils.tensorboard.summary import hparams
 
 from dnnx.runs.files import append_text, write_text
 from dnnx.training.callbacks.early_stopping import EarlyStopping
+from dnnx.training.trainer import close_logger
 
 HEADER = "epoch,split,metric,seed,value\n"
 ROWS = r"(\d{1,9},[^,\n]*,[^,\n]*,\d{1,19},[-+.\w]+\n)*"
@@ -87,6 +88,8 @@ class Record(pl.Callback):
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         if self.writer is not None:
             self.writer.close()
+            for logger in self.loggers:
+                close_logger(logger)
 
     def state_dict(self) -> dict[str, Any]:
         return {"elapsed_s": self.elapsed_s, "rows": self.rows}
