@@ -150,6 +150,24 @@ def test_one_more_seed_with_the_mean_difference_never_weakens_an_answer(x: list[
 
 
 @settings(max_examples=100, deadline=None)
+@given(gaps, st.floats(0, 1))
+def test_one_more_favourable_seed_that_is_not_far_out_never_weakens_an_answer(x: list[float], share: float) -> None:
+    """From the mean of the others up to the sum of their squares over their sum, where t is highest."""
+    if np.mean(x) > 1e-3:
+        far = np.sum(np.square(x)) / np.sum(x)
+        gap = np.mean(x) + share * (far - np.mean(x))
+        before, after = (compare(series(y), series([0] * len(y)), PLAIN) for y in (x, [*x, gap]))
+        assert after.p <= before.p * (1 + 1e-9)
+        assert STRENGTH[said([*x, gap])] >= STRENGTH[said(x)]
+
+
+def test_a_favourable_seed_far_out_can_weaken_an_answer() -> None:
+    """The exception that docs/statistics.md states: it adds more to the spread than to the mean."""
+    near = [0.9, 1.0, 1.1, 1.0, 0.9]
+    assert (said(near), said([*near, 30.0])) == ("yes", "undecided")
+
+
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.floats(-3, 3), min_size=3, max_size=12))
 def test_one_more_seed_in_which_only_the_other_arm_diverged_never_weakens_an_answer(x: list[float]) -> None:
     other = [0.0] * len(x) + [-np.inf]

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from dnnx.reports.comparison import Comparison
+from dnnx.reports.comparison import Comparison, critical
 
 POWER = 0.8  # of a study with as many seeds as `more_seeds` says
 MAX_SEEDS = 1000
@@ -45,11 +45,11 @@ def more_seeds(found: Comparison, alpha: float, margin: float) -> int | None:
 def power(found: Comparison, n: int, alpha: float, margin: float) -> float:
     """Return the chance that n seeds decide: the interval leaves out 0, or lies inside the margin."""
     df, error = found.df * (n - 1) / (found.n - 1), found.sd / n**0.5
-    critical = float(stats.t.ppf(1 - alpha / 2, df))
-    different = _beyond(critical, df, abs(found.gap) / error)
+    t = critical(n, df, alpha, found.anytime)
+    different = _beyond(t, df, abs(found.gap) / error)
     if np.isnan(margin):
         return different
-    below, above = (_beyond(critical, df, (margin + sign * found.gap) / error) for sign in (-1, 1))
+    below, above = (_beyond(t, df, (margin + sign * found.gap) / error) for sign in (-1, 1))
     return max(different, below + above - 1)
 
 

@@ -7,11 +7,11 @@ import pandas as pd
 from scipy import stats
 
 from dnnx.reports import binary
+from dnnx.reports.levels import ALPHA, anytime_p, anytime_t, tries
 from dnnx.reports.pooling import Pool
 from dnnx.reports.ranks import rank_sum_p, signed_rank_p
 from dnnx.reports.scales import Scale
 
-ALPHA = 0.05
 NO_TEST = "no test"
 MAX_INFINITE = 0.25  # share of pairs whose gap may be infinite in a t test of all others
 
@@ -37,6 +37,7 @@ class Comparison:
     gaps: tuple[float, ...] = ()
     correlation: float = np.nan
     paired: bool = True
+    anytime: bool = False  # the interval holds however often one looks
 
     @property
     def tested(self) -> bool:
@@ -51,37 +52,50 @@ class Comparison:
 
 
 def compare(
-    arm: pd.Series, than: pd.Series, scale: Scale, alpha: float = ALPHA, pool: Pool | None = None
+    arm: pd.Series,
+    than: pd.Series,
+    scale: Scale,
+    alpha: float = ALPHA,
+    pool: Pool | None = None,
+    earlier: int = 0,
 ) -> Comparison:
     """Compare two arms' values by seed: in pairs where the arms share seeds, else as two groups.
 
     nan is not measured and is left out. An infinite value is a seed that diverged or never arrived: it counts as worse
     than any number. `alpha` is the share of false answers that this one comparison may have, such as 0.05 / 8.
+
+    `earlier` is the number of results that were seen before seeds were added by hand. Then the paired t test is the
+    anytime-valid one, and the j-th results of any other test have the level alpha / (j (j + 1)).
     """
     a, b = (scale.transform(values.dropna().astype(float)) for values in (arm, than))
     shared = a.index.intersection(b.index)
     if len(shared) >= max(2, min(len(a), len(b)) / 2):
-        return _in_pairs(a[shared].to_numpy(), b[shared].to_numpy(), scale, alpha, pool)
-    return _as_groups(a.to_numpy(), b.to_numpy(), scale, alpha)
+        return _in_pairs(a[shared].to_numpy(), b[shared].to_numpy(), scale, alpha, pool, earlier)
+    return _tried(_as_groups(a.to_numpy(), b.to_numpy(), scale, alpha / tries(earlier)), earlier)
 
 
-def _in_pairs(a: np.ndarray, b: np.ndarray, scale: Scale, alpha: float, pool: Pool | None) -> Comparison:
+def _in_pairs(a: np.ndarray, b: np.ndarray, scale: Scale, alpha: float, pool: Pool | None, earlier: int) -> Comparison:
     gaps = np.subtract(a, b, out=np.zeros_like(a), where=a != b)
     finite = np.isfinite(a) & np.isfinite(b)
     told = Comparison(NO_TEST, a.size, _mean(gaps[finite]), gaps=tuple(gaps), correlation=_correlation(a, b))
     if scale.is_binary(a, b):
         only_a, only_b = int((a > b).sum()), int((b > a).sum())
         p = binary.mcnemar_p(only_a, only_b)
-        low, high = binary.paired_interval(a, b, 1 - alpha)
-        return _exact(told, "exact McNemar test", p, low, high, only_a - only_b, alpha)
+        share = alpha / tries(earlier)
+        low, high = binary.paired_interval(a, b, 1 - share)
+        return _tried(_exact(told, "exact McNemar test", p, low, high, only_a - only_b, share), earlier)
     endless = np.sign(gaps[np.isinf(gaps)])
     one_way = abs(endless.sum()) == endless.size <= MAX_INFINITE * a.size and not (scale.ranks and endless.size)
     if finite.sum() < 2 or not one_way or (finite.sum() < a.size and not endless.size):
         higher, lower, _ = told.counts
-        return replace(told, test="exact signed-rank test", p=signed_rank_p(gaps), sign=_sign(higher - lower))
+        ranked = replace(told, test="exact signed-rank test", p=signed_rank_p(gaps), sign=_sign(higher - lower))
+        return _tried(ranked, earlier)
     own = float(gaps[finite].std(ddof=1))
     floor = scale.floor(np.concatenate([a[finite], b[finite]]))
-    if pool is not None and not endless.size:
+    if earlier:
+        told = replace(told, anytime=True)
+        test, sd, df = "paired anytime-valid t test", max(own, floor), float(finite.sum() - 1)
+    elif pool is not None and not endless.size:
         test, sd, df = f"paired t test with the spread of {pool.arms} arms", max(own, pool.sd, floor), pool.df
     else:
         test, sd, df = "paired t test", max(own, floor), float(finite.sum() - 1)
@@ -116,12 +130,23 @@ def _t(told: Comparison, sd: float, df: float, n: int, alpha: float, overlap: fl
     sd^2 (1 / n + overlap) (Nadeau & Bengio 2003, the corrected resampled t test): more seeds alone never decide.
     """
     error = sd * (1 / n + overlap) ** 0.5
-    half = stats.t.ppf(1 - alpha / 2, df) * error
-    p = 2 * stats.t.sf(abs(told.gap) / error, df)
+    t = abs(told.gap) / error
+    half = critical(n, df, alpha, told.anytime) * error
+    p = anytime_p(t, n, df) if told.anytime else 2 * stats.t.sf(t, df)
     return replace(
         told, low=float(told.gap - half), high=float(told.gap + half), p=float(p), sign=_sign(told.gap),
         sd=np.nan if overlap else sd, df=df,
     )  # fmt: skip
+
+
+def critical(n: int, df: float, alpha: float, anytime: bool = False) -> float:
+    """Return the absolute t value from which a test rejects."""
+    return anytime_t(n, df, alpha) if anytime else float(stats.t.ppf(1 - alpha / 2, df))
+
+
+def _tried(found: Comparison, earlier: int) -> Comparison:
+    """Return a comparison with the p-value of results that were looked at before."""
+    return replace(found, p=min(1.0, found.p * tries(earlier))) if found.tested else found
 
 
 def _unbounded(told: Comparison, endless: np.ndarray) -> Comparison:

@@ -7,6 +7,7 @@ from dnnx.reports import forecasts, images
 from dnnx.reports.answers import more_seeds
 from dnnx.reports.comparison import Comparison, compare
 from dnnx.reports.format import number, show, show_difference, suffix
+from dnnx.reports.levels import Level
 from dnnx.reports.measures import RACES, describe, epoch_seconds, reach, reference_targets, values
 from dnnx.reports.questions import ONCE, ONE_CLOCK, Question
 from dnnx.reports.scales import Scale, scale_of
@@ -25,7 +26,7 @@ def in_words(answer: str, is_small: bool, scale: Scale) -> str:
     return f"{answer}, by less than {scale.words}" if is_small else answer
 
 
-def evidence(question: Question, found: Comparison, alpha: float, family: int, is_open: bool = False) -> str:
+def evidence(question: Question, found: Comparison, level: Level, is_open: bool = False) -> str:
     """Return both arms' means, their difference with its interval, the test, and all that limits them."""
     for run, metric, measured in zip(
         (question.arm, question.than), (question.metric, question.than_metric), question.values, strict=True
@@ -39,9 +40,9 @@ def evidence(question: Question, found: Comparison, alpha: float, family: int, i
         return f"{parts[0].removeprefix('mean ').removeprefix('geometric mean ')}; {ONCE}."
     if question.untested:
         return f"{parts[0]}; {question.untested}."
-    parts[0] += _test(question, found, family)
-    parts += [*_of_images(question, alpha, family), *_caveats(question, found)]
-    if is_open and (more := more_seeds(found, alpha, question.scale.margin)):
+    parts[0] += _test(question, found, level)
+    parts += [*_of_looks(level, is_open), *_of_images(question, level), *_caveats(question, found)]
+    if is_open and (more := more_seeds(found, level.alpha, question.scale.margin)):
         parts.append(
             f"about {more} more {'seed' if more == 1 else 'seeds'}{'' if found.paired else ' in all'} would decide"
         )
@@ -73,10 +74,11 @@ def _middle(values: pd.Series, word: str) -> float:
     return float(np.exp(np.log(values).mean()) if word.startswith("geometric") else values.mean())
 
 
-def _test(question: Question, found: Comparison, family: int) -> str:
+def _test(question: Question, found: Comparison, level: Level) -> str:
     if not found.tested:
         return f"; n = {min(len(x.dropna()) for x in question.values)}, and one seed shows no spread"
-    wide = "95 % interval" if family < 2 else f"simultaneous 95 % interval of {family} verdicts"
+    wide = "95 % interval" if level.claims < 2 else f"simultaneous 95 % interval of {level.claims} verdicts"
+    wide += f" at {level.looks} looks" if level.looks > 1 else " that holds at any time" if level.earlier else ""
     if np.isnan(found.low):
         higher, lower, equal = found.counts
         spread = f"higher in {higher}, lower in {lower}, equal in {equal} seeds" if found.paired else ""
@@ -84,10 +86,19 @@ def _test(question: Question, found: Comparison, family: int) -> str:
         spread = difference(found, question.scale, question.about, f"{wide} ")
     linked = "" if np.isnan(found.correlation) or not found.sd > 0 else f"correlation of pairs {found.correlation:.2f}"
     sizes = " and ".join(str(x.notna().sum()) for x in question.values)
-    p = min(1.0, found.p * family)
-    adjusted = f"{'Bonferroni-adjusted ' if family > 1 else ''}{'p < 0.001' if p < 0.001 else f'p = {p:.3g}'}"
+    p, name = level.adjusted(found.p), "adjusted " if level.looks > 1 else ""
+    name = "Bonferroni-adjusted " if level.claims > 1 else name
+    adjusted = f"{name}{'p < 0.001' if p < 0.001 else f'p = {p:.3g}'}"
     facts = (spread, found.test, linked, f"n = {found.n if found.paired else sizes} seeds", adjusted)
     return "".join(f", {fact}" for fact in facts if fact)
+
+
+def _of_looks(level: Level, is_open: bool) -> list[str]:
+    """Return at which look a claim was decided, or that seeds were added by hand."""
+    if level.look:
+        return [f"{'open after' if is_open else 'decided at'} look {level.look} of {level.looks}"]
+    told = "seeds were added by hand after results were there, so the interval must hold at any time"
+    return [told] if level.earlier else []
 
 
 def difference(found: Comparison, scale: Scale, about: About, wide: str = "") -> str:
@@ -99,22 +110,24 @@ def difference(found: Comparison, scale: Scale, about: About, wide: str = "") ->
         half = (found.high - found.low) / 2
         gap, low, high = (show_difference(x, about, half) for x in (found.gap, found.low, found.high))
         told = f"difference {gap}{suffix(about, difference=True)}"
+    if np.isinf(found.low) and np.isinf(found.high):
+        return f"{told} (too few seeds for an interval)"
     if np.isposinf(found.high):
         return f"{told} ({wide}{low} or higher)"
     return f"{told} ({wide}{high} or lower)" if np.isneginf(found.low) else f"{told} ({wide}{low} to {high})"
 
 
-def _of_images(question: Question, alpha: float, family: int) -> list[str]:
+def _of_images(question: Question, level: Level) -> list[str]:
     """Return the interval over seeds and images, and the ensembles image by image, where predictions are stored."""
     if question.metric == question.than_metric == forecasts.METRIC:
-        return _of_windows(question, alpha, family)
+        return _of_windows(question, level.alpha, level.claims)
     if question.metric != images.METRIC or question.than_metric != images.METRIC:
         return []
     told = []
     if (values := images.difference(question.arm, question.than)) is not None and len(values) > 1:
-        ends = images.interval(values, 1 - alpha)
+        ends = images.interval(values, 1 - level.alpha)
         low, high = (show_difference(x, question.about, (ends[1] - ends[0]) / 2) for x in ends)
-        together = "" if family < 2 else " (simultaneous)"
+        together = "" if level.claims < 2 else " (simultaneous)"
         told.append(f"over seeds and images {low} to {high}{together}")
     if (joint := images.ensembles(question.arm, question.than)) is not None:
         p = "p < 0.001" if joint.p < 0.001 else f"p = {joint.p:.3g}"

@@ -51,7 +51,7 @@ def ask(spec: Mapping[str, Any], arm: Run, than: Run) -> Question:
     scale = scale_of(metric, about, pair, images(metric, arm), spec.get("same"))
     is_time = (goal := parse_goal(metric)) is not None and goal.kind == "epoch"
     scale = replace(scale, overlap=max(overlap(arm), overlap(than)), ranks=is_time)
-    return Question(spec, arm, than, pair, scale, about, _untested(metric, other or metric))
+    return Question(spec, arm, than, pair, scale, about, why_untested(spec) or unlike(arm, than))
 
 
 def images(metric: str, run: Run) -> int | None:
@@ -67,7 +67,24 @@ def overlap(run: Run) -> float:
     return sizes.get("test", 0) / learned if run.setting("data.folds") and learned else 0.0
 
 
-def _untested(metric: str, other: str) -> str:
+def unlike(arm: Run, than: Run) -> str:
+    """Return why two runs cannot be compared: other data by its checksums, or another version of dnnx; else ""."""
+    files = [run.data.get("files", {}) for run in (arm, than)]
+    is_other = any(files[0][name] != files[1][name] for name in set(files[0]) & set(files[1]))
+    sources = [run.data.get("source") for run in (arm, than)]
+    if None not in sources and (is_other or sources[0] != sources[1]):
+        notes = [run.data.get("note") or run.data["source"] for run in (arm, than)]
+        return f"the arms have other data, by checksum ({' and '.join(map(str, notes))})"
+    versions = [run.environment.get("dnnx") for run in (arm, than)]
+    if None not in versions and versions[0] != versions[1]:
+        return f"the arms were trained by other versions, dnnx {versions[0]} and {versions[1]}"
+    return ""
+
+
+def why_untested(spec: Mapping[str, Any]) -> str:
+    """Return why seeds cannot answer a declared verdict, or "" where they can. Only its metrics decide that."""
+    metric = spec["metric"]
+    other = spec.get("than_metric") or metric
     if metric.startswith(ONCE_PER_RUN) or other.startswith(ONCE_PER_RUN):
         return ONCE
     if metric == "convergence/seconds":

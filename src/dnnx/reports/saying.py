@@ -31,7 +31,8 @@ def say(verdict: Verdict) -> str:
     numbers = f"{ours} against {theirs}"
     if found.low == found.low:  # no nan
         numbers += f", {difference(found, question.scale, question.about)}"
-    numbers += f", n = {found.n} seeds"
+    level = verdict.level
+    numbers += f", n = {found.n} seeds{f', look {level.look} of {level.looks}' if level.look else ''}"
     start = verdict.words.capitalize()
     if verdict.answer == "undecided":
         more = f"; about {verdict.more} more {'seed' if verdict.more == 1 else 'seeds'} would decide"

@@ -1,17 +1,19 @@
 """Verdicts: from the runs of a study and its declared claims to answers, with one interval each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from dnnx.reports.answers import answer, more_seeds
-from dnnx.reports.comparison import ALPHA, Comparison, compare
+from dnnx.reports.comparison import Comparison, compare
 from dnnx.reports.evidence import evidence, in_words
+from dnnx.reports.levels import ALPHA, Level, nominal_levels
 from dnnx.reports.measures import RACES
 from dnnx.reports.pooling import Pool, pool_arms
-from dnnx.reports.questions import Question, ask
+from dnnx.reports.questions import Question, ask, why_untested
+from dnnx.runs.looks import Looks
 from dnnx.runs.run import Study
 
 
@@ -19,7 +21,8 @@ from dnnx.runs.run import Study
 class Verdict:
     """An answer to one claim: yes, no, same, undecided, or not tested; `words` say it with its margin.
 
-    `comparison` has the interval at the level that all verdicts together keep, `p` is adjusted by Bonferroni.
+    `comparison` has the interval at the level that all verdicts together keep, `p` is adjusted to
+    that too. `level` says for how many claims and looks.
     """
 
     question: Question
@@ -28,6 +31,7 @@ class Verdict:
     comparison: Comparison
     p: float
     evidence: str
+    level: Level
     more: int | None = None  # seeds that would decide, where it is undecided
 
     @property
@@ -54,34 +58,80 @@ class Verdict:
 def decide(study: Study, alpha: float = ALPHA) -> tuple[list[Verdict], list[str]]:
     """Return the declared verdicts, or the main metric against the reference; and a line for each without its arm.
 
-    All intervals hold together with a chance of 1 - alpha (Bonferroni), so all answers do.
+    All intervals hold together with a chance of 1 - alpha (Bonferroni), so all answers do. In a study that goes on
+    until it is decided they hold at all looks too, and each answer is that of the look which gave it.
     """
-    lost, questions = [], []
+    lost, specs = [], []
     for spec in study.verdicts or _usual(study):
-        arm, than = study.run(spec["arm"]), study.run(spec["than"])
-        if arm and than:
-            questions.append(ask(spec, arm, than))
+        if study.run(spec["arm"]) and study.run(spec["than"]):
+            specs.append(spec)
         else:
             lost.append(f"no answer to '{spec['ask']}': it needs the arms {spec['arm']} and {spec['than']}")
+    if study.looks is not None:
+        verdicts, more = decide_at_looks(study, study.looks, specs, alpha)
+        return verdicts, [*lost, *more]
+    questions = _ask(study, specs)
     family = sum(question.is_tested and compare(*question.values, question.scale).tested for question in questions)
+    level = Level(alpha / max(family, 1), alpha, family)
+    return _verdicts(questions, level), lost
+
+
+def decide_at_looks(
+    study: Study, looks: Looks, specs: Sequence[Mapping[str, Any]], alpha: float
+) -> tuple[list[Verdict], list[str]]:
+    """Return the verdicts of a study with planned looks, and lines on what they leave out.
+
+    A claim that a look decides is settled. Later seeds of its arms count for other claims only.
+    """
+    untested = {i for i, spec in enumerate(specs) if why_untested(spec)}
+    claims = len(specs) - len(untested)
+    found = dict(zip(untested, _verdicts(_ask(study, [specs[i] for i in untested]), Level()), strict=True))
+    levels = nominal_levels(looks.planned, alpha / max(claims, 1))
+    for place, look in enumerate(looks.taken):
+        at, level = study.at(look), Level(levels[place], alpha, claims, place + 1, len(levels))
+        still = [i for i, spec in enumerate(specs) if i not in found or found[i].answer == "undecided"]
+        still = [i for i in still if at.run(specs[i]["arm"]) and at.run(specs[i]["than"])]
+        found |= dict(zip(still, _verdicts(_ask(at, [specs[i] for i in still]), level), strict=True))
+    none = f"the first look, at {looks.planned[0]} seeds, was not taken"
+    lost = [f"no answer to '{spec['ask']}': {none}" for i, spec in enumerate(specs) if i not in found]
+    return [found[i] for i in sorted(found)], [*lost, *_unseen(study, looks)]
+
+
+def _unseen(study: Study, looks: Looks) -> list[str]:
+    """Return a line for each arm with seeds that no look has seen."""
+    lines = []
+    for run in study.runs if looks.taken else ():
+        seen = {seed for look in looks.taken if run.name in look.arms for seed in look.seeds}
+        if more := sorted(set(run.seeds) - seen):
+            lines.append(f"{run.name}: no look has seen the seeds {', '.join(map(str, more))}; no answer counts them")
+    return lines
+
+
+def _ask(study: Study, specs: Sequence[Mapping[str, Any]]) -> list[Question]:
+    """Return the question of each claim, whose arms are there."""
+    pairs = [(study.run(spec["arm"]), study.run(spec["than"])) for spec in specs]
+    return [ask(spec, arm, than) for spec, (arm, than) in zip(specs, pairs, strict=True) if arm and than]
+
+
+def _verdicts(questions: Sequence[Question], level: Level) -> list[Verdict]:
     pools = _pools(questions)
-    return [_verdict(question, family, alpha, pools) for question in questions], lost
+    return [_verdict(question, level, pools) for question in questions]
 
 
-def _verdict(question: Question, family: int, alpha: float, pools: Mapping[str, Mapping[str, Pool]]) -> Verdict:
-    pool = _pool_of(question, pools)
-    share = alpha / max(family, 1)
-    found = compare(*question.values, question.scale, share, pool)
-    p = min(1.0, found.p * max(family, 1)) if found.tested else found.p
+def _verdict(question: Question, level: Level, pools: Mapping[str, Mapping[str, Pool]]) -> Verdict:
+    if not level.look:
+        level = replace(level, earlier=max(len(run.earlier) for run in (question.arm, question.than)))
+    found = compare(*question.values, question.scale, level.alpha, _pool_of(question, pools), level.earlier)
     if not question.is_tested:
-        return Verdict(
-            question, "not tested", "not tested", found, float("nan"), evidence(question, found, share, family)
-        )
-    given, is_small = answer(found, question.spec["expect"], share, question.scale.margin)
+        told = evidence(question, found, level)
+        return Verdict(question, "not tested", "not tested", found, float("nan"), told, level)
+    given, is_small = answer(found, question.spec["expect"], level.alpha, question.scale.margin)
     words = in_words(given, is_small, question.scale)
-    told = evidence(question, found, share, family, is_open=given == "undecided")
-    more = more_seeds(found, share, question.scale.margin) if given == "undecided" else None
-    return Verdict(question, given, words, found, p, told, more)
+    is_open = given == "undecided"
+    told = evidence(question, found, level, is_open)
+    p = level.adjusted(found.p) if found.tested else found.p
+    more = more_seeds(found, level.alpha, question.scale.margin) if is_open else None
+    return Verdict(question, given, words, found, p, told, level, more)
 
 
 def _pools(questions: Sequence[Question]) -> dict[str, dict[str, Pool]]:

@@ -16,7 +16,10 @@ from safetensors.numpy import load_file
 from dnnx.basics.errors import UserError
 from dnnx.runs import schema
 from dnnx.runs.files import parse_json
+from dnnx.runs.looks import Looks
 from dnnx.runs.run import COLUMNS, Run, Study
+
+OPTIONAL = ("lr_search.csv", "earlier_results.json")
 
 
 def read_run(folder: Path, name: str) -> Run:
@@ -29,10 +32,11 @@ def read_run(folder: Path, name: str) -> Run:
         "predictions.safetensors": ("predictions", lambda path: schema.predictions(load_file(path))),
         "metrics.csv": ("metrics", _metrics),
         "lr_search.csv": ("lr_search", _lr_search),
+        "earlier_results.json": ("earlier", lambda path: schema.earlier_results(parse_json(path))),
     }
     for file, (attribute, parse) in parsers.items():
         if not (folder / file).is_file():
-            if file == "lr_search.csv" or (file == "predictions.safetensors" and _is_own_module(run)):
+            if file in OPTIONAL or (file == "predictions.safetensors" and _is_own_module(run)):
                 continue
             unfinished = " (the run has not finished)" if file == "results.json" else ""
             run.missing.append(f"{name}: {file} is missing{unfinished}")
@@ -84,6 +88,7 @@ def read_study(folders: Sequence[Path], declared: dict | None = None, reference:
         verdicts=declared.get("verdicts") or [],
         missing=missing + [line for run in runs for line in run.missing],
         axes=declared.get("axes") or [],
+        looks=Looks.of(declared.get("looks")),
     )
 
 

@@ -1,7 +1,7 @@
 """Runs and studies as plain dataclasses: the content of their folders, and the queries that reports make."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from dnnx.runs import about as metrics_about
 from dnnx.runs import schema
 from dnnx.runs.about import About, is_loss
+from dnnx.runs.looks import Look, Looks
 
 COLUMNS = ["epoch", "split", "metric", "seed", "value"]
 
@@ -28,12 +29,29 @@ class Run:
     data: dict[str, Any] = field(default_factory=dict)
     predictions: dict[str, np.ndarray] = field(default_factory=dict)
     lr_search: pd.DataFrame | None = None  # None unless the learning rate was searched
+    earlier: list[list[int]] = field(default_factory=list)  # seeds of each result before seeds were added
     missing: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
     @property
     def seeds(self) -> list[int]:
         return self.results.get("seeds") or sorted(self.metrics["seed"].unique().tolist())
+
+    def limited(self, seeds: Sequence[int]) -> "Run":
+        """Return the run with the values of these seeds alone, without those of its ensemble."""
+        places = [place for place, seed in enumerate(self.seeds) if seed in seeds]
+        if len(places) == len(self.seeds):
+            return self
+        results = {
+            name: values if name == "about" else [values[place] for place in places]
+            for name, values in self.results.items()
+            if not name.startswith("ensemble/")
+        }
+        predictions = dict(self.predictions)
+        if "probabilities" in predictions:
+            predictions["probabilities"] = predictions["probabilities"][places]
+        metrics = self.metrics[self.metrics["seed"].isin(list(seeds))]
+        return replace(self, results=results, predictions=predictions, metrics=metrics)
 
     @property
     def diverged(self) -> list[int]:
@@ -104,7 +122,7 @@ class Study:
     """Arms that answer one question.
 
     `verdicts` are the declared claims: {ask, metric, arm, than, expect[, than_metric]}. `axes` are the keys that were
-    swept besides the arm.
+    swept besides the arm. `looks` are those of a study that goes on until it is decided.
     """
 
     name: str
@@ -114,9 +132,14 @@ class Study:
     verdicts: list[dict[str, Any]]
     missing: list[str]
     axes: list[str] = field(default_factory=list)
+    looks: Looks | None = None
 
     def run(self, name: str) -> Run | None:
         return next((run for run in self.runs if run.name == name), None)
+
+    def at(self, look: Look) -> "Study":
+        """Return the study as a look sees it: its arms, with its seeds."""
+        return replace(self, runs=[run.limited(look.seeds) for run in self.runs if run.name in look.arms])
 
     @property
     def main(self) -> str:

@@ -74,6 +74,8 @@ def study(found: Any) -> dict[str, Any]:
         )
     for key in ("axes", "config_dir", "overrides"):
         _need(_list_of(_is_text, declared.get(key) or []), f"{key} must list words")
+    told = "looks must have increasing numbers of seeds, `planned`, and a look `taken` at each of the first of them"
+    _need(not declared.get("looks") or _is_looks(declared["looks"]), told)
     return declared
 
 
@@ -126,6 +128,29 @@ def _is_verdict(verdict: Any) -> bool:
     texts = [value for key, value in verdict.items() if key != "same"]
     is_margin = is_finite(verdict.get("same", 1)) and verdict.get("same", 1) > 0
     return _list_of(_is_text, texts) and verdict["expect"] in ("higher", "lower") and is_margin
+
+
+def _is_looks(looks: Any) -> bool:
+    """Return whether `looks` is {"planned": [n, ...], "taken": [{"seeds": [n seeds], "arms": [names]}, ...]}."""
+    if not isinstance(looks, dict) or set(looks) != {"planned", "taken"} or not isinstance(looks["taken"], list):
+        return False
+    planned, taken = looks["planned"], looks["taken"]
+    if not _list_of(_is_seed, planned) or not planned or planned[0] < 2 or planned != sorted(set(planned)):
+        return False
+    known = all(isinstance(look, dict) and set(look) == {"seeds", "arms"} for look in taken)
+    if not known or len(taken) > len(planned):
+        return False
+    return all(
+        _list_of(_is_seed, look["seeds"]) and len(set(look["seeds"])) == n and _list_of(_is_text, look["arms"])
+        for n, look in zip(planned, taken, strict=False)
+    )
+
+
+def earlier_results(found: Any) -> list[list[int]]:
+    """Return the checked content of earlier_results.json: the seeds of each result before seeds were added."""
+    valid = isinstance(found, list) and all(_list_of(_is_seed, seeds) for seeds in found)
+    _need(valid, "it must list the seeds of each earlier result")
+    return found
 
 
 def _is_value(value: Any) -> bool:

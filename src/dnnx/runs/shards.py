@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dnnx.runs.files import write_atomic
+from dnnx.runs.files import read_json, write_atomic, write_json
 
 FOLDER = "shards"
+EARLIER = "earlier_results.json"
 LONGEST = 40  # largest number of letters of a name
 # Files of a run that move into a shard. results.json moves first: without it no reader takes a part for the whole.
 FILES = (
@@ -61,6 +62,19 @@ def is_moving(run: Path, seeds: Sequence[int]) -> bool:
     """Return whether `move_into_shard` of these seeds has begun and not ended."""
     shard = run / FOLDER / name_of(seeds)
     return (shard / "results.json").exists() and not (shard / "config.yaml").exists()
+
+
+def note_earlier(run: Path, seeds: Sequence[int]) -> None:
+    """Note the seeds of a run's results before results of more `seeds` replace them.
+
+    Reports read from it that seeds were added by hand, after someone may have seen an answer.
+    """
+    if not (run / "results.json").exists():
+        return
+    there, path = read_json(run / "results.json")["seeds"], run / EARLIER
+    noted = read_json(path) if path.exists() else []
+    if set(there) < set(seeds) and there not in noted:
+        write_json(path, [*noted, there])
 
 
 @contextmanager

@@ -98,6 +98,7 @@ def unite(cfg: DictConfig, run: Path) -> bool:
             from dnnx.evaluation.join import Union  # torch from here on
 
             union = Union(resume.settle_rate(cfg, run), shards, seeds)
+            layout.note_earlier(run, seeds)
             for own in (shard for shard in shards if is_own(shard, run)):
                 layout.move_into_shard(run, own.seeds, _loggers(own.config))
             union.write(run)
