@@ -22,9 +22,9 @@ def trained(folder: Path, experiment: str, arm: str, *typed: str) -> Run:
 
 
 def loss(run: Run, epoch: int) -> float:
-    values = run.curve("val", "loss").loc[epoch]
+    values = run.curve("val", "loss").loc[epoch].to_numpy()
     assert values.max() - values.min() < 1e-6, "seeds are equal where nothing is random"
-    return float(values.iloc[0])
+    return float(values[0])
 
 
 def test_the_and_gate_falls_below_its_goal_in_epoch_52(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_a_misspelt_key_names_near_misses(tmp_path: Path) -> None:
     ("argument", "says"),
     [
         ("+exp=dens5", "did you mean dense5?"),
-        ("net=dense", "net=dense: choose one of autoencoder, backbone"),
+        ("net=dense", "net=dense: choose one of alexnet, alexnet28"),
         ("resume=nowhere", "resume=nowhere: there is no such folder"),
         ("seeds", "missing EQUAL"),
         ("name=zahl_ü", """name=zahl_ü: it cannot be parsed; quotes help, as in 'name="zahl_ü"'"""),
@@ -61,7 +61,7 @@ def test_a_misspelt_key_names_near_misses(tmp_path: Path) -> None:
         ("optimizer.lr=-1", "optimizer.lr=-1: a number above 0, for example optimizer.lr=1e-3"),
         ("lr_search=3", "lr_search=3: choose one of grid, range"),
         ("scheduler=true", "scheduler=True: choose one of constant, cosine"),
-        ("-m net=dense5,null", "net=null: choose one of autoencoder, backbone"),
+        ("-m net=dense5,null", "net=null: choose one of alexnet, alexnet28"),
         ("optimizer=null", "optimizer=null: choose one of adagrad, adam"),
         ("-m optimizer.lr=1e-3 optimizer.lr=1,2", "optimizer.lr=...: it is given 2 times, once as a sweep"),
     ],

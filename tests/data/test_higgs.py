@@ -18,7 +18,12 @@ def higgs(folder: Path, **settings: Any) -> Higgs:
     source = np.arange(300) % 3
     x[:, 0] = source  # tells where a row comes from
     np.savez(folder / "x.npz", X=x, y=(np.arange(300) % 2).astype(np.uint8), source=source)
-    given = {"file": str(folder / "x.npz"), "num_val": 20, "batch_size": 10, "standardize": False} | settings
+    given: dict[str, Any] = {
+        "file": str(folder / "x.npz"),
+        "num_val": 20,
+        "batch_size": 10,
+        "standardize": False,
+    } | settings
     data = Higgs(seeds=[0, 1], **given)
     data.setup()
     data.trainer = SimpleNamespace(current_epoch=0)  # type: ignore[assignment]

@@ -13,7 +13,12 @@ from dnnx.data.table import Table
 def table(folder: Path, seeds: list[int], n: int = 60, rare: int = 2, **settings: Any) -> Table:
     lines = [f"{i},{i * i % 17},{'big' if i % rare else 'small'}" for i in range(n)]
     (folder / "x.csv").write_text("\n".join(["a,b,size", *lines]) + "\n")
-    given = {"file": str(folder / "x.csv"), "target": "size", "folds": 4, "standardize": False} | settings
+    given: dict[str, Any] = {
+        "file": str(folder / "x.csv"),
+        "target": "size",
+        "folds": 4,
+        "standardize": False,
+    } | settings
     data = Table(seeds=seeds, **given)
     data.setup()
     return data

@@ -23,7 +23,7 @@ MORE = {"ask": "More?", "metric": "test/mae", "arm": "b", "than": "a", "expect":
 
 
 def run(name: str, values: Any, **others: Any) -> Run:
-    results = {"seeds": list(range(len(values))), "test/mae": list(values)}
+    results: dict[str, Any] = {"seeds": list(range(len(values))), "test/mae": list(values)}
     results |= {"about": {"test/mae": {"unit": "", "better": None}}}
     return Run(name, Path(name), results=results, **others)
 
@@ -151,7 +151,7 @@ def test_a_report_shows_its_looks_and_reads_them_from_study_json(tmp_path: Path)
     assert "not taken" in rows[2]
 
 
-GOOD = {"planned": [2, 4], "taken": [{"seeds": [0, 1], "arms": ["a"]}]}
+GOOD: dict[str, Any] = {"planned": [2, 4], "taken": [{"seeds": [0, 1], "arms": ["a"]}]}
 
 
 @pytest.mark.parametrize(

@@ -298,3 +298,13 @@ def test_four_arms_of_like_spread_share_their_spread() -> None:
     verdicts = answer(runs, *(spec(arm=x) for x in "bcd"))
     assert {v.comparison.test for v in verdicts} == {"paired t test with the spread of 4 arms"}
     assert all(f"simultaneous 95 % interval of {len(verdicts)} verdicts" in v.evidence for v in verdicts)
+
+
+def test_two_baselines_with_one_value_each_are_not_tested() -> None:
+    runs = [made(name, {s: [1.0] for s in range(5)}, test__accuracy=[x] * 5) for name, x in (("a", 0.9), ("b", 0.8))]
+    assert answer(runs, spec())[0].answer == "no"
+    for run in runs:
+        run.config["baseline"] = {"_target_": "sklearn.dummy.DummyClassifier"}
+    [verdict] = answer(runs, spec())
+    assert verdict.answer == "not tested"
+    assert "neither arm is random" in verdict.evidence

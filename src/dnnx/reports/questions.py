@@ -14,6 +14,7 @@ from dnnx.runs.run import Run
 
 ONCE = "measured once per run, n = 1, so chance cannot be told from effect"
 ONE_CLOCK = "seconds are not tested: all seeds of an arm share one clock and one machine load"
+FIXED = "neither arm is random, so this is a fact about these examples; other seeds would change nothing"
 TWO_SETS = "{} and {} images are two fixed sets, and more seeds cannot average out which images they hold"
 SETS = {"train": "training", "val": "validation", "test": "test", "mc": "test"}
 
@@ -51,7 +52,7 @@ def ask(spec: Mapping[str, Any], arm: Run, than: Run) -> Question:
     scale = scale_of(metric, about, pair, images(metric, arm), spec.get("same"))
     is_time = (goal := parse_goal(metric)) is not None and goal.kind == "epoch"
     scale = replace(scale, overlap=max(overlap(arm), overlap(than)), ranks=is_time)
-    return Question(spec, arm, than, pair, scale, about, why_untested(spec) or unlike(arm, than))
+    return Question(spec, arm, than, pair, scale, about, why_untested(spec) or unlike(arm, than) or _fixed(arm, than, pair))
 
 
 def images(metric: str, run: Run) -> int | None:
@@ -79,6 +80,12 @@ def unlike(arm: Run, than: Run) -> str:
     if None not in versions and versions[0] != versions[1]:
         return f"the arms were trained by other versions, dnnx {versions[0]} and {versions[1]}"
     return ""
+
+
+def _fixed(arm: Run, than: Run, pair: tuple[pd.Series, pd.Series]) -> str:
+    """Return why seeds say nothing about two baselines with one value each; else ""."""
+    are_baselines = arm.setting("baseline") and than.setting("baseline")
+    return FIXED if are_baselines and all(values.nunique(dropna=False) == 1 for values in pair) else ""
 
 
 def why_untested(spec: Mapping[str, Any]) -> str:
