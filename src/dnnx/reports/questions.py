@@ -52,7 +52,8 @@ def ask(spec: Mapping[str, Any], arm: Run, than: Run) -> Question:
     scale = scale_of(metric, about, pair, images(metric, arm), spec.get("same"))
     is_time = (goal := parse_goal(metric)) is not None and goal.kind == "epoch"
     scale = replace(scale, overlap=max(overlap(arm), overlap(than)), ranks=is_time)
-    return Question(spec, arm, than, pair, scale, about, why_untested(spec) or unlike(arm, than) or _fixed(arm, than, pair))
+    untested = why_untested(spec) or unlike(arm, than) or _fixed(arm, than, pair)
+    return Question(spec, arm, than, pair, scale, about, untested)
 
 
 def images(metric: str, run: Run) -> int | None:
