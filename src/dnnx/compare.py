@@ -16,17 +16,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with listen():
             options = _parser().parse_args(arguments)
-            compare(options.folders, options.out, options.reference, options.force)
+            unmeasured = compare(options.folders, options.out, options.reference, options.force)
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         return 128 + stopped.number
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return 0
+    for line in unmeasured:
+        print(f"error: {line}", file=sys.stderr)
+    return 2 if unmeasured else 0
 
 
-def compare(folders: Sequence[Path], out: Path | None, reference: str | None, force: bool) -> None:
+def compare(folders: Sequence[Path], out: Path | None, reference: str | None, force: bool) -> list[str]:
+    """Write the report and print its answers; return a line for each metric of a claim that no run has."""
     from dnnx.reports.report import build  # imported here, so that --help answers at once
 
     out = out or Path("outputs/compare") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
@@ -38,6 +41,7 @@ def compare(folders: Sequence[Path], out: Path | None, reference: str | None, fo
     for note in report.notes:
         print(f"note: {note}", file=sys.stderr)
     print(f"report: {report.html}")
+    return report.unmeasured
 
 
 class Parser(argparse.ArgumentParser):

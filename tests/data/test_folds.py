@@ -1,6 +1,7 @@
 """Folds: disjoint, covering, stratified, fixed by their seed, and never of test images."""
 
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnnx.basics.errors import UserError
+from dnnx.data.arrays import ArrayData
 from dnnx.data.digits import Digits
 from dnnx.data.folds import fold_rows, for_trial, make_folds
 
@@ -90,3 +92,21 @@ def test_a_trial_has_its_own_batch_size_and_no_features_of_another(tmp_path: Any
     assert (for_trial(folded, 32).batch_size, for_trial(folded, 32).features) == (32, {})
     with pytest.raises(UserError, match=r"data\.batch_size=481: a whole number from 1 to the 480"):
         for_trial(folded, 481).check_batch_size(1)
+
+
+def test_class_weights_go_with_the_examples_of_every_fold() -> None:
+    y = torch.arange(40) % 4 % 3  # class 0 twice as often
+    data = ArrayData(seeds=[0], x=torch.randn(40, 2), y=y, class_weights=[1.0, 2.0, 4.0], batch_size=4)
+    data.setup()
+    folded = make_folds(data, 3, seed=0)
+    folded.trainer = SimpleNamespace(current_epoch=0)
+    for _, labels, weights in folded.train_dataloader().batches:
+        assert torch.equal(weights, torch.tensor([1.0, 2.0, 4.0])[labels])
+
+
+def test_weights_of_single_examples_are_refused_in_one_line() -> None:
+    data = ArrayData(seeds=[0], x=torch.randn(40, 2), y=torch.arange(40) % 2)
+    data.setup()
+    data.weights = torch.rand(len(data.splits["train"][1]))
+    with pytest.raises(UserError, match=r"^data.weight=given: folds train on validation examples too, which have no"):
+        make_folds(data, 3, seed=0)

@@ -1,5 +1,6 @@
 """The command `python -m dnnx.compare`: prints the answer, or one line and exit code 2; starts without torch."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -97,3 +98,16 @@ def test_neither_help_nor_a_report_imports_torch(study, tmp_path):
         subprocess.run([sys.executable, "-m", "dnnx.compare", "--help"], capture_output=True, check=False).returncode
         == 0
     )
+
+
+def test_a_claim_on_a_metric_that_no_run_has_is_an_error_with_near_misses(study, tmp_path, capsys):
+    declared = json.loads((study / "study.json").read_text())
+    asked = {"ask": "Really?", "metric": "test/acuracy", "arm": "bn", "than": "plain", "expect": "higher"}
+    (study / "study.json").write_text(json.dumps(declared | {"verdicts": [asked]}))
+    assert main([str(study), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("error: study.claims.test/acuracy: no run measured it; did you mean test/accuracy")
+    assert said.err.count("\n") == 1
+    assert "Really? Not measured: test acuracy was not measured in bn." in said.out
+    report = (tmp_path / "out/report.md").read_text()
+    assert "- study.claims.test/acuracy: no run measured it" in report

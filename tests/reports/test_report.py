@@ -19,7 +19,7 @@ from matplotlib.text import Text
 from scipy import stats
 
 from dnnx.basics.errors import UserError
-from dnnx.reports import report
+from dnnx.reports import page, report
 from dnnx.reports.figures import along, confusion, depth, drawing, layers, lr_search, pictures, reliability, roc
 from dnnx.reports.report import Report, build
 from dnnx.reports.sections.drawn import UNDRAWN
@@ -477,3 +477,15 @@ def test_a_searched_learning_rate_is_a_figure_with_a_row_for_each_arm_that_searc
     (folder / "bn" / "lr_search.csv").write_text("a,b\n1,2\n")
     with pytest.raises(UserError, match=r"bn: lr_search.csv cannot be read: its columns are a, b"):
         build([folder], folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("input_dropout, p < 0.001, a > b", "input_dropout, p < 0.001, a > b"),
+        ("_soft_ <b> [x](y) *z* `c`", r"\_soft\_ \<b> \[x\](y) \*z\* \`c\`"),
+        ("> quoted", r"\> quoted"),
+    ],
+)
+def test_markdown_escapes_marks_alone(text: str, written: str) -> None:
+    assert page.markdown("t", [page.Text(text)]) == f"# t\n\n{written}\n"

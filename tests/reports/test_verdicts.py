@@ -12,7 +12,7 @@ from dnnx.basics.errors import UserError
 from dnnx.reports.format import show_estimate
 from dnnx.reports.measures import reach, reference_targets, values
 from dnnx.reports.statistics import estimate
-from dnnx.reports.verdicts import Verdict, decide
+from dnnx.reports.verdicts import Verdict, decide, unmeasured
 from dnnx.runs.about import About
 from dnnx.runs.read import read_study
 from dnnx.runs.run import Run, Study
@@ -152,9 +152,14 @@ def test_overfitting_is_the_gap_and_the_rise_of_the_loss():
     assert list(values("overfitting/gap", run, run)[0]) == pytest.approx([0.02, 0.01])
 
 
-def test_a_question_about_an_unmeasured_metric_is_undecided_with_a_note():
-    (verdict,) = answer([made("a", {1: [0.1]}), made("b", {1: [0.1]})], spec("test/acuracy"))
-    assert verdict.sentence == "Really? Undecided: test acuracy was not measured in b."
+def test_a_question_about_an_unmeasured_metric_is_not_undecided_and_its_name_is_an_error():
+    runs = [made("a", {1: [0.1]}, test__accuracy=[0.9]), made("b", {1: [0.1]}, test__accuracy=[0.9])]
+    (verdict,) = answer(runs, spec("test/acuracy"))
+    assert verdict.sentence == "Really? Not measured: test acuracy was not measured in b."
+    declared = [spec("test/acuracy"), spec("test/accuracy"), spec("convergence/epochs")]
+    assert unmeasured(Study("s", "", "a", runs, declared, [])) == [
+        "study.claims.test/acuracy: no run measured it; did you mean test/accuracy?"
+    ]
 
 
 def test_a_question_about_an_absent_arm_is_told_and_not_asked():
@@ -212,7 +217,7 @@ def test_two_metrics_of_one_arm_are_compared_seed_by_seed():
     (verdict,) = answer([run], asked | {"metric": "ensemble/accuracy", "expect": "higher"})
     assert "n = 1, so chance cannot be told from effect" in verdict.sentence
     (verdict,) = answer([run], asked | {"than_metric": "test/f1", "expect": "higher"})
-    assert verdict.sentence == "Better? Undecided: test f1 was not measured in b."
+    assert verdict.sentence == "Better? Not measured: test f1 was not measured in b."
 
 
 def test_equal_arms_are_the_same_within_the_margin_that_a_claim_declares() -> None:

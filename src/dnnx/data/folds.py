@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dnnx.basics.errors import require
 from dnnx.basics.seeding import generator
+from dnnx.data.weights import example_weights
 
 
 def make_folds(data: Any, folds: int, seed: int) -> Any:
@@ -17,9 +18,6 @@ def make_folds(data: Any, folds: int, seed: int) -> Any:
     the first seed are used. Replica r trains on all folds except the r-th and is validated on the r-th.
     """
     require(getattr(data, "foldable", True), "data", type(data).__name__, f"folds are of images, not of {data.items}")
-    told = "folds would need the weights of the validation examples; leave it out"
-    weights = getattr(data, "weights", None)
-    require(weights is None, "data.class_weights or data.weight", "given", told)
     parts = [_of_first_seed(data, split) for split in ("train", "val")]
     x, y = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
     most = len(y) // 2
@@ -28,6 +26,7 @@ def make_folds(data: Any, folds: int, seed: int) -> Any:
     folded = copy.copy(data)
     folded.seeds = list(range(folds))
     folded.splits = {"train": (x, y), "val": (x, y)}
+    folded.weights = _weights(data, y)
     folded.rows = dict(zip(("train", "val"), fold_rows(y, folds, seed), strict=True))
     return folded
 
@@ -51,6 +50,18 @@ def fold_rows(y: Tensor, folds: int, seed: int) -> tuple[Tensor, Tensor]:
     val = by_class[: len(y) // folds * folds].view(-1, folds).T.contiguous()
     train = torch.stack([val[torch.arange(folds) != r].flatten() for r in range(folds)])
     return train, val
+
+
+def _weights(data: Any, y: Tensor) -> Tensor | None:
+    """Return the class weights of all examples with labels y, or None. Raise UserError for other weights."""
+    given, own = getattr(data, "weights", None), getattr(data, "class_weights", None)
+    if given is None:
+        return None
+    of_train = example_weights(own, None, data.splits["train"][1], data.num_classes)
+    told = "folds train on validation examples too, which have no weight; leave it out, or type data.class_weights"
+    by_class = of_train is not None and torch.equal(of_train.to(given), given)
+    require(by_class, "data.weight", getattr(data, "weight", "given"), told)
+    return example_weights(own, None, y, data.num_classes)
 
 
 def _of_first_seed(data: Any, split: str) -> tuple[Tensor, Tensor]:

@@ -33,7 +33,7 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Answer:
-    """One verdict: `answer` is yes, no, same, undecided or not tested; `words` say it with its margin.
+    """One verdict: `answer` is yes, no, same, undecided, not tested or not measured; `words` say it with its margin.
 
     `says` is the answer as a person would say it; then `ask` and `evidence` are details.
     """
@@ -104,4 +104,5 @@ def _markdown(block: Block) -> str:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"([\\`*_<>\[\]])", r"\\\1", " ".join(text.split()))
+    """Return text in which Markdown finds no marks. Underscores within a word and `<` before a space are none."""
+    return re.sub(r"([\\`*\[\]]|(?<!\w)_|_(?!\w)|<(?! )|^>)", r"\\\1", " ".join(text.split()))

@@ -13,7 +13,7 @@ from dnnx.reports.findings import Findings
 from dnnx.reports.html import html
 from dnnx.reports.parts import parts
 from dnnx.reports.sections.data import in_words
-from dnnx.reports.verdicts import Verdict, decide
+from dnnx.reports.verdicts import Verdict, decide, unmeasured
 from dnnx.runs.files import write_text
 from dnnx.runs.read import read_study
 from dnnx.runs.run import Run, Study
@@ -21,7 +21,10 @@ from dnnx.runs.run import Run, Study
 
 @dataclass(frozen=True)
 class Report:
-    """`sentences` are the answer, `notes` name missing, unreadable or doubtful files, `figures` are paths of SVGs."""
+    """`sentences` are the answer, `notes` name missing, unreadable or doubtful files, `figures` are paths of SVGs.
+
+    `unmeasured` has a line for each metric of a claim that no run has.
+    """
 
     sentences: list[str]
     notes: list[str]
@@ -30,6 +33,7 @@ class Report:
     figures: list[Path]
     verdicts: list[Verdict]
     study: Study
+    unmeasured: list[str]
 
 
 def build(
@@ -48,7 +52,9 @@ def build(
     if doubts and not force:
         raise UserError(f"{doubts[0]}; --force reports what can be reported, with a note")
     verdicts, lost = decide(read)
-    found = Findings(read, verdicts, [*doubts, *read.missing, *lost, *_versions(read.runs)])
+    notes = dict.fromkeys([*doubts, *read.missing, *lost, *_versions(read.runs)])
+    lacking = unmeasured(read)
+    found = Findings(read, verdicts, [*notes, *lacking])
     found = replace(found, images=_draw(read, verdicts, out / "figures"))
     title = read.name or "study"
     blocks = [
@@ -57,7 +63,8 @@ def build(
     write_text(out / "report.md", page.markdown(title, blocks))
     write_text(out / "report.html", html(title, blocks))
     sentences, drawn = [verdict.sentence for verdict in verdicts], [image.svg for image in found.images]
-    return Report(sentences, list(found.notes), out / "report.md", out / "report.html", drawn, verdicts, read)
+    paths = out / "report.md", out / "report.html"
+    return Report(sentences, [*notes], *paths, drawn, verdicts, read, lacking)
 
 
 def _draw(study: Study, verdicts: Sequence[Verdict], folder: Path) -> list[page.Image]:

@@ -46,7 +46,7 @@ def say(verdict: Verdict) -> str:
 
 def say_count(verdicts: list[Verdict]) -> str:
     """Return how many of several questions are decided, or "" for fewer than three."""
-    asked = [verdict for verdict in verdicts if verdict.answer != "not tested"]
+    asked = [verdict for verdict in verdicts if verdict.answer not in ("not tested", "not measured")]
     if len(asked) < 3:
         return ""
     counts = {name: sum(v.answer == name for v in asked) for name in ("yes", "no", "same", "undecided")}

@@ -6,20 +6,22 @@ from typing import Any
 
 import pandas as pd
 
+from dnnx.basics.errors import near_misses
 from dnnx.reports.answers import answer, more_seeds
 from dnnx.reports.comparison import Comparison, compare
 from dnnx.reports.evidence import evidence, in_words
 from dnnx.reports.levels import ALPHA, Level, nominal_levels
-from dnnx.reports.measures import RACES
+from dnnx.reports.measures import DERIVED, RACES
 from dnnx.reports.pooling import Pool, pool_arms
 from dnnx.reports.questions import Question, ask, why_untested
+from dnnx.runs.about import NOT_METRICS
 from dnnx.runs.looks import Looks
 from dnnx.runs.run import Study
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """An answer to one claim: yes, no, same, undecided, or not tested; `words` say it with its margin.
+    """An answer to one claim: yes, no, same, undecided, not tested or not measured; `words` say it with its margin.
 
     `comparison` has the interval at the level that all verdicts together keep, `p` is adjusted to
     that too. `level` says for how many claims and looks.
@@ -89,7 +91,7 @@ def decide_at_looks(
     levels = nominal_levels(looks.planned, alpha / max(claims, 1))
     for place, look in enumerate(looks.taken):
         at, level = study.at(look), Level(levels[place], alpha, claims, place + 1, len(levels))
-        still = [i for i, spec in enumerate(specs) if i not in found or found[i].answer == "undecided"]
+        still = [i for i in range(len(specs)) if i not in found or found[i].answer in ("undecided", "not measured")]
         still = [i for i in still if at.run(specs[i]["arm"]) and at.run(specs[i]["than"])]
         found |= dict(zip(still, _verdicts(_ask(at, [specs[i] for i in still]), level), strict=True))
     none = f"the first look, at {looks.planned[0]} seeds, was not taken"
@@ -118,6 +120,15 @@ def _verdicts(questions: Sequence[Question], level: Level) -> list[Verdict]:
     return [_verdict(question, level, pools) for question in questions]
 
 
+def unmeasured(study: Study) -> list[str]:
+    """Return a line for each metric of a declared claim that no run has, with near misses."""
+    known = [*DERIVED, *dict.fromkeys(name for run in study.runs for name in run.results if name not in NOT_METRICS)]
+    asked = [name for spec in study.verdicts for name in (spec["metric"], spec.get("than_metric", spec["metric"]))]
+    asked = [name for name in asked if not set(name) & set("<>")]  # a goal, such as epoch/val/loss<0.1
+    lost = [name for name in dict.fromkeys(asked) if name not in known and any(run.results for run in study.runs)]
+    return [f"study.claims.{name}: no run measured it{near_misses(name, known)}" for name in lost]
+
+
 def _verdict(question: Question, level: Level, pools: Mapping[str, Mapping[str, Pool]]) -> Verdict:
     if not level.look:
         level = replace(level, earlier=max(len(run.earlier) for run in (question.arm, question.than)))
@@ -125,6 +136,9 @@ def _verdict(question: Question, level: Level, pools: Mapping[str, Mapping[str, 
     if not question.is_tested:
         told = evidence(question, found, level)
         return Verdict(question, "not tested", "not tested", found, float("nan"), told, level)
+    if any(measured.dropna().empty for measured in question.values):
+        told = evidence(question, found, level)
+        return Verdict(question, "not measured", "not measured", found, float("nan"), told, level)
     given, is_small = answer(found, question.spec["expect"], level.alpha, question.scale.margin)
     words = in_words(given, is_small, question.scale)
     is_open = given == "undecided"

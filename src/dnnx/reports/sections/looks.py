@@ -38,6 +38,6 @@ def _row(found: Findings, looks: Looks, place: int, level: float) -> list[str]:
     decided = [
         f"{verdict.arm} against {verdict.than}, {verdict.metric.replace('/', ' ')}: {verdict.words}"
         for verdict in found.verdicts
-        if verdict.level.look == place + 1 and verdict.answer not in ("undecided", "not tested")
+        if verdict.level.look == place + 1 and verdict.answer not in ("undecided", "not tested", "not measured")
     ]
     return [*row, ", ".join(looks.taken[place].arms), "; ".join(decided) or "none"]
