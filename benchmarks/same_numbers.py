@@ -29,7 +29,8 @@ CONF = Path(dnnx.__file__).parents[2] / "conf"
 TRAIN = [sys.executable, "-m", "dnnx.train"]
 KEPT = ("results.json", "metrics.csv", "model.safetensors", "predictions.safetensors")
 CLOCK = ("time/", "memory/")  # what no two runs have in common
-SMALL = ["seeds=2", "trainer.max_epochs=3", "trainer.accelerator=cpu"]
+KNOWS_JOBS = "jobs" in yaml.safe_load((CONF / "train.yaml").read_text())  # not so a checkout without workers
+SMALL = ["seeds=2", "trainer.max_epochs=3", "trainer.accelerator=cpu", *(["jobs=1"] if KNOWS_JOBS else [])]
 OWN = {  # what an experiment needs so that few images and epochs do; it wins over SMALL
     "optimizers": ["lr_search.epochs=1"],
     "pretext": ["data.val_per_class=20"],
