@@ -1,5 +1,6 @@
 """The Python front door walks the road of the commands: same results, same folders, same errors."""
 
+import re
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -149,3 +150,46 @@ def test_a_lightning_module_is_loaded_with_its_best_weights(tmp_path: Path, monk
     x = torch.rand(4, 1, 8, 8)
     assert isinstance(run.network(1), pl.LightningModule)
     torch.testing.assert_close(run.predict(x), (run.network(0)(x) + run.network(1)(x)) / 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"data": "mnistt"}, r"^data=mnistt: choose one of .*; did you mean mnist"),
+        ({"net": "dense6"}, r"^net=dense6: choose one of .*; did you mean dense5"),
+        ({"task": "regresion"}, r"^task=regresion: choose one of .*; did you mean regression"),
+        ({"overrides": ["optimizer.lrr=1"]}, r"^optimizer.lrr: there is no such key; did you mean optimizer.lr"),
+        ({"overrides": ["seeds"]}, r"^seeds: missing EQUAL sign"),
+    ],
+)
+def test_a_wrong_name_is_one_line_with_near_misses(given: dict, says: str, tmp_path: Path) -> None:
+    for act in (dnnx.fit, lambda **words: dnnx.study({"a": [], "b": ["net.hidden=[4]"]}, jobs=1, **words)):
+        with pytest.raises(UserError, match=says) as told:
+            act(outputs=tmp_path, **given)
+        assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("word", ["+exp=dense5", "exp=dense5"])
+def test_an_arm_that_is_an_experiment_is_refused_in_one_line(word: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match=rf"^study.arms.b={re.escape(word)}: an arm takes no experiment; type its differences"
+    ):
+        dnnx.study({"a": [], "b": [word]}, jobs=1, outputs=tmp_path)
+
+
+def test_the_verdicts_of_a_study_are_data(tmp_path: Path) -> None:
+    arms = {"narrow": ["net.hidden=[2]"], "wide": ["net.hidden=[40]"]}
+    claims = ["test/accuracy: wide > narrow", "test/loss: wide < narrow"]
+    words = ["data.source=digits", *FEW]
+    study = dnnx.study(arms, claims, seeds=3, jobs=1, outputs=tmp_path, overrides=words)
+    found = study.verdicts
+    assert list(found["metric"]) == ["test/accuracy", "test/loss"]
+    assert list(found["compared"]) == ["difference", "ratio"]
+    mean = study.results["test/accuracy"].groupby("arm").mean()
+    assert found["difference"][0] == pytest.approx(mean["wide"] - mean["narrow"])
+    assert (found["low"] < found["difference"]).all()
+    assert found["answer"].isin(["yes", "no", "same", "undecided"]).all()
+    assert repr(study).splitlines()[1:] == [
+        f"{row.ask} {row.answer.capitalize()}: {row.evidence}" for row in found.itertuples()
+    ]
+    assert repr(study.runs["wide"]).startswith("<Run of 3 seeds in ")

@@ -6,8 +6,6 @@ run.results; run.network(seed=0); run.predict(x)
 study = dnnx.study(arms={"plain": [], "bn": ["net.norm=batch"]}, claims=["test/accuracy: bn > plain"])
 """
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,9 +20,11 @@ from torch import Tensor, nn
 
 from dnnx.basics.errors import UserError, require
 from dnnx.basics.signals import as_in_python
+from dnnx.basics.typed import typing
 from dnnx.config import resume
 from dnnx.config.app import FAILURES
 from dnnx.config.compose import compose
+from dnnx.config.explain import in_one_line
 from dnnx.config.overrides import quoted, split
 from dnnx.config.paths import run_folder
 from dnnx.config.plain import is_plain
@@ -95,8 +95,11 @@ class Run:
         """Return the learning curves as a matplotlib Figure."""
         return notebook.curves(self.folder)
 
+    def __repr__(self) -> str:
+        return f"<Run of {len(self.seeds)} seeds in {resume.short(self.folder)}>"
+
     def _repr_html_(self) -> str:
-        return f"<p><code>{self.folder}</code></p>{self.results.T.to_html()}{_image(self.curves())}"
+        return f"<p><code>{self.folder}</code></p>{self.results.T.to_html()}{notebook.as_html(self.curves())}"
 
 
 class Study:
@@ -119,9 +122,21 @@ class Study:
         return self.folder / "report.html"
 
     @property
+    def verdicts(self) -> pd.DataFrame:
+        """Return the answers: one row per claim, with the difference, its interval, p and the evidence in words.
+
+        Differences are in the units of results.json, so 0.01 is one point of accuracy. Where `compared` is "ratio",
+        as for losses and epochs, they are ratios.
+        """
+        return notebook.verdicts(self.folder)
+
+    @property
     def results(self) -> pd.DataFrame:
         """Return the results of all arms: one row per arm and seed."""
         return pd.concat({name: run.results for name, run in self.runs.items()}, names=["arm"])
+
+    def __repr__(self) -> str:
+        return "\n".join([f"<Study in {resume.short(self.folder)}>", *notebook.sentences(self.folder)])
 
     def _repr_html_(self) -> str:
         return notebook.html(self.folder)
@@ -153,9 +168,9 @@ def fit(
     """
     words = words_of(net, kept(data, Path(outputs, name)), task, seeds, name, outputs, overrides)
     words += [f"jobs={jobs}"] if jobs is not None else []
-    cfg = compose("train", words, [])
-    folder = run_folder(cfg)
-    with as_in_python():
+    with in_one_line("train", words), typing("train", words), as_in_python():
+        cfg = compose("train", words, [])
+        folder = run_folder(cfg)
         run_job(cfg, words, folder, folder, partial(train_beside, words, [], folder, run_words))
     return Run(folder, packages_of(words))
 
@@ -195,11 +210,12 @@ def study(
     text = yaml.safe_dump({"name": name, "study": {**declared, "arms": arms}}, sort_keys=False)
     write_text(own / "exp" / f"{name}.yaml", f"# @package _global_\n{text}")
     typed = split([f"+exp={name}", *words]).overrides
-    folder = run_folder(compose("train", typed, [str(own)]))
-    place = [f"hydra.sweep.dir={quoted(folder)}"]
-    config = compose("train", [*typed, *place], [str(own)], with_hydra=True)
     FAILURES.clear()  # those of an earlier study in this process
-    with as_in_python():
+    command = ["--config-dir", str(own), *typed]
+    with in_one_line("train", command), typing("train", command), as_in_python():
+        folder = run_folder(compose("train", typed, [str(own)]))
+        place = [f"hydra.sweep.dir={quoted(folder)}"]
+        config = compose("train", [*typed, *place], [str(own)], with_hydra=True)
         run_study(config, Runner(partial(_check, own), partial(_launch, own, folder), run_words))
     if not (folder / "study.json").exists():
         raise UserError(FAILURES[-1])
@@ -228,13 +244,6 @@ def _launch(own: Path, folder: Path, jobs: Jobs, first: int) -> list[Any]:
     folders = [folder / subdir.partition("=")[2].strip("'\"") for subdir in subdirs]
     said = [run_words(job, [str(own)], of_job, folder) for job, of_job in zip(jobs, folders, strict=True)]
     return [SimpleNamespace(return_value=message) for message in said]
-
-
-def _image(figure: Any) -> str:
-    """Return a figure as HTML."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg")
-    return f'<img src="data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
 
 
 def _numbers(values: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from dnnx.basics.console import console, warn
+from dnnx.basics.console import console
 from dnnx.basics.errors import UserError
 from dnnx.basics.signals import going_on
 from dnnx.config import check, paths, plain, resume
@@ -22,6 +22,7 @@ from dnnx.config.trust import check_run
 from dnnx.runs import checksums, shards
 from dnnx.runs.files import link_latest, remove_empty, write_json
 from dnnx.runs.locks import sole_writer
+from dnnx.studies.metric_names import check_logged
 from dnnx.studies.shards import train_shards
 from dnnx.studies.single import train_beside
 from dnnx.studies.study import settled
@@ -55,6 +56,7 @@ def train_batch(cfg: DictConfig, folder: Path, study: Path | None) -> None:
 
     from dnnx.runs import provenance  # torch from here on
     from dnnx.training import lr_search
+    from dnnx.training.announce import announce
     from dnnx.training.assemble import assemble
     from dnnx.training.run import Run
 
@@ -73,14 +75,17 @@ def train_batch(cfg: DictConfig, folder: Path, study: Path | None) -> None:
 
 def train_plain(cfg: DictConfig, seeds: list[int], folder: Path, study: Path | None) -> None:
     """Train and test a user's LightningModule, one seed after the other; write the files of any run."""
-    from dnnx.training.plain import prepare  # torch from here on
+    from dnnx.training.announce import warn_if_busy  # torch from here on
+    from dnnx.training.plain import prepare
     from dnnx.training.plain_run import announce, train_seeds
 
     plan = prepare(cfg, seeds, folder)
+    check_logged(cfg, plan.logged)
     if (folder / "checkpoints").exists() and (folder / "data.json").exists():
         resume.require_same_data(plan.facts, resume.load_data(folder), "the data of then")
     with recording(cfg, plan.facts, folder, study):
         announce(cfg, plan, seeds)
+        warn_if_busy(cfg)
         write_json(folder / "results.json", train_seeds(plan, seeds))
 
 
@@ -154,28 +159,6 @@ def put_aside(folder: Path) -> Iterator[None]:
         with suppress(OSError):
             before.rmdir()
     shutil.rmtree(before, ignore_errors=True)
-
-
-def announce(cfg: DictConfig, facts: dict[str, Any], module: Any, trainer: Any) -> None:
-    """Print the networks, the data and the device of a training that starts."""
-    num = module.replicas.num_replicas
-    params = sum(p.numel() for p in module.parameters()) // num
-    sizes = ", ".join(f"{n:,} {split}" for split, n in facts["sizes"].items())
-    console.print(f"{cfg.name}: {num} networks of {params:,} parameters each, on {trainer.strategy.root_device}")
-    show_way(module)
-    console.print(f"data: {facts['note']}: {sizes}", soft_wrap=True)
-    warn(facts["warning"])
-
-
-def show_way(module: Any) -> None:
-    """Print the way in which the replicas run, why the faster ways were refused, and whether the step is fast."""
-    replicas = module.replicas
-    if replicas.num_replicas > 1:
-        console.print(f"replicas: {replicas.way}")
-    for way, why in replicas.refused.items():
-        console.print(f"not {way}: {why}", soft_wrap=True, markup=False)
-    if module.by_hand.why_not:
-        console.print(f"no fast step: {module.by_hand.why_not}", soft_wrap=True, markup=False)
 
 
 def show(folder: Path) -> dict[str, list]:

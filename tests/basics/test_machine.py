@@ -67,3 +67,14 @@ def test_memory_is_what_the_tightest_bound_leaves(cgroups: Path, monkeypatch: py
 def test_a_system_that_tells_nothing_bounds_nothing(cgroups: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "MEMINFO", cgroups / "absent")
     assert machine.available_memory() is None
+
+
+@pytest.mark.parametrize(("load", "threads", "warns"), [(8.0, 2, True), (8.0, 1, False), (0.5, 2, False)])
+def test_a_busy_machine_is_told_what_to_type(
+    load: float, threads: int, warns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, load, load))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    note = machine.busy_note(threads)
+    assert ("type OMP_NUM_THREADS=1 before the command" in note) is warns
+    assert bool(note) is warns

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from commands import command
+from commands import command, python
 
 PAGE = Path(__file__).parents[2] / "docs" / "your_own.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
@@ -40,5 +40,7 @@ def test_every_command_ends_with_results(typed: str, folder: Path) -> None:
     found = list(folder.glob("outputs/**/results.json"))
     assert found
     results = json.loads(found[0].read_text())
+    if "my_net" in typed:
+        assert python("import runpy; runpy.run_path('load.py')", folder).stdout.count("\n") > 2
     if "metrics." in typed:
         assert len(results["test/balanced_accuracy"]) == 2

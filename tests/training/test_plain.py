@@ -283,3 +283,32 @@ def test_a_signal_loses_no_finished_epoch_of_a_seed(
     assert typed("train", f"resume={run}", "packages=[lightning_module]", cwd=project) == (0, "")
     assert measured(results(run)) == measured(results(whole))
     pd.testing.assert_frame_equal(rows(run), rows(whole))
+
+
+LOGS = """
+import torch
+from lightning.pytorch.demos.boring_classes import BoringModel
+class Logs(BoringModel):
+    def training_step(self, batch, batch_idx):
+        value = torch.tensor(float(batch_idx))
+        self.log("train/by_step", value)
+        self.log("train/by_epoch", value, on_step=False, on_epoch=True)
+        self.log("train/by_both", value, on_epoch=True)
+        self.log_dict({"train/of_dict": value}, on_epoch=True)
+        return super().training_step(batch, batch_idx)
+    def validation_step(self, batch, batch_idx):
+        self.log("val/loss", torch.tensor(float(batch_idx)))
+        self.log("val/by_both", torch.tensor(float(batch_idx)), on_step=True)
+"""
+
+
+def test_a_metric_of_the_epoch_is_its_mean_and_one_of_the_step_its_last_value(project: Path) -> None:
+    (project / "logs.py").write_text(LOGS)
+    assert (
+        typed("train", "module._target_=logs.Logs", *SHORT[2:], "seeds=1", "trainer.max_epochs=2", cwd=project)[0] == 0
+    )
+    found = rows(project / "outputs/train/latest").query("split != 'optimizer'")
+    last, mean = 63.0, 31.5  # of 64 batches, each of one example
+    for (split, metric), values in found.groupby(["split", "metric"])["value"]:
+        assert values.tolist() == [last if metric == "by_step" else mean] * 2, (split, metric)
+    assert set(found["metric"]) == {"by_step", "by_epoch", "by_both", "of_dict", "loss"}

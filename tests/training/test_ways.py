@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from dnnx.basics.errors import UserError
 from dnnx.basics.seeding import generator
+from dnnx.training import ways
 from dnnx.training.replicas import Replicas
 
 SEEDS = [3, 7, 11]
@@ -129,6 +131,31 @@ def test_where_vmap_is_wrong_it_is_a_loop(name: str) -> None:
     replicas = Replicas(Undeclared, SEEDS)
     replicas(example_batch(name, 0, 0), shared=True)
     assert replicas.way == "loop"
+
+
+class Convnet(nn.Module):
+    """A usual convnet; as one of `dropout`, it draws random numbers in its forward."""
+
+    def __init__(self, dropout: bool = False):
+        super().__init__()
+        self.conv, self.drop, self.output = nn.Conv2d(3, 4, 3), nn.Dropout2d(0.5), nn.Linear(4, 5)
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(self.drop(self.conv(x)), 2).amax((-2, -1))
+        return self.output(F.dropout(x, training=self.training) if self.dropout else x)
+
+
+@pytest.mark.parametrize(("dropout", "why"), [(False, ways.SLOWER), (True, ways.DRAWS)])
+def test_each_way_that_is_not_taken_has_its_reason(dropout: bool, why: str) -> None:
+    replicas = Replicas(lambda: Convnet(dropout), SEEDS)
+    replicas(torch.rand(8, *IMAGES), shared=True)
+    assert replicas.way == "loop"
+    assert set(replicas.refused) == {"batched", "vmap"}
+    assert replicas.refused["vmap"] == why
+    alone = Replicas(lambda: Convnet(dropout), SEEDS[:1])
+    alone(torch.rand(8, *IMAGES), shared=True)
+    assert not alone.refused
 
 
 @pytest.mark.parametrize("name", UNBATCHED)

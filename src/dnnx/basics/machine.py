@@ -27,6 +27,17 @@ def available_memory() -> int | None:
     return max(0, min(free)) if free else None
 
 
+def busy_note(threads: int) -> str:
+    """Return a warning if other processes use all cores and torch computes with several threads; else ""."""
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if threads < 2 or load <= cores:
+        return ""
+    return (
+        f"the machine is busy (load average {load:.1f}, {cores} cores), and the {threads} threads of torch wait for "
+        "each other; type OMP_NUM_THREADS=1 before the command"
+    )
+
+
 def has_gpu_driver() -> bool:
     """Return whether the driver of a graphics processor is there; torch then knows whether it can be used."""
     return any(Path("/dev", name).exists() for name in ("nvidiactl", "nvidia0", "dxg", "kfd"))

@@ -3,12 +3,13 @@
 import inspect
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
-from omegaconf.errors import MissingMandatoryValue
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from dnnx.basics.errors import UserError, near_misses, unknown_key
 from dnnx.config.compose import compose
@@ -39,6 +40,15 @@ def explain(error: Exception, config_name: str, arguments: Sequence[str]) -> str
         option, options = match[1].removeprefix(match[2] + "/"), match[3].split()
         return f"{match[2]}={option}: choose one of {', '.join(options)}{near_misses(option, options)}"
     return " ".join(text.split())
+
+
+@contextmanager
+def in_one_line(config_name: str, words: Sequence[str]) -> Iterator[None]:
+    """Turn an error of Hydra or OmegaConf about these words into a UserError, for users of Python."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(explain(error, config_name, words)) from None
 
 
 def explain_os(error: OSError) -> str:

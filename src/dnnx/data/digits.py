@@ -34,6 +34,7 @@ class Digits(Images):
     part: str = "all"  # or split1, split2
 
     sources: ClassVar[tuple[str, ...]] = ("auto", "mnist", "digits")
+    kinds: ClassVar[str] = "digits"
     of_seeds: ClassVar[tuple[str, ...]] = (*Images.of_seeds, "train_per_class")
 
     def _training_splits(self, source: Source, found: Arrays) -> dict[str, Examples]:

@@ -11,6 +11,7 @@ import torch
 from dnnx.basics.errors import require
 from dnnx.data.arrays import ArrayData, Arrays, Examples
 from dnnx.data.sources import Source, load
+from dnnx.runs.shards import name_of
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -26,6 +27,7 @@ class Images(ArrayData):
 
     sources: ClassVar[tuple[str, ...]] = ("auto", "mnist", "digits")
     items: ClassVar[str] = "images"
+    kinds: ClassVar[str] = "classes"  # the word for them in the note
 
     def read(self) -> Arrays:
         source = load(self.source, Path(self.root), self.sources)
@@ -33,6 +35,8 @@ class Images(ArrayData):
         provenance = {name: getattr(source, name) for name in ("source", "note", "warning", "files")}
         found = Arrays({}, provenance, [source.class_names[label] for label in self.classes])
         test = self._choose(source.test_images, source.test_labels)
+        if len(self.classes) < len(source.class_names):
+            provenance["note"] += f", {self.kinds} {_listed(found.class_names or [])}"
         found.splits = {**self._training_splits(source, found), "test": test}
         chosen = np.isin(source.test_labels, self.classes)
         found.test_images = torch.from_numpy(source.test_images[chosen])
@@ -59,3 +63,9 @@ class Images(ArrayData):
         number[list(self.classes)] = np.arange(len(self.classes))
         x = torch.from_numpy(images[chosen]).to(torch.float32).div_(255)
         return x, torch.from_numpy(number[labels[chosen]])
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return names of classes, numbers in ranges: `0-4`, `3,8`, `cat, dog`."""
+    numbers = [int(name) for name in names if name.isdigit()]
+    return name_of(sorted(numbers)) if len(numbers) == len(names) else ", ".join(names)

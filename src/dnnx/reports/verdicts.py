@@ -10,6 +10,7 @@ from dnnx.basics.errors import near_misses
 from dnnx.reports.answers import answer, more_seeds
 from dnnx.reports.comparison import Comparison, compare
 from dnnx.reports.evidence import evidence, in_words
+from dnnx.reports.goals import parse_goal
 from dnnx.reports.levels import ALPHA, Level, nominal_levels
 from dnnx.reports.measures import DERIVED, RACES
 from dnnx.reports.pooling import Pool, pool_arms
@@ -124,7 +125,7 @@ def unmeasured(study: Study) -> list[str]:
     """Return a line for each metric of a declared claim that no run has, with near misses."""
     known = [*DERIVED, *dict.fromkeys(name for run in study.runs for name in run.results if name not in NOT_METRICS)]
     asked = [name for spec in study.verdicts for name in (spec["metric"], spec.get("than_metric", spec["metric"]))]
-    asked = [name for name in asked if not set(name) & set("<>")]  # a goal, such as epoch/val/loss<0.1
+    asked = [name for name in asked if name != "val/loss" and not parse_goal(name)]  # a sweep asks for val/loss itself
     lost = [name for name in dict.fromkeys(asked) if name not in known and any(run.results for run in study.runs)]
     return [f"study.claims.{name}: no run measured it{near_misses(name, known)}" for name in lost]
 

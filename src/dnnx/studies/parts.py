@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dnnx.basics.errors import UserError
+from dnnx.config import resume
 from dnnx.config.seeds import parse_seeds
 from dnnx.config.shards import find, is_done
 from dnnx.runs.shards import name_of
@@ -33,7 +34,8 @@ def make_parts(plan: Plan, composed: Sequence[DictConfig], work: Work, workers: 
     for job, run, config, own in zip(plan.jobs, runs, composed, shards, strict=True):
         train = partial(work, config_dirs=plan.declared["config_dir"], folder=run, study=plan.folder)
         data = None if own == [None] and (run / "results.json").exists() else data_of(config)
-        rounds.append(parts_of(job, own, train, threads, data))
+        is_done = own == [None] and is_finished(config, run)
+        rounds.append(parts_of(job, own, train, threads, data, is_done))
     parts = [*itertools.chain(*rounds)]
     if any("lr_search" in config for config in composed):  # all shards of a run wait for its one search
         parts = [part for one in itertools.zip_longest(*rounds) for part in one if part is not None]
@@ -42,14 +44,19 @@ def make_parts(plan: Plan, composed: Sequence[DictConfig], work: Work, workers: 
 
 
 def parts_of(
-    job: Job, shards: Sequence[Shard], train: Callable[..., str | None], threads: int, data: dict[str, Any] | None
+    job: Job,
+    shards: Sequence[Shard],
+    train: Callable[..., str | None],
+    threads: int,
+    data: dict[str, Any] | None,
+    is_done: bool = False,
 ) -> list[Part]:
     """Return the tasks of a job, one for each shard; each calls `train` with the overrides of its shard."""
     parts = []
     for shard in shards:
         words = job.overrides if shard is None else [*job.overrides, f"shard={list(shard)}".replace(" ", "")]
         name = job.name if shard is None else f"{job.name} seeds {name_of(shard)}".strip()
-        parts.append(Part(Task(name, partial(train, words), threads, data), job.name, job.after))
+        parts.append(Part(Task(name, partial(train, words), threads, data), job.name, job.after, is_done))
     return parts
 
 
@@ -62,6 +69,13 @@ def parts_of_run(
         return []
     train = partial(work, config_dirs=config_dirs, folder=run, study=run)
     return parts_of(Job("", list(words)), shards, train, threads_of(min(workers, len(shards))), data_of(config))
+
+
+def is_finished(config: DictConfig, run: Path) -> bool:
+    """Return whether a run has results of all its seeds and epochs, so that its job trains nothing."""
+    with suppress(UserError, OSError):
+        return resume.finished(config, run) and set(parse_seeds(config.seeds)) <= set(resume.load_results(run)["seeds"])
+    return False
 
 
 def lengths_of_chains(jobs: Sequence[Job]) -> dict[str, int]:

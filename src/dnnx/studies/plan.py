@@ -71,8 +71,11 @@ def run_name(arm: str | None, setting: dict[str, str]) -> str:
 def check_study(config: DictConfig) -> None:
     """Raise UserError, before training, for a study that no report could describe."""
     check_keys(without_hydra(config), "train")
-    for overrides in config.study.arms.values():
+    for arm, overrides in config.study.arms.items():
         choose_groups(list(overrides))
+        for word in overrides:
+            told = "an arm takes no experiment; type its differences, such as net.hidden=[200]"
+            require(word.lstrip("+~").partition("=")[0] != "exp", f"study.arms.{arm}", word, told)
     check_arms(config)
     declared_verdicts(config.study)
     baseline(config.study)

@@ -19,6 +19,7 @@ class Part:
     task: Task
     job: str
     after: str | None = None
+    is_finished: bool = False
 
 
 def run_parts(name: str, parts: Sequence[Part], workers: int, advice: str, gpus: Sequence[str], pool: Pool) -> None:
@@ -110,7 +111,7 @@ class Schedule:
         self.pool.start(task)
         self.waiting.remove(part)
         self.slots[task.name] = slot
-        self.view.start(task.name)
+        self.view.start(task.name, part.is_finished)
 
     def end(self, ended: Ended) -> None:
         del self.slots[ended.name]

@@ -17,7 +17,7 @@ from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 
 from dnnx.basics.console import console
-from dnnx.basics.errors import near_misses, require
+from dnnx.basics.errors import UserError, near_misses, require
 from dnnx.basics.signals import going_on
 from dnnx.config.app import FAILURES, fail, guard, is_single, typed_overrides
 from dnnx.config.compose import compose, config_dirs, without_hydra
@@ -29,6 +29,7 @@ from dnnx.config.trust import check_run
 from dnnx.runs.files import read_json, remove_empty, write_json
 from dnnx.runs.locks import sole_writer
 from dnnx.studies.foreman import Task
+from dnnx.studies.metric_names import check_metrics
 from dnnx.studies.parts import Work, make_parts
 from dnnx.studies.plan import Job, Plan, chosen_overrides, make_plan
 from dnnx.studies.pool import open_pool
@@ -61,6 +62,7 @@ def run_study(config: DictConfig, runner: Runner) -> None:
     composed = [without_hydra(one) for one in runner.check([job.overrides for job in plan.jobs])]
     for job, job_config in zip(plan.jobs, composed, strict=True):
         check_run(job_config, job.overrides)  # workers get the data before they check the config of their own job
+    check_metrics(plan.declared["verdicts"] if config.study.arms else [], dict(zip(plan.names, composed, strict=True)))
     accelerator = str(config.trainer.get("accelerator"))
     workers = count_workers(config.jobs, accelerator) if runner.work else 1
     train_backbone(config, runner)
@@ -81,8 +83,8 @@ def run_study(config: DictConfig, runner: Runner) -> None:
                 (plan.folder / "study.json").unlink()
                 remove_empty(plan.folder.absolute(), Path(config.paths.outputs).absolute())
                 return
-            report = partial(report_on, config.name, config.study.question, plan.folder)
-            if pool is None or not run_last(Task("the report", partial(guarded, report)), advice, pool):
+            report = partial(guarded, partial(report_on, config.name, config.study.question, plan.folder))
+            if pool is None or not run_last(Task("the report", report), advice, pool):
                 report()
 
 
@@ -143,7 +145,7 @@ def note_failure(ended: JobReturn) -> None:
 
 
 def guarded(function: Callable[[], None]) -> str | None:
-    """Call a function in a worker; return a user's mistake."""
+    """Call a function; print a user's mistake and return it."""
     return guard(lambda _: function(), "train")(None)
 
 
@@ -159,6 +161,8 @@ def report_on(name: str, question: str | None, folder: Path) -> None:
     for line in [*answers_in_words(made.verdicts), *made.notes]:  # wrapped at words on a terminal only
         console.print(line, soft_wrap=not console.is_terminal, markup=False)
     console.print(f"report: {os.path.relpath(made.html)}", soft_wrap=True)
+    if made.unmeasured:
+        raise UserError("; ".join(made.unmeasured))
 
 
 def log_report(folder: Path, sentences: list[str], pictures: list[Path]) -> None:

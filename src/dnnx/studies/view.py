@@ -1,20 +1,24 @@
 """The view of a running study: on a terminal a bar for each running job, elsewhere a line for its start and end."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from dnnx.basics.console import console
 
+FIRST_LINE_S = 30.0  # from the start of a job to its first line without a terminal; each later one takes twice as long
+
 
 class View:
     """The view of the `total` jobs of a study; a context in which other output is printed above the bars."""
 
-    def __init__(self, name: str, total: int):
-        self.name, self.total, self.num_ended, self.begun = name, total, 0, time.monotonic()
+    def __init__(self, name: str, total: int, clock: Callable[[], float] = time.monotonic):
+        self.name, self.total, self.num_ended, self.clock, self.begun = name, total, 0, clock, clock()
         self.rows: dict[str, TaskID] = {}
         self.shares: dict[str, float] = {}  # of the epochs of each running job
+        self.due: dict[str, tuple[float, float]] = {}  # of each running job: its start, and seconds to its next line
         self.bars = Progress(
             TextColumn("{task.description}"), BarColumn(16), TimeElapsedColumn(), TextColumn("<"),
             TimeRemainingColumn(compact=True), TextColumn("{task.fields[status]}"),
@@ -29,8 +33,10 @@ class View:
     def __exit__(self, *_: object) -> None:
         self.bars.stop()
 
-    def start(self, job: str) -> None:
-        if not console.is_terminal:
+    def start(self, job: str, is_finished: bool = False) -> None:
+        """Show the start of a job, unless it is finished and will only show its results."""
+        self.due[job] = self.clock(), FIRST_LINE_S
+        if not console.is_terminal and not is_finished:
             console.print(f"{self.name}: {job} starts", soft_wrap=True, markup=False)
         self.rows[job] = self.bars.add_task(f"  {job}", total=None, status="")
         self._show()
@@ -47,6 +53,10 @@ class View:
         self.shares[job] = epoch / last
         self.bars.update(self.rows[job], completed=epoch, total=last, status=f"epoch {epoch}/{last}  {status}")
         self._show()
+        begun, wait = self.due[job]
+        if not console.is_terminal and self.clock() - begun >= wait:
+            self.due[job] = begun, 2 * (self.clock() - begun)
+            console.print(f"{self.name}: {job} epoch {epoch}/{last}  {status}", soft_wrap=True, markup=False)
 
     def pause(self, job: str) -> None:
         """Show a job no longer, which is to start again."""
@@ -67,7 +77,7 @@ class View:
 
     def _left(self) -> str:
         """Return the minutes that the jobs will still take, estimated from those that have ended."""
-        left = (time.monotonic() - self.begun) / self.num_ended * (self.total - self.num_ended)
+        left = (self.clock() - self.begun) / self.num_ended * (self.total - self.num_ended)
         return f", about {left / 60:.1f} min left" if left else ""
 
     def _show(self) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dnnx.basics.errors import UserError, is_out_of_memory, require
 from dnnx.basics.seeding import derive, generator
 from dnnx.training.batched import make_batched
-from dnnx.training.ways import ALONE, RUN, Batch, beside_cpu, build_net, stack, state_of
+from dnnx.training.ways import ALONE, DRAWS, RUN, Batch, beside_cpu, build_net, stack, state_of
 
 NUM_EXAMPLES = 8
 TOLERANCE = 1e-3  # largest deviation of a number, as a share of the largest number in its tensor
@@ -48,8 +48,7 @@ def find_way(build: Callable[[], nn.Module], seeds: Sequence[int], ways: Sequenc
         asked, ways = ways, [way for way in ways if way in (ALONE, "loop") or not draws]
         require(
             bool(ways), "replicas", asked[0],
-            f"forward of {name} draws random numbers (F.dropout, torch.rand), which only a loop gives each seed by "
-            "itself; type replicas=loop",
+            f"{DRAWS.replace('forward', f'forward of {name}')}; type replicas=loop",
         )  # fmt: skip
         if ways == [ALONE]:
             return Finding(ALONE, {}, draws)

@@ -62,7 +62,7 @@ class Replicas(nn.Module):
         self.running = list(range(len(seeds)))
         self.left: Left | None = None
         self.stacked = len(seeds) > 1  # whether every tensor has the leading axis
-        self.refused: Mapping[str, str] = {}  # why the replicas do not run in the ways before theirs
+        self.refused: dict[str, str] = {}  # why the replicas do not run in the ways before theirs
         self.draws = False  # whether forward itself draws random numbers
         nets = [build_net(build, seed) for seed in seeds]
         self.net, self.ways = nets[0], [ALONE]
@@ -74,6 +74,8 @@ class Replicas(nn.Module):
                 f"the layer {unknown} has no batched form; type replicas=auto",
             )  # fmt: skip
             self.ways = [way] if way != "auto" else [name for name in WAYS if name != "batched" or unknown is None]
+            if way == "auto" and unknown is not None:
+                self.refused["batched"] = f"the layer {unknown} has no batched form"
             self.net = make_batched(stack(nets)) if "batched" in self.ways else stack(nets)
         self.probed = declared and self.ways[0] in (ALONE, "batched")
         if not declared:  # forward may draw random numbers: those of a training step depend on its number
@@ -107,8 +109,13 @@ class Replicas(nn.Module):
         """Settle `way` on a batch such as `forward` takes, by dnnx.training.probe.find_way; no state changes."""
         in_order = fastest_first(self.ways, self.net, x.device)
         finding = find_way(self.build, self.seeds, in_order, x if shared else x[0])
-        self.refused, self.draws, self.probed = finding.refused, finding.draws, True
+        self.draws, self.probed = finding.draws, True
         self.use(finding.way)
+        self.refused |= finding.refused
+        if self.draws:
+            self.refused |= dict.fromkeys([way for way in in_order if way != self.way], ways.DRAWS)
+        elif self.way == "loop" and in_order[-1] == "vmap":
+            self.refused["vmap"] = ways.SLOWER
 
     def use(self, way: str) -> None:
         """Run in this way from now on."""

@@ -150,6 +150,8 @@ Way = Callable[[nn.Module, int, Batch], Any]
 WAYS: dict[str, Way] = {"batched": batched, "vmap": vmapped, "loop": looped}
 ALONE = "alone"
 RUN: dict[str, Way] = {ALONE: alone, **WAYS}
+DRAWS = "forward draws random numbers (F.dropout, torch.rand), which only a loop gives each seed by itself"
+SLOWER = "on a CPU a loop is faster where a net convolves; replicas=vmap chooses it all the same"
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 

@@ -1,0 +1,89 @@
+"""The metrics of claims: a name that no run measures is an error before any arm is trained."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from omegaconf import DictConfig
+
+from dnnx.basics.errors import UserError, near_misses
+from dnnx.config.build import build
+from dnnx.config.plain import is_plain
+from dnnx.studies.claims import declared_verdicts
+
+# Names of results.json that every run has, or has where a weight is zero or frozen layers are cached.
+FACTS = (
+    "epoch/best", "epoch/last", "epoch/diverged", "time/fit_s", "time/epoch_s", "time/test_s", "time/cache_s",
+    "time/dense_s", "time/sparse_s", "memory/peak_mb", "params/total", "params/trainable", "sparsity",
+    "size/dense_bytes", "size/sparse_bytes",
+)  # fmt: skip
+OF_LAYERS = ("dead/share", "equal/share", "gradient/start")  # measured by callbacks=layer_statistics
+
+
+def check_metrics(verdicts: Iterable[Mapping[str, Any]], configs: Mapping[str, DictConfig]) -> None:
+    """Raise UserError for a metric of a verdict that its arm does not measure; `configs` are those of the arms.
+
+    Names are known without training for dnnx's networks. A LightningModule's are known after its first batch.
+    """
+    known: dict[str, set[str] | None] = {}
+    for arm, metric in _sides(verdicts):
+        if arm not in configs or is_plain(configs[arm]):
+            continue
+        if arm not in known:
+            with suppress(UserError):  # its job will say what is wrong with its task
+                known[arm] = names_of(configs[arm])
+        require_measured(metric, arm, known.get(arm))
+
+
+def check_logged(config: DictConfig, logged: Iterable[str]) -> None:
+    """Raise UserError for a metric of a claim that a LightningModule did not log in its first batches."""
+    from dnnx.reports.measures import DERIVED
+
+    for arm, metric in _sides(declared_verdicts(config.study) if config.arm is not None else []):
+        if arm == config.arm:
+            require_measured(metric, arm, [*logged, *FACTS, *DERIVED])
+
+
+def require_measured(metric: str, arm: str, known: Collection[str] | None) -> None:
+    """Raise UserError unless `metric`, or the one of a goal, is among the known names; None accepts every name."""
+    name = _of_goal(metric)
+    if known is None or name in known:
+        return
+    if metric in OF_LAYERS:
+        raise UserError(f"study.claims.{metric}: {arm} does not measure it; type callbacks=layer_statistics")
+    near = near_misses(name, known)
+    others = ", ".join(name for name in known if name.startswith("test/")) if not near else ""
+    also = f"; it measures {others}, and more: docs/run-folder.md" if others else near
+    raise UserError(f"study.claims.{metric}: {arm} measures no such metric{also}")
+
+
+def names_of(config: DictConfig) -> set[str] | None:
+    """Return the names of all metrics of a run; None if only its own task knows them."""
+    from dnnx.evaluation.mc_dropout import ABOUT  # torch from here on
+    from dnnx.reports.measures import DERIVED
+    from dnnx.tasks.own_metrics import add_metrics, build_metrics
+
+    task = build("task", config.task)
+    add_metrics(task, build_metrics(config))
+    if not type(task).measure.__module__.startswith("dnnx."):
+        return None
+    names = {*FACTS, *DERIVED, *(f"test/{name}" for name in task.metrics)}
+    names |= {f"{split}/{name}" for split in ("train", "val") for name in task.curves}
+    names |= {f"ensemble/{name}" for name in (*task.ensemble_metrics(), "threshold") if name in task.metrics}
+    names -= set() if "layer_statistics" in config.callbacks else set(OF_LAYERS)
+    return names | ({*ABOUT, "time/mc_s"} if config.get("mc_dropout") else set())
+
+
+def _of_goal(metric: str) -> str:
+    """Return the metric of a goal, such as val/loss of `epoch/val/loss<0.1`, or any other metric itself."""
+    from dnnx.reports.goals import parse_goal
+
+    goal = parse_goal(metric)
+    return goal.metric if goal else metric
+
+
+def _sides(verdicts: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield each arm of a verdict with its metric."""
+    for verdict in verdicts:
+        yield verdict["arm"], verdict["metric"]
+        yield verdict["than"], verdict.get("than_metric", verdict["metric"])

@@ -1,0 +1,38 @@
+"""The lines that a training prints before its first epoch: networks, way, device, data, and a busy machine."""
+
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from dnnx.basics.console import console, warn
+from dnnx.basics.machine import busy_note
+
+
+def announce(cfg: DictConfig, facts: dict[str, Any], module: Any, trainer: Any) -> None:
+    """Print the networks, the data and the device of a training that starts."""
+    num = module.replicas.num_replicas
+    params = sum(p.numel() for p in module.parameters()) // num
+    sizes = ", ".join(f"{n:,} {split}" for split, n in facts["sizes"].items())
+    console.print(f"{cfg.name}: {num} networks of {params:,} parameters each, on {trainer.strategy.root_device}")
+    show_way(module)
+    console.print(f"data: {facts['note']}: {sizes}", soft_wrap=True)
+    warn(facts["warning"])
+    warn_if_busy(cfg)
+
+
+def warn_if_busy(cfg: DictConfig) -> None:
+    """Warn at the start of a single run if the machine is busy; a study gives its workers one thread each."""
+    if cfg.arm is None:
+        warn(busy_note(torch.get_num_threads()))
+
+
+def show_way(module: Any) -> None:
+    """Print the way in which the replicas run, why the faster ways were refused, and whether the step is fast."""
+    replicas = module.replicas
+    if replicas.num_replicas > 1:
+        console.print(f"replicas: {replicas.way}")
+    for way, why in replicas.refused.items():
+        console.print(f"not {way}: {why}", soft_wrap=True, markup=False)
+    if module.by_hand.why_not:
+        console.print(f"no fast step: {module.by_hand.why_not}", soft_wrap=True, markup=False)

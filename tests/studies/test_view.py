@@ -1,0 +1,26 @@
+"""Without a terminal a running study prints few lines: a start, epochs at times that grow, an end."""
+
+import pytest
+
+from dnnx.studies.view import View
+
+
+def test_lines_of_epochs_come_at_times_that_grow(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    with View("study", 1, clock=lambda: now[0]) as view:
+        view.start("bn")
+        for epoch in range(1, 601):
+            now[0] += 1.0
+            view.epoch("bn", epoch, 600, "val/accuracy 90.00%")
+        view.end("bn", "")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "study: bn starts"
+    assert [line.split()[3] for line in lines[1:-1]] == ["30/600", "60/600", "120/600", "240/600", "480/600"]
+    assert lines[1] == "study: bn epoch 30/600  val/accuracy 90.00%"
+
+
+def test_a_finished_job_does_not_start(capsys: pytest.CaptureFixture[str]) -> None:
+    with View("study", 1) as view:
+        view.start("bn", is_finished=True)
+        view.end("bn", "its table\n")
+    assert "starts" not in capsys.readouterr().out
