@@ -27,15 +27,17 @@ def test_csv_has_the_means_of_every_epoch(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_mlflow_has_a_run_for_each_training(tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow", reason="MLflow is not installed")
-    logger = "+logger.mlflow._target_=lightning.pytorch.loggers.MLFlowLogger"
-    done = command("train", *WORDS, *SWEEP, logger, cwd=tmp_path)
+    place = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    logger = ("+logger.mlflow._target_=lightning.pytorch.loggers.MLFlowLogger", f"+logger.mlflow.tracking_uri={place}")
+    done = command("train", *WORDS, *SWEEP, *logger, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    for run in tmp_path.glob("outputs/swept/latest/*/results.json"):
-        client = mlflow.MlflowClient(f"file:{run.parent / 'mlflow'}")
-        [experiment] = [one for one in client.search_experiments() if one.name != "Default"]
-        [found] = client.search_runs([experiment.experiment_id])
-        history = client.get_metric_history(found.info.run_id, "val/loss")
-        assert [one.value for one in history if one.step] == pytest.approx(mean_losses(run.parent))
+    client = mlflow.MlflowClient(place)
+    runs = client.search_runs([one.experiment_id for one in client.search_experiments()])
+    histories = [client.get_metric_history(run.info.run_id, "val/loss") for run in runs]
+    logged = sorted([one.value for one in history if one.step] for history in histories)
+    trained = sorted(mean_losses(path.parent) for path in tmp_path.glob("outputs/swept/latest/*/results.json"))
+    assert len(trained) == 2
+    assert logged == [pytest.approx(losses) for losses in trained]
 
 
 @pytest.mark.slow
