@@ -19,6 +19,8 @@ from dnnx.basics.typed import masked, typed_command, typing
         ("+logger.wandb.api_key=abc123", "+logger.wandb.api_key=***"),
         ("+logger.wandb.api_key=${oc.env:KEY}", "+logger.wandb.api_key=${oc.env:KEY}"),
         ("+logger.x={_target_: L, password: abc, name: a}", "+logger.x={_target_: L, password: ***, name: a}"),
+        ("+logger.x.token='a b,c'", "+logger.x.token=***"),
+        ("+logger.x.private_key=top secret", "+logger.x.private_key=***"),
         ("net.pad_token=0", "net.pad_token=0"),
     ],
 )  # fmt: skip

@@ -45,6 +45,11 @@ def test_parts_follow_one_another_and_the_vocabulary_is_of_the_training_part(tmp
     assert words.class_names == ["<unk>", "two"]
 
 
+def test_tokens_that_are_all_too_rare_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"data\.min_count=99: fewer; none of the words"):
+        text(tmp_path, "one two three " * 10, level="words", min_count=99)
+
+
 def test_a_target_is_the_next_token(tmp_path: Path) -> None:
     data = text(tmp_path, eval_steps=16)
     for x, y in [next(iter(data.train_dataloader().batches)), *data.eval_dataloader("val")]:

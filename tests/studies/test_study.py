@@ -30,7 +30,7 @@ EARLY = {
     "techniques.pruning.until_epoch": "techniques.pruning.until_epoch=2",
 }
 EXPERIMENTS = options("exp")
-TESTED_ELSEWHERE = {"images", "tables", "text", "tiny"}  # folders whose studies need other data
+TESTED_ELSEWHERE = {"images", "sequences", "tables", "text", "tiny"}  # folders whose studies need other data
 LONG = {"optimizers", "schedules", "init", "cifar10_onecycle", "cifar10_bn", "cifar10_dropout"}  # many arms, or images
 
 

@@ -237,7 +237,7 @@ def test_a_layer_that_is_watched_or_replaced_is_noticed() -> None:
     net: Any = module.replicas.net
     handle = net.output.register_forward_hook(lambda *_: seen.append(1))
     module.by_hand.look()
-    assert module.by_hand.why_not == "hooks watch its layers"
+    assert module.by_hand.why_not == "hooks watch it"
     module.learn(batches(2, 4)[0], module.make_optimizer())
     assert seen
     handle.remove()

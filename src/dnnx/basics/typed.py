@@ -9,7 +9,8 @@ from contextlib import contextmanager
 VARIABLE = "DNNX_TYPED"
 URL_PASSWORD = re.compile(r"(://[^:/?#\s]*:).*@")
 SECRET = re.compile(
-    r"(?i)((?:password|passwd|secret|api_?key|(?:access|api|auth)_?token)['\"]?\s*[=:]\s*)(?!\$\{)[^,}\s]+"
+    r"(?i)((?:password|passwd|secret|credentials?|(?:api|private|access)_?key|(?:access|api|auth|hf)_?token|\btoken)"
+    r"['\"]?\s*[=:]\s*)(?!\$\{)(?:'[^']*'|\"[^\"]*\"|[^,}]+)"
 )
 
 

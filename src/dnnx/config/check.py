@@ -48,6 +48,8 @@ KINDS: dict[str, Any] = {
     "study.arms.": list[str],
     "study.axes.": str | int | float,
     "packages": list[str],
+    "seed": int | None,  # of dnnx.sample
+    "prompt": str | int | float,
     "metrics.": Any,
     "weights": str | list[str],
     "fresh": list[str],

@@ -91,6 +91,8 @@ class Tokens(ArrayData):
         parts = self._parts(words)
         counts = Counter(parts["train"])
         self.class_names = [UNKNOWN, *sorted(token for token, n in counts.items() if n >= self.min_count)]
+        told = f"fewer; none of the {self.level} of the training part is that frequent"
+        require(len(self.class_names) > 1, "data.min_count", self.min_count, told)
         self.num_classes, self.in_shape, self.target_shape = len(self.class_names), (self.steps,), (self.steps,)
         number = {token: i for i, token in enumerate(self.class_names)}
         self.tokens = {part: torch.tensor([number.get(word, 0) for word in own]) for part, own in parts.items()}

@@ -23,6 +23,7 @@ from dnnx.runs.files import write_text
 from dnnx.runs.provenance import data_facts, peak_memory_mb
 from dnnx.runs.tensors import save_tensors
 from dnnx.tasks.own_metrics import add_metrics, build_metrics
+from dnnx.tasks.task import Task
 from dnnx.training.assemble import build_data
 
 HEADER = "epoch,split,metric,seed,value\n"
@@ -104,6 +105,8 @@ def prepare(cfg: DictConfig, seeds: Sequence[int]) -> Baseline:
     told = "a class with fit(x, y) and predict(x), such as sklearn.linear_model.LogisticRegression"
     require(fits, "baseline._target_", cfg.baseline["_target_"], told)
     task = build("task", cfg.task)
+    if type(task).estimated is Task.estimated:
+        task.estimated(estimator, None)  # raises UserError
     add_metrics(task, build_metrics(cfg))
     data = build_data(cfg, list(seeds))
     require(not cfg.get("techniques"), "techniques", [*cfg.get("techniques", {})], "a baseline is no network")

@@ -7,7 +7,6 @@ from dnnx.reports.comparison import Comparison, critical
 
 POWER = 0.8  # of a study with as many seeds as `more_seeds` says
 MAX_SEEDS = 1000
-DECIDED = ("yes", "no", "same")
 
 
 def answer(found: Comparison, expect: str, alpha: float, margin: float) -> tuple[str, bool]:

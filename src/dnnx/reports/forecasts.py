@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from dnnx.reports import images
 from dnnx.runs.run import Run
 
 METRIC = "test/mae"
-RESAMPLES = 2000
 TOLERANCE = 1e-4
 
 
@@ -26,9 +26,8 @@ def errors(run: Run, seeds: list[int]) -> np.ndarray | None:
 def interval(arm: Run, than: Run, level: float) -> tuple[float, float, int] | None:
     """Return the interval of the difference in MAE over seeds and test examples, and the examples of a block.
 
-    Seeds and blocks of neighbouring examples are drawn again with replacement (moving-block bootstrap, Kuensch 1989).
-    Neighbours have similar errors, so single examples would make the interval too narrow. A block has sqrt(N) of them.
-    None where an arm stored no forecasts, or others are compared.
+    It is `images.interval` of the means of blocks of sqrt(N) neighbours. Neighbours have similar errors, so single
+    examples would make it too narrow. None where an arm stored no forecasts, or others are compared.
     """
     counted = [run.values(METRIC).dropna().index for run in (arm, than)]
     shared = [seed for seed in counted[0] if seed in counted[1]]
@@ -36,15 +35,6 @@ def interval(arm: Run, than: Run, level: float) -> tuple[float, float, int] | No
     if ours is None or theirs is None or ours.shape != theirs.shape or len(shared) < 2:
         return None
     gap = ours - theirs
-    num_seeds, num = gap.shape
-    length = max(1, round(num**0.5))
-    sums = np.concatenate([np.zeros((num_seeds, 1)), gap.cumsum(1)], 1)
-    blocks = (sums[:, length:] - sums[:, :-length]) / length  # [R, starts], the mean of every block
-    draw = np.random.default_rng(0)
-    means = np.empty(RESAMPLES)
-    for i in range(RESAMPLES):
-        seeds = draw.integers(num_seeds, size=num_seeds)
-        starts = draw.integers(blocks.shape[1], size=-(-num // length))
-        means[i] = blocks[seeds][:, starts].mean()
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high), length
+    length = max(1, round(gap.shape[1] ** 0.5))
+    blocks = np.array_split(gap, max(2, gap.shape[1] // length), axis=1)
+    return *images.interval(np.stack([block.mean(1) for block in blocks], 1), level), length

@@ -15,7 +15,7 @@ import pandas as pd
 from dnnx.runs.about import About, split_of
 from dnnx.runs.run import Run
 
-FORM = re.compile(r"(reached|epoch)/([^<>]+)([<>])(-?[\d.]+(?:e-?\d+)?)")
+FORM = re.compile(r"(reached|epoch)/([^<>]+)([<>])(-?\d*\.?\d+(?:e-?\d+)?)")
 
 
 @dataclass(frozen=True)

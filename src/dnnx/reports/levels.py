@@ -118,7 +118,7 @@ def _points(low: float, high: float, count: int) -> tuple[np.ndarray, np.ndarray
 def tries(earlier: int) -> int:
     """Return the factor j (j + 1) of the p-values of the j-th results, where `earlier` ones were seen unplanned.
 
-    All results together err with at most alpha, since 1/2 + 1/6 + 1/12 + ... = 1. Without earlier ones it is 1.
+    Without earlier results it is 1. So all results together err with at most alpha (1 + 1/6 + 1/12 + ...) = 1.5 alpha.
     """
     return (earlier + 1) * (earlier + 2) if earlier else 1
 

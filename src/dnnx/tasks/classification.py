@@ -11,7 +11,7 @@ from torch import Tensor
 from dnnx.basics.errors import require
 from dnnx.tasks.boundary import boundary
 from dnnx.tasks.metric import Metric
-from dnnx.tasks.scores import cross_entropy, multiclass, top_accuracy
+from dnnx.tasks.scores import cross_entropy, multiclass, top_k
 from dnnx.tasks.task import Task
 
 NUM_HARDEST = 32
@@ -60,7 +60,7 @@ class Classification(Task):
 
     def measure(self, outputs: Tensor, y: Tensor, **chosen: Any) -> dict[str, Any]:
         found = multiclass(outputs, y, self.loss) | self.by_function(outputs, y)
-        return found if self.top is None else found | {f"top{self.top}": top_accuracy(outputs, y, self.top)}
+        return found if self.top is None else found | {f"top{self.top}": top_k(outputs, y, self.top)}
 
     def estimated(self, estimator: Any, x: Any) -> Tensor:
         """Return the logarithms of an estimator's probabilities, [N, C]."""

@@ -37,12 +37,6 @@ def multiclass(logits: Tensor, y: Tensor, loss: Loss = cross_entropy) -> dict[st
     }
 
 
-def top_accuracy(logits: Tensor, y: Tensor, k: int) -> float:
-    """Return the share of labels [N] that are among the k largest logits [N, C]."""
-    found = logits.topk(min(k, logits.shape[-1])).indices
-    return (found == y[:, None]).any(1).double().mean().item()
-
-
 def binary(logits: Tensor, y: Tensor, threshold: float = 0.5, loss: Loss = cross_entropy) -> dict[str, Any]:
     """Return the metrics of logits [N, 2] for labels [N]. Class 1 is predicted if its probability exceeds `threshold`.
 

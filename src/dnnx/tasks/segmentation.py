@@ -60,7 +60,7 @@ class Segmentation(Task):
             "mean_iou": found.nanmean().item(),
             "pixel_accuracy": (confusion.diagonal().sum() / confusion.sum()).item(),
             "iou": found.tolist(),
-            "majority_iou": majority / num,
+            "majority_iou": majority / int(found.isfinite().sum()),
             "majority_accuracy": majority,
         }
 

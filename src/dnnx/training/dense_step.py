@@ -65,8 +65,8 @@ class DenseStep:
         unknown = [type(layer).__name__ for layer in self.layers if not has_pass(layer)]
         if unknown:
             return f"{unknown[0]} has no pass by hand"
-        watched = any(getattr(one, name, None) for one in (*self.layers, *self.tensors) for name in HOOKS)
-        return "hooks watch its layers" if watched else None
+        watched = any(getattr(one, name, None) for one in (*self.net.modules(), *self.tensors) for name in HOOKS)
+        return "hooks watch it" if watched else None
 
     def forward(self, x: Tensor) -> Tensor | None:
         """Return the outputs [R, B, out] of x [R, B, ...], or None if this batch takes the plain path."""

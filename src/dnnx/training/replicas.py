@@ -155,7 +155,7 @@ class Replicas(nn.Module):
             value.copy_(state[name])
 
     def leaving(self, places: Sequence[int], steps: int) -> Left:
-        """Return what to keep when those at these places of all leave, after so many steps."""
+        """Return the rows to keep when the replicas at these places leave, after so many steps."""
         before = torch.zeros(len(self.all_seeds), dtype=torch.int64) if self.left is None else self.left.steps
         return Left(before.index_fill(0, torch.tensor(places, dtype=torch.int64), steps), self._state_of_all())
 

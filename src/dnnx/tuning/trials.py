@@ -19,7 +19,7 @@ from dnnx.tuning.prune_trials import TrialFailed
 from dnnx.tuning.space import Space
 
 WAIT_S = 1.0  # seconds between two looks at the trials of other workers
-LEAST_FAILURES = 5  # minimum of failures that end a sweep, if they are also more than half of its trials
+MIN_FAILURES = 5  # minimum of failures that end a sweep, if they are also more than half of its trials
 
 
 def work(cfg: DictConfig, study: Study, space: Space, validation: CrossValidation) -> bool:
@@ -81,5 +81,5 @@ def run(cfg: DictConfig, study: Study, trial: Any, validation: CrossValidation) 
     failures = sum(t.state == TrialState.FAIL for t in finished)
     if failed and cfg.fail_fast:
         raise TooManyFailed(f"trial {trial.number} failed ({failed}), and fail_fast=true")
-    if failures >= LEAST_FAILURES and failures > len(finished) / 2:
+    if failures >= MIN_FAILURES and failures > len(finished) / 2:
         raise TooManyFailed(f"{failures} of {len(finished)} trials failed; the report lists why")
