@@ -103,7 +103,7 @@ def test_a_study_runs_its_arms_and_answers(tmp_path: Path) -> None:
     study = tmp_path / "outputs" / "bn_vs_plain" / "latest"
     assert "plain (1 of 2)" in done.stdout
     assert "bn (2 of 2" in done.stdout
-    assert "Is the network with batch normalization more accurate? " in done.stdout
+    assert "bn is more accurate than plain" in done.stdout
     assert (study / "report.html").exists()
     norms = [yaml.safe_load((study / arm / "config.yaml").read_text())["net"]["norm"] for arm in ("plain", "bn")]
     assert norms == [None, "batch"]
@@ -134,7 +134,7 @@ def test_a_sweep_over_a_study_asks_its_questions_for_every_setting(tmp_path: Pat
     assert all((study / arm / "results.json").exists() for arm in declared["arms"])
     assert declared["axes"] == ["optimizer.lr"]
     assert (study / "figures" / "by_optimizer.lr.svg").exists()
-    assert "converge in fewer epochs? (optimizer.lr-0.003)" in done.stdout
+    assert "bn_optimizer.lr-0.003 converges in fewer epochs than plain_optimizer.lr-0.003" in done.stdout
 
 
 def test_keys_are_swept_in_any_order(tmp_path: Path) -> None:
