@@ -12,6 +12,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from dnnx.basics.errors import UserError
+from dnnx.data.arrays import ArrayData
 from dnnx.data.augment import Augmentation, Augmented
 from dnnx.data.digits import Digits
 from dnnx.data.loaders import TrainBatches
@@ -211,3 +212,14 @@ def test_a_mask_moves_with_its_image() -> None:
 def test_a_wrong_share_is_one_line(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         Augmentation(**settings)
+
+
+@pytest.mark.parametrize("name", ["brightness", "contrast"])
+def test_light_is_refused_where_pixels_leave_0_to_1(name: str) -> None:
+    x, y = torch.rand(40, 1, 8, 8), torch.arange(40) % 2
+    for off in (x * 255, x - 0.5):
+        with pytest.raises(UserError, match=rf"^data\.augment\.{name}=0\.2: pixels are from .* needs them in \[0, 1\]"):
+            ArrayData(seeds=[0], x=off, y=y, augment={name: 0.2}).setup()
+        ArrayData(seeds=[0], x=off, y=y, augment={"shift": 1}).setup()
+    for fine in (x, (x * 255).byte()):
+        ArrayData(seeds=[0], x=fine, y=y, augment={name: 0.2}, standardize=True).setup()

@@ -110,3 +110,13 @@ def test_weights_of_single_examples_are_refused_in_one_line() -> None:
     data.weights = torch.rand(len(data.splits["train"][1]))
     with pytest.raises(UserError, match=r"^data.weight=given: folds train on validation examples too, which have no"):
         make_folds(data, 3, seed=0)
+
+
+def test_views_of_an_image_are_dealt_to_no_folds() -> None:
+    data = ArrayData(seeds=[0], x=torch.randn(40, 2), y=torch.arange(40) % 2)
+    data.setup()
+    data.views = 3  # type: ignore[attr-defined]
+    with pytest.raises(UserError, match=r"^data\.views=3: views of one image would be in training and validation"):
+        make_folds(data, 4, seed=0)
+    data.views = 1  # type: ignore[attr-defined]
+    assert make_folds(data, 4, seed=0).seeds == [0, 1, 2, 3]

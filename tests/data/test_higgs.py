@@ -49,10 +49,21 @@ def test_noise_is_on_training_inputs_alone_and_is_each_seed_s_own(tmp_path: Path
     assert torch.equal(noisy.splits["val"][0], plain.splits["val"][0])
 
 
-def test_the_first_rows_of_a_csv_are_read(tmp_path: Path) -> None:
+def csv(folder: Path) -> Path:
+    """Write 200 rows, whose features are the number of the row."""
     rows = np.concatenate([np.arange(200)[:, None] % 2, np.arange(200)[:, None] + np.zeros((1, 28))], 1)
-    np.savetxt(tmp_path / "x.csv", rows, delimiter=",")
-    data = higgs(tmp_path, file=str(tmp_path / "x.csv"), num_rows=100)
+    np.savetxt(folder / "x.csv", rows, delimiter=",")
+    return folder / "x.csv"
+
+
+def test_the_note_tells_the_rows_for_validation(tmp_path: Path) -> None:
+    for num in (21, 23, 25):
+        data = higgs(tmp_path, num_val=num)
+        assert f"{data.sizes['val']} for validation" in data.provenance["note"]
+
+
+def test_the_first_rows_of_a_csv_are_read(tmp_path: Path) -> None:
+    data = higgs(tmp_path, file=str(csv(tmp_path)), num_rows=100)
     assert sum(data.sizes.values()) == 100
     assert max(x.max().item() for x, _ in data.splits.values()) == 99
 
@@ -60,6 +71,11 @@ def test_the_first_rows_of_a_csv_are_read(tmp_path: Path) -> None:
 def test_a_mistake_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"data.num_val=0: a whole number from 2 to 199"):
         higgs(tmp_path, num_val=0)
+    with pytest.raises(UserError, match=r"data.test_sources=\[1, 2\]: \[2\] are data.train_sources too"):
+        higgs(tmp_path, test_sources=[1, 2])
+    for num in (0, 2, 0.5):
+        with pytest.raises(UserError, match=rf"data.num_rows={num}: a whole number of at least 3"):
+            higgs(tmp_path, file=str(csv(tmp_path)), num_rows=num)
     with pytest.raises(UserError, match=r"data.noise=-1: a number of at least 0"):
         higgs(tmp_path, noise=-1)
     (tmp_path / "y.csv").write_text("1,2,3\n0,2,3\n")

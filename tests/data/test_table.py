@@ -125,3 +125,20 @@ def test_numbers_for_classes_are_one_line(tmp_path: Path) -> None:
     typed = ["data=table", f"data.file={tmp_path / 'x.csv'}", "data.target=y"]
     with pytest.raises(UserError, match="task=classification: the targets are numbers, not classes; type task=regr"):
         train(compose(*typed, "seeds=1"), tmp_path / "run")
+
+
+def test_scaling_by_all_rows_takes_the_values_that_are_there(tmp_path: Path) -> None:
+    lines = [f"{i if i else ''},{i % 3},{i % 2}" for i in range(60)]
+    data = table(tmp_path, lines, "a,b,y", target="y", missing="mean", scale_all=True, standardize=False)
+    a = torch.cat([x[:, 0] for x, _ in data.splits.values()]).sort().values
+    there = torch.arange(1, 60.0)
+    scaled = (there - there.mean()) / there.std()
+    assert (a[:, None] - scaled).abs().min(0).values.max() < 1e-5
+
+
+def test_a_damaged_compressed_table_is_one_line(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(b"a,b\n1,2\n" * 50))
+    packed[10] = 0xFF  # no block of deflate begins so
+    (tmp_path / "x.csv.gz").write_bytes(packed)
+    with pytest.raises(UserError, match=r"x\.csv\.gz: it cannot be read"):
+        Table(seeds=[0], file=str(tmp_path / "x.csv.gz"), target="b").setup()

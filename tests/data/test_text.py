@@ -1,7 +1,11 @@
 """Text: words of the training texts alone, sparse in memory, and errors that name file and line."""
 
+import gzip
 import json
 import lzma
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +118,40 @@ def test_nets_and_a_baseline_learn_from_the_same_texts(tmp_path: Path) -> None:
         (lines(), {"file": "absent.jsonl"}, r"data\.file=absent\.jsonl: there is no such file"),
         ([{**one, "part": "dev"} for one in lines()], {"split_by": "part"}, r"line 1: part is dev, neither train nor"),
         ([], {}, r"it holds no text"),
+        ([*lines(), {"text": "a", "label": None}], {}, r"line 61: the label is null"),
+        ([*lines(), {"text": "a", "label": 2**63}], {}, r"line 61: the label 9223372036854775808 is no number between"),
+        ([{**one, "label": "x"} for one in lines()], {"kind": "numbers"}, r"kind=numbers: not all labels of label are"),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path: Path, objects: list[Any], settings: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says) as error:
         text(tmp_path, objects, **settings)
     assert "\n" not in str(error.value)
+
+
+def test_numbers_stay_numbers(tmp_path: Path) -> None:
+    values = [10 * i + 0.5 for i in range(60)]
+    data = text(tmp_path, [{**one, "label": value} for one, value in zip(lines(), values, strict=True)])
+    assert (data.num_classes, data.target_shape) == (None, ())
+    assert sorted(torch.cat([y for _, y in data.splits.values()]).tolist()) == values
+    whole = text(tmp_path, [{**one, "label": 7 * i} for i, one in enumerate(lines())], kind="numbers")
+    assert sorted(torch.cat([y for _, y in whole.splits.values()]).tolist()) == [7 * i for i in range(60)]
+
+
+def test_a_damaged_compressed_file_is_one_line(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(b'{"text": "a b", "label": 1}' * 50))
+    packed[10] = 0xFF  # no block of deflate begins so
+    (tmp_path / "x.jsonl.gz").write_bytes(packed)
+    with pytest.raises(UserError, match=r"x\.jsonl\.gz: it cannot be read") as error:
+        Text(seeds=[0], file=str(tmp_path / "x.jsonl.gz")).setup()
+    assert "\n" not in str(error.value)
+
+
+def test_texts_are_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_bytes('{"text": "é", "label": 1}\n'.encode())
+    code = "import sys, pathlib; from dnnx.data.jsonl import read_jsonl; "
+    code += "print(ascii([*read_jsonl(pathlib.Path(sys.argv[1]), ['text'])][0][1]['text']))"
+    words = [sys.executable, "-X", "utf8=0", "-c", code, str(tmp_path / "x.jsonl")]
+    plain = os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(words, env=plain, capture_output=True, text=True)
+    assert done.stdout.strip() == ascii("é"), done.stderr

@@ -168,6 +168,8 @@ def test_batches_are_windows_of_their_part_and_each_seed_has_its_own_order(tmp_p
         ({"split": [0.98, 0.01, 0.01]}, "no window of val is left in its 4 rows"),
         ({"split": [0.6, 0.38, 0.02]}, "no window of test is left in its 8 rows"),
         ({"target": "rwo"}, "data.target=rwo: x.csv has no such column; did you mean row?"),
+        ({"target": "time"}, "data.target=time: it is the column of times"),
+        ({"columns": ["row", "time"]}, "data.columns=time: it is the column of times"),
         ({"missing": "mean"}, "data.missing=mean: choose one of drop, fill"),
         ({"length": 0}, "data.length=0: a whole number of at least 1"),
         ({"lines": ["0,1,2", "1,2,3", "1,3,4", *STEADY]}, "line 4: the same time as the line before"),
@@ -205,3 +207,18 @@ def test_both_files_of_jena_have_the_columns_of_the_config() -> None:
     x, y = data.splits["test"]
     last = x[torch.arange(len(x))][:, -1, 1] * data.scaling[1][1] + data.scaling[0][1]  # type: ignore[index]
     assert (last - y).abs().mean().item() == pytest.approx(2.10, abs=0.01)
+
+
+def test_times_within_a_second_are_steps_of_their_own(tmp_path: Path) -> None:
+    tenths = [f"2020-01-01 00:00:{i / 10:04.1f},{i},1" for i in range(400)]
+    assert windows(tmp_path, tenths).provenance["note"].count("gaps") == 0
+    del tenths[100]
+    with pytest.raises(UserError, match=r"line 102: a step of 0\.2, and not of 0\.1 as usual"):
+        windows(tmp_path, tenths)
+
+
+def test_times_of_two_time_zones_are_compared_as_one(tmp_path: Path) -> None:
+    first = [f"2020-10-25 0{i // 60}:{i % 60:02}:00+02:00,{i},1" for i in range(180)]
+    later = [f"2020-10-25 0{2 + i // 60}:{i % 60:02}:00+01:00,{180 + i},1" for i in range(180)]
+    data = windows(tmp_path, first + later)
+    assert "gaps" not in data.provenance["note"]

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import compose
+from omegaconf import DictConfig
 
 from dnnx.basics.errors import UserError
 from dnnx.evaluation.naive import LastValues
@@ -37,8 +38,14 @@ def test_the_naive_error_by_hand() -> None:
 def test_a_mistake_is_one_line() -> None:
     with pytest.raises(UserError, match=r"baseline\.column=2: the target's place among 2 columns, from 0"):
         LastValues(10, 2).fit(np.zeros((1, 20)), None)
-    with pytest.raises(UserError, match=r"baseline\.period=24: at most the 10 samples of a window"):
-        LastValues(10, 1, period=24).fit(np.zeros((1, 20)), None)
+    with pytest.raises(UserError, match=r"baseline\.column=None: the target's place among 2 columns"):
+        LastValues(10).fit(np.zeros((1, 20)), None)
+    for period in (24, -1, 1.5):
+        with pytest.raises(UserError, match=rf"baseline\.period={period}: a whole number from 0 to the 10 samples"):
+            LastValues(10, 1, period=period).fit(np.zeros((1, 20)), None)  # type: ignore[arg-type]
+    for periods in (0, -1):
+        with pytest.raises(UserError, match=rf"baseline\.periods={periods}: a whole number of at least 1, or null"):
+            LastValues(10, 1, periods=periods).fit(np.zeros((1, 20)), None)
 
 
 def test_an_arm_without_training_is_scored_on_both_test_sets(tmp_path: Path) -> None:
@@ -53,3 +60,30 @@ def test_an_arm_without_training_is_scored_on_both_test_sets(tmp_path: Path) -> 
     assert naive["later/mae"] == pytest.approx([3, 3])
     net = train(compose(*words, "net=gru", "net.hidden=2", "trainer.max_epochs=1"), tmp_path / "net")
     assert {name for name in net if name.startswith("later/")} == {"later/loss", "later/mae", "later/rmse", "later/r2"}
+
+
+def series(folder: Path, *typed: str) -> DictConfig:
+    """The config of the last value of x, the second column of a series; x grows by 2 in each row."""
+    (folder / "two.csv").write_text("\n".join(["time,other,x", *(f"{i},{i % 5},{2 * i}" for i in range(40))]) + "\n")
+    words = [f"data.file={folder / 'two.csv'}", "data.target=x", "data.length=2", "data.batch_size=4", "seeds=1"]
+    return compose("data=series", "task=regression", "baseline=last_value", *words, *typed)
+
+
+@pytest.mark.parametrize("scaled", ["true", "false"])
+def test_the_target_is_found_among_the_columns_and_has_its_unit(tmp_path: Path, scaled: str) -> None:
+    found = train(series(tmp_path, f"data.standardize={scaled}"), tmp_path / "run")
+    assert found["test/mae"] == pytest.approx([2], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("data.predict=change", r"^data\.predict=change: .*type data\.predict=level$"),
+        ("data.order=reversed", r"^data\.order=reversed: .*type data\.order=forward$"),
+        ("data.order=shuffled", r"^data\.order=shuffled: .*type data\.order=forward$"),
+        ("baseline.column=0", r"^baseline\.column=0: the target's place among 2 columns, from 0, is 1$"),
+    ],
+)
+def test_windows_that_would_give_wrong_forecasts_are_refused(tmp_path: Path, typed: str, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        train(series(tmp_path, typed), tmp_path / "run")

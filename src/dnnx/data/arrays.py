@@ -123,9 +123,10 @@ class ArrayData(OfReplicas, pl.LightningDataModule):
         self.splits, self.num_classes, self.class_names = targets.settle(self.splits, self.kind, found.class_names)
         self.target_shape = tuple(self.splits["train"][1].shape[1:])
         self.weights = example_weights(self.class_weights, found.weights, self.splits["train"][1], self.num_classes)
+        require(not self.augmentation or len(self.in_shape) == 3, "data.augment", self.augment, "only for images")
+        self.augmentation.check_pixels(self.splits["train"][0])
         if self.standardize:
             self.scaling = standardize({name: x for name, (x, _) in self.splits.items()})
-        require(not self.augmentation or len(self.in_shape) == 3, "data.augment", self.augment, "only for images")
 
     def draw_rows(self) -> dict[str, Tensor]:
         """Return the rows [R, n] of those splits of which each seed has its own part."""

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dnnx.basics.errors import is_number, require
+from dnnx.basics.errors import UserError, is_number, require
 from dnnx.basics.seeding import generator
 from dnnx.data.loaders import TrainBatches
 
@@ -50,6 +50,14 @@ class Augmentation:
     def has_more(self) -> bool:
         """Return whether an effect needs the further random numbers."""
         return self.zoom > 0 or self.brightness > 0 or self.contrast > 0
+
+    def check_pixels(self, x: Tensor) -> None:
+        """Raise UserError if the light of images [N, channels, H, W] should change and a pixel is not in [0, 1]."""
+        names = [name for name in ("brightness", "contrast") if getattr(self, name)]
+        if names and x.dtype != torch.uint8 and (x.min() < 0 or x.max() > 1):
+            told = f"pixels are from {x.min():g} to {x.max():g}, and a change of light needs them in [0, 1]"
+            typed = " ".join(f"data.augment.{name}=0" for name in names)
+            raise UserError(f"data.augment.{names[0]}={getattr(self, names[0])}: {told}; scale them, or type {typed}")
 
     def sources(self, u: Tensor, height: int, width: int, more: Tensor | None = None) -> Tensor:
         """Return affine maps [N, 2, 3] for `affine_grid`, from uniform numbers [N, 4], and for zoom `more` [N, 3].

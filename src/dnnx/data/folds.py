@@ -18,6 +18,8 @@ def make_folds(data: Any, folds: int, seed: int) -> Any:
     the first seed are used. Replica r trains on all folds except the r-th and is validated on the r-th.
     """
     require(getattr(data, "foldable", True), "data", type(data).__name__, f"folds are of images, not of {data.items}")
+    told = "views of one image would be in training and validation folds; type data.views=1"
+    require(getattr(data, "views", 1) == 1, "data.views", getattr(data, "views", 1), told)
     parts = [_of_first_seed(data, split) for split in ("train", "val")]
     x, y = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
     most = len(y) // 2

@@ -1,6 +1,7 @@
 """Higgs: signal or background from 28 features of a collision (Baldi et al. 2014, UCI HIGGS)."""
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,9 @@ class Higgs(ArrayData):
         with naming_file(path, ValueError, zipfile.BadZipFile, KeyError):
             loaded: Any = np.load(path, allow_pickle=False)
             x, y, source = (torch.from_numpy(loaded[name]) for name in ("X", "y", "source"))
+        both = sorted({*self.train_sources} & {*self.test_sources})
+        told = f"{both} are data.train_sources too; a row of training would be tested"
+        require(not both, "data.test_sources", [*self.test_sources], told)
         train, test = (torch.isin(source, torch.tensor([*own])).nonzero()[:, 0]
                        for own in (self.train_sources, self.test_sources))  # fmt: skip
         valid = type(self.num_val) is int and 2 <= self.num_val < len(train)
@@ -69,12 +73,14 @@ class Higgs(ArrayData):
         own = split_rows(y[train].long(), (1 - share, share), self.order_seed, NAMES)
         rows = {"train": train[own[0]], "val": train[own[1]], "test": test}
         note = f"{path.name}: a subset of HIGGS, sources {[*self.train_sources]} for training, {[*self.test_sources]} "
-        note += f"for test, {self.num_val} for validation by data.order_seed={self.order_seed}"
+        note += f"for test, {len(own[1])} for validation by data.order_seed={self.order_seed}"
         return {part: (x[i].float(), y[i].long()) for part, i in rows.items()}, note
 
     def _of_csv(self, path: Path) -> tuple[dict[str, tuple[Tensor, Tensor]], str]:
         check_shares(self.split, self.order_seed)
-        with naming_file(path, ValueError, EOFError):
+        valid = type(self.num_rows) is int and self.num_rows >= 3
+        require(valid, "data.num_rows", self.num_rows, "a whole number of at least 3, for example 100000")
+        with naming_file(path, ValueError, zlib.error):
             table = pd.read_csv(path, header=None, nrows=self.num_rows, dtype=np.float32).to_numpy()
         if table.shape[1] != 1 + NUM_FEATURES:
             raise UserError(f"{path}: {1 + NUM_FEATURES} columns are needed, the label first; it has {table.shape[1]}")

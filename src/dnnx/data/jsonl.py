@@ -3,6 +3,7 @@
 import gzip
 import json
 import lzma
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ OPEN: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 
 def read_jsonl(path: Path, keys: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the line number and the object of each line. Raise UserError for a broken line and for a missing key."""
-    with naming_file(path, UnicodeDecodeError, lzma.LZMAError), OPEN.get(path.suffix, open)(path, "rt") as file:
+    opened = OPEN.get(path.suffix, open)
+    errors = UnicodeDecodeError, lzma.LZMAError, zlib.error
+    with naming_file(path, *errors), opened(path, "rt", encoding="utf-8") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue

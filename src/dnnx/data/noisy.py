@@ -1,4 +1,4 @@
-"""Noisy: training batches with normal noise on every feature, drawn anew in each epoch."""
+"""Noisy: training batches with normal noise on every feature, with other random numbers in each epoch."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dnnx.basics.errors import UserError, near_misses, require
-from dnnx.data.table import read_csv
+from dnnx.basics.errors import UserError, require
+from dnnx.data.table import check_columns, read_csv
 
 FIRST_LINE = 2  # of the rows; line 1 is the header
 DAY_FIRST = r"\d{1,2}\.\d{1,2}\.\d{4} .*"  # 31.12.2009 23:50:00, as the Jena weather station writes it
@@ -45,7 +45,9 @@ def read_series(
     """
     frame = read_csv(path)
     name = str(frame.columns[0]) if time is None else time
-    _check_columns(frame, path, {"data.time": [name], "data.target": [target], "data.columns": columns or []})
+    check_columns(frame, path, {"data.time": [name], "data.target": [target], "data.columns": columns or []})
+    for key, named in {"data.target": [target], "data.columns": columns or []}.items():
+        require(name not in named, key, name, "it is the column of times; name another one, or type data.time")
     times = _times(frame.pop(name), path)
     kept = _columns(frame, columns, target)
     frame = frame[kept]
@@ -62,14 +64,6 @@ def read_series(
     return Series(values, kept, segment, np.isnan(values[:, kept.index(target)]), told)
 
 
-def _check_columns(frame: pd.DataFrame, path: Path, named: dict[str, Sequence[str]]) -> None:
-    for key, columns in named.items():
-        for column in columns:
-            known = ", ".join(map(str, frame.columns[:12])) + (", ..." if len(frame.columns) > 12 else "")
-            hint = f"{near_misses(column, frame.columns)}; it has {known}"
-            require(column in frame.columns, key, column, f"{path.name} has no such column{hint}")
-
-
 def _columns(frame: pd.DataFrame, columns: Sequence[str] | None, target: str) -> list[str]:
     """Return the names of the columns to keep, the target among them."""
     if columns is None:
@@ -78,17 +72,22 @@ def _columns(frame: pd.DataFrame, columns: Sequence[str] | None, target: str) ->
 
 
 def _times(column: pd.Series, path: Path) -> np.ndarray:
-    """Return the times as numbers that do not go back. Raise UserError with the line of one that does."""
+    """Return the times as numbers that do not go back. Raise UserError with the line of one that does.
+
+    Dates become whole nanoseconds since the first one, so their steps are exact.
+    """
     if pd.api.types.is_numeric_dtype(column):
         times = column.to_numpy(np.float64)
     else:
         text = column.astype(str)
         is_day_first = re.fullmatch(DAY_FIRST, text.iloc[0]) is not None
-        found = pd.to_datetime(text, format="%d.%m.%Y %H:%M:%S" if is_day_first else "ISO8601", errors="coerce")
+        found = pd.to_datetime(
+            text, format="%d.%m.%Y %H:%M:%S" if is_day_first else "ISO8601", errors="coerce", utc=True
+        )
         for row in np.flatnonzero(found.isna())[:1]:
             told = "is no time; write 2009-12-31 23:50:00 or 31.12.2009 23:50:00 in every row"
             raise UserError(f"{path}: line {row + FIRST_LINE}: {text.iloc[row]} {told}")
-        times = found.to_numpy("datetime64[s]").astype(np.float64)
+        times = (found - found.iloc[0]).to_numpy("timedelta64[ns]").astype(np.int64)
     for row in np.flatnonzero(~(np.diff(times) >= 0))[:1] + 1:
         raise UserError(
             f"{path}: line {row + FIRST_LINE}: the time {column.iloc[row]} goes back; sort the rows by time"
@@ -101,11 +100,12 @@ def _segments(times: np.ndarray, path: Path, gaps: str) -> tuple[np.ndarray, np.
     steps = np.diff(times)
     usual = float(np.median(steps)) if len(steps) else 0.0
     odd = np.flatnonzero(steps != usual)
+    unit = 1e9 if times.dtype == np.int64 else 1  # seconds
     for row in odd[:1] + 1 if gaps == "error" else ():
-        told = "the same time as the line before" if steps[row - 1] == 0 else f"a step of {steps[row - 1]:g}"
+        told = "the same time as the line before" if steps[row - 1] == 0 else f"a step of {steps[row - 1] / unit:g}"
         raise UserError(
-            f"{path}: line {row + FIRST_LINE}: {told}, and not of {usual:g} as usual; type data.gaps=split to use "
-            "no window across it"
+            f"{path}: line {row + FIRST_LINE}: {told}, and not of {usual / unit:g} as usual; type data.gaps=split to "
+            "use no window across it"
         )
     own = np.append(True, steps > 0) if usual > 0 else np.ones(len(times), bool)
     broken = np.diff(times[own]) != usual

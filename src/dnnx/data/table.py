@@ -2,7 +2,8 @@
 
 import csv
 import gzip
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -57,7 +58,8 @@ class Table(ArrayData):
         weights = None if self.weight is None else self._weights(frame.pop(self.weight))
         x = torch.from_numpy(self._features(frame))
         if self.scale_all:
-            x = (x - x.mean(0)) / x.std(0).clamp(min=1e-12)
+            scale = torch.from_numpy(np.nanstd(x.numpy(), 0, ddof=1))
+            x = (x - x.nanmean(0)) / scale.clamp(min=1e-12)
         note = f"{path.name}: {len(x):,} rows, {x.shape[1]} features, target {self.target}, "
         provenance = {"source": "table", "warning": "", "files": {path.name: sha256(path)}}
         if self.folds is not None:
@@ -104,11 +106,7 @@ class Table(ArrayData):
             "data.drop": self.drop,
             "data.weight": [self.weight] if self.weight else [],
         }
-        for key, columns in named.items():
-            for column in columns:
-                known = ", ".join(map(str, frame.columns[:12])) + (", ..." if len(frame.columns) > 12 else "")
-                hint = f"{near_misses(column, frame.columns)}; it has {known}"
-                require(column in frame.columns, key, column, f"{path.name} has no such column{hint}")
+        check_columns(frame, path, named)
         frame = frame.drop(columns=list(self.drop))
         gaps = {str(name): int(n) for name, n in frame.isna().sum().items() if n}
         if self.missing == "drop":
@@ -159,9 +157,18 @@ class Table(ArrayData):
         return frame.to_numpy(np.float64)
 
 
+def check_columns(frame: pd.DataFrame, path: Path, named: Mapping[str, Sequence[str]]) -> None:
+    """Raise UserError for the first of the columns, by config key, that the frame of a file lacks."""
+    known = ", ".join(map(str, frame.columns[:12])) + (", ..." if len(frame.columns) > 12 else "")
+    for key, columns in named.items():
+        for column in columns:
+            hint = f"{near_misses(column, frame.columns)}; it has {known}"
+            require(column in frame.columns, key, column, f"{path.name} has no such column{hint}")
+
+
 def read_csv(path: Path) -> pd.DataFrame:
     """Return the columns of a .csv or .csv.gz file. Raise UserError with the first line of wrong length."""
-    with naming_file(path, UnicodeDecodeError, csv.Error, EOFError), _open(path) as file:
+    with naming_file(path, UnicodeDecodeError, csv.Error, zlib.error), _open(path) as file:
         reader = csv.reader(file)
         header = next(reader, [])
         if len(header) < 2:
@@ -180,7 +187,7 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 
 def _open(path: Path) -> Any:
-    return gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="")
+    return (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", newline="")
 
 
 def _filled(x: Tensor, train: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from dnnx.data.splitting import PARTS, check_shares, split_rows, told_of
 
 TAGS = re.compile(r"</?[a-z][^<>]*>")  # such as <br /> in the reviews of IMDB; <IBM> is a name
 WORD = r"\w+(?:'\w+)?"
+LARGEST = 2**63  # whole labels are below it
 WEIGHTINGS = ("multi_hot", "counts", "tfidf")
 
 
@@ -77,7 +78,7 @@ class Text(ArrayData):
                 if not text.strip() and self.empty == "error":
                     raise UserError(f"{path}: line {number}: the text is empty; delete it, or type data.empty=keep")
                 texts.append(text)
-                labels.append(found[self.target])
+                labels.append(_label(path, number, found[self.target]))
                 is_test.append(place == 1 or self._says_test(path, number, found))
         require(bool(texts), "data.file", self.file, "it holds no text")
         return texts, labels, torch.tensor(is_test)
@@ -89,8 +90,13 @@ class Text(ArrayData):
         return said == "test"
 
     def _labels(self, labels: list[Any]) -> tuple[Tensor, list[str] | None]:
-        """Return the labels [N]; names of classes become numbers in their alphabetical order."""
-        if all(type(label) is int for label in labels):
+        """Return the labels [N]: numbers, or classes, whose names are in alphabetical order."""
+        kinds = {type(label) for label in labels}
+        if kinds <= {int, float} and (self.kind == "numbers" or (self.kind == "auto" and float in kinds)):
+            return torch.tensor(labels, dtype=torch.float32), None
+        told = f"not all labels of {self.target} are numbers; correct them, or leave it out for classes"
+        require(self.kind != "numbers", "data.kind", self.kind, told)
+        if kinds == {int}:
             return torch.tensor(labels), None
         names = sorted({str(label) for label in labels})
         require(len(names) > 1, "data.target", self.target, f"every label is {names[0]}; a target must vary")
@@ -117,3 +123,12 @@ class Text(ArrayData):
             return counter.transform
         weigh = TfidfTransformer().fit(counts)
         return lambda texts: weigh.transform(counter.transform(texts))
+
+
+def _label(path: Path, number: int, label: Any) -> Any:
+    """Return the label of a line. Raise UserError if it is missing, not finite or too large."""
+    if label is None:
+        raise UserError(f"{path}: line {number}: the label is null; delete the line, or give it a label")
+    if type(label) in (int, float) and not abs(label) < LARGEST:
+        raise UserError(f"{path}: line {number}: the label {label} is no number between -2^63 and 2^63")
+    return label

@@ -74,7 +74,8 @@ class Baseline:
         weights = self.data.weights if takes(type(estimator).fit, "sample_weight") else None
         if weights is not None and "train" in self.data.rows:
             weights = weights[self.data.rows["train"][place]]
-        given = {} if weights is None else {"sample_weight": weights.numpy()}
+        given: dict[str, Any] = {} if weights is None else {"sample_weight": weights.numpy()}
+        given |= {"data": self.data} if takes(type(estimator).fit, "data") else {}
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=UserWarning)
             try:
