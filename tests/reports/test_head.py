@@ -12,6 +12,7 @@ from dnnx.reports.sections.commands import command_of
 from dnnx.reports.sections.head import blocks, network
 from dnnx.runs.read import read_run, read_study
 from dnnx.runs.run import Run
+from dnnx.runs.tables import join_facts
 
 
 def facts(folder: Path) -> dict[str, str]:
@@ -48,3 +49,10 @@ def test_the_folders_that_dnnx_adds_are_not_part_of_a_command() -> None:
     run = Run("a", Path("a"), environment={"command": typed})
     assert command_of(run) == "python -m dnnx.train +exp=a seeds=3"
     assert command_of(Run("a", Path("a"), environment={"command": "it's"})) == "it's"
+
+
+def test_the_commands_of_shards_can_be_typed_one_after_the_other() -> None:
+    first, then = "python -m dnnx.train +exp=a 'seeds=[1, 2]'", "python -m dnnx.train resume=outputs/a/latest seeds=5"
+    environment = join_facts([{"command": first}, {"command": then}, {"command": then}])
+    assert environment["command"] == f"{first} && {then}"
+    assert command_of(Run("a", Path("a"), environment=environment)) == f"{first} && {then}"

@@ -111,7 +111,8 @@ def difference(found: Comparison, scale: Scale, about: About, wide: str = "") ->
         gap, low, high = (show_difference(x, about, half) for x in (found.gap, found.low, found.high))
         told = f"difference {gap}{suffix(about, difference=True)}"
     if np.isinf(found.low) and np.isinf(found.high):
-        return f"{told} (too few seeds for an interval)"
+        kind = "an interval that holds however often one looks" if found.anytime else "an interval"
+        return f"{told} (too few seeds for {kind})"
     if np.isposinf(found.high):
         return f"{told} ({wide}{low} or higher)"
     return f"{told} ({wide}{high} or lower)" if np.isneginf(found.low) else f"{told} ({wide}{low} to {high})"

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 HEADER = "epoch,split,metric,seed,value"
+AND = " && "  # between the commands of shards, as in a shell
 OF_ALL = "ensemble/"  # metrics with one value for all seeds
 Order = Sequence[tuple[int, int]]  # for each seed of the run: its shard, and its place there
 
@@ -59,7 +60,9 @@ def join_facts(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     names = dict.fromkeys(name for part in parts for name in part)
     values = {name: [part[name] for part in parts if name in part] for name in names}
     return {
-        name: own[0] if all(value == own[0] for value in own) else "; ".join(dict.fromkeys(map(str, own)))
+        name: own[0]
+        if all(value == own[0] for value in own)
+        else (AND if name == "command" else "; ").join(dict.fromkeys(map(str, own)))
         for name, own in values.items()
     }
 

@@ -5,17 +5,21 @@ import shlex
 from dnnx.reports import page
 from dnnx.reports.findings import Findings
 from dnnx.runs.run import Run
+from dnnx.runs.tables import AND
 
 PLACE = 80
 
 
 def command_of(run: Run) -> str:
     """Return the command of a run as it was typed: without the folders that dnnx adds for Hydra."""
-    typed = str(run.environment.get("command", ""))
+    return AND.join(map(_as_typed, str(run.environment.get("command") or "").split(AND)))
+
+
+def _as_typed(command: str) -> str:
     try:
-        words = shlex.split(typed)
+        words = shlex.split(command)
     except ValueError:  # a quote without its partner
-        return typed
+        return command
     return shlex.join(word for word in words if not word.startswith(("hydra.run.", "hydra.sweep.")))
 
 

@@ -7,6 +7,7 @@ from dnnx.reports import page
 from dnnx.reports.findings import Findings
 from dnnx.reports.sections.commands import command_of
 from dnnx.runs.run import Run, Study
+from dnnx.runs.tables import AND
 
 PLACE = 5
 TIME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:_(\d{2})-(\d{2}))?")
@@ -22,12 +23,13 @@ def blocks(found: Findings) -> list[page.Block]:
     """Return the question, and date, command, commit, data and network."""
     study = found.study
     run = study.reference_first[0]
+    networks = list(dict.fromkeys(map(network, study.runs)))
     pairs = {
         "date": date(study),
-        "command": "; ".join(dict.fromkeys(filter(None, map(command_of, study.runs)))),
+        "command": AND.join(dict.fromkeys(filter(None, map(command_of, study.runs)))),
         "commit": _once(study, "git_commit"),
         "data": _data(run),
-        "network": network(run),
+        "network": networks[0] if len(networks) == 1 else "differs by arm",
         "runs": f"{len(study.runs)} {'arm' if len(study.runs) == 1 else 'arms'}, {_seeds(study)}",
     }
     facts = page.Facts([(name, text) for name, text in pairs.items() if text])
