@@ -183,11 +183,14 @@ def study(
     net: Any = None,
     data: Any = None,
     task: Any = None,
-    seeds: int | Sequence[int] = 5,
+    seeds: int | Sequence[int] | None = None,
     name: str = "study",
     outputs: str | Path = "outputs",
     overrides: Sequence[str] = (),
     jobs: int | None = None,
+    until: str | None = None,
+    looks: Sequence[int] | None = None,
+    max_seeds: int | None = None,
 ) -> Study:
     """Train the arms, each a list of overrides, and answer the claims in a report.
 
@@ -196,13 +199,19 @@ def study(
         claims: for example ["test/accuracy: bn > plain"].
         question: the heading of the report.
         baseline: the arm that the others are compared with; None: the first.
+        seeds: how many, or a list; None: 5, or with `until` as many as are needed.
         jobs: worker processes; None: one per core; 1: one arm after the other in this process.
+        until: "decided" adds seeds, look by look, until every claim has an answer.
+        looks: with `until`, the numbers of seeds at which the claims are looked at; None: 5, 10, 20, 40, 80.
+        max_seeds: with `until`, the number of seeds at the last look; None: 80.
 
     All other arguments are those of `fit`. The declaration is stored as an experiment in `outputs`/<name>/declared, so
     a command can continue the study: `python -m dnnx.train resume=outputs/<name>/latest`.
     """
     words = words_of(net, kept(data, Path(outputs, name)), task, seeds, name, outputs, overrides)
     words += [f"jobs={jobs}"] if jobs is not None else []
+    given = {"until": until, "looks": looks, "max_seeds": max_seeds}
+    words += [f"study.{key}={value}".replace(" ", "") for key, value in given.items() if value is not None]
     declared = {"question": question, "baseline": baseline, "claims": list(claims)}
     arms = {arm: [word_of(word) for word in own] for arm, own in arms.items()}
     own = Path(outputs, name, "declared").absolute()

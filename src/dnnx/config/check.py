@@ -47,6 +47,9 @@ KINDS: dict[str, Any] = {
     "study.claims.": Any,
     "study.arms.": list[str],
     "study.axes.": str | int | float,
+    "study.looks": Any,  # studies.looks
+    "study.max_seeds": Any,
+    "study.until": Any,
     "packages": list[str],
     "seed": int | None,  # of dnnx.sample
     "prompt": str | int | float,
@@ -70,6 +73,9 @@ KINDS: dict[str, Any] = {
 def check(cfg: DictConfig) -> None:
     """Raise UserError for a key that nothing reads, and for a value that no run can have."""
     check_jobs(cfg.get("jobs"))
+    told = "this is a single run, without arms and claims that could be decided; leave it out"
+    study = cfg.get("study") or {}
+    require(study.get("until") is None or bool(study.get("arms")), "study.until", study.get("until"), told)
     if plain.is_plain(cfg):
         check_keys(cfg, "train", unread=plain.UNREAD)
         plain.check(cfg, MOST_EPOCHS)

@@ -13,7 +13,8 @@ def words_of(
     net: Any, data: Any, task: Any, seeds: Any, name: str, outputs: str | Path, overrides: Sequence[str]
 ) -> list[str]:
     """Return the words of the equivalent command."""
-    words = [f"name={name}", f"paths.outputs={quoted(Path(outputs))}", f"seeds={seeds}".replace(" ", "")]
+    words = [f"name={name}", f"paths.outputs={quoted(Path(outputs))}"]
+    words += [f"seeds={seeds}".replace(" ", "")] if seeds is not None else []
     words += _named("net", net) + _named("task", task)
     words += ["data=npz", f"data.file={quoted(data)}"] if isinstance(data, Path) else _named("data", data)
     return [*words, *map(word_of, overrides)]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from omegaconf import DictConfig
 
 from dnnx.basics.console import console
+from dnnx.basics.errors import UserError
 from dnnx.config import check, plain, resume
 from dnnx.config.compose import compose, config_dirs
 from dnnx.config.trust import check_run
@@ -23,6 +24,9 @@ def print_jobs(config: DictConfig, check_all: Check) -> None:
     A blank line separates jobs that wait for those above it. The last command writes the report, and trains what is
     missing. `check_all` composes all jobs.
     """
+    if config.study.until is not None:
+        told = "each look chooses its jobs by the results of the one before"
+        raise UserError(f"--jobs: with study.until={config.study.until} {told}; leave out one of the two")
     plan = make_plan(config)
     check_all([job.overrides for job in plan.jobs])
     plan.folder.mkdir(parents=True, exist_ok=True)

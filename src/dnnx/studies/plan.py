@@ -1,7 +1,7 @@
 """The plan of a study: one job for each arm in each setting of the swept keys, checked before any is trained."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from dnnx.config.compose import config_dirs, without_hydra
 from dnnx.config.overrides import check_repeated, choose_groups, parse, quoted
 from dnnx.config.own_code import own_targets
 from dnnx.config.params import read_params
-from dnnx.config.trust import require_none_in_files
+from dnnx.config.trust import check_run, require_none_in_files
 from dnnx.studies.claims import baseline, declared_verdicts
 
 
@@ -66,6 +66,14 @@ def run_name(arm: str | None, setting: dict[str, str]) -> str:
     """Return the folder of a job: its arm, then its swept keys, such as `bn_optimizer.lr-0.001`."""
     swept = "_".join(f"{key}-{value}" for key, value in sorted(setting.items()))
     return "_".join(filter(None, [arm, swept.replace("/", "-")]))
+
+
+def compose_jobs(jobs: Sequence[Job], check: Callable[[Sequence[Sequence[str]]], list[DictConfig]]) -> list[DictConfig]:
+    """Return the checked configs of jobs; `check` composes their overrides."""
+    composed = [without_hydra(one) for one in check([job.overrides for job in jobs])]
+    for job, config in zip(jobs, composed, strict=True):
+        check_run(config, job.overrides)  # workers get the data before they check the config of their own job
+    return composed
 
 
 def check_study(config: DictConfig) -> None:

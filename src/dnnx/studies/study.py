@@ -20,20 +20,21 @@ from dnnx.basics.console import console
 from dnnx.basics.errors import UserError, near_misses, require
 from dnnx.basics.signals import going_on
 from dnnx.config.app import FAILURES, fail, guard, is_single, typed_overrides
-from dnnx.config.compose import compose, config_dirs, without_hydra
+from dnnx.config.compose import compose, config_dirs
 from dnnx.config.overrides import quoted, retype_study, split
 from dnnx.config.paths import run_folder
 from dnnx.config.resume import go_on
 from dnnx.config.seeds import parse_seeds
-from dnnx.config.trust import check_run
 from dnnx.runs.files import read_json, remove_empty, write_json
 from dnnx.runs.locks import sole_writer
 from dnnx.studies.foreman import Task
+from dnnx.studies.looks import planned_looks
 from dnnx.studies.metric_names import check_metrics
 from dnnx.studies.parts import Work, make_parts
-from dnnx.studies.plan import Job, Plan, chosen_overrides, make_plan
-from dnnx.studies.pool import open_pool
+from dnnx.studies.plan import Job, Plan, chosen_overrides, compose_jobs, make_plan
+from dnnx.studies.pool import Pool, open_pool
 from dnnx.studies.schedule import run_last, run_parts
+from dnnx.studies.until import check_before, go_on_until_decided, planned
 from dnnx.studies.workers import count_workers, gpus_of
 
 Jobs = Sequence[Sequence[str]]  # each a list of overrides
@@ -56,28 +57,25 @@ def run_study(config: DictConfig, runner: Runner) -> None:
 
     A job that fails says so itself; the others go on, and the command ends with exit code 2.
     """
-    plan = make_plan(config)
+    plan = planned(make_plan(config), planned_looks(config))
     told = "a launcher that is typed starts the jobs; leave out one of the two"
     require(config.jobs is None or runner.work is not None, "jobs", config.jobs, told)
-    composed = [without_hydra(one) for one in runner.check([job.overrides for job in plan.jobs])]
-    for job, job_config in zip(plan.jobs, composed, strict=True):
-        check_run(job_config, job.overrides)  # workers get the data before they check the config of their own job
+    composed = compose_jobs(plan.jobs, runner.check)
     check_metrics(plan.declared["verdicts"] if config.study.arms else [], dict(zip(plan.names, composed, strict=True)))
-    accelerator = str(config.trainer.get("accelerator"))
-    workers = count_workers(config.jobs, accelerator) if runner.work else 1
+    workers = count_workers(config.jobs, str(config.trainer.get("accelerator"))) if runner.work else 1
     train_backbone(config, runner)
+    check_before(plan, composed)
     plan.folder.mkdir(parents=True, exist_ok=True)
     with sole_writer(plan.folder):
         is_new = not any(plan.folder.iterdir())
         declare(plan)
         advice = go_on(plan.folder, *composed)
         with going_on(advice), open_pool() if workers > 1 else nullcontext() as pool:
-            if pool is not None and runner.work is not None:
-                parts = make_parts(plan, composed, runner.work, workers)
-                pool.prepare("dnnx.reports.report")
-                run_parts(config.name, parts, workers, advice, gpus_of(accelerator), pool)
+            train = partial(train_jobs, config, runner, workers, advice, pool)
+            if "looks" in plan.declared:
+                go_on_until_decided(config, plan, train, advice)
             else:
-                run_jobs(config, plan, runner)
+                train(plan, composed)
             note_unfinished(plan)
             if is_new and not any(plan.folder.glob("*/")):  # no arm came so far as to write anything
                 (plan.folder / "study.json").unlink()
@@ -86,6 +84,19 @@ def run_study(config: DictConfig, runner: Runner) -> None:
             report = partial(guarded, partial(report_on, config.name, config.study.question, plan.folder))
             if pool is None or not run_last(Task("the report", report), advice, pool):
                 report()
+
+
+def train_jobs(
+    config: DictConfig, runner: Runner, workers: int, advice: str, pool: Pool | None,
+    plan: Plan, composed: Sequence[DictConfig] | None = None,
+) -> None:  # fmt: skip
+    """Train the jobs of a plan in a pool, or one after the other; `composed` are their configs, if they are there."""
+    if pool is None or runner.work is None:
+        run_jobs(config, plan, runner)
+        return
+    parts = make_parts(plan, composed or compose_jobs(plan.jobs, runner.check), runner.work, workers)
+    pool.prepare("dnnx.reports.report")
+    run_parts(config.name, parts, workers, advice, gpus_of(str(config.trainer.get("accelerator"))), pool)
 
 
 def declare(plan: Plan) -> None:
