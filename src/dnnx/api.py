@@ -6,6 +6,7 @@ run.results; run.network(seed=0); run.predict(x)
 study = dnnx.study(arms={"plain": [], "bn": ["net.norm=batch"]}, claims=["test/accuracy: bn > plain"])
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import Any
 
 import pandas as pd
 import torch
-import yaml
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
@@ -28,12 +28,12 @@ from dnnx.config.explain import in_one_line
 from dnnx.config.overrides import quoted, split
 from dnnx.config.paths import run_folder
 from dnnx.config.plain import is_plain
-from dnnx.config.words import packages_of, word_of, words_of
+from dnnx.config.words import keys_of, packages_of, word_of, words_of
 from dnnx.data.given import kept
 from dnnx.evaluation import saved
 from dnnx.reports import notebook
-from dnnx.runs.files import write_text
 from dnnx.runs.read import declaration
+from dnnx.studies.declared import write_experiment
 from dnnx.studies.single import train_beside
 from dnnx.studies.study import Jobs, Runner, run_study
 from dnnx.train import run_job, run_words
@@ -166,8 +166,7 @@ def fit(
 
     Raise UserError with one line for any unusable argument.
     """
-    words = words_of(net, kept(data, Path(outputs, name)), task, seeds, name, outputs, overrides)
-    words += [f"jobs={jobs}"] if jobs is not None else []
+    words = words_of(net, kept(data, Path(outputs, name)), task, seeds, name, outputs, overrides, jobs)
     with in_one_line("train", words), typing("train", words), as_in_python():
         cfg = compose("train", words, [])
         folder = run_folder(cfg)
@@ -202,34 +201,26 @@ def study(
         seeds: how many, or a list; None: 5, or with `until` as many as are needed.
         jobs: worker processes; None: one per core; 1: one arm after the other in this process.
         until: "decided" adds seeds, look by look, until every claim has an answer.
-        looks: with `until`, the numbers of seeds at which the claims are looked at; None: 5, 10, 20, 40, 80.
-        max_seeds: with `until`, the number of seeds at the last look; None: 80.
+        looks, max_seeds: with `until`, the numbers of seeds at which it looks, and the last one; None: 5, 10, ..., 80.
 
     All other arguments are those of `fit`. The declaration is stored as an experiment in `outputs`/<name>/declared, so
     a command can continue the study: `python -m dnnx.train resume=outputs/<name>/latest`.
     """
-    words = words_of(net, kept(data, Path(outputs, name)), task, seeds, name, outputs, overrides)
-    words += [f"jobs={jobs}"] if jobs is not None else []
-    given = {"until": until, "looks": looks, "max_seeds": max_seeds}
-    words += [f"study.{key}={value}".replace(" ", "") for key, value in given.items() if value is not None]
-    declared = {"question": question, "baseline": baseline, "claims": list(claims)}
+    words = words_of(net, kept(data, Path(outputs, name)), task, seeds, name, outputs, overrides, jobs)
+    words += keys_of("study", until=until, looks=looks, max_seeds=max_seeds)
     arms = {arm: [word_of(word) for word in own] for arm, own in arms.items()}
     own = Path(outputs, name, "declared").absolute()
-    own.joinpath("exp").mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump({"name": name, "study": {**declared, "arms": arms}}, sort_keys=False)
-    write_text(own / "exp" / f"{name}.yaml", f"# @package _global_\n{text}")
+    write_experiment(own, name, {"question": question, "baseline": baseline, "claims": list(claims), "arms": arms})
     typed = split([f"+exp={name}", *words]).overrides
     FAILURES.clear()  # those of an earlier study in this process
     command = ["--config-dir", str(own), *typed]
     with in_one_line("train", command), typing("train", command), as_in_python():
         folder = run_folder(compose("train", typed, [str(own)]))
-        place = [f"hydra.sweep.dir={quoted(folder)}"]
-        config = compose("train", [*typed, *place], [str(own)], with_hydra=True)
+        config = compose("train", [*typed, f"hydra.sweep.dir={quoted(folder)}"], [str(own)], with_hydra=True)
         run_study(config, Runner(partial(_check, own), partial(_launch, own, folder), run_words))
     if not (folder / "study.json").exists():
         raise UserError(FAILURES[-1])
-    of_arms = [word for own_words in arms.values() for word in own_words]
-    return Study(folder, packages_of([*words, *of_arms]))
+    return Study(folder, packages_of([*words, *itertools.chain(*arms.values())]))
 
 
 def load(folder: str | Path, packages: str | Sequence[str] = ()) -> Run | Study:

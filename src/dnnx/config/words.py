@@ -10,14 +10,24 @@ from dnnx.config.overrides import quoted
 
 
 def words_of(
-    net: Any, data: Any, task: Any, seeds: Any, name: str, outputs: str | Path, overrides: Sequence[str]
-) -> list[str]:
+    net: Any, data: Any, task: Any, seeds: Any, name: str, outputs: str | Path, overrides: Sequence[str],
+    jobs: int | None,
+) -> list[str]:  # fmt: skip
     """Return the words of the equivalent command."""
     words = [f"name={name}", f"paths.outputs={quoted(Path(outputs))}"]
     words += [f"seeds={seeds}".replace(" ", "")] if seeds is not None else []
     words += _named("net", net) + _named("task", task)
     words += ["data=npz", f"data.file={quoted(data)}"] if isinstance(data, Path) else _named("data", data)
-    return [*words, *map(word_of, overrides)]
+    return [*words, *map(word_of, overrides), *([f"jobs={jobs}"] if jobs is not None else [])]
+
+
+def keys_of(group: str, **values: Any) -> list[str]:
+    """Return the words that set keys of a group; None leaves a key as it is.
+
+    >>> keys_of("study", looks=[5, 10], max_seeds=None)
+    ['study.looks=[5,10]']
+    """
+    return [f"{group}.{key}={value}".replace(" ", "") for key, value in values.items() if value is not None]
 
 
 def packages_of(words: Sequence[str]) -> list[str]:
