@@ -103,6 +103,7 @@ def test_recurrent_dropout_has_one_mask_for_all_steps_of_a_sequence() -> None:
 
 
 def test_a_causal_net_does_not_see_later_steps() -> None:
+    torch.manual_seed(0)  # other weights may leave no unit on
     x = examples(0)[0]
     changed = x.clone()
     changed[:, -1] += 1

@@ -268,8 +268,11 @@ def test_one_arm_of_a_study_can_be_run_alone(tmp_path: Path) -> None:
     assert sorted(path.name for path in study.iterdir() if path.is_dir() and path.name != "figures") == ["bn"]
 
 
-def test_an_unknown_arm_is_a_one_line_error(tmp_path: Path) -> None:
-    done = command("train", "+exp=bn_vs_plain", *SMALL, "arm=bm", cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("typed", "says"), [("arm=bm", "arm=bm: choose one of plain, bn"), ("seeds=-3", "seeds=-3: a count of at least 1")]
+)
+def test_an_unknown_arm_or_a_bad_seed_is_a_one_line_error(typed: str, says: str, tmp_path: Path) -> None:
+    done = command("train", "+exp=bn_vs_plain", *SMALL[:-1], "jobs=2", typed, cwd=tmp_path)
     assert done.returncode == 2
-    assert "arm=bm: choose one of plain, bn" in done.stderr
+    assert says in done.stderr
     assert not list(tmp_path.rglob("study.json")), "a study without arms leaves nothing"

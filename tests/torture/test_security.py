@@ -121,5 +121,5 @@ def test_every_dependency_is_pinned_to_a_version_that_fits() -> None:
 def test_every_target_of_conf_may_be_built() -> None:
     targets = re.findall(r"_target_: ([\w.]+)", "".join(path.read_text() for path in CONF.rglob("*.yaml")))
     assert len(targets) > 20
-    allowed = ("dnnx.", "torch.", "lightning.", "torchmetrics.", "optuna.", "hydra_plugins.dnnx_")
+    allowed = ("dnnx.", "torch.", "lightning.", "torchmetrics.", "optuna.", "sklearn.", "hydra_plugins.dnnx_")
     assert [target for target in targets if not target.startswith(allowed)] == []

@@ -15,6 +15,7 @@ from dnnx.config.compose import config_dirs, without_hydra
 from dnnx.config.overrides import check_repeated, choose_groups, parse, quoted
 from dnnx.config.own_code import own_targets
 from dnnx.config.params import read_params
+from dnnx.config.seeds import parse_seeds
 from dnnx.config.trust import check_run, require_none_in_files
 from dnnx.studies.claims import baseline, declared_verdicts
 
@@ -72,6 +73,7 @@ def compose_jobs(jobs: Sequence[Job], check: Callable[[Sequence[Sequence[str]]],
     """Return the checked configs of jobs; `check` composes their overrides."""
     composed = [without_hydra(one) for one in check([job.overrides for job in jobs])]
     for job, config in zip(jobs, composed, strict=True):
+        parse_seeds(config.seeds)
         check_run(config, job.overrides)  # workers get the data before they check the config of their own job
     return composed
 
