@@ -313,3 +313,10 @@ def test_two_baselines_with_one_value_each_are_not_tested() -> None:
     [verdict] = answer(runs, spec())
     assert verdict.answer == "not tested"
     assert "neither arm is random" in verdict.evidence
+
+
+def test_the_means_of_an_answer_are_over_the_seeds_that_it_compares() -> None:
+    few = made("a", {s: [1.0] for s in range(3)}, test__accuracy=[0.6, 0.7, 0.8])
+    more = made("b", {s: [1.0] for s in range(5)}, test__accuracy=[0.7, 0.8, 0.9, 0.1, 0.1])
+    [verdict] = answer([few, more], spec())
+    assert "80.00 % (b) against 70.00 % (a), difference +10.00 points" in verdict.evidence

@@ -68,10 +68,16 @@ def compare(
     anytime-valid one, and the j-th results of any other test have the level alpha / (j (j + 1)).
     """
     a, b = (scale.transform(values.dropna().astype(float)) for values in (arm, than))
-    shared = a.index.intersection(b.index)
-    if len(shared) >= max(2, min(len(a), len(b)) / 2):
+    shared = pairs(a, b)
+    if shared is not None:
         return _in_pairs(a[shared].to_numpy(), b[shared].to_numpy(), scale, alpha, pool, earlier)
     return _tried(_as_groups(a.to_numpy(), b.to_numpy(), scale, alpha / tries(earlier)), earlier)
+
+
+def pairs(a: pd.Series, b: pd.Series) -> pd.Index | None:
+    """Return the seeds that two arms share, or None where they are too few to compare the arms in pairs."""
+    shared = a.index.intersection(b.index)
+    return shared if len(shared) >= max(2, min(len(a), len(b)) / 2) else None
 
 
 def _in_pairs(a: np.ndarray, b: np.ndarray, scale: Scale, alpha: float, pool: Pool | None, earlier: int) -> Comparison:

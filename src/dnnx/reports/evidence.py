@@ -5,7 +5,7 @@ import pandas as pd
 
 from dnnx.reports import forecasts, images
 from dnnx.reports.answers import more_seeds
-from dnnx.reports.comparison import Comparison, compare
+from dnnx.reports.comparison import Comparison, compare, pairs
 from dnnx.reports.format import number, show, show_difference, suffix
 from dnnx.reports.levels import Level
 from dnnx.reports.measures import RACES, describe, epoch_seconds, reach, reference_targets, values
@@ -50,8 +50,10 @@ def evidence(question: Question, found: Comparison, level: Level, is_open: bool 
 
 
 def middles(question: Question) -> tuple[str, str, str]:
-    """Return which middle is shown, "mean " for example, and that of both arms with its unit."""
+    """Return which middle of the compared seeds is shown, such as "mean ", and that of both arms with its unit."""
     a, b = (series.dropna() for series in question.values)
+    if (shared := pairs(a, b)) is not None:
+        a, b = a[shared], b[shared]
     word = "median " if not np.isfinite([*a, *b]).all() else "geometric mean " if question.scale.ratio else "mean "
     other = describe(question.than_metric, [question.than, question.arm])
     ours, theirs = show(_middle(a, word), question.about), show(_middle(b, word), other)
