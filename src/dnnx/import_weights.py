@@ -13,6 +13,7 @@ from dnnx.config.check import check_keys
 from dnnx.config.paths import new_folder
 from dnnx.config.trust import check_run
 from dnnx.runs.files import link_latest, remove_empty, write_json, write_text
+from dnnx.runs.tables import HEADER
 
 OWN = ("weights", "map", "fresh", "dropped", "epsilon")  # keys of this command alone
 UNTRAINED = ("epoch/best", "epoch/last", "epoch/diverged", "time/fit_s", "time/epoch_s")
@@ -36,7 +37,6 @@ def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
     from dnnx.runs import provenance
     from dnnx.runs.tensors import save_tensors
     from dnnx.training.assemble import build_data, build_module, choose_device
-    from dnnx.training.callbacks.record import HEADER
 
     data = build_data(run, seeds)
     module = build_module(run, data, seeds)

@@ -11,6 +11,7 @@ from torch import Tensor
 from dnnx.basics.errors import choose, is_number, require
 from dnnx.basics.seeding import generator
 from dnnx.data.arrays import ArrayData, Arrays
+from dnnx.data.splitting import PARTS
 
 Points = tuple[Tensor, Tensor]  # x [n, 2], y [n]
 RADIUS = 5.0
@@ -83,6 +84,6 @@ class Playground(ArrayData):
         valid = type(self.num) is int and self.num >= 10
         require(valid, "data.num", self.num, "a whole number of at least 10, the points of each split")
         g = generator(self.order_seed, "playground", self.pattern)
-        splits = {part: draw(self.num, self.noise, g) for part in ("train", "val", "test")}
+        splits = {part: draw(self.num, self.noise, g) for part in PARTS}
         note = f"playground's pattern {self.pattern}, noise {self.noise:g}, drawn by data.order_seed={self.order_seed}"
         return Arrays(splits, {"source": "playground", "note": note, "warning": "", "files": {}}, ["-1", "+1"])

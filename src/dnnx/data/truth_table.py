@@ -8,6 +8,7 @@ import torch
 
 from dnnx.basics.errors import choose
 from dnnx.data.arrays import ArrayData, Arrays
+from dnnx.data.splitting import PARTS
 
 TABLES = {  # the class of each row of two bits, in the order 00, 01, 10, 11
     "and": [0, 0, 0, 1],
@@ -37,4 +38,4 @@ class TruthTable(ArrayData):
         x = torch.tensor([*product((0.0, 1.0), repeat=2)])
         note = f"truth table of {self.table}: the same 4 rows for training, validation and test, the whole domain"
         provenance = {"source": "truth_table", "note": note, "warning": "", "files": {}}
-        return Arrays({part: (x.clone(), y.clone()) for part in ("train", "val", "test")}, provenance)
+        return Arrays({part: (x.clone(), y.clone()) for part in PARTS}, provenance)

@@ -21,12 +21,11 @@ from dnnx.data.loaders import as_input
 from dnnx.evaluation import results
 from dnnx.runs.files import write_text
 from dnnx.runs.provenance import data_facts, peak_memory_mb
+from dnnx.runs.tables import HEADER
 from dnnx.runs.tensors import save_tensors
 from dnnx.tasks.own_metrics import add_metrics, build_metrics
 from dnnx.tasks.task import Task
 from dnnx.training.assemble import build_data
-
-HEADER = "epoch,split,metric,seed,value\n"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pandas as pd
 from dnnx.reports import forecasts, images
 from dnnx.reports.answers import more_seeds
 from dnnx.reports.comparison import Comparison, compare, pairs
-from dnnx.reports.format import number, show, show_difference, suffix
+from dnnx.reports.format import number, show, show_difference, show_p, suffix
 from dnnx.reports.levels import Level
 from dnnx.reports.measures import RACES, describe, epoch_seconds, reach, reference_targets, values
 from dnnx.reports.questions import ONCE, ONE_CLOCK, Question
@@ -88,9 +88,9 @@ def _test(question: Question, found: Comparison, level: Level) -> str:
         spread = difference(found, question.scale, question.about, f"{wide} ")
     linked = "" if np.isnan(found.correlation) or not found.sd > 0 else f"correlation of pairs {found.correlation:.2f}"
     sizes = " and ".join(str(x.notna().sum()) for x in question.values)
-    p, name = level.adjusted(found.p), "adjusted " if level.looks > 1 else ""
+    name = "adjusted " if level.looks > 1 else ""
     name = "Bonferroni-adjusted " if level.claims > 1 else name
-    adjusted = f"{name}{'p < 0.001' if p < 0.001 else f'p = {p:.3g}'}"
+    adjusted = f"{name}{show_p(level.adjusted(found.p))}"
     facts = (spread, found.test, linked, f"n = {found.n if found.paired else sizes} seeds", adjusted)
     return "".join(f", {fact}" for fact in facts if fact)
 
@@ -133,10 +133,9 @@ def _of_images(question: Question, level: Level) -> list[str]:
         together = "" if level.claims < 2 else " (simultaneous)"
         told.append(f"over seeds and images {low} to {high}{together}")
     if (joint := images.ensembles(question.arm, question.than)) is not None:
-        p = "p < 0.001" if joint.p < 0.001 else f"p = {joint.p:.3g}"
         told.append(
             f"of these ensembles, only {question.arm.name} is right on {joint.only_arm} images and only "
-            f"{question.than.name} on {joint.only_than}, exact McNemar test, {p}"
+            f"{question.than.name} on {joint.only_than}, exact McNemar test, {show_p(joint.p)}"
         )
     return told
 

@@ -51,6 +51,15 @@ def show_difference(value: float, about: About = PLAIN, half: float = np.nan) ->
     return f"{0.0:.{places}f}" if abs(scaled) < 0.5 * 10.0**-places else f"{scaled:+,.{places}f}"
 
 
+def show_p(p: float) -> str:
+    """Return a p-value.
+
+    >>> show_p(0.0342), show_p(0.0002)
+    ('p = 0.0342', 'p < 0.001')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3g}"
+
+
 def bare(value: float, about: About = PLAIN, digits: int = 3) -> str:
     """Return a value without its unit."""
     return f"{about.scale * value:.2f}".replace("-0.00", "0.00") if about.unit in SHARES else number(value, digits)

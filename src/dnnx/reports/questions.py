@@ -10,6 +10,7 @@ from dnnx.reports.goals import parse_goal
 from dnnx.reports.measures import ONCE_PER_RUN, describe, values
 from dnnx.reports.scales import Scale, scale_of
 from dnnx.runs.about import About, split_of
+from dnnx.runs.checksums import is_other_data
 from dnnx.runs.run import Run
 
 ONCE = "measured once per run, n = 1, so chance cannot be told from effect"
@@ -38,6 +39,11 @@ class Question:
     @property
     def than_metric(self) -> str:
         return str(self.spec.get("than_metric", self.metric))
+
+    @property
+    def is_measured(self) -> bool:
+        """Return whether both arms have a value in any seed."""
+        return not any(measured.dropna().empty for measured in self.values)
 
     @property
     def is_tested(self) -> bool:
@@ -71,10 +77,7 @@ def overlap(run: Run) -> float:
 
 def unlike(arm: Run, than: Run) -> str:
     """Return why two runs cannot be compared: other data by its checksums, or another version of dnnx; else ""."""
-    files = [run.data.get("files", {}) for run in (arm, than)]
-    is_other = any(files[0][name] != files[1][name] for name in set(files[0]) & set(files[1]))
-    sources = [run.data.get("source") for run in (arm, than)]
-    if None not in sources and (is_other or sources[0] != sources[1]):
+    if is_other_data(arm.data, than.data):
         notes = [run.data.get("note") or run.data["source"] for run in (arm, than)]
         return f"the arms have other data, by checksum ({' and '.join(map(str, notes))})"
     versions = [run.environment.get("dnnx") for run in (arm, than)]

@@ -23,7 +23,7 @@ def say(verdict: Verdict) -> str:
     n = 5 seeds."
     """
     found, question = verdict.comparison, verdict.question
-    if any(values.dropna().empty for values in question.values):
+    if not question.is_measured:
         return f"Not measured: {verdict.evidence}"
     if verdict.answer == "not tested":
         return f"Not tested: {verdict.evidence}"

@@ -8,8 +8,6 @@ from dnnx.reports.report import build
 
 
 def report_on(folder: Path) -> None:
-    """Write report.html into a run's folder if the run is finished, and print its path."""
-    if not (folder / "results.json").exists():
-        return
+    """Write report.html into the folder of a finished run, and print its path."""
     made = build([folder], folder, force=True)
     console.print(f"report: {os.path.relpath(made.html)}", soft_wrap=True)

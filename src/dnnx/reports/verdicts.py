@@ -137,7 +137,7 @@ def _verdict(question: Question, level: Level, pools: Mapping[str, Mapping[str, 
     if not question.is_tested:
         told = evidence(question, found, level)
         return Verdict(question, "not tested", "not tested", found, float("nan"), told, level)
-    if any(measured.dropna().empty for measured in question.values):
+    if not question.is_measured:
         told = evidence(question, found, level)
         return Verdict(question, "not measured", "not measured", found, float("nan"), told, level)
     given, is_small = answer(found, question.spec["expect"], level.alpha, question.scale.margin)

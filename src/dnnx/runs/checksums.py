@@ -1,14 +1,26 @@
-"""Checksums of the networks of a run: the content of a backbone, whatever its path. Imports no torch."""
+"""Checksums: whether two runs have the same data, and the networks of a run whatever its path. Imports no torch."""
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from dnnx.basics.errors import UserError
 from dnnx.runs.files import read_json
 
 FILE = "backbone.json"  # of a run with a backbone: the checksum of the network that each seed starts from
+
+
+def is_other_data(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether two contents of data.json name other sources, or files of one name with other checksums.
+
+    Content without a source, which an older run may have, is no other data.
+    """
+    sources = [facts.get("source") for facts in (one, other)]
+    files = [facts.get("files", {}) for facts in (one, other)]
+    is_other = any(files[0][name] != files[1][name] for name in set(files[0]) & set(files[1]))
+    return None not in sources and (is_other or sources[0] != sources[1])
 
 
 def of_networks(run: Path, seeds: Sequence[int]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-HEADER = "epoch,split,metric,seed,value"
+HEADER = "epoch,split,metric,seed,value\n"  # of metrics.csv
 AND = " && "  # between the commands of shards, as in a shell
 OF_ALL = "ensemble/"  # metrics with one value for all seeds
 Order = Sequence[tuple[int, int]]  # for each seed of the run: its shard, and its place there
@@ -48,7 +48,7 @@ def join_metrics(texts: Sequence[str], seeds: Sequence[int], by_seed: bool = Fal
         epoch, split, metric, seed, _ = line.split(",")
         place = metrics[epoch].setdefault((split, metric), len(metrics[epoch]))
         keyed.append(((rank[seed], int(epoch), place) if by_seed else (int(epoch), place, rank[seed]), line))
-    return "\n".join([HEADER, *(line for _, line in sorted(keyed, key=lambda pair: pair[0]))]) + "\n"
+    return HEADER + "".join(f"{line}\n" for _, line in sorted(keyed, key=lambda pair: pair[0]))
 
 
 def join_facts(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from dnnx.config import resume
 from dnnx.config.app import FAILURES, fail
 from dnnx.config.shards import config_of_all, require_backbone
 from dnnx.runs import schema
+from dnnx.runs.checksums import is_other_data
 from dnnx.runs.files import read_json, write_json
 from dnnx.runs.looks import Look, Looks
 from dnnx.studies.looks import seeds_at, words_of
@@ -157,10 +158,8 @@ def require_alike(plan: Plan) -> None:
         arm, than = verdict["arm"], verdict["than"]
         if {arm, than} <= set(facts):
             one, other = facts[arm], facts[than]
-            shared = set(one["files"]) & set(other["files"])
-            same = one["source"] == other["source"] and all(one["files"][x] == other["files"][x] for x in shared)
             told = f"it has {one['note']}, and {than} has {other['note']} (by checksum): no claim can compare them"
-            require(same, "data", arm, f"{told}; train one of the two again")
+            require(not is_other_data(one, other), "data", arm, f"{told}; train one of the two again")
             told = f"dnnx {versions[arm]} trained it, and {versions[than]} {than}: no claim can compare them"
             require(versions[arm] == versions[than], "dnnx", arm, f"{told}; train one of the two again")
 

@@ -7,11 +7,11 @@ from torch import Tensor
 
 from dnnx.basics.errors import require
 from dnnx.tasks.classification import Classification, stack_with_zero
-from dnnx.tasks.metric import Metric
+from dnnx.tasks.metric import SHARE, Metric
 from dnnx.tasks.scores import binary
+from dnnx.tasks.task import of_one_unit
 
 NOTE = "Precision, recall, F1 and AUC are of class 1. The Brier score sums the squared errors of both probabilities."
-SHARE = Metric(unit="%", better="higher")
 
 
 class Binary(Classification):
@@ -36,7 +36,7 @@ class Binary(Classification):
         return 1
 
     def read(self, outputs: Tensor) -> Tensor:
-        return stack_with_zero(outputs[..., 0] if outputs.dim() > 2 and outputs.shape[-1] == 1 else outputs)
+        return stack_with_zero(of_one_unit(outputs))
 
     def measure(self, outputs: Tensor, y: Tensor, **chosen: Any) -> dict[str, Any]:
         found = binary(outputs, y, loss=self.loss)

@@ -10,12 +10,11 @@ from torch import Tensor
 
 from dnnx.basics.errors import require
 from dnnx.tasks.boundary import boundary
-from dnnx.tasks.metric import Metric
+from dnnx.tasks.metric import SHARE, Metric
 from dnnx.tasks.scores import cross_entropy, multiclass, top_k
 from dnnx.tasks.task import Task
 
 NUM_HARDEST = 32
-SHARE = Metric(unit="%", better="higher")
 MACRO = Metric(unit="%", better="higher", note="Precision, recall and F1 are macro averages over the classes.")
 
 

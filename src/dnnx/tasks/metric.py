@@ -24,3 +24,6 @@ class Metric:
         """Return the entry of results.json that travels with every value of this metric."""
         about = {"unit": self.unit, "better": self.better}
         return about | {"note": self.note} if self.note else about
+
+
+SHARE = Metric(unit="%", better="higher")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dnnx.tasks.classification import Classification, stack_with_zero
-from dnnx.tasks.metric import Metric
+from dnnx.tasks.metric import SHARE, Metric
 from dnnx.tasks.scores import best_threshold, binary
 
 NUM_SAMPLES = 30  # test pairs in the figure
@@ -29,7 +29,7 @@ class Pairs(Classification):
 
     metrics: Mapping[str, Metric] = {
         "loss": Metric(better="lower"),
-        **dict.fromkeys(SHARES, Metric(unit="%", better="higher")),
+        **dict.fromkeys(SHARES, SHARE),
         "auc": Metric(unit="%", better="higher", note=OF_ONE_CLASS),
         "threshold": Metric(note=CHOSEN),
         "confusion": Metric(),

@@ -8,11 +8,9 @@ from torch import Tensor
 
 from dnnx.basics.errors import require
 from dnnx.tasks.boundary import boundary
-from dnnx.tasks.metric import Metric
+from dnnx.tasks.metric import SHARE, Metric
 from dnnx.tasks.scores import binary
-from dnnx.tasks.task import Task
-
-SHARE = Metric(unit="%", better="higher")
+from dnnx.tasks.task import Task, of_one_unit
 
 
 class PlusMinus(Task):
@@ -37,7 +35,7 @@ class PlusMinus(Task):
         return 1
 
     def read(self, outputs: Tensor) -> Tensor:
-        outputs = outputs[..., 0] if outputs.dim() > 2 and outputs.shape[-1] == 1 else outputs
+        outputs = of_one_unit(outputs)
         return outputs.tanh() if self.squash else outputs
 
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:

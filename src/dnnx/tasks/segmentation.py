@@ -8,11 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dnnx.basics.errors import require
-from dnnx.tasks.metric import Metric
+from dnnx.tasks.metric import SHARE, Metric
 from dnnx.tasks.task import Task
 
 NUM_SAMPLES = 8  # test images in the figure of masks
-SHARE = Metric(unit="%", better="higher")
 IOU = "IoU is the intersection of predicted and true pixels of a class over their union, on the whole split."
 CONSTANT = "Majority: every pixel gets the most frequent class of the split, the best constant prediction."
 

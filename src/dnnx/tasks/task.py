@@ -112,3 +112,8 @@ class Task:
     def exhibits(self, module: Any, data: Any) -> dict[str, Tensor]:
         """Return more tensors of the test set for figures."""
         return {}
+
+
+def of_one_unit(outputs: Tensor) -> Tensor:
+    """Return outputs [R, N, 1] of one unit as [R, N]; others as they are."""
+    return outputs[..., 0] if outputs.dim() > 2 and outputs.shape[-1] == 1 else outputs

@@ -16,13 +16,12 @@ from dnnx.runs import shards
 from dnnx.runs.files import append_text, read_json, write_json, write_text
 from dnnx.runs.provenance import peak_memory_mb
 from dnnx.runs.schema import is_number
+from dnnx.runs.tables import HEADER
 from dnnx.runs.tensors import load_tensors, save_tensors
 from dnnx.training.callbacks.plain import ROWS, Follow, Progress
 from dnnx.training.callbacks.plain_progress import ShowSeed
 from dnnx.training.plain import Plan, test_seed, train_seed
 from dnnx.training.plain_metrics import about
-
-HEADER = "epoch,split,metric,seed,value\n"
 
 
 def train_seeds(plan: Plan, seeds: list[int]) -> dict[str, Any]:

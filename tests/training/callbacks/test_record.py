@@ -10,9 +10,10 @@ import torch
 from fake_training import FakeTraining
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from dnnx.runs.tables import HEADER
 from dnnx.training.callbacks import record
 from dnnx.training.callbacks.early_stopping import EarlyStopping
-from dnnx.training.callbacks.record import HEADER, Record, log_hparams
+from dnnx.training.callbacks.record import Record, log_hparams
 
 SEEDS = [3, 7]
 # Seed 3 is out of patience after epoch 3, seed 7 diverges in epoch 4.

@@ -55,26 +55,29 @@ def draw(runs: Sequence[Run], split: str, name: str, seconds: bool = False) -> F
     """Draw a metric of one set: few arms in one panel, many in a panel each beside the first of them."""
     rows = -(-(len(runs) - 1) // 2) if len(runs) > MAX_TOGETHER else 1
     figure = Figure(figsize=(WIDTH, 3.4 if rows == 1 else 0.5 + 1.6 * rows))
+    curves = [run.about(f"{split}/{name}").scale * carried(run, split, name) for run in runs]
     if len(runs) <= MAX_TOGETHER:
         axes = figure.subplots()
-        for i, run in enumerate(runs):
-            _line(axes, run, i, split, name, seconds)
-        _finish([axes], runs, split, name, seconds)
+        for i, (run, curve) in enumerate(zip(runs, curves, strict=True)):
+            _seeds(axes, run, i, split, name, seconds)
+            _mean(axes, run, curve, seconds, label=run.name, **line_style(i))
+        _finish([axes], runs, curves, split, name, seconds)
         if len(runs) > 1:
             figure.legend(loc="outside upper center", ncols=2 if len(runs) > 3 else len(runs), handlelength=2.5)
         return figure
     panels = figure.subplots(rows, 2, squeeze=False, sharex=True, sharey=True).ravel()
-    others = runs[1:]
-    for axes, run in zip(panels, others, strict=False):
-        for other in others:
-            _mean(axes, other, split, name, seconds, color=INK, lw=0.6, alpha=0.25)
-        _line(axes, runs[0], 0, split, name, seconds, with_seeds=False)
-        _line(axes, run, 1 + others.index(run), split, name, seconds)
+    (first, first_curve), *others = zip(runs, curves, strict=True)
+    for i, (axes, (run, curve)) in enumerate(zip(panels, others, strict=False), start=1):
+        for other, other_curve in others:
+            _mean(axes, other, other_curve, seconds, color=INK, lw=0.6, alpha=0.25)
+        _mean(axes, first, first_curve, seconds, label=first.name, **line_style(0))
+        _seeds(axes, run, i, split, name, seconds)
+        _mean(axes, run, curve, seconds, label=run.name, **line_style(i))
         axes.set_title(run.name, fontsize=9)
     for axes in panels[len(others) :]:
         axes.remove()
-    _finish(figure.axes, runs, split, name, seconds)
-    figure.suptitle(f"each arm in colour, {runs[0].name} in the colour of the text", fontsize=9)
+    _finish(figure.axes, runs, curves, split, name, seconds)
+    figure.suptitle(f"each arm in colour, {first.name} in the colour of the text", fontsize=9)
     return figure
 
 
@@ -99,17 +102,14 @@ def carried(run: Run, split: str, name: str) -> pd.DataFrame:
     return filled
 
 
-def _line(axes: Axes, run: Run, arm: int, split: str, name: str, seconds: bool, with_seeds: bool = True) -> None:
-    """Draw the seeds of an arm, lightly, and their mean."""
-    scale = run.about(f"{split}/{name}").scale
-    if with_seeds and len(run.seeds) > 1:
-        curve = scale * run.curve(split, name)
+def _seeds(axes: Axes, run: Run, arm: int, split: str, name: str, seconds: bool) -> None:
+    """Draw the seeds of an arm, lightly; nothing for a single one."""
+    if len(run.seeds) > 1:
+        curve = run.about(f"{split}/{name}").scale * run.curve(split, name)
         axes.plot(_x(run, curve.index, seconds), curve, color=color(arm), lw=0.7, alpha=min(0.35, 4 / len(run.seeds)))
-    _mean(axes, run, split, name, seconds, label=run.name, **line_style(arm))
 
 
-def _mean(axes: Axes, run: Run, split: str, name: str, seconds: bool, **style: object) -> None:
-    curve = run.about(f"{split}/{name}").scale * carried(run, split, name)
+def _mean(axes: Axes, run: Run, curve: pd.DataFrame, seconds: bool, **style: object) -> None:
     axes.plot(_x(run, curve.index, seconds), curve.mean(axis=1), **style)  # type: ignore[arg-type]
 
 
@@ -121,11 +121,13 @@ def _has_clock(runs: Sequence[Run]) -> bool:
     return any(len(run.curve("time", "elapsed_s")) for run in runs)
 
 
-def _finish(panels: Sequence[Axes], runs: Sequence[Run], split: str, name: str, seconds: bool) -> None:
+def _finish(
+    panels: Sequence[Axes], runs: Sequence[Run], curves: Sequence[pd.DataFrame], split: str, name: str, seconds: bool
+) -> None:
     """Name the axes and choose their ranges from the means of all arms."""
     about = runs[0].about(f"{split}/{name}")
-    means = pd.concat([about.scale * carried(run, split, name).mean(axis=1) for run in runs]).dropna()
-    seeds = np.concatenate([about.scale * carried(run, split, name).to_numpy().ravel() for run in runs])
+    means = pd.concat([curve.mean(axis=1) for curve in curves]).dropna()
+    seeds = np.concatenate([curve.to_numpy().ravel() for curve in curves])
     seeds = seeds[np.isfinite(seeds)]
     for axes in panels:
         if not seconds:

@@ -12,10 +12,10 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from dnnx.runs.files import append_text, write_text
+from dnnx.runs.tables import HEADER
 from dnnx.training.callbacks.early_stopping import EarlyStopping
 from dnnx.training.trainer import close_logger
 
-HEADER = "epoch,split,metric,seed,value\n"
 ROWS = r"(\d{1,9},[^,\n]*,[^,\n]*,\d{1,19},[-+.\w]+\n)*"
 
 # TensorBoard's custom scalars tab: train and validation in one chart, and the mean with its margins.
