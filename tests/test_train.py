@@ -50,7 +50,7 @@ def test_a_run_leaves_the_documented_files(run: Run) -> None:
     events = {name for name in left if name.startswith("events.out.tfevents")}
     checkpoints = {f"checkpoints/{name}.ckpt" for name in ("last", "best", "epoch_2")}
     files = {"config.yaml", "environment.json", "data.json", "metrics.csv", "results.json"}
-    assert left - events == files | checkpoints | {"predictions.safetensors", "model.safetensors"}
+    assert left - events == files | checkpoints | {"predictions.safetensors", "model.safetensors", "preprocessing.json"}
     assert all(f"`{name}`" in document for name in files)
     assert all(f"`{name}`" in document for name in results), set(results)
     assert all(len(values) == 2 for name, values in results.items() if not name.startswith(("ensemble/", "about")))

@@ -20,7 +20,7 @@ from tuning_sweeps import OWN, TINY, compose_tuning, load, run_tuning
 from dnnx.basics.errors import UserError
 from dnnx.config.paths import CONF
 from dnnx.data.folds import make_folds
-from dnnx.tune import TooManyFailed, tune
+from dnnx.tune import TooManyFailed, tune, typed_wins
 from dnnx.tuning import cross_validation
 from dnnx.tuning.cross_validation import CrossValidation
 from dnnx.tuning.space import Space
@@ -323,3 +323,20 @@ def test_every_sampler_and_pruner_tunes(group: str, tmp_path: Path) -> None:
     for path in (CONF / group).glob("*.yaml"):
         study = run_tuning(tmp_path / path.stem, f"{group}={path.stem}", "n_trials=2", NO_RETRAIN, "folds=2")
         assert len(finished(study)) == 2
+
+
+def test_what_is_typed_wins_over_trials_and_over_the_space(capsys: pytest.CaptureFixture[str]) -> None:
+    typed = ["trainer.max_epochs=1", "net.activation=relu"]
+    cfg = typed_wins(compose_tuning(*typed), typed)
+    assert cfg.trial == []
+    assert set(cfg.space) == {"optimizer.lr", "width"}
+    assert "net.activation: it is typed, so it is not searched" in capsys.readouterr().out
+    assert typed_wins(compose_tuning(), []).trial == ["trainer.max_epochs=3"]
+
+
+def test_typed_epochs_are_those_of_the_trials(tmp_path: Path) -> None:
+    words = ["--config-dir", str(OWN), *TINY, "n_trials=1", "folds=2", NO_RETRAIN, "trainer.max_epochs=1"]
+    done = command("tune", *words, "trainer.accelerator=cpu", "jobs=1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    [trial] = load(tmp_path / "outputs/tune/dense5").trials
+    assert list(trial.intermediate_values) == [1]

@@ -31,7 +31,7 @@ def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
     check_run(run)
     check_config(run)
 
-    from dnnx.evaluation import results  # imports torch
+    from dnnx.evaluation import preprocessing, results  # imports torch
     from dnnx.nets.weight_import import fill, read_arrays
     from dnnx.reports.table import results_table
     from dnnx.runs import provenance
@@ -56,6 +56,7 @@ def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
     write_json(folder / "data.json", provenance.data_facts(data))
     write_text(folder / "metrics.csv", HEADER)  # there are no epochs
     save_tensors(module.replicas.stacked_state(), folder / "model.safetensors")
+    preprocessing.write(preprocessing.of_data(data), folder)
     save_tensors(predictions, folder / "predictions.safetensors")
     write_json(folder / "results.json", metrics | {"about": about})
     console.print(results_table(f"{len(seeds)} imported networks on {data.provenance['note']}", metrics))

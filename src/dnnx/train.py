@@ -28,7 +28,10 @@ from dnnx.studies.single import train_beside
 from dnnx.studies.study import settled
 from dnnx.training.callbacks import hparams
 
-BEFORE = ("config.yaml", "environment.json", "data.json", "model.safetensors", "predictions.safetensors")
+BEFORE = (
+    "config.yaml", "environment.json", "data.json", "model.safetensors", "predictions.safetensors",
+    shards.PREPROCESSING, shards.SCALING,
+)  # fmt: skip
 
 
 def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str, list]:
@@ -117,7 +120,7 @@ def recording(cfg: DictConfig, facts: dict[str, Any], folder: Path, study: Path 
 
 def measure(cfg: DictConfig, seeds: list[int], folder: Path, run: Any) -> None:
     """Write the best weights of every seed, and their scores, to `folder`."""
-    from dnnx.evaluation import mc_dropout, results
+    from dnnx.evaluation import mc_dropout, preprocessing, results
     from dnnx.runs.tensors import save_tensors
     from dnnx.training.callbacks.early_stopping import EarlyStopping
     from dnnx.training.callbacks.record import Record, log_embedding, log_hparams
@@ -125,6 +128,7 @@ def measure(cfg: DictConfig, seeds: list[int], folder: Path, run: Any) -> None:
     module, data, stopping = run.module, run.data, EarlyStopping.of(run.trainer)
     module.replicas.load_stacked(stopping.best_state)
     save_tensors(module.replicas.stacked_state(), folder / "model.safetensors")
+    preprocessing.write(preprocessing.of_data(data), folder)
     about = results.about(module.task)
     metrics, predictions = results.measure(module, data, seeds, stopping.survived(seeds))
     save_tensors(predictions, folder / "predictions.safetensors")

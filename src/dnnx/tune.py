@@ -16,6 +16,7 @@ from dnnx.config import resume
 from dnnx.config.app import FAILURES, command, guard, study_folder, typed_overrides
 from dnnx.config.check import check_jobs, check_keys
 from dnnx.config.compose import compose, own_folders
+from dnnx.config.overrides import key_of, parse
 from dnnx.config.paths import tuning_folder
 from dnnx.config.plain import is_plain, settle
 from dnnx.config.seeds import parse_seeds
@@ -98,7 +99,7 @@ def tune_words(words: Sequence[str], config_dirs: Sequence[str], folder: Path, e
     ended: list[bool | Stop] = []
 
     def task(words: Sequence[str]) -> None:
-        cfg = compose("tune", words, config_dirs)
+        cfg = typed_wins(compose("tune", words, config_dirs), words)
         try:
             ended.append(tune(cfg, folder, composer(cfg, words, config_dirs), trials=not ending, ending=ending))
         except TooManyFailed as error:
@@ -166,6 +167,19 @@ def retrain_config(cfg: DictConfig, validation: "CrossValidation", best: "Frozen
     return run
 
 
+def typed_wins(cfg: DictConfig, words: Sequence[str]) -> DictConfig:
+    """Return the config without those overrides of trials, and searched keys, that were typed as `words`."""
+    typed = {override.key_or_group for override in parse(words).values()}
+    cfg = cfg.copy()
+    OmegaConf.set_struct(cfg, False)
+    cfg.trial = [word for word in cfg.trial if key_of(word) not in typed]
+    for group in ("space", "derived"):
+        for key in [key for key in cfg[group] if key in typed]:
+            del cfg[group][key]
+            console.print(f"{key}: it is typed, so it is not searched", soft_wrap=True, markup=False)
+    return cfg
+
+
 def composer(cfg: DictConfig, words: Sequence[str], config_dirs: Sequence[str]) -> Compose:
     """Return a function that composes the typed overrides `words`, the chosen arm, and more overrides."""
     chosen = chosen_overrides(cfg.params, cfg.arm, cfg.study.arms, words)
@@ -177,6 +191,7 @@ def main(cfg: DictConfig) -> None:
     folder, words, config_dirs = study_folder(), typed_overrides(), own_folders()
     settle(cfg, words)  # UserError for a key that a LightningModule does not read
     check_jobs(cfg.jobs)
+    cfg = typed_wins(cfg, words)
     try:
         if cfg.jobs in (None, 1):
             tune(cfg, folder, composer(cfg, words, config_dirs))

@@ -5,8 +5,10 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 VARIABLE = "DNNX_TYPED"
+HIDDEN = "***"  # in place of a secret
 URL_PASSWORD = re.compile(r"(://[^:/?#\s]*:).*@")
 SECRET = re.compile(
     r"(?i)((?:password|passwd|secret|credentials?|(?:api|private|access)_?key|(?:access|api|auth|hf)_?token|\btoken)"
@@ -46,3 +48,17 @@ def masked(word: str) -> str:
     ('storage=postgresql://ann:***@host/db', '+logger.wandb.api_key=***')
     """
     return SECRET.sub(r"\1***", URL_PASSWORD.sub(r"\1***@", word))
+
+
+def without_secrets(config: Any, name: str = "") -> Any:
+    """Return a plain config with `***` for the passwords of URLs and for the values of secret keys.
+
+    >>> without_secrets({"wandb": {"api_key": "123", "project": "digits"}})
+    {'wandb': {'api_key': '***', 'project': 'digits'}}
+    """
+    if isinstance(config, dict):
+        return {key: without_secrets(value, str(key)) for key, value in config.items()}
+    if isinstance(config, list):
+        return [without_secrets(value, name) for value in config]
+    text = f"{name}={config}"
+    return config if config is None or masked(text) == text else masked(text).partition("=")[2]

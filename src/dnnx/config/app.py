@@ -22,6 +22,7 @@ from yaml import YAMLError
 from dnnx.basics.errors import UserError, is_out_of_memory, require
 from dnnx.basics.signals import Stopped, listen
 from dnnx.basics.typed import typing
+from dnnx.config.commented import commented
 from dnnx.config.compose import compose_typed
 from dnnx.config.explain import explain
 from dnnx.config.overrides import Typed, choose_groups, quoted, retype_study, split
@@ -31,6 +32,7 @@ from dnnx.runs.files import remove_empty
 
 MISTAKES = (UserError, HydraException, OmegaConfBaseException, YAMLError, OSError)
 JOBS = "--jobs"  # flag of dnnx.train
+BARE = ("train", "tune")  # commands that take minutes, and show examples where nothing is typed
 FAILURES: list[str] = []  # messages of this process; if there is any, the exit code is 2
 Task = Callable[[Any], object]
 Where = Callable[[DictConfig], Path]
@@ -47,15 +49,19 @@ def command(config_name: str, where: Where | None = None) -> Callable[[Task], Ca
 
         def main() -> None:
             ended: list[int] = []  # the exit code
-            if getattr(sys.modules["__main__"].__spec__, "name", "").startswith("dnnx."):  # python -m dnnx.<command>
+            if _is_own_process():
                 atexit.register(_leave, ended)
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors, and dnnx prints them
             threading.excepthook = _in_thread
             made: list[tuple[Path, Path]] = []
             try:
+                if not sys.argv[1:] and config_name in BARE:
+                    print(examples(config_name))
+                    return
                 with listen(), typing(config_name, sys.argv[1:]):
                     sys.argv[1:] = settle(config_name, sys.argv[1:], where, made)
-                    run()
+                    if "--cfg" not in sys.argv or not show_job(config_name, split(sys.argv[1:])):
+                        run()
             except MISTAKES as error:
                 fail(explain(error, config_name, sys.argv[1:]))
             except Stopped as stopped:
@@ -97,6 +103,15 @@ def settle(config_name: str, arguments: list[str], where: Where | None, made: li
     return typed.words
 
 
+def show_job(config_name: str, typed: Typed) -> bool:
+    """Print the config of a job with the comments of conf/; return False where Hydra must print it otherwise."""
+    others = {"--package", "-m", "--multirun", "--resolve", "--hydra-help"} & {*typed.flags, *typed.values}
+    if typed.values.get("--cfg") != "job" or others or not typed.composes():
+        return False
+    print(commented(config_name, compose_typed(config_name, typed)))
+    return True
+
+
 def guard(task: Task, config_name: str) -> Callable[[Any], str | None]:
     """Return a job that prints a user's mistake in one line and returns it, so that other jobs of a study continue."""
 
@@ -124,6 +139,14 @@ def fail(message: str) -> str:
     return message
 
 
+def examples(config_name: str) -> str:
+    """Return what a command does and its first three examples, from its help text in conf/."""
+    text = str(OmegaConf.load(CONF / f"{config_name}.yaml").hydra.help.template).split("Choices (")[0]
+    lines = [line for line in text.splitlines() if line]
+    told = f"dnnx {config_name} --help lists all choices and keys"
+    return "\n".join([lines[0], "", *[line for line in lines if line.startswith("  ")][:3], "", told])
+
+
 def run_folder() -> Path:
     """Return the folder of the current Hydra job."""
     return Path(HydraConfig.get().runtime.output_dir)
@@ -143,6 +166,13 @@ def is_single() -> bool:
 def typed_overrides() -> Sequence[str]:
     """Return the overrides of the current Hydra job, without those of Hydra itself."""
     return list(HydraConfig.get().overrides.task)
+
+
+def _is_own_process() -> bool:
+    """Return whether this process is `dnnx <command>` or `python -m dnnx.<command>`, not a program that calls dnnx."""
+    program = sys.modules["__main__"]
+    of_script = Path(str(getattr(program, "__file__", ""))).name == "dnnx"
+    return of_script or getattr(program.__spec__, "name", "").startswith("dnnx.")
 
 
 def _leave(ended: list[int]) -> None:

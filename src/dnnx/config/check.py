@@ -51,7 +51,8 @@ KINDS: dict[str, Any] = {
     "study.max_seeds": Any,
     "study.until": Any,
     "packages": list[str],
-    "seed": int | None,  # of dnnx.sample
+    "seed": int | None,  # of predict, export and sample
+    "inputs": str | list[str],
     "prompt": str | int | float,
     "metrics.": Any,
     "weights": str | list[str],

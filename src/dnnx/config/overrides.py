@@ -4,12 +4,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
 
 from dnnx.basics.errors import UserError, require, shown
+from dnnx.basics.typed import HIDDEN
 from dnnx.config.paths import CONF, options
 from dnnx.config.seeds import union
 from dnnx.runs import schema
@@ -117,31 +119,49 @@ def check_repeated(overrides: Sequence[str]) -> None:
 def retype_study(arguments: list[str]) -> list[str]:
     """Return the command line of a study for `resume=<its folder>`.
 
-    Overrides of hydra and `jobs=` may stand beside it, and `seeds=`: the seeds that the study is to have too.
+    Overrides of hydra and `jobs=` may stand beside it, and `seeds=`: the seeds that the study is to have too. So must
+    secrets, which its file does not keep.
     """
     resumed = [argument for argument in arguments if argument.startswith("resume=")]
     others = [argument for argument in arguments if argument not in resumed]
+    path = Path(resumed[0].removeprefix("resume="), "study.json") if len(resumed) == 1 else None
+    if path is None or not path.is_file():
+        return arguments
+    study = _declared(path, resumed[0])
+    hidden = {key_of(o): o for o in study.get("overrides", []) if HIDDEN in o}
+    again = [argument for argument in others if key_of(argument) in hidden]
     typed_too = ("hydra", "packages=", "seeds=", "jobs=", *MULTIRUN)
-    if len(resumed) != 1 or not all(argument.startswith(typed_too) for argument in others):
+    if not all(argument.startswith(typed_too) for argument in others if argument not in again):
         return arguments
-    path = Path(resumed[0].removeprefix("resume="), "study.json")
-    if not path.is_file():
-        return arguments
-    try:
-        study = schema.study(read_json(path))
-    except ValueError as error:
-        raise UserError(f"{path}: {error}") from None
-    for override in study.get("overrides", []):
-        told = f"{path} must not set this key of Hydra; type it after {resumed[0]}"
-        require(bool(re.match(OF_A_STUDY, override)), "overrides", override, told)
+    for key in hidden.keys() - set(map(key_of, again)):
+        told = f"it is a secret, which study.json does not keep; type it too: '+{key}=${{oc.env:NAME}}'"
+        raise UserError(f"{key}={HIDDEN}: {told}")
     own = [word for folder in study.get("config_dir", []) for word in ("--config-dir", folder)]
-    overrides = [o for o in study.get("overrides", []) if not re.match(r"\+*packages=", o)]  # must be typed each time
+    left_out = {*hidden, "packages"}  # must be typed each time
+    overrides = [override for override in study.get("overrides", []) if key_of(override) not in left_out]
     if typed := [argument for argument in others if argument.startswith("seeds=")]:
         kept = [word for word in overrides if not word.startswith("seeds=")]
         arguments = [argument for argument in arguments if argument not in typed]
         more = _more_seeds(path.parent, study["arms"], [*overrides, typed[-1]])
         overrides = [*kept, f"seeds={more}"] if more is not None else overrides
     return ["-m", *own, *overrides, *arguments]
+
+
+def key_of(override: str) -> str:
+    """Return the key of an override, without + and ~."""
+    return override.lstrip("+~").partition("=")[0]
+
+
+def _declared(path: Path, resumed: str) -> dict[str, Any]:
+    """Return the checked content of a study.json, whose overrides set no key of Hydra but the launcher."""
+    try:
+        study = schema.study(read_json(path))
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None
+    for override in study.get("overrides", []):
+        told = f"{path} must not set this key of Hydra; type it after {resumed}"
+        require(bool(re.match(OF_A_STUDY, override)), "overrides", override, told)
+    return study
 
 
 def _more_seeds(study: Path, arms: Sequence[str], words: Sequence[str]) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.errors import UserError, differences, require, shown
+from dnnx.basics.typed import HIDDEN, without_secrets
 from dnnx.config.explain import flatten
 from dnnx.config.paths import CONF
 from dnnx.config.plain import is_plain
@@ -48,7 +49,13 @@ def short(folder: Path) -> str:
 
 
 def save_config(cfg: DictConfig, path: Path) -> None:
-    """Write the config with all interpolations resolved, so that it means the same anywhere."""
+    """Write the config with all interpolations resolved, so that it means the same anywhere.
+
+    The secrets of loggers become `***`.
+    """
+    if cfg.get("logger"):
+        cfg = cfg.copy()
+        cfg.logger = without_secrets(OmegaConf.to_container(cfg.logger, resolve=True))
     write_text(path, OmegaConf.to_yaml(cfg, resolve=True))
 
 
@@ -79,11 +86,15 @@ def load_config(folder: Path, key: str, typed: DictConfig | None = None) -> Dict
 def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> DictConfig:
     """Return the folder's config if only `resume` was typed, else `cfg`, which must describe the same run."""
     saved, cfg = load_config(folder, "resume", cfg), settle_rate(settle_backbone(cfg, folder), folder)
-    typed = {override.partition("=")[0] for override in overrides}
+    typed, hidden = {override.lstrip("+~").partition("=")[0] for override in overrides}, secrets(saved)
     seeds = union(saved.seeds, cfg.seeds if "seeds" in typed else saved.seeds)
-    if all(key.startswith(FREE_ON_RESUME) or key in OF_SEEDS for key in typed):  # all other keys are the folder's
+    free = {*OF_SEEDS, *hidden}
+    if all(key.startswith(FREE_ON_RESUME) or key in free for key in typed):  # all other keys are the folder's
         for key in typed - {"resume", "seeds"}:
             OmegaConf.update(saved, key, OmegaConf.select(cfg, key), force_add=True)
+        for key in hidden - typed:
+            told = f"it is a secret, which the run folder does not keep; type it too: '+{key}=${{oc.env:NAME}}'"
+            raise UserError(f"{key}={HIDDEN}: {told}")
         saved.seeds = seeds
         return saved
     if found := differing(saved, cfg):
@@ -95,12 +106,19 @@ def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> D
     return cfg
 
 
+def secrets(cfg: DictConfig) -> set[str]:
+    """Return the keys of loggers whose secrets the file of a config does not hold."""
+    flat = flatten({"logger": OmegaConf.to_container(cfg.get("logger") or DictConfig({}), resolve=True)})
+    return {key for key, value in flat.items() if isinstance(value, str) and HIDDEN in value}
+
+
 def differing(saved: DictConfig, cfg: DictConfig, but: Sequence[str] = ()) -> list[str]:
     """Return the keys in which two configs are not those of one run, with both values.
 
     Place, length, seeds and display of a run may differ, the claims of its study, and the groups `but`.
     """
-    old, new = (flatten(OmegaConf.to_container(config, resolve=True)) for config in (saved, cfg))
+    plain: Any = [OmegaConf.to_container(config, resolve=True) for config in (saved, cfg)]
+    old, new = (flatten(config | {"logger": without_secrets(config.get("logger") or {})}) for config in plain)
     absent = {key for key in new.keys() ^ old.keys() if new.get(key, old.get(key)) in OFF}
     leaves = {key for key in (old.keys() | new.keys()) - absent if not isinstance(old.get(key, new.get(key)), dict)}
     free = (*FREE_ON_RESUME, "study.", *(f"{group}." for group in but))

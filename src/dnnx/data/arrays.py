@@ -17,6 +17,9 @@ from dnnx.data import targets
 from dnnx.data.augment import Augmentation, Augmented
 from dnnx.data.checks import DATA_CHECKS
 from dnnx.data.loaders import Chunks, EvalBatches, TrainBatches, as_input
+from dnnx.data.readers.arrays import ArrayReader
+from dnnx.data.readers.known import usual_reader
+from dnnx.data.readers.reader import Reader
 from dnnx.data.replicas import OfReplicas
 from dnnx.data.scaling import standardize
 from dnnx.data.splitting import complete, told_of
@@ -34,6 +37,7 @@ class Arrays:
     provenance: dict[str, Any]  # source, note, warning, files
     class_names: list[str] | None = None  # None: those of the labels 0 to C-1, or no classes
     weights: Tensor | None = None  # of the training examples, [N]
+    reader: Reader | None = None  # of new examples, for predictions; None: that of their shape and type
     test_images: Tensor | None = None  # pixels of the test split, uint8 [N, channels, H, W]
 
 
@@ -82,6 +86,7 @@ class ArrayData(OfReplicas, pl.LightningDataModule):
         self.scaling: tuple[Tensor, Tensor] | None = None  # mean and scale, each of in_shape
         self.weights: Tensor | None = None  # of the training examples
         self.test_images: Tensor | None = None
+        self.reader: Reader = ArrayReader()  # of new examples, for predictions
 
     def read(self) -> Arrays:
         """Return the content. Raise UserError for unusable data."""
@@ -115,6 +120,7 @@ class ArrayData(OfReplicas, pl.LightningDataModule):
         found = self.read()
         require(set(found.splits) == {"train", "val", "test"}, "data", list(found.splits), "train, val and test needed")
         self.provenance = found.provenance
+        self.reader = found.reader or usual_reader(found.splits["test"][0])
         keep = self.in_bytes and not self.standardize
         self.splits, self.test_images = _as_inputs(found.splits, keep), found.test_images
         if self.test_images is None:

@@ -3,12 +3,35 @@
 import io
 from collections.abc import Sequence
 
-from PIL import Image, ImageOps
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dnnx.basics.errors import UserError, require
 
 MAX_SIDE = 4096
+MODES = {1: "L", 3: "RGB"}  # by the number of channels
 DEEP = ("I", "F", "I;16", "I;16B", "I;16L")  # modes of more than 8 bits; a conversion would clip their numbers
+
+
+def pixels_of(name: str, contents: bytes, mode: str, size: Sequence[int] | None = None) -> np.ndarray:
+    """Return the pixels of an image file, uint8 [channels, H, W], resized to `size` [height, width] if it is given."""
+    image = decode(name, contents, mode)
+    if size:
+        image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    pixels = np.asarray(image)
+    pixels = pixels[None] if mode == "L" else pixels.transpose(2, 0, 1)
+    return pixels.copy()
+
+
+def mode_of(name: str, contents: bytes) -> str:
+    """Return the mode of an image file, for example L or RGB. Raise UserError if it is no image."""
+    decode(name, contents)
+    return Image.open(io.BytesIO(contents)).mode
+
+
+def told_size(sides: Sequence[int]) -> str:
+    """Return height and width in words."""
+    return f"{sides[0]} x {sides[1]}"
 
 
 def decode(name: str, contents: bytes, mode: str = "RGB", exact: bool = False) -> Image.Image:
@@ -21,7 +44,9 @@ def decode(name: str, contents: bytes, mode: str = "RGB", exact: bool = False) -
         image = Image.open(io.BytesIO(contents))
         image.load()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = " ".join(str(error).split()).replace(str(name), name.rpartition("/")[2])
+        unknown = isinstance(error, UnidentifiedImageError)
+        reason = "no known format" if unknown else " ".join(str(error).split())
+        reason = reason.replace(str(name), name.rpartition("/")[2])
         raise UserError(f"{name}: it cannot be read as an image ({reason})") from None
     if image.mode in DEEP or (exact and image.mode not in (mode, "P")):
         told = f"8 bits in {'one channel' if mode == 'L' else 'each channel'} are needed"

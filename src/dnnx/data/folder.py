@@ -10,17 +10,15 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from dnnx.basics.errors import UserError, near_misses, require
 from dnnx.data.arrays import ArrayData, Arrays
-from dnnx.data.decoding import check_size, decode
+from dnnx.data.decoding import MODES, check_size, pixels_of, told_size
+from dnnx.data.readers.pictures import SUFFIXES, Pictures
 from dnnx.data.sources.tree import Tree, open_tree
 from dnnx.data.splitting import PARTS, complete, told_of
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-MODES = {1: "L", 3: "RGB"}
 NAMES = {name: name for name in PARTS} | {"training_set": "train", "test_set": "test"}  # folders of a split
 
 
@@ -55,11 +53,13 @@ class Folder(ArrayData):
         found = {part: _find_images(tree, folder, classes, part in ("all", "train")) for part, folder in parts.items()}
         digest = hashlib.sha256()
         splits = {part: (self._read_all(tree, own, digest), _labels(own)) for part, own in found.items()}
-        note = f"images of {tree.path.name}{f', resized to {_size(self.resize)}' if self.resize else ''}"
+        note = f"images of {tree.path.name}{f', resized to {told_size(self.resize)}' if self.resize else ''}"
         note += told_of(list(splits), self.split, self.order_seed)
         whole = complete(splits, self.split, self.order_seed, classes)
         files = {"names and contents": digest.hexdigest()}
-        return Arrays(whole, {"source": "folder", "note": note, "warning": "", "files": files}, classes)
+        size = list(next(iter(splits.values()))[0].shape[2:])
+        reader = Pictures(size=size, channels=self.channels, resized=self.resize is not None, converted=True)
+        return Arrays(whole, {"source": "folder", "note": note, "warning": "", "files": files}, classes, reader=reader)
 
     def _read_all(self, tree: Tree, found: list[tuple[str, int]], digest: "hashlib._Hash") -> Tensor:
         """Return the pixels [N, channels, H, W] of all images. Names and contents update the digest, in order."""
@@ -73,7 +73,7 @@ class Folder(ArrayData):
                     images = torch.empty((len(names), *pixels.shape), dtype=torch.uint8)
                 if pixels.shape != images.shape[1:]:
                     first = names[0].rpartition("/")[2]
-                    told = f"it has {_size(pixels.shape[1:])} pixels, {first} {_size(images.shape[2:])}"
+                    told = f"it has {told_size(pixels.shape[1:])} pixels, {first} {told_size(images.shape[2:])}"
                     raise UserError(f"{tree.told(name)}: {told}; type for example data.resize=[64,64]")
                 images[row] = torch.from_numpy(pixels)
         assert images is not None
@@ -113,13 +113,4 @@ def _labels(found: list[tuple[str, int]]) -> Tensor:
 def _decode(tree: Tree, name: str, size: Sequence[int] | None, mode: str) -> tuple[np.ndarray, str]:
     """Return pixels [channels, H, W] and the SHA-256 of the file."""
     contents = tree.read(name)
-    image = decode(tree.told(name), contents, mode)
-    if size:
-        image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image)
-    pixels = pixels[None] if mode == "L" else pixels.transpose(2, 0, 1)
-    return pixels.copy(), hashlib.sha256(contents).hexdigest()
-
-
-def _size(sides: Sequence[int]) -> str:
-    return f"{sides[0]} x {sides[1]}"
+    return pixels_of(tree.told(name), contents, mode, size), hashlib.sha256(contents).hexdigest()

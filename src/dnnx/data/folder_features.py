@@ -5,17 +5,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dnnx.basics.errors import check_arguments, require
 from dnnx.basics.seeding import generator
 from dnnx.data.arrays import Arrays
 from dnnx.data.augment import NUM_DRAWS, NUM_MORE, Augmentation
+from dnnx.data.extractor import Extractor
 from dnnx.data.folder import Folder
 from dnnx.data.loaders import as_input
-from dnnx.nets.efficientnet_lite import NUM_UNITS, Scale, imagenet, load_units, make_units
-
-PART = 32  # images at once; their feature maps fit a processor's caches
+from dnnx.data.readers.features import Features
+from dnnx.nets.efficientnet_lite import NUM_UNITS
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -55,28 +55,12 @@ class FolderFeatures(Folder):
         splits["train"] = torch.cat([splits["train"][0], *more]), y.repeat(self.views)
         note = f"{found.provenance['note']}, as features of {extract.told}"
         note += f", {self.views} views of each training image" if self.views > 1 else ""
-        return replace(
-            found, splits=splits, provenance=found.provenance | {"note": note}, test_images=found.splits["test"][0]
+        size = list(found.splits["test"][0].shape[2:])
+        reader = Features(
+            size=size, channels=3, resized=self.resize is not None, stop=self.stop, pretrained=self.pretrained
         )
-
-
-class Extractor:
-    """The `stop` lowest units of one frozen network, in evaluation mode."""
-
-    def __init__(self, stop: int, pretrained: bool):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            units, scale = nn.ModuleDict({str(i): unit for i, unit in enumerate(make_units()[:stop])}), Scale()
-        if pretrained:
-            load_units(units, imagenet())
-        last = [nn.AdaptiveAvgPool2d(1), nn.Flatten()] if stop == NUM_UNITS else []
-        self.net = nn.Sequential(scale, *units.values(), *last).eval()
-        self.told = f"{stop} of {NUM_UNITS} units of EfficientNet-Lite0, {'pretrained' if pretrained else 'random'}"
-
-    @torch.no_grad()
-    def __call__(self, x: Tensor) -> Tensor:
-        """Return the features of images [N, 3, H, W] in [0, 1]."""
-        return torch.cat([self.net(part) for part in x.split(PART)])
+        told = found.provenance | {"note": note}
+        return replace(found, splits=splits, provenance=told, reader=reader, test_images=found.splits["test"][0])
 
 
 def moved(x: Tensor, augmentation: Augmentation, seed: int, view: int) -> Tensor:

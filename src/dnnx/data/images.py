@@ -10,6 +10,7 @@ import torch
 
 from dnnx.basics.errors import require
 from dnnx.data.arrays import ArrayData, Arrays, Examples
+from dnnx.data.readers.pictures import Pictures
 from dnnx.data.sources import Source, load
 from dnnx.runs.shards import name_of
 
@@ -34,6 +35,8 @@ class Images(ArrayData):
         self.classes = self._check_classes(source.class_names)
         provenance = {name: getattr(source, name) for name in ("source", "note", "warning", "files")}
         found = Arrays({}, provenance, [source.class_names[label] for label in self.classes])
+        channels, *size = source.test_images.shape[1:]
+        found.reader = Pictures(size=size, channels=channels)
         test = self._choose(source.test_images, source.test_labels)
         if len(self.classes) < len(source.class_names):
             provenance["note"] += f", {self.kinds} {_listed(found.class_names or [])}"

@@ -14,6 +14,7 @@ from torch import Tensor
 from dnnx.basics.errors import UserError, require
 from dnnx.data.arrays import ArrayData, Arrays
 from dnnx.data.decoding import check_size, decode
+from dnnx.data.readers.pictures import Pictures
 from dnnx.data.sources.tree import Tree, open_tree
 from dnnx.data.splitting import complete, told_of
 
@@ -54,7 +55,8 @@ class Pets(ArrayData):
             "warning": "",
             "files": {"names and contents": digest.hexdigest()},
         }
-        return Arrays(whole, provenance, CLASSES)
+        reader = Pictures(size=list(self.resize), channels=3, resized=True, converted=True)
+        return Arrays(whole, provenance, CLASSES, reader=reader)
 
     def _read_all(self, tree: Tree, names: list[str], digest: "hashlib._Hash") -> tuple[Tensor, Tensor]:
         images = torch.empty((len(names), 3, *self.resize), dtype=torch.uint8)

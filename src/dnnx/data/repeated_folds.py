@@ -15,8 +15,10 @@ Splits = dict[str, tuple[Tensor, Tensor]]
 
 def repeated_folds(
     x: Tensor, y: Tensor, folds: int, seeds: Sequence[int], order_seed: int, val_share: float, scale: bool
-) -> tuple[Splits, dict[str, Tensor]]:
+) -> tuple[Splits, dict[str, Tensor], tuple[Tensor, Tensor] | None]:
     """Return train, val and test of all seeds, one after the other, and the rows [R, n] of each in them.
+
+    The third value are mean and scale of each seed's features, [R, F], or None without `scale`.
 
     Seed s is tested on fold s % folds of the division number s // folds, so `folds` seeds in a row test every row
     once. Folds are stratified; a remainder of fewer rows than folds is left out. Of the other folds' rows `val_share`
@@ -24,6 +26,7 @@ def repeated_folds(
     """
     parts: dict[str, list[Tensor]] = {"train": [], "val": [], "test": []}
     targets: dict[str, list[Tensor]] = {name: [] for name in parts}
+    scalings: list[tuple[Tensor, Tensor]] = []
     for seed in seeds:
         train, test = fold_rows(y, folds, derive(order_seed, "division", seed // folds))
         rest = train[seed % folds]
@@ -32,13 +35,14 @@ def repeated_folds(
         rows = {"train": rest[num_val:], "val": rest[:num_val], "test": test[seed % folds]}
         own = {name: x[places] for name, places in rows.items()}
         if scale:
-            standardize(own)
+            scalings.append(standardize(own))
         for name, places in rows.items():
             parts[name].append(own[name])
             targets[name].append(y[places])
     num = len(seeds)
     splits = {name: (torch.cat(parts[name]), torch.cat(targets[name])) for name in parts}
-    return splits, {name: torch.arange(len(ys)).view(num, -1) for name, (_, ys) in splits.items()}
+    scaling = (torch.stack([s[0] for s in scalings]), torch.stack([s[1] for s in scalings])) if scalings else None
+    return splits, {name: torch.arange(len(ys)).view(num, -1) for name, (_, ys) in splits.items()}, scaling
 
 
 def check_folds(folds: int, y: Tensor, names: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dnnx.basics.errors import UserError, require
-from dnnx.data.table import check_columns, read_csv
+from dnnx.data.tables import check_columns, read_csv
 
 FIRST_LINE = 2  # of the rows; line 1 is the header
 DAY_FIRST = r"\d{1,2}\.\d{1,2}\.\d{4} .*"  # 31.12.2009 23:50:00, as the Jena weather station writes it
@@ -111,3 +111,11 @@ def _segments(times: np.ndarray, path: Path, gaps: str) -> tuple[np.ndarray, np.
     broken = np.diff(times[own]) != usual
     note = f", {int(broken.sum())} gaps, {int((~own).sum())} repeated times" if len(odd) else ""
     return np.flatnonzero(own), np.append(0, np.cumsum(broken)), note
+
+
+def filled(series: Series) -> np.ndarray:
+    """Return the values with the last earlier value of the column, in the same segment, for a missing one."""
+    last = np.where(np.isnan(series.values), 0, np.arange(len(series.values))[:, None])
+    last = np.maximum.accumulate(last, 0)
+    filled = np.take_along_axis(series.values, last, 0)
+    return np.where(series.segment[last] == series.segment[:, None], filled, np.nan)

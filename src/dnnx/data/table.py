@@ -1,9 +1,6 @@
 """Table: rows of a .csv file, with one column as the target."""
 
-import csv
-import gzip
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,11 +10,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from dnnx.basics.errors import UserError, choose, near_misses, require
+from dnnx.basics.errors import UserError, choose, require
 from dnnx.data.arrays import ArrayData, Arrays
-from dnnx.data.files import find_file, naming_file, sha256
+from dnnx.data.files import find_file, sha256
+from dnnx.data.readers.columns import Columns
 from dnnx.data.repeated_folds import check_folds, repeated_folds
 from dnnx.data.splitting import PARTS, check_shares, split_rows
+from dnnx.data.tables import check_columns, read_csv
 
 FEW = 20  # most different whole numbers for which kind=auto means classes
 
@@ -56,10 +55,12 @@ class Table(ArrayData):
         frame = self._without_gaps(self._frame(path), path)
         y, names = self._target(frame.pop(self.target))
         weights = None if self.weight is None else self._weights(frame.pop(self.weight))
-        x = torch.from_numpy(self._features(frame))
+        features, reader = self._features(frame)
+        x = torch.from_numpy(features)
         if self.scale_all:
-            scale = torch.from_numpy(np.nanstd(x.numpy(), 0, ddof=1))
-            x = (x - x.nanmean(0)) / scale.clamp(min=1e-12)
+            shift, scale = x.nanmean(0), torch.from_numpy(np.nanstd(x.numpy(), 0, ddof=1)).clamp(min=1e-12)
+            x = (x - shift) / scale
+            reader.shift, reader.scale = shift.tolist(), scale.tolist()
         note = f"{path.name}: {len(x):,} rows, {x.shape[1]} features, target {self.target}, "
         provenance = {"source": "table", "warning": "", "files": {path.name: sha256(path)}}
         if self.folds is not None:
@@ -71,13 +72,16 @@ class Table(ArrayData):
             provenance["note"] = (
                 note + f"{self.folds} folds in each {self.folds} seeds by data.order_seed={self.order_seed}"
             )
-            return Arrays(dict.fromkeys(PARTS, (x.float(), y)), provenance, names)
+            return Arrays(dict.fromkeys(PARTS, (x.float(), y)), provenance, names, reader=reader)
         rows = dict(zip(PARTS, split_rows(y, self.split, self.order_seed, names or ()), strict=True))
-        x = _filled(x, rows["train"]).float()
+        mean = _means(x, rows["train"])
+        reader.fill = mean.tolist() if self.missing == "mean" else None
+        x = torch.where(x.isnan(), mean, x).float()
         shares = "/".join(f"{share:g}" for share in self.split)
         provenance["note"] = note + f"split {shares} by data.order_seed={self.order_seed}"
         of_training = None if weights is None else weights[rows["train"]]
-        return Arrays({part: (x[own], y[own]) for part, own in rows.items()}, provenance, names, weights=of_training)
+        splits = {part: (x[own], y[own]) for part, own in rows.items()}
+        return Arrays(splits, provenance, names, weights=of_training, reader=reader)
 
     def prepare(self) -> None:
         told = "it would have no effect; type data.standardize=false"
@@ -93,7 +97,8 @@ class Table(ArrayData):
             return {}
         x, y = self.splits["train"]
         share = self.split[1] / (self.split[0] + self.split[1])
-        self.splits, rows = repeated_folds(x, y, self.folds, self.seeds, self.order_seed, share, self.standardize)
+        folds = repeated_folds(x, y, self.folds, self.seeds, self.order_seed, share, self.standardize)
+        self.splits, rows, self.scaling_of_seeds = folds
         return rows
 
     def _frame(self, path: Path) -> pd.DataFrame:
@@ -143,7 +148,8 @@ class Table(ArrayData):
             told = f"line {line}, column {column.name}: {value!r} is no number; correct it, or type data.drop"
             raise UserError(f"{Path(self.file).name}: {told}=[{column.name}] or data.text=one_hot")
 
-    def _features(self, frame: pd.DataFrame) -> np.ndarray:
+    def _features(self, frame: pd.DataFrame) -> tuple[np.ndarray, Columns]:
+        """Return the features [N, F], and the reader of other rows."""
         words = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
         if words and self.text == "error":
             for name in words:
@@ -152,50 +158,19 @@ class Table(ArrayData):
                 "type data.text=one_hot, or leave them out, for example data.drop=[" + ",".join(map(str, words)) + "]"
             )
             raise UserError(f"data.text=error: columns of text: {', '.join(map(str, words))}; {told}")
+        categories = {str(name): sorted(map(str, frame[name].dropna().unique())) for name in words}
+        reader = Columns(numbers=[str(name) for name in frame.columns if name not in words], categories=categories)
         frame = pd.get_dummies(frame, columns=words) if words else frame
         require(frame.shape[1] > 0, "data.file", self.file, "no column is left as a feature")
-        return frame.to_numpy(np.float64)
+        return frame.to_numpy(np.float64), reader
 
 
-def check_columns(frame: pd.DataFrame, path: Path, named: Mapping[str, Sequence[str]]) -> None:
-    """Raise UserError for the first of the columns, by config key, that the frame of a file lacks."""
-    known = ", ".join(map(str, frame.columns[:12])) + (", ..." if len(frame.columns) > 12 else "")
-    for key, columns in named.items():
-        for column in columns:
-            hint = f"{near_misses(column, frame.columns)}; it has {known}"
-            require(column in frame.columns, key, column, f"{path.name} has no such column{hint}")
-
-
-def read_csv(path: Path) -> pd.DataFrame:
-    """Return the columns of a .csv or .csv.gz file. Raise UserError with the first line of wrong length."""
-    with naming_file(path, UnicodeDecodeError, csv.Error, zlib.error), _open(path) as file:
-        reader = csv.reader(file)
-        header = next(reader, [])
-        if len(header) < 2:
-            raise UserError(f"{path}: two columns or more are needed, separated by commas; line 1 has {len(header)}")
-        for row in reader:
-            if row and len(row) != len(header):
-                raise UserError(f"{path}: line {reader.line_num} has {len(row)} columns, the header {len(header)}")
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise UserError(f"{path}: the column {twice[0]} is there twice")
-    with naming_file(path, ValueError):
-        frame = pd.read_csv(path, index_col=False)
-    if len(frame) == 0:
-        raise UserError(f"{path}: there is no row beneath the header")
-    return frame
-
-
-def _open(path: Path) -> Any:
-    return (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", newline="")
-
-
-def _filled(x: Tensor, train: Tensor) -> Tensor:
-    """Return x [N, F] with missing values replaced by the mean over the training rows."""
+def _means(x: Tensor, train: Tensor) -> Tensor:
+    """Return the means [F] of x [N, F] over the training rows, for missing values."""
     mean = x[train].nanmean(0)
     if mean.isnan().any():
         raise UserError("data.missing=mean: a column has no value in any training row; leave it out by data.drop=[...]")
-    return torch.where(x.isnan(), mean, x)
+    return mean
 
 
 def _name(value: Any) -> str:

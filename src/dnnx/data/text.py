@@ -1,6 +1,5 @@
 """Text: the most frequent words and pairs of words of each text, from files of one JSON object per line."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,11 @@ from dnnx.basics.errors import UserError, choose, require
 from dnnx.data.arrays import ArrayData, Arrays
 from dnnx.data.files import find_file, sha256
 from dnnx.data.jsonl import read_jsonl
+from dnnx.data.readers.texts import Texts
 from dnnx.data.sparse import Sparse
 from dnnx.data.splitting import PARTS, check_shares, split_rows, told_of
+from dnnx.data.words import WORD, clean
 
-TAGS = re.compile(r"</?[a-z][^<>]*>")  # such as <br /> in the reviews of IMDB; <IBM> is a name
-WORD = r"\w+(?:'\w+)?"
 LARGEST = 2**63  # whole labels are below it
 WEIGHTINGS = ("multi_hot", "counts", "tfidf")
 
@@ -58,14 +57,14 @@ class Text(ArrayData):
         texts, labels, is_test = self._texts(paths)
         y, names = self._labels(labels)
         rows = self._rows(y, is_test, names)
-        vectors = self._vectors([texts[i] for i in rows["train"].tolist()])
+        vectors, reader = self._vectors([texts[i] for i in rows["train"].tolist()])
         inputs: Any = {part: Sparse(vectors([texts[i] for i in own.tolist()])) for part, own in rows.items()}
         kept = inputs["train"].shape[1]
         given = ["train", "test"] if is_test.any() else ["all"]
         note = f"{', '.join(path.name for path in paths)}: {len(y):,} texts, {self.weighting} of {kept:,} words"
         note += f"{' and pairs' if self.bigrams else ''}{told_of(given, self.split, self.order_seed)}"
         provenance = {"source": "text", "note": note, "warning": "", "files": {p.name: sha256(p) for p in paths}}
-        return Arrays({part: (inputs[part], y[own]) for part, own in rows.items()}, provenance, names)
+        return Arrays({part: (inputs[part], y[own]) for part, own in rows.items()}, provenance, names, reader=reader)
 
     def _texts(self, paths: Sequence[Path]) -> tuple[list[str], list[Any], Tensor]:
         """Return texts, labels, and whether each is for testing, [N]."""
@@ -74,7 +73,7 @@ class Text(ArrayData):
         texts, labels, is_test = [], [], []
         for place, path in enumerate(paths):
             for number, found in read_jsonl(path, keys):
-                text = TAGS.sub(" ", " ".join(str(found[field]) for field in fields))
+                text = clean(" ".join(str(found[field]) for field in fields))
                 if not text.strip() and self.empty == "error":
                     raise UserError(f"{path}: line {number}: the text is empty; delete it, or type data.empty=keep")
                 texts.append(text)
@@ -110,8 +109,8 @@ class Text(ArrayData):
         own = split_rows(y[train], self.split[:2], self.order_seed, names or ())
         return {"train": train[own[0]], "val": train[own[1]], "test": test}
 
-    def _vectors(self, texts: list[str]) -> Any:
-        """Return a function of texts to features [N, words], whose words are those of the training texts."""
+    def _vectors(self, texts: list[str]) -> tuple[Any, Texts]:
+        """Return a function of texts to features [N, words], with the words of the training texts, and their reader."""
         pairs = (1, 2) if self.bigrams else (1, 1)
         binary = self.weighting == "multi_hot"
         counter = CountVectorizer(token_pattern=WORD, ngram_range=pairs, max_features=self.num_words, binary=binary)
@@ -119,10 +118,14 @@ class Text(ArrayData):
             counts = counter.fit_transform(texts)
         except ValueError:
             raise UserError(f"data.text={self.text}: no training text has a word") from None
+        keys = [self.text] if isinstance(self.text, str) else [*self.text]
+        words = counter.get_feature_names_out().tolist()
+        reader = Texts(words=words, weighting=self.weighting, bigrams=self.bigrams, keys=keys)
         if self.weighting != "tfidf":
-            return counter.transform
+            return counter.transform, reader
         weigh = TfidfTransformer().fit(counts)
-        return lambda texts: weigh.transform(counter.transform(texts))
+        reader.idf = weigh.idf_.tolist()
+        return lambda texts: weigh.transform(counter.transform(texts)), reader
 
 
 def _label(path: Path, number: int, label: Any) -> Any:

@@ -16,7 +16,8 @@ from dnnx.basics.seeding import generator
 from dnnx.data.arrays import ArrayData
 from dnnx.data.files import find_file, sha256
 from dnnx.data.gathered import Gathered
-from dnnx.data.series import Series, read_series
+from dnnx.data.readers.last_window import LastWindow
+from dnnx.data.series import Series, filled, read_series
 from dnnx.data.splitting import PARTS, check_shares
 
 LATER = "later"  # name of the second test set in the results: later/mae
@@ -98,6 +99,7 @@ class Windows(ArrayData):
         self._gather(values, _Usable(segment, np.isnan(values).any(1), targetless), rows)
         self.in_shape, self.target_shape = (self.length, values.shape[1]), ()
         self.num_classes, self.class_names = None, []
+        self.reader = self._reader()
         self.provenance |= {"source": "windows", "note": self._note(first), "warning": ""}
 
     def _check(self) -> None:
@@ -119,7 +121,7 @@ class Windows(ArrayData):
         told = f"{path.name} has {len(series.values)} rows; a window and its target need {self.reach + 1}"
         require(len(series.values) > self.reach, "data.length", self.length, f"{told}; type a lower data.length")
         if self.missing == "fill":
-            series.values = _filled(series)
+            series.values = filled(series)
         self.provenance.setdefault("files", {})[path.name] = sha256(path)
         return series
 
@@ -169,6 +171,14 @@ class Windows(ArrayData):
         steps = torch.arange(self.length)
         return steps.flip(0) if self.order == "reversed" else steps
 
+    def _reader(self) -> LastWindow:
+        assert self.columns is not None
+        offsets = np.arange(self.length)[self._order().numpy()] * self.sampling
+        return LastWindow(
+            columns=list(self.columns), target=self.target, offsets=offsets.tolist(), time=self.time,
+            missing=self.missing, mark=self.mark, gaps=self.gaps,
+        )  # fmt: skip
+
     def _note(self, first: Series) -> str:
         shares = "/".join(f"{share:g}" for share in self.split)
         of_blocks = f" in {self.blocks} blocks" if self.blocks > 1 else ""
@@ -206,11 +216,3 @@ def _parts(num: int, split: Sequence[float], blocks: int, with_test: bool) -> di
         rows["val"].append((middle, end))
     rows["test"] = [(before_test, num)]
     return rows
-
-
-def _filled(series: Series) -> np.ndarray:
-    """Return the values with the last earlier value of the column, in the same segment, for a missing one."""
-    last = np.where(np.isnan(series.values), 0, np.arange(len(series.values))[:, None])
-    last = np.maximum.accumulate(last, 0)
-    filled = np.take_along_axis(series.values, last, 0)
-    return np.where(series.segment[last] == series.segment[:, None], filled, np.nan)

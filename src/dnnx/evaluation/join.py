@@ -12,7 +12,7 @@ from dnnx.basics.errors import require
 from dnnx.config import resume
 from dnnx.config.plain import is_plain
 from dnnx.config.shards import Shard, config_of, config_of_all
-from dnnx.evaluation import mc_dropout, results
+from dnnx.evaluation import mc_dropout, preprocessing, results
 from dnnx.runs import checksums, tables
 from dnnx.runs.files import read_json, write_json, write_text
 from dnnx.runs.tensors import load_tensors, save_tensors
@@ -33,6 +33,8 @@ class Union:
         self.environment = tables.join_facts([read_json(shard.folder / "environment.json") for shard in shards])
         self.data = read_json(shards[0].folder / "data.json")
         backbones = [shard.folder / checksums.FILE for shard in shards]
+        parts = [preprocessing.load(shard.config, shard.folder, shard.seeds) for shard in self._of_dnnx(cfg)]
+        self.preprocessing = preprocessing.join(parts, self.order) if parts else None
         self.backbone = {seed: of for path in backbones if path.exists() for seed, of in read_json(path).items()}
         self.weights: dict[str, Tensor] = {}
         self.predictions: dict[str, Tensor] = {}
@@ -41,6 +43,10 @@ class Union:
             self._stack_plain()
         elif "baseline" not in cfg:
             self._predict()
+
+    def _of_dnnx(self, cfg: DictConfig) -> Sequence[Shard]:
+        """Return the shards if their networks are dnnx's own, which need preprocessing."""
+        return () if is_plain(cfg) or "baseline" in cfg else self.shards
 
     def _stack_plain(self) -> None:
         """Join the weights of a user's LightningModule, if all seeds have the same shapes."""
@@ -98,6 +104,8 @@ class Union:
         resume.save_config(self.cfg, folder / "config.yaml")
         write_json(folder / "environment.json", self.environment)
         write_json(folder / "data.json", self.data)
+        if self.preprocessing is not None:
+            preprocessing.write(self.preprocessing, folder)
         if self.backbone:
             write_json(folder / checksums.FILE, self.backbone)
         write_text(folder / "metrics.csv", self.metrics)

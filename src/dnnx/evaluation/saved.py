@@ -1,4 +1,4 @@
-"""The networks of a finished run, built again as plain modules with their best weights, and their predictions."""
+"""The networks of a finished run, built again as plain modules with their best weights."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +13,8 @@ from dnnx.basics.errors import UserError, require
 from dnnx.config import resume
 from dnnx.config.build import build
 from dnnx.config.plain import is_plain
+from dnnx.runs.files import read_json
+from dnnx.runs.shards import PREPROCESSING
 from dnnx.runs.tensors import load_tensors
 from dnnx.training.plain_run import load_weights
 
@@ -27,7 +29,7 @@ def network(cfg: DictConfig, folder: Path, seeds: Sequence[int], seed: int) -> n
     if is_plain(cfg):
         net, state = build("module", cfg.module), load_weights(folder, seeds, place)
     else:
-        net = _sized(cfg, resume.load_data(folder))
+        net = _sized(cfg, resume.load_data(folder) | target_shape(folder))
         stacked = load_tensors(folder / "model.safetensors")
         state = {name: stacked[name][place] for name in net.state_dict() if name in stacked}
     try:
@@ -35,22 +37,6 @@ def network(cfg: DictConfig, folder: Path, seeds: Sequence[int], seed: int) -> n
     except RuntimeError as error:
         raise UserError(f"{folder}: its weights are of another network: {' '.join(str(error).split())}") from None
     return net.eval()
-
-
-def predict(
-    cfg: DictConfig, nets: Sequence[nn.Module], x: Any, in_shape: Sequence[int], scaling: tuple[Tensor, Tensor] | None
-) -> Tensor:
-    """Return the mean prediction of networks for x [N, *in_shape]: probabilities [N, C] of classes, else outputs."""
-    task = None if is_plain(cfg) else build("task", cfg.task)
-    x = as_input(x)
-    try:
-        scaled = x if scaling is None else (x - scaling[0]) / scaling[1]
-        outputs = torch.stack([task.read(net(scaled)) if task else net(scaled) for net in nets])
-    except (RuntimeError, ValueError, IndexError, TypeError, AttributeError, NotImplementedError) as error:
-        needed = f"; the data was [N, {', '.join(map(str, in_shape))}]" if in_shape else ""
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"x: the network cannot predict for {list(x.shape)} of {x.dtype}{needed} ({reason})") from None
-    return (outputs.double().softmax(-1) if task is not None and task.has_classes else outputs).mean(0)
 
 
 def as_input(x: Any) -> Tensor:
@@ -62,6 +48,13 @@ def as_input(x: Any) -> Tensor:
             f"x: a {type(x).__name__} is no array [N, ...] ({' '.join(str(error).split())[:200]})"
         ) from None
     return x.float() / 255 if x.dtype == torch.uint8 else x.float() if x.is_floating_point() else x
+
+
+def target_shape(folder: Path) -> dict[str, Any]:
+    """Return the shape of one target, which runs of earlier versions lack."""
+    path = folder / PREPROCESSING
+    found = read_json(path) if path.exists() else {}
+    return {"target_shape": found["target_shape"]} if isinstance(found, dict) and "target_shape" in found else {}
 
 
 def _sized(cfg: DictConfig, facts: dict[str, Any]) -> nn.Module:

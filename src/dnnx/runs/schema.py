@@ -60,6 +60,19 @@ def data(found: Any) -> dict[str, Any]:
     return found
 
 
+def preprocessing(found: Any) -> dict[str, Any]:
+    """Return the checked content of preprocessing.json; the arguments of its reader are checked where it is built."""
+    facts = mapping(found)
+    needed = {"reader", "arguments", "dtype", "per_seed", "scaled", "target", "target_shape"}
+    _need(set(facts) == needed, f"it must hold {', '.join(sorted(needed))}")
+    _need(isinstance(facts["arguments"], dict), "arguments must be a mapping")
+    _need(facts["dtype"] in ("uint8", "int64", "float32"), "dtype must be uint8, int64 or float32")
+    _need(all(type(facts[key]) is bool for key in ("per_seed", "scaled")), "per_seed and scaled must be true or false")
+    _need(_is_text(facts["target"]) and _is_text(facts["reader"]), "reader and target must be text")
+    _need(_list_of(_is_seed, facts["target_shape"]), "target_shape must list whole numbers")
+    return facts
+
+
 def study(found: Any) -> dict[str, Any]:
     """Return the checked content of study.json. Only the arms are required."""
     declared = mapping(found)

@@ -10,6 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.errors import choose, require, shown
+from dnnx.basics.typed import masked
 from dnnx.config.check import check_keys
 from dnnx.config.compose import config_dirs, without_hydra
 from dnnx.config.overrides import check_repeated, choose_groups, parse, quoted
@@ -177,7 +178,7 @@ def _declaration(
         "verdicts": _study_verdicts(study, arms, settings) if study["arms"] else _sweep_verdicts(reference, settings),
         "axes": axes,
         "config_dir": config_dirs(config.hydra),
-        "overrides": list(config.hydra.overrides.task),
+        "overrides": list(map(masked, config.hydra.overrides.task)),
     }
 
 

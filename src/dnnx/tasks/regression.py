@@ -35,6 +35,7 @@ class Regression(Task):
     curves = ("loss", "mae")
 
     def __init__(self, unit: str = ""):
+        self.unit = unit
         self.metrics = {
             "loss": Metric(better="lower"),
             "mae": Metric(_mae, unit, "lower"),

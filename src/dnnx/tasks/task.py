@@ -27,6 +27,7 @@ class Task:
 
     curves: tuple[str, ...] = ("loss",)  # the loss and the names of `per_example`, averaged over every epoch
     metrics: Mapping[str, Metric] = {"loss": Metric(better="lower")}  # every name that `measure` returns
+    unit = ""  # of the numbers that it predicts
     has_classes = False  # whether outputs are logits [N, C, ...] of integer labels
     checks: Sequence[Check] = ()
 

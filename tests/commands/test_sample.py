@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from dnnx.basics.errors import UserError
 from dnnx.basics.seeding import generator
+from dnnx.commands.sample import sample
 from dnnx.data.tokens import read_prompt
-from dnnx.sample import sample
 from dnnx.tasks.continuation import continue_tokens
 from dnnx.train import train
 
@@ -81,8 +81,8 @@ def test_the_command_continues_the_text_of_a_run(tmp_path: Path) -> None:
     train(compose(*given), tmp_path / "run")
     cfg = compose(f"run={tmp_path / 'run'}", "prompt=ba", "length=6", "temperature=0", name="sample")
     assert sample(cfg) == "babababa"
-    code, said = typed("sample", f"run={tmp_path / 'run'}", "prompt=xyz", cwd=tmp_path)
+    code, said = typed("commands.sample", f"run={tmp_path / 'run'}", "prompt=xyz", cwd=tmp_path)
     assert (code, said.count("\n")) == (2, 1)
     assert "prompt=xyz: the network does not know 'x', 'y', 'z'" in said
-    code, said = typed("sample", f"run={tmp_path}", cwd=tmp_path)
+    code, said = typed("commands.sample", f"run={tmp_path}", cwd=tmp_path)
     assert (code, said.count("\n")) == (2, 1)

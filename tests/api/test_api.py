@@ -134,15 +134,17 @@ def test_a_folder_that_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
     run = dnnx.load(tmp_path / "run")
     with pytest.raises(UserError, match=r"x: the network cannot predict for \[3, 65\] of torch.float32; the data was"):
         run.predict(torch.zeros(3, 65))
-    with pytest.raises(UserError, match=r"x: a str is no array"):
+    with pytest.raises(UserError, match=r"inputs=digits: there is no such file or folder"):
         run.predict("digits")
+    with pytest.raises(UserError, match=r"x: a dict is no array"):
+        run.predict({"x": 1})
     (tmp_path / "run" / "results.json").unlink()
     with pytest.raises(UserError, match=r"folder=.*: the run is not finished; go on with: python -m dnnx.train resume"):
         dnnx.load(tmp_path / "run")
 
 
 def test_a_lightning_module_is_loaded_with_its_best_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "examples")
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "examples")
     words = ["module._target_=lightning_module.DigitsLitModule", "data._target_=lightning_module.DigitsDataModule"]
     words += ["seeds=2", "trainer.max_epochs=1", "trainer.accelerator=cpu", "~callbacks.progress"]
     assert typed("train", *words, cwd=tmp_path) == (0, "")

@@ -1,4 +1,4 @@
-"""`python -m dnnx.sample run=FOLDER prompt=TEXT`: let the language model of a run continue a text."""
+"""`dnnx sample run=FOLDER prompt=TEXT`: let the language model of a run continue a text."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""`python -m dnnx.cost net=alexnet`: the costs of a network layer by layer, without training it."""
+"""`dnnx cost net=alexnet`: the costs of a network layer by layer, without training it."""
 
 from typing import Any
 

@@ -8,7 +8,7 @@ from commands import compose, typed
 from torch import nn
 
 from dnnx.basics.errors import UserError
-from dnnx.cost import cost
+from dnnx.commands.cost import cost
 from dnnx.evaluation.layer_costs import WHOLE, layer_costs, memory_mb
 from dnnx.nets.resnet import Residual
 
@@ -58,7 +58,7 @@ def test_any_net_is_costed_on_its_data(tmp_path: Path) -> None:
         "    def forward(self, x):\n"
         "        return self.output(self.cell(x[:, 0])[0][:, -1])\n"
     )
-    assert typed("cost", "net._target_=mine.Rows", "data.source=digits", cwd=tmp_path) == (0, "")
+    assert typed("commands.cost", "net._target_=mine.Rows", "data.source=digits", cwd=tmp_path) == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,93 @@
+"""Study: train arms from Python and answer claims about them, as `dnnx train` of an experiment with arms does."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from omegaconf import DictConfig
+
+from dnnx.api.study import Study
+from dnnx.basics.errors import UserError
+from dnnx.basics.signals import as_in_python
+from dnnx.basics.typed import typing
+from dnnx.config.app import FAILURES
+from dnnx.config.compose import compose
+from dnnx.config.explain import in_one_line
+from dnnx.config.overrides import quoted, split
+from dnnx.config.paths import run_folder
+from dnnx.config.words import keys_of, packages_of, word_of, words_of
+from dnnx.data.given import kept
+from dnnx.studies.declared import write_experiment
+from dnnx.studies.study import Jobs, Runner, run_study
+from dnnx.train import run_words
+
+Arms = Mapping[str, Sequence[str]]
+
+
+def study(
+    arms: Arms,
+    claims: Any = (),
+    question: str | None = None,
+    baseline: str | None = None,
+    net: Any = None,
+    data: Any = None,
+    task: Any = None,
+    seeds: int | Sequence[int] | None = None,
+    name: str = "study",
+    outputs: str | Path = "outputs",
+    overrides: Sequence[str] = (),
+    jobs: int | None = None,
+    until: str | None = None,
+    looks: Sequence[int] | None = None,
+    max_seeds: int | None = None,
+) -> Study:
+    """Train the arms, each a list of overrides, and answer the claims in a report.
+
+    Args:
+        arms: for example {"plain": [], "bn": ["net.norm=batch"]}.
+        claims: for example ["test/accuracy: bn > plain"].
+        question: the heading of the report.
+        baseline: the arm that the others are compared with; None: the first.
+        seeds: how many, or a list; None: 5, or with `until` as many as are needed.
+        jobs: worker processes; None: one per core; 1: one arm after the other in this process.
+        until: "decided" adds seeds, look by look, until every claim has an answer.
+        looks, max_seeds: with `until`, the numbers of seeds at which it looks, and the last one; None: 5, 10, ..., 80.
+
+    All other arguments are those of `fit`. The declaration is stored as an experiment in `outputs`/<name>/declared, so
+    a command can continue the study: `python -m dnnx.train resume=outputs/<name>/latest`.
+    """
+    words = words_of(net, kept(data, Path(outputs, name)), task, seeds, name, outputs, overrides, jobs)
+    words += keys_of("study", until=until, looks=looks, max_seeds=max_seeds)
+    arms = {arm: [word_of(word) for word in own] for arm, own in arms.items()}
+    own = Path(outputs, name, "declared").absolute()
+    write_experiment(own, name, {"question": question, "baseline": baseline, "claims": list(claims), "arms": arms})
+    folder = _train(own, split([f"+exp={name}", *words]).overrides)
+    return Study(folder, packages_of([*words, *itertools.chain(*arms.values())]))
+
+
+def _train(own: Path, typed: Sequence[str]) -> Path:
+    """Train the arms of the study that these overrides and the configs in `own` describe; return its folder."""
+    FAILURES.clear()  # those of an earlier study in this process
+    command = ["--config-dir", str(own), *typed]
+    with in_one_line("train", command), typing("train", command), as_in_python():
+        folder = run_folder(compose("train", typed, [str(own)]))
+        config = compose("train", [*typed, f"hydra.sweep.dir={quoted(folder)}"], [str(own)], with_hydra=True)
+        run_study(config, Runner(partial(_check, own), partial(_launch, own, folder), run_words))
+    if not (folder / "study.json").exists():
+        raise UserError(FAILURES[-1])
+    return folder
+
+
+def _check(own: Path, jobs: Jobs) -> list[DictConfig]:
+    return [compose("train", [word for word in job if not word.startswith("hydra.")], [str(own)]) for job in jobs]
+
+
+def _launch(own: Path, folder: Path, jobs: Jobs, first: int) -> list[Any]:
+    """Run jobs one after the other in this process."""
+    subdirs = [next(word for word in job if word.startswith("hydra.sweep.subdir=")) for job in jobs]
+    folders = [folder / subdir.partition("=")[2].strip("'\"") for subdir in subdirs]
+    said = [run_words(job, [str(own)], of_job, folder) for job, of_job in zip(jobs, folders, strict=True)]
+    return [SimpleNamespace(return_value=message) for message in said]

@@ -1,0 +1,68 @@
+"""Reader: the protocol of anything that reads new examples for a trained network."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from dnnx.basics.errors import UserError, require
+
+
+@dataclass
+class Inputs:
+    """Examples x [N, *in_shape] before standardization, and a name for each."""
+
+    x: Tensor
+    names: list[str]
+
+
+@dataclass(kw_only=True)
+class Reader:
+    """Reads files as the training data was read. Its fields are plain values, which a run folder keeps as JSON."""
+
+    suffixes: ClassVar[tuple[str, ...]] = ()  # of the files that it finds in a folder
+    told: ClassVar[str] = ""  # those files in words
+    dtype: ClassVar[str | None] = None  # of x; None: that of the training examples
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """Return the shape of an example, or None if any will do."""
+        return None
+
+    def read(self, path: Path, convert: bool) -> Inputs:
+        """Return the examples of a file. Raise UserError for a file that does not fit.
+
+        With `convert`, images of another size or other colours are scaled and converted.
+        """
+        raise NotImplementedError
+
+
+def find_files(reader: Reader, inputs: Iterable[str]) -> list[Path]:
+    """Return the files that the user names: files as they are, those of folders sorted by name."""
+    found: list[Path] = []
+    for name in inputs:
+        path = Path(name).expanduser()
+        require(path.exists(), "inputs", name, "there is no such file or folder")
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in (*reader.suffixes, ".npz"))
+        told = f"the folder holds no {reader.told or '.npz file'}"
+        require(bool(inside), "inputs", name, told)
+        found += inside
+    return found
+
+
+def joined(parts: Sequence[tuple[Path, Inputs]]) -> Inputs:
+    """Return the examples of several files as one; their names then begin with the file's."""
+    shapes = {path: tuple(part.x.shape[1:]) for path, part in parts}
+    first = shapes[parts[0][0]]
+    for path, shape in shapes.items():
+        if shape != first:
+            raise UserError(f"{path}: its examples have the shape {shape}, those of {parts[0][0].name} {first}")
+    alone = len(parts) == 1
+    names = [name if alone or name == str(path) else f"{path}, {name}" for path, part in parts for name in part.names]
+    return Inputs(torch.cat([part.x for _, part in parts]), names)

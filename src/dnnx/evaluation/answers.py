@@ -1,0 +1,61 @@
+"""Answers: the predictions of a run as a table, one row per example."""
+
+from typing import Any
+
+import pandas as pd
+from torch import Tensor
+
+from dnnx.basics.errors import UserError
+from dnnx.data.readers.reader import Inputs
+from dnnx.evaluation.trained import Trained
+
+
+def answer_table(run: Trained, inputs: Inputs) -> pd.DataFrame:
+    """Return the predictions for inputs.
+
+    Classes have the columns class and probability (of the ensemble, the mean over seeds), spread (the standard
+    deviation of that probability over seeds), seeds (how many choose this class), and p(<class>) for each class.
+    Numbers have the mean over seeds, in the unit of the target, and its spread.
+    """
+    predicted = run.predict(inputs.x).double()  # [S, N, ...]
+    of_classes = run.has_classes and predicted.dim() == 3
+    if not of_classes and (run.has_classes or predicted.dim() > 3):
+        task = run.cfg.get("task", {}).get("_target_", "module").rpartition(".")[2]
+        shape = "[N, " + ", ".join(map(str, predicted.shape[2:])) + "]"
+        told = f"it predicts {shape} for N examples, no class or number for each"
+        more = "; dnnx sample continues texts" if predicted.dim() == 4 and "level" in run.cfg.data else ""
+        raise UserError(f"run={run.folder}: its task is {task}: {told}; use run.predict(x) in Python{more}")
+    columns = _classes(run, predicted) if of_classes else _numbers(run, predicted)
+    return pd.DataFrame({"input": inputs.names} | columns)
+
+
+def _classes(run: Trained, p: Tensor) -> dict[str, Any]:
+    """Return the columns for probabilities [S, N, C]."""
+    mean, names = p.mean(0), run.facts["class_names"]
+    best = mean.argmax(-1)
+    of_best = p.gather(2, best[None, :, None].expand(len(p), -1, 1))[..., 0]  # [S, N]
+    agree = (p.argmax(-1) == best).sum(0)
+    return {
+        "class": [names[i] for i in best.tolist()],
+        "probability": mean.gather(1, best[:, None])[:, 0].numpy(),
+        "spread": _spread(of_best).numpy(),
+        "seeds": [f"{n} of {len(p)}" for n in agree.tolist()],
+        **{f"p({name})": mean[:, i].numpy() for i, name in enumerate(names)},
+    }
+
+
+def _numbers(run: Trained, outputs: Tensor) -> dict[str, Any]:
+    """Return the columns for outputs [S, N] or [S, N, K]."""
+    outputs = outputs[..., None] if outputs.dim() == 2 else outputs
+    unit = getattr(run.task, "unit", "")
+    target = f"{run.preprocessing.target or 'prediction'}{f' [{unit}]' if unit else ''}"
+    columns: dict[str, Any] = {}
+    for i in range(outputs.shape[-1]):
+        end = f" {i + 1}" if outputs.shape[-1] > 1 else ""
+        columns |= {f"{target}{end}": outputs[..., i].mean(0).numpy(), f"spread{end}": _spread(outputs[..., i]).numpy()}
+    return columns
+
+
+def _spread(values: Tensor) -> Tensor:
+    """Return the standard deviation over seeds of values [S, N]; 0 for one seed."""
+    return values.std(0) if len(values) > 1 else values.new_zeros(values.shape[1])

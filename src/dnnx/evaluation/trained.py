@@ -1,0 +1,126 @@
+"""Trained: the networks of a finished run with all that a prediction needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from torch import Tensor, nn
+
+from dnnx.basics.errors import UserError, require
+from dnnx.config import resume
+from dnnx.config.build import build
+from dnnx.config.plain import is_plain
+from dnnx.data.readers.arrays import read_npz
+from dnnx.data.readers.columns import Columns
+from dnnx.data.readers.reader import Inputs, find_files, joined
+from dnnx.evaluation import preprocessing
+from dnnx.evaluation.preprocessing import Preprocessing
+from dnnx.evaluation.saved import as_input, network
+
+BATCH = 1024  # examples per pass; no result depends on it
+FAILURES = (RuntimeError, ValueError, IndexError, TypeError, AttributeError, NotImplementedError)
+
+
+@dataclass
+class Trained:
+    """The run in `folder`, whose `seeds` may be some of its seeds."""
+
+    cfg: DictConfig
+    folder: Path
+    seeds: Sequence[int]
+
+    @cached_property
+    def results(self) -> dict[str, Any]:
+        return resume.load_results(self.folder)
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """Return the content of data.json: in_shape and class_names among others."""
+        return resume.load_data(self.folder)
+
+    @cached_property
+    def task(self) -> Any:
+        """Return the task, or None for a LightningModule of the user's."""
+        return None if is_plain(self.cfg) else build("task", self.cfg.task)
+
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        return preprocessing.load(self.cfg, self.folder, self.results["seeds"])
+
+    @cached_property
+    def nets(self) -> list[nn.Module]:
+        """Return the networks of the seeds with their best weights, in evaluation mode."""
+        return [network(self.cfg, self.folder, self.results["seeds"], seed) for seed in self.seeds]
+
+    @property
+    def scalings(self) -> list[tuple[Tensor, Tensor] | None]:
+        """Return mean and scale of the inputs of each network; None where they are not standardized."""
+        return [self.preprocessing.of_seed(self.results["seeds"].index(seed)) for seed in self.seeds]
+
+    @property
+    def has_classes(self) -> bool:
+        return self.task is not None and self.task.has_classes
+
+    def read(self, inputs: Any, convert: bool = False) -> Inputs:
+        """Return the examples in files or folders, given by their names, or in a DataFrame."""
+        reader = self.preprocessing.reader
+        if not isinstance(inputs, str | Path | list | tuple):
+            told = "a DataFrame is for a run of a table; give an array [N, ...] or the names of files"
+            require(isinstance(reader, Columns), "x", type(inputs).__name__, told)
+            assert isinstance(reader, Columns)
+            return reader.of_frame(inputs)
+        named = [inputs] if isinstance(inputs, str | Path) else inputs
+        files = find_files(reader, map(str, named))
+        parts = [(f, read_npz(f) if f.suffix.lower() == ".npz" else reader.read(f, convert)) for f in files]
+        return joined(parts)
+
+    @torch.no_grad()
+    def predict(self, x: Any) -> Tensor:
+        """Return the predictions [S, N, ...] of each network for x [N, *in_shape] before standardization.
+
+        They are probabilities [S, N, C] for classes, else outputs.
+        """
+        x, in_shape = as_input(x), self.facts["in_shape"]
+        try:
+            outputs = torch.stack(
+                [self._outputs(net, x, own) for net, own in zip(self.nets, self.scalings, strict=True)]
+            )
+        except FAILURES as error:
+            needed = f"; the data was [N, {', '.join(map(str, in_shape))}]" if in_shape else ""
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"x: the network cannot predict for {list(x.shape)} of {x.dtype}{needed} ({reason})"
+            ) from None
+        return outputs.double().softmax(-1) if self.has_classes else outputs
+
+    def _outputs(self, net: nn.Module, x: Tensor, scaling: tuple[Tensor, Tensor] | None) -> Tensor:
+        scaled = x if scaling is None else (x - scaling[0]) / scaling[1]
+        parts = [net(part) for part in scaled.split(BATCH)]
+        return torch.cat([self.task.read(part) if self.task else part for part in parts])
+
+
+def open_run(cfg: DictConfig, folder: Path, seed: int | None) -> Trained:
+    """Return the networks of a run that can predict: that of a seed, or of all seeds that did not diverge."""
+    results = resume.load_results(folder)
+    alive = [s for s, epoch in zip(results["seeds"], results["epoch/diverged"], strict=True) if epoch is None]
+    told = "all of its seeds diverged, so that no network is left"
+    require(bool(alive) or seed is not None, "run", folder, told)
+    return Trained(cfg, folder, alive if seed is None else [seed])
+
+
+def find_run(named: str, typed: DictConfig, seed: int | None) -> Trained:
+    """Return the networks of the run folder that a command names by run=. Raise UserError if it cannot predict."""
+    folder = Path(named)
+    require(folder.is_dir(), "run", named, "there is no such folder; give a run folder such as outputs/dense5/latest")
+    cfg = resume.load_config(folder, "run", typed)
+    finished = (folder / "results.json").is_file()
+    require(finished, "run", named, f"it did not finish; go on with: python -m dnnx.train resume={named}")
+    told = "a baseline keeps no weights, so it cannot predict; python -m dnnx.train fits it again, in seconds"
+    require("baseline" not in cfg, "run", named, told)
+    has_weights = is_plain(cfg) or (folder / "model.safetensors").is_file()
+    require(has_weights, "run", named, "its best weights, model.safetensors, are missing; copy the folder again")
+    return open_run(cfg, folder, seed)
