@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from commands import typed
+from commands import compose, typed
+
+from dnnx.tuning.opening import shared_settings
 
 LOGGER = """
 from lightning.pytorch.loggers import CSVLogger
@@ -85,3 +87,8 @@ def test_a_study_keeps_no_secret_and_takes_it_again(folder: Path) -> None:
     assert typed("train", *again, *WORDS[1:], cwd=folder) == (0, "")
     assert (folder / "outputs/two/latest/b/results.json").exists()
     assert holding(folder, "hush42") == []
+
+
+def test_the_book_of_a_tuning_holds_no_secret() -> None:
+    kept = shared_settings(compose(*WORDS))
+    assert (kept["logger.own.api_key"], kept["logger.own.uri"]) == ("***", "http://ann:***@h/x")

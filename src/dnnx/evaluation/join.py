@@ -33,8 +33,7 @@ class Union:
         self.environment = tables.join_facts([read_json(shard.folder / "environment.json") for shard in shards])
         self.data = read_json(shards[0].folder / "data.json")
         backbones = [shard.folder / checksums.FILE for shard in shards]
-        parts = [preprocessing.load(shard.config, shard.folder, shard.seeds) for shard in self._of_dnnx(cfg)]
-        self.preprocessing = preprocessing.join(parts, self.order) if parts else None
+        self.preprocessing = self._preprocessing(cfg)
         self.backbone = {seed: of for path in backbones if path.exists() for seed, of in read_json(path).items()}
         self.weights: dict[str, Tensor] = {}
         self.predictions: dict[str, Tensor] = {}
@@ -44,9 +43,12 @@ class Union:
         elif "baseline" not in cfg:
             self._predict()
 
-    def _of_dnnx(self, cfg: DictConfig) -> Sequence[Shard]:
-        """Return the shards if their networks are dnnx's own, which need preprocessing."""
-        return () if is_plain(cfg) or "baseline" in cfg else self.shards
+    def _preprocessing(self, cfg: DictConfig) -> preprocessing.Preprocessing | None:
+        """Return that of all seeds; None where the shards have no networks of dnnx."""
+        if is_plain(cfg) or "baseline" in cfg:
+            return None
+        parts = [preprocessing.load(config_of(self.cfg, s.seeds), s.folder, s.seeds) for s in self.shards]
+        return preprocessing.join(parts, self.order)
 
     def _stack_plain(self) -> None:
         """Join the weights of a user's LightningModule, if all seeds have the same shapes."""

@@ -7,6 +7,7 @@ import optuna
 from omegaconf import DictConfig, OmegaConf
 from optuna import Study
 
+from dnnx.basics.typed import without_secrets
 from dnnx.config.build import build
 from dnnx.config.explain import flatten
 from dnnx.tuning import book
@@ -38,11 +39,11 @@ def open_study(cfg: DictConfig, folder: Path, space: Space, validation: CrossVal
     plain: Any = OmegaConf.to_container(cfg)
     search = flatten({key: plain[key] for key in SEARCH})
     book.agree(study, "search", {key: value for key, value in search.items() if not isinstance(value, dict)})
-    book.agree(study, "config", _fixed(of_runs(validation.compose([]))))
+    book.agree(study, "config", shared_settings(of_runs(validation.compose([]))))
     return study
 
 
-def _fixed(cfg: DictConfig) -> dict[str, Any]:
-    """Return the settings that all trials of a study share, by key."""
-    flat = flatten(OmegaConf.to_container(cfg, resolve=True))
+def shared_settings(cfg: DictConfig) -> dict[str, Any]:
+    """Return the settings that all trials of a study share, by key, without secrets."""
+    flat = flatten(without_secrets(OmegaConf.to_container(cfg, resolve=True)))
     return {key: value for key, value in flat.items() if not isinstance(value, dict) and not key.startswith(FREE)}

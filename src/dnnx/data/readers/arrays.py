@@ -5,13 +5,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 import torch
 
 from dnnx.basics.errors import UserError
 from dnnx.data.npz_files import as_tensor, load_arrays
 from dnnx.data.readers.reader import Inputs, Reader
-from dnnx.data.tables import read_csv
 
 
 @dataclass(kw_only=True)
@@ -26,8 +24,10 @@ class ArrayReader(Reader):
             return read_npz(path)
         if path.suffix.lower() != ".csv":
             raise UserError(f"{path}: this run takes arrays: the x of an .npz file, or the columns of a .csv file")
+        from dnnx.data.tables import read_csv  # imports pandas
+
         frame = read_csv(path, least=1)
-        text = [str(name) for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
+        text = [str(name) for name, kind in frame.dtypes.items() if kind.kind not in "biuf"]
         if text:
             raise UserError(
                 f"{path}: the column {text[0]} holds text; columns of numbers are needed, in training order"

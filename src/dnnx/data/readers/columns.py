@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import pandas as pd
 import torch
 
 from dnnx.basics.errors import UserError, near_misses
 from dnnx.data.readers.reader import Inputs, Reader
-from dnnx.data.tables import read_csv
+
+if TYPE_CHECKING:  # a training of other data needs no pandas
+    import pandas as pd
 
 FIRST_LINE = 2  # of the rows; line 1 is the header
 
@@ -41,9 +42,11 @@ class Columns(Reader):
     def read(self, path: Path, convert: bool) -> Inputs:
         if not path.name.lower().endswith((".csv", ".csv.gz")):
             raise UserError(f"{path}: this run takes rows of a table, so a .csv file is needed")
+        from dnnx.data.tables import read_csv  # imports pandas
+
         return self.of_frame(read_csv(path, texts=[*self.categories], least=1), str(path))
 
-    def of_frame(self, frame: pd.DataFrame, told: str = "x") -> Inputs:
+    def of_frame(self, frame: "pd.DataFrame", told: str = "x") -> Inputs:
         """Return the features of a DataFrame; `told` names it in errors."""
         lacking = [name for name in [*self.numbers, *self.categories] if name not in frame.columns]
         if lacking:
@@ -59,14 +62,16 @@ class Columns(Reader):
             x = (x - np.asarray(self.shift)) / np.asarray(self.scale)
         return Inputs(torch.from_numpy(x).float(), [f"line {row + FIRST_LINE}" for row in range(len(x))])
 
-    def _numbers(self, column: pd.Series, told: str) -> np.ndarray:
+    def _numbers(self, column: "pd.Series", told: str) -> np.ndarray:
+        import pandas as pd
+
         found = pd.to_numeric(column, errors="coerce")
         for row in np.flatnonzero(found.isna() & column.notna())[:1]:
             raise UserError(f"{_place(told, row, column)}: {column.iloc[row]!r} is no number")
         self._require_values(column, told)
         return found.to_numpy(np.float64)
 
-    def _indicators(self, column: pd.Series, told: str) -> list[np.ndarray]:
+    def _indicators(self, column: "pd.Series", told: str) -> list[np.ndarray]:
         known = self.categories[str(column.name)]
         self._require_values(column, told)
         for row in np.flatnonzero(column.notna() & ~column.astype(str).isin(list(known)))[:1]:
@@ -76,11 +81,11 @@ class Columns(Reader):
                             f"in the training file{near}")  # fmt: skip
         return [(column == value).to_numpy(np.float64) for value in known]
 
-    def _require_values(self, column: pd.Series, told: str) -> None:
+    def _require_values(self, column: "pd.Series", told: str) -> None:
         for row in np.flatnonzero(column.isna())[:1] if self.fill is None else ():
             raise UserError(f"{_place(told, row, column)}: the value is missing; only a run with data.missing=mean "
                             "fills it in")  # fmt: skip
 
 
-def _place(told: str, row: int, column: pd.Series) -> str:
+def _place(told: str, row: int, column: "pd.Series") -> str:
     return f"{told}: line {row + FIRST_LINE}, column {column.name}"

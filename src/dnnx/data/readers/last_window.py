@@ -10,7 +10,6 @@ import torch
 
 from dnnx.basics.errors import UserError
 from dnnx.data.readers.reader import Inputs, Reader
-from dnnx.data.series import filled, read_series
 
 
 @dataclass(kw_only=True)
@@ -33,6 +32,8 @@ class LastWindow(Reader):
     told: ClassVar[str] = ".csv file"
 
     def read(self, path: Path, convert: bool) -> Inputs:
+        from dnnx.data.series import filled, read_series  # imports pandas
+
         series = read_series(path, self.time, self.columns, self.target, self.gaps, self.mark)
         values = filled(series) if self.missing == "fill" else series.values
         span = max(self.offsets) + 1

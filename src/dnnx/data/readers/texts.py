@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
 from dnnx.basics.errors import UserError
 from dnnx.data.files import naming_file
@@ -51,6 +50,8 @@ class Texts(Reader):
 
     def of_texts(self, texts: Sequence[str]) -> torch.Tensor:
         """Return the features [N, words] of texts."""
+        from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
+
         pairs, binary = (1, 2) if self.bigrams else (1, 1), self.weighting == "multi_hot"
         counter = CountVectorizer(token_pattern=WORD, ngram_range=pairs, binary=binary, vocabulary=list(self.words))
         counts = counter.transform([clean(text) for text in texts])
