@@ -75,8 +75,16 @@ class Trained:
             return reader.of_frame(inputs)
         named = [inputs] if isinstance(inputs, str | Path) else inputs
         files = find_files(reader, map(str, named))
-        parts = [(f, read_npz(f) if f.suffix.lower() == ".npz" else reader.read(f, convert)) for f in files]
-        return joined(parts)
+        return joined([(file, self._read(file, convert)) for file in files])
+
+    def _read(self, file: Path, convert: bool) -> Inputs:
+        if file.suffix.lower() == ".npz":
+            return read_npz(file)
+        try:
+            return self.preprocessing.reader.read(file, convert)
+        except FAILURES as error:  # a preprocessing.json that a stranger changed
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"{file}: it cannot be read as preprocessing.json of the run says ({reason})") from None
 
     @torch.no_grad()
     def predict(self, x: Any) -> Tensor:

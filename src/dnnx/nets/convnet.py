@@ -18,7 +18,7 @@ class ConvNet(nn.Module):
     """
 
     batched_layers = True
-    usual_shape = (3, 32, 32)  # of one example, for dnnx.cost
+    usual_shape = (3, 32, 32)  # of one example, for dnnx cost
 
     def __init__(
         self,

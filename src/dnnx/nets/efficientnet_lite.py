@@ -68,7 +68,7 @@ class EfficientNetLite0(nn.Module):
     """
 
     batched_layers = True
-    usual_shape = (3, 224, 224)  # of one example, for dnnx.cost
+    usual_shape = (3, 224, 224)  # of one example, for dnnx cost
 
     def __init__(
         self,

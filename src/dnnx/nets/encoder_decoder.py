@@ -29,7 +29,7 @@ class EncoderDecoder(nn.Module):
     """
 
     batched_layers = True
-    usual_shape = (3, 96, 96)  # of one example, for dnnx.cost
+    usual_shape = (3, 96, 96)  # of one example, for dnnx cost
 
     def __init__(
         self,

@@ -51,7 +51,7 @@ class GoogLeNet(nn.Module):
     """
 
     batched_layers = True  # the axis of channels counts from the end
-    usual_shape = (1, 96, 96)  # of one example, for dnnx.cost
+    usual_shape = (1, 96, 96)  # of one example, for dnnx cost
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ class LeNet(nn.Module):
     """
 
     batched_layers = True  # forward only passes tensors through layers
-    usual_shape = (1, 28, 28)  # of one example, for dnnx.cost
+    usual_shape = (1, 28, 28)  # of one example, for dnnx cost
 
     def __init__(
         self,

@@ -34,7 +34,7 @@ class ResNet(nn.Module):
     """
 
     batched_layers = True
-    usual_shape = (1, 96, 96)  # of one example, for dnnx.cost
+    usual_shape = (1, 96, 96)  # of one example, for dnnx cost
 
     def __init__(
         self,

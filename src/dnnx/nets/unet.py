@@ -27,7 +27,7 @@ class UNet(nn.Module):
     """
 
     batched_layers = True  # the axis of channels counts from the end
-    usual_shape = (3, 96, 96)  # of one example, for dnnx.cost
+    usual_shape = (3, 96, 96)  # of one example, for dnnx cost
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ class VGG(nn.Module):
     """
 
     batched_layers = True
-    usual_shape = (1, 224, 224)  # of one example, for dnnx.cost
+    usual_shape = (1, 224, 224)  # of one example, for dnnx cost
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""A reader gives the training examples again from their files, and rebuilds itself from the values that it was kept as."""
+"""A reader gives the training examples again from their files, and comes back from the values that were kept of it."""
 
 import json
 from pathlib import Path

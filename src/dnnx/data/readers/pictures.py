@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 
 from dnnx.basics.errors import UserError
-from dnnx.data.decoding import MODES, mode_of, pixels_of, told_size
+from dnnx.data.decoding import MODES, check_size, mode_of, pixels_of, told_size
 from dnnx.data.files import naming_file
 from dnnx.data.readers.reader import Inputs, Reader
 
@@ -46,6 +46,7 @@ class Pictures(Reader):
         if mode != MODES[self.channels] and not (self.converted or convert):
             raise UserError(f"{path}: it has the mode {mode}, the training images are {WORDS[self.channels]}; {told}")
         size = self.size if self.resized or convert else None
+        check_size(size)
         pixels = pixels_of(str(path), contents, MODES[self.channels], size)
         if list(pixels.shape[1:]) != list(self.size):
             sizes = f"{told_size(pixels.shape[1:])} pixels, the training images {told_size(self.size)}"
