@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
             ["data=california"],
             ["  missing: error  # an empty cell: error, drop (the row), or"],
         ),
-        (["+technique=pruning"], ["    share: "]),
+        (["+technique=pruning"], ["    sparsity: null  # share of each weight tensor to set to zero"]),
         (["+exp=dropout"], ["name: dropout", "    patience: "]),
     ],
 )

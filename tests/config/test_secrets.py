@@ -73,7 +73,7 @@ def test_a_variable_of_the_environment_is_named_and_not_stored(folder: Path, mon
 def test_a_study_keeps_no_secret_and_takes_it_again(folder: Path) -> None:
     (folder / "mine/exp").mkdir(parents=True)
     (folder / "mine/exp/two.yaml").write_text(
-        "# @package _global_\nname: two\nstudy:\n  arms: {a: [], b: ['net.hidden=[4]']}\n"
+        "# @package _global_\nname: two\nstudy:\n  arms: {a: [], b: ['net.dropout=0.2']}\n"
     )
     study = ["--config-dir", "mine", "+exp=two", *TINY, "trainer.max_epochs=1"]
     assert typed("train", *study, *WORDS, cwd=folder) == (0, "")

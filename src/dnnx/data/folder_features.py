@@ -59,8 +59,8 @@ class FolderFeatures(Folder):
         reader = Features(
             size=size, channels=3, resized=self.resize is not None, stop=self.stop, pretrained=self.pretrained
         )
-        told = found.provenance | {"note": note}
-        return replace(found, splits=splits, provenance=told, reader=reader, test_images=found.splits["test"][0])
+        provenance = found.provenance | {"note": note}
+        return replace(found, splits=splits, provenance=provenance, reader=reader, test_images=found.splits["test"][0])
 
 
 def moved(x: Tensor, augmentation: Augmentation, seed: int, view: int) -> Tensor:

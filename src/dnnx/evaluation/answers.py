@@ -1,5 +1,6 @@
 """Answers: the predictions of a run as a table, one row per example."""
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -19,7 +20,9 @@ def answer_table(run: Trained, inputs: Inputs) -> pd.DataFrame:
     """
     predicted = run.predict(inputs.x).double()  # [S, N, ...]
     of_classes = run.has_classes and predicted.dim() == 3
-    if not of_classes and (run.has_classes or predicted.dim() > 3):
+    numbers = math.prod(run.preprocessing.target_shape) if run.task is not None else None
+    is_number = not run.has_classes and predicted.dim() < 4 and numbers in (None, predicted[0, 0].numel())
+    if not (of_classes or is_number):
         task = run.cfg.get("task", {}).get("_target_", "module").rpartition(".")[2]
         shape = "[N, " + ", ".join(map(str, predicted.shape[2:])) + "]"
         told = f"it predicts {shape} for N examples, no class or number for each"

@@ -149,7 +149,7 @@ def write_onnx(run: Trained, path: Path) -> float:
         onnx.checker.check_model(model)
         beside.write_bytes(model.SerializeToString())
         evaluator = ReferenceEvaluator(onnx.load_model_from_string(beside.read_bytes()))
-        gaps.append(checked(run, lambda x: torch.from_numpy(evaluator.run(None, {"x": x.numpy()})[0])))
+        gaps.append(checked(run, lambda x: torch.from_numpy(next(iter(evaluator.run(None, {"x": x.numpy()}))))))
 
     with tracing(run), torch.no_grad():
         write_atomic(path, write)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import torch
 
 from dnnx.basics.errors import UserError
@@ -57,6 +58,6 @@ class Texts(Reader):
         counts = counter.transform([clean(text) for text in texts])
         if self.idf is not None:
             weigh = TfidfTransformer()
-            weigh.idf_ = list(self.idf)
+            weigh.idf_ = np.asarray(self.idf)
             counts = weigh.transform(counts)
         return torch.from_numpy(counts.toarray()).float()
