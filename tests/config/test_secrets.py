@@ -70,6 +70,7 @@ def test_a_variable_of_the_environment_is_named_and_not_stored(folder: Path, mon
     assert holding(folder, "hush43") == []
 
 
+@pytest.mark.slow
 def test_a_study_keeps_no_secret_and_takes_it_again(folder: Path) -> None:
     (folder / "mine/exp").mkdir(parents=True)
     (folder / "mine/exp/two.yaml").write_text(

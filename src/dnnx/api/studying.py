@@ -28,22 +28,11 @@ Arms = Mapping[str, Sequence[str]]
 
 
 def study(
-    arms: Arms,
-    claims: Any = (),
-    question: str | None = None,
-    baseline: str | None = None,
-    net: Any = None,
-    data: Any = None,
-    task: Any = None,
-    seeds: int | Sequence[int] | None = None,
-    name: str = "study",
-    outputs: str | Path = "outputs",
-    overrides: Sequence[str] = (),
-    jobs: int | None = None,
-    until: str | None = None,
-    looks: Sequence[int] | None = None,
-    max_seeds: int | None = None,
-) -> Study:
+    arms: Arms, claims: Any = (), question: str | None = None, baseline: str | None = None,
+    net: Any = None, data: Any = None, task: Any = None, seeds: int | Sequence[int] | None = None, name: str = "study",
+    outputs: str | Path = "outputs", overrides: Sequence[str] = (), jobs: int | None = None,
+    until: str | None = None, looks: Sequence[int] | None = None, max_seeds: int | None = None,
+) -> Study:  # fmt: skip
     """Train the arms, each a list of overrides, and answer the claims in a report.
 
     Args:
