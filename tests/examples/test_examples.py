@@ -101,10 +101,10 @@ def test_a_regression_on_a_table_is_reported_in_its_own_metrics(tmp_path: Path) 
     root = Path(os.environ.get("DNNX_DATA_DIR") or Path(__file__).parents[3] / "shared" / "data")
     if not (root / "tabular" / "california_housing_sklearn8.csv.gz").exists():
         pytest.skip("California housing is absent: set DNNX_DATA_DIR to the folder that holds tabular/")
-    typed = ["+exp=california", "jobs=1", "seeds=5", "trainer.max_epochs=2", f"paths.data={root}", *QUIET]
+    typed = ["+exp=houses", "jobs=1", "seeds=5", "trainer.max_epochs=2", f"paths.data={root}", *QUIET]
     done = command("train", "--config-dir", str(EXAMPLES), *typed, f"paths.outputs={tmp_path}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    wide = results(max((tmp_path / "california").glob("2*")) / "wide")
+    wide = results(max((tmp_path / "houses").glob("2*")) / "wide")
     assert len(wide["test/mae"]) == 5
     assert wide["about"]["test/mae"]["better"] == "lower"
     assert all(0 < mae < 1 for mae in wide["test/mae"])

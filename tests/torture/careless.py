@@ -7,9 +7,11 @@ import copy
 import io
 import math
 import os
+import resource
+import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -31,6 +33,7 @@ from dnnx.config import explain
 from dnnx.config.explain import flatten
 from dnnx.config.paths import CONF
 from dnnx.data.sources import cifar10, digits, synthetic
+from dnnx.evaluation.baseline import Baseline
 from dnnx.runs import provenance
 from dnnx.training.module import ReplicaModule
 
@@ -39,9 +42,15 @@ SMALL = ("+exp=dense5", "+debug=smoke", "trainer.max_epochs=1", "net.hidden=[6,5
 PAIRS = (*SMALL, "data=mnist_pairs", "data.source=digits", "net=twin_tower", "net.hidden=[6,5]", "task=pairs")
 SELF = (*SMALL, "data.standardize=true")
 TUNING = ("+exp=dense5", "+sweep=tiny", f"hydra.searchpath=[file://{OWN}]")
-# Choices that an option needs beside it.
+ALONE = ("seeds=2", "report=false", "trainer.max_epochs=1")  # without +exp, for data that are no images
+# Choices that an option needs beside it. SERIES and TEXT stand for files beside the run.
+OF_SERIES = (*ALONE, "data=series", "data.file=SERIES", "data.target=warm", "data.batch_size=16",
+             "task=regression")  # fmt: skip
 BESIDE: dict[str, tuple[str, ...]] = {
     "data=cifar10": (*SMALL, "data=cifar10", "data.source=synthetic"),
+    **dict.fromkeys(("net=gru", "net=lstm", "net=rnn", "net=recurrent", "net=temporal_conv"), OF_SERIES),
+    **dict.fromkeys(("baseline=hour_mean", "baseline=last_value", "baseline=same_hour"), OF_SERIES),
+    "net=recurrent_text": (*ALONE, "data=tokens", "data.file=TEXT", "task=language_model"),
     **dict.fromkeys(("data=mnist_pairs", "net=twin_tower", "task=pairs"), PAIRS),
     **dict.fromkeys(("net=selu20", "net=selu20_alpha"), SELF),
     **dict.fromkeys(("lr_search=range", "lr_search=grid"), (*SMALL, "lr_search.steps=20")),
@@ -83,17 +92,23 @@ def all_tries(backbone: Path, run: Path) -> list[Try]:
     transfer = (*SMALL, "data=mnist59", "data.source=digits", "data.train_per_class=20", "data.val_per_class=10",
                 "net=backbone", "+technique=pretrained", f"backbone={backbone}")  # fmt: skip
     beside = BESIDE | dict.fromkeys(("net=backbone", "+technique=pretrained"), transfer)
+    files = {"SERIES": run.with_name("series.csv"), "TEXT": run.with_name("text.txt")}
+    beside = {option: tuple(_with(word, files) for word in base) for option, base in beside.items()}
     tries = [*_of_groups("train", SMALL, beside), *_of_groups("tune", TUNING, {})]
     of_study = {key: value for key, value in _keys(CONF / "train.yaml").items() if key.startswith(("study", "arm"))}
     tries += _of_keys("train", ("+exp=bn_vs_plain", *SMALL[1:]), of_study)
     tries += _of_keys("train", SMALL, {key: v for key, v in _keys(CONF / "train.yaml").items() if key not in of_study})
     for path in sorted((CONF / "exp").rglob("*.yaml")):
         stated = _keys(path)
-        base = [f"+exp={path.stem}", "+debug=smoke", "trainer.max_epochs=1"]
+        data = _composed("train", (f"+exp={path.stem}",)).data
+        if "source" not in data and ("file" in data or "root" in data):
+            continue  # it needs files that are not made up
+        base = [f"+exp={path.stem}", *(("+debug=smoke", "trainer.max_epochs=1") if "source" in data else ALONE)]
         base += ["data.source=synthetic"] * ("cifar10" in path.stem) + ["techniques.pretrained.part=null"] * (
             "techniques.pretrained.part" in stated
         )
         base += ["data.train_size=300"] * ("data.train_size" in stated) + [transfer[-1]] * ("backbone" in stated)
+        base += ["net.channels=[4]"] * (path.stem == "mnist_pooling")  # images of 8 x 8 are too small for more
         base += ["net.input_dropout=0.1"] * ("net.input_dropout" in stated)  # as that backbone has
         of_run = {key: value for key, value in stated.items() if not key.startswith(("name", "study"))}
         tries += _of_keys("train", tuple(base), of_run)
@@ -105,6 +120,19 @@ def all_tries(backbone: Path, run: Path) -> list[Try]:
     for command, group in (("train", "exp"), ("train", "debug"), ("tune", "sweep")):
         tries += [Try(command, (), f"+{group}={text}") for text in (*VALUES, "dense6")]
     return list(dict.fromkeys(tries))
+
+
+def _with(word: str, files: dict[str, Path]) -> str:
+    for name, path in files.items():
+        word = word.replace(f"={name}", f"={path}")
+    return word
+
+
+def write_files(folder: Path) -> None:
+    """Write the series and the text that tries read."""
+    rows = [f"2020-01-{1 + hour // 24:02} {hour % 24:02}:00:00,{hour % 7},{hour % 24}" for hour in range(240)]
+    (folder / "series.csv").write_text("\n".join(["time,wind,warm", *rows]) + "\n")
+    (folder / "text.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 400)
 
 
 def _of_groups(command: str, base: tuple[str, ...], beside: dict[str, tuple[str, ...]]) -> Iterator[Try]:
@@ -154,8 +182,37 @@ def _composed(command: str, base: tuple[str, ...]) -> DictConfig:
 # --- one try
 
 
+class TooLong(BaseException):
+    """A try took longer than any that is right."""
+
+
+@contextmanager
+def limited(seconds: float = 30, gigabytes: float = 4) -> Iterator[None]:
+    """Raise TooLong after some seconds, and MemoryError for more memory than now and so many gigabytes."""
+
+    def too_long(*_: object) -> None:
+        raise TooLong(f"it was not done after {seconds:g} s")
+
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    handler = signal.signal(signal.SIGALRM, too_long)
+    resource.setrlimit(resource.RLIMIT_AS, (in_use + int(gigabytes * 2**30), limits[1]))
+    earlier = signal.setitimer(signal.ITIMER_REAL, seconds)  # of pytest-timeout
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, *earlier)
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
 def end(attempt: Try, folder: Path) -> str | None:
     """Return the error that a user reads, or None where training would begin; raise any other exception."""
+    with limited():
+        return _end(attempt, folder)
+
+
+def _end(attempt: Try, folder: Path) -> str | None:
     try:
         if attempt.is_whole():
             return _from_command_line(attempt, folder)
@@ -208,6 +265,7 @@ def stopped_before_training(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Trainer, "fit", start)
     patch.setattr(tune, "announce", start)
     patch.setattr(ReplicaModule, "learn", start)
+    patch.setattr(Baseline, "score", start)
     patch.setattr(provenance, "environment", lambda *_: {})
     patch.setattr(explain, "_valid_keys", lambda command, *_: _all_keys(command))
 
@@ -242,6 +300,8 @@ def may_start(attempt: Try) -> bool:
         return typed is True or typed is None
     if OmegaConf.select(cfg, attempt.key, default=KeyError) is KeyError:
         return False
+    if attempt.key.startswith("baseline."):
+        return True  # scikit-learn checks its own settings
     if attempt.key == "seeds":
         return bool(typed) and (type(typed) is int or {*map(type, typed)} == {int})
     if typed is None or usual is None:

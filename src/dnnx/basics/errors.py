@@ -30,6 +30,15 @@ def is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+MOST_LAYERS = 1000  # more would build for hours, until the memory is full
+
+
+def require_layers(key: str, number: object) -> None:
+    """Raise UserError unless `number` is a count of layers that a network can have."""
+    valid = type(number) is int and 1 <= number <= MOST_LAYERS
+    require(valid, key, number, f"a whole number from 1 to {MOST_LAYERS}")
+
+
 def choose(key: str, value: object, choices: Mapping[str, Any]) -> Any:
     """Return the entry of `choices` named `value`. Raise UserError with the valid names if there is none."""
     names = f"choose one of {', '.join(choices)}{near_misses(str(value), choices)}"

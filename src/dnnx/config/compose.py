@@ -1,6 +1,7 @@
 """Compose configs from conf/ and the user's folders, and refuse those that would make Hydra run foreign code."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import hydra
 from hydra.conf import HydraConf
@@ -11,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from dnnx.basics.errors import require
 from dnnx.config.overrides import Typed, choose_groups, parse
 from dnnx.config.own_code import own_targets
-from dnnx.config.paths import CONF
+from dnnx.config.paths import CONF, experiment
 
 OF_HYDRA = "hydra._internal.core_plugins."
 OWN_SWEEPER, BASIC_SWEEPER = "hydra_plugins.dnnx_sweeper.sweeper.StudySweeper", f"{OF_HYDRA}basic_sweeper.BasicSweeper"
@@ -26,10 +27,20 @@ def compose(
     """
     own = list(own_folders() if folders is None else folders)
     words = own_targets(choose_groups(overrides), name, own)
+    _refuse_hidden(words, own)
     paths = ",".join(f"file://{folder}" for folder in own)
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         return hydra.compose(name, [*words, f"hydra.searchpath=[{paths}]"], return_hydra_config=with_hydra)
+
+
+def _refuse_hidden(words: Sequence[str], folders: Iterable[str]) -> None:
+    """Raise UserError for an experiment of the user's that Hydra would not find, as one of dnnx has its name."""
+    for override in parse(words).values():
+        chosen = override.value() if override.key_or_group == "exp" else None
+        for path in [Path(folder, "exp", f"{chosen}.yaml") for folder in folders if isinstance(chosen, str)]:
+            told = f"dnnx has an experiment of this name; give yours, {path}, another name"
+            require(not path.exists() or experiment(str(chosen)) is None, "exp", chosen, told)
 
 
 def compose_typed(name: str, typed: Typed) -> DictConfig:

@@ -59,11 +59,15 @@ class Baseline:
             for split in outputs:
                 outputs[split].append(self.task.estimated(estimator, _plain(self._of(split, place)[0])))
         write_text(folder / "metrics.csv", HEADER)
+        return self.score(outputs, folder) | self._costs(seconds)
+
+    def score(self, outputs: dict[str, list[Tensor]], folder: Path) -> dict[str, Any]:
+        """Return the metrics of the outputs, one for each seed, of each split, and write predictions to `folder`."""
         survived = [True] * len(self.seeds)
         together = {split: (torch.stack(outs), self._targets(split)) for split, outs in outputs.items()}
         found, predictions = results.score(self.task, together, self.data, list(self.seeds), survived)
         save_tensors(predictions, folder / "predictions.safetensors")
-        return found | self._costs(seconds) | {"about": results.about(self.task)}
+        return found | {"about": results.about(self.task)}
 
     def _fitted(self, place: int, seed: int) -> Any:
         estimator = build("baseline", self.cfg.baseline, ())

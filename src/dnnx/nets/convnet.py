@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from dnnx.basics.errors import choose, require
+from dnnx.basics.errors import choose, require_layers
 from dnnx.nets.layers.convolution import Classifier, ConvBlock, check_norm, check_share, map_shape, scaled
 from dnnx.nets.layers.initializers import initialize
 
@@ -39,8 +39,7 @@ class ConvNet(nn.Module):
         check_norm(norm)
         check_share("net.dropout", dropout)
         check_share("net.dense_dropout", dense_dropout)
-        valid = type(convolutions) is int and convolutions >= 1
-        require(valid, "net.convolutions", convolutions, "a whole number of at least 1")
+        require_layers("net.convolutions", convolutions)
         pooled = {"all": len(channels), "between": len(channels) - 1, "none": 0}
         num_pooled = choose("net.pool", pool, pooled)
         layers: list[nn.Module] = []

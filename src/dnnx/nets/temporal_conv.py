@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dnnx.basics.errors import require
+from dnnx.basics.errors import require, require_layers
 from dnnx.nets.layers.dropout import ChannelDropout
 from dnnx.nets.layers.recurrent import steps_and_features
 
@@ -46,7 +46,8 @@ class TemporalConv(nn.Module):
     ):
         super().__init__()
         _, features = steps_and_features(in_shape, "temporal_conv")
-        for name, number in (("channels", channels), ("kernel", kernel), ("blocks", blocks)):
+        require_layers("net.blocks", blocks)
+        for name, number in (("channels", channels), ("kernel", kernel)):
             require(type(number) is int and number >= 1, f"net.{name}", number, "a whole number of at least 1")
         require(0 <= dropout < 1, "net.dropout", dropout, "a share in [0, 1)")
         widths = [features, *[channels] * blocks]

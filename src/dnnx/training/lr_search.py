@@ -72,6 +72,7 @@ def search(cfg: DictConfig, seeds: list[int], folder: Path) -> DictConfig:
     schedule: Any = OmegaConf.to_container(cfg, resolve=False)
     most = schedule["scheduler"].get("max_lr", RATE)
     require(most == RATE, "scheduler.max_lr", most, "the rate that lr_search finds goes there; leave it out")
+    assemble(cfg, seeds, folder)  # a mistake shows before minutes of searching
     rates = wanted.rates
     if rates is None:
         console.print(f"learning rate: {wanted.steps} steps from {wanted.min:g} to {wanted.max:g}")

@@ -1,7 +1,7 @@
 """Experiments by their name alone: `+exp=bn_vs_plain` is conf/exp/normalization/bn_vs_plain.yaml.
 
-Hydra asks here last, after conf/ and the folders of the user, so a user's experiment of the same name is used instead.
-The same holds in a defaults list: `- dense5` in any experiment finds conf/exp/architecture/dense5.yaml.
+In a defaults list too: `- dense5` in any experiment finds conf/exp/architecture/dense5.yaml. Hydra asks here before it
+asks the user's folders, so `compose` refuses an experiment of the user's that has the name of one of dnnx's.
 """
 
 from pathlib import Path, PurePosixPath

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dnnx.basics.errors import choose, is_number, require
+from dnnx.basics.errors import choose, is_number, require, require_layers
 from dnnx.nets.layers.dropout import Dropout
 
 State = tuple[Tensor, ...]  # h, or h and c
@@ -159,8 +159,8 @@ def check(cell: str, hidden: int, layers: int, dropout: float, recurrent_dropout
     """Raise UserError for an argument that no recurrent net can have."""
     choose("net.cell", cell, STEPS)
     choose("net.implementation", implementation, dict.fromkeys(IMPLEMENTATIONS))
-    for name, number in (("hidden", hidden), ("layers", layers)):
-        require(type(number) is int and number >= 1, f"net.{name}", number, "a whole number of at least 1")
+    require(type(hidden) is int and hidden >= 1, "net.hidden", hidden, "a whole number of at least 1")
+    require_layers("net.layers", layers)
     for name, share in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
         require(is_number(share) and 0 <= share < 1, f"net.{name}", share, "a share in [0, 1), for example 0.25")
     told = "torch's layers have no recurrent dropout; type net.implementation=scratch"
