@@ -78,7 +78,7 @@ def status(record: Mapping[str, Any], changed: list[str]) -> str:
     sizes = ", ".join(f"{count:,} {split}" for split, count in data.get("sizes", {}).items())
     told = (
         f"Measured on {record['date']} by commit {record['commit'][:10]}: {' to '.join(map(str, seeds))} seeds, "
-        f"{data.get('note', data.get('source'))} ({sizes}), {record['minutes']:.2g} minutes on "
+        f"{data.get('note', data.get('source'))} ({sizes}), {record['minutes']:.2g} minutes of training on "
         f"{record['machine'].get('threads', '?')} thread of a shared machine."
     )
     return f"{told} **Stale**, to be measured again: {'; '.join(changed)}." if changed else told

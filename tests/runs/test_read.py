@@ -9,6 +9,7 @@ from made_up_runs import write_run, write_study
 
 from dnnx.basics.errors import UserError
 from dnnx.runs.read import read_run, read_study
+from dnnx.runs.shards import name_of
 
 FILES = ["config.yaml", "environment.json", "data.json", "results.json", "predictions.safetensors", "metrics.csv"]
 
@@ -120,3 +121,18 @@ def test_a_broken_study_file_is_refused(tmp_path, text):
 def test_a_verdict_with_a_wrong_key_or_expectation_is_refused(tmp_path, change):
     spec = {"ask": "?", "metric": "test/accuracy", "arm": "bn", "than": "plain", "expect": "higher"} | change
     assert "higher or lower" in refusal(write_study(tmp_path / "s", {"plain": {}}, verdicts=[spec]))
+
+
+def test_seconds_of_training_are_added_over_shards(tmp_path):
+    """Each seed has the seconds until its own last epoch, so the seeds of a shard trained as long as its longest."""
+    folder = write_run(tmp_path / "a", seeds=[0, 1, 2])
+    results = json.loads((folder / "results.json").read_text()) | {"time/fit_s": [2.0, 5.0, 4.0]}
+    (folder / "results.json").write_text(json.dumps(results))
+    assert read_run(folder, "a").fit_seconds() == 5
+    for seeds in ([0, 1], [2]):
+        shard = folder / "shards" / name_of(seeds)
+        shard.mkdir(parents=True)
+        (shard / "results.json").write_text(
+            json.dumps({name: [v[s] for s in seeds] for name, v in results.items() if name != "about"})
+        )
+    assert read_run(folder, "a").fit_seconds() == 5 + 4

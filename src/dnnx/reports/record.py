@@ -40,7 +40,7 @@ DIGITS = 6
 def record(study: Study, verdicts: list[Verdict]) -> dict[str, Any]:
     """Return the content of a study's result file, ready for JSON."""
     first = study.reference_first[0]
-    seconds = sum(float(run.values("time/fit_s").max()) for run in study.runs)
+    seconds = sum(run.fit_seconds() for run in study.runs)
     return {
         "study": study.name,
         "question": study.question,

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from dnnx.basics.errors import UserError
-from dnnx.runs import schema
+from dnnx.runs import schema, shards
 from dnnx.runs.files import parse_json
 from dnnx.runs.looks import Looks
 from dnnx.runs.run import COLUMNS, Run, Study
@@ -50,7 +51,15 @@ def read_run(folder: Path, name: str) -> Run:
     if "probabilities" in run.predictions and len(run.predictions["probabilities"]) != len(run.seeds):
         run.missing.append(f"{name}: predictions.safetensors does not hold {len(run.seeds)} seeds")
         run.predictions = {}
+    run.parts = list(filter(None, map(_seeds_of_shard, shards.folders(folder))))
     return run
+
+
+def _seeds_of_shard(folder: Path) -> list[int]:
+    """Return the seeds of a shard, or none where its results cannot be read."""
+    with suppress(*UNREADABLE):
+        return schema.results(parse_json(folder / "results.json")).get("seeds", [])
+    return []
 
 
 def _is_own_module(run: Run) -> bool:

@@ -29,6 +29,7 @@ class Run:
     data: dict[str, Any] = field(default_factory=dict)
     predictions: dict[str, np.ndarray] = field(default_factory=dict)
     lr_search: pd.DataFrame | None = None  # None unless the learning rate was searched
+    parts: list[list[int]] = field(default_factory=list)  # seeds of each shard
     earlier: list[list[int]] = field(default_factory=list)  # seeds of each result before seeds were added
     missing: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
@@ -63,6 +64,11 @@ class Run:
         values = self.results.get(metric, [None] * len(self.seeds))
         numbers = [np.nan if value is None else float(value) for value in values]
         return pd.Series(numbers, index=self.seeds, dtype=float)
+
+    def fit_seconds(self) -> float:
+        """Return the seconds of training: of each shard until its last seed ended, all added."""
+        times = self.values("time/fit_s")
+        return float(sum(times.reindex(part).max() for part in self.parts or [self.seeds]))
 
     def one(self, metric: str) -> float:
         """Return the value of a metric that the run has once, not per seed; nan if it was not measured."""

@@ -26,7 +26,8 @@ def blocks(found: Findings) -> list[page.Block]:
     """Return the table of costs."""
     head = ["arm", *COUNTS.values(), *TIMES.values()]
     caption = (
-        "Parameters are of one network; seconds and memory of all seeds of an arm together, once per run (n = 1); "
+        "Parameters are of one network; seconds and memory of all seeds of an arm together, once per run (n = 1), "
+        "and where seeds were trained in parts, the sum of their seconds; "
         f"those to predict are for the test set, the fastest of several passes. {found.stamp}"
     )
     return [page.Heading("Cost", folded=True), page.Table(caption, head, [_row(run) for run in found.study.runs])]
@@ -34,7 +35,7 @@ def blocks(found: Findings) -> list[page.Block]:
 
 def _row(run: Run) -> list[str]:
     counts = [run.one(metric) for metric in COUNTS]
-    times = [run.values(metric).max() if metric == "time/fit_s" else run.one(metric) for metric in TIMES]
+    times = [run.fit_seconds() if metric == "time/fit_s" else run.one(metric) for metric in TIMES]
     shown = [*(f"{x:,.0f}" for x in counts), *(number(x) for x in times)]
     missing = np.isnan([*counts, *times])
     return [run.name, *("not measured" if gone else cell for cell, gone in zip(shown, missing, strict=True))]
