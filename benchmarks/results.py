@@ -95,7 +95,7 @@ def require_as_declared(study: Study, now: dict[str, Any]) -> None:
             require(own[key] == expected[key], key, expected[key], told)
 
 
-SEARCHED = {"optimizer.lr"}  # a search may have chosen it
+SEARCHED = {"optimizer.lr", "scheduler.max_lr"}  # a search may have chosen them
 
 
 if __name__ == "__main__":
