@@ -1,6 +1,7 @@
 """Fixtures of several tests: real data sets where present, a tiny made-up MNIST, and devices."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from dnnx.data.sources.cifar10 import READERS
 from dnnx.data.sources.mnist import MNIST_FILES
 
 REAL = Path(os.environ.get("DNNX_DATA_DIR") or Path(__file__).parents[2] / "shared" / "data")
+
+# A shell lets its background jobs ignore Ctrl-C, and nohup a hangup. Tests send both.
+for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, default)
 
 # No timing decides a test, and the same examples come every time.
 settings.register_profile("dnnx", deadline=None, derandomize=True, max_examples=50)
