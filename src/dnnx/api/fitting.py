@@ -10,7 +10,7 @@ from dnnx.basics.signals import as_in_python
 from dnnx.basics.typed import typing
 from dnnx.config.compose import compose
 from dnnx.config.explain import in_one_line
-from dnnx.config.paths import run_folder
+from dnnx.config.paths import run_folder, within
 from dnnx.config.words import packages_of, words_of
 from dnnx.data.given import kept
 from dnnx.studies.single import train_beside
@@ -41,7 +41,7 @@ def fit(
 
     Raise UserError with one line for any unusable argument.
     """
-    words = words_of(net, kept(data, Path(outputs, name)), task, seeds, name, outputs, overrides, jobs)
+    words = words_of(net, kept(data, within(str(outputs), name)), task, seeds, name, outputs, overrides, jobs)
     with in_one_line("train", words), typing("train", words), as_in_python():
         cfg = compose("train", words, [])
         folder = run_folder(cfg)

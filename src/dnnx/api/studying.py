@@ -17,7 +17,7 @@ from dnnx.config.app import FAILURES
 from dnnx.config.compose import compose
 from dnnx.config.explain import in_one_line
 from dnnx.config.overrides import quoted, split
-from dnnx.config.paths import run_folder
+from dnnx.config.paths import run_folder, within
 from dnnx.config.words import keys_of, packages_of, word_of, words_of
 from dnnx.data.given import kept
 from dnnx.studies.declared import write_experiment
@@ -48,7 +48,7 @@ def study(
     All other arguments are those of `fit`. The declaration is stored as an experiment in `outputs`/<name>/declared, so
     a command can continue the study: `python -m dnnx.train resume=outputs/<name>/latest`.
     """
-    words = words_of(net, kept(data, Path(outputs, name)), task, seeds, name, outputs, overrides, jobs)
+    words = words_of(net, kept(data, within(str(outputs), name)), task, seeds, name, outputs, overrides, jobs)
     words += keys_of("study", until=until, looks=looks, max_seeds=max_seeds)
     arms = {arm: [word_of(word) for word in own] for arm, own in arms.items()}
     own = Path(outputs, name, "declared").absolute()

@@ -7,6 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from dnnx.basics.errors import require, shown
+from dnnx.basics.names import fault_of_name
 
 PACKAGE = Path(__file__).parents[1]
 # An installed wheel carries conf/ inside the package; a checkout has it at the top.
@@ -62,6 +63,6 @@ def within(outputs: object, *names: object) -> Path:
     """Return a folder in `outputs`. Raise UserError for a name that no folder can have."""
     require(isinstance(outputs, str) and outputs != "", "paths.outputs", shown(outputs), "a folder, such as outputs")
     for name in names:
-        valid = isinstance(name, str) and name not in ("", ".", "..") and "/" not in name
-        require(valid, "name", shown(name), "the name of a folder, such as dense5")
+        fault = fault_of_name(name)
+        require(not fault, "name", shown(name), fault)
     return Path(str(outputs), *map(str, names))

@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from dnnx.basics.names import TAKEN, fault_of_name
+
 LARGEST_YAML, LARGEST_JSON = 2**20, 2**27  # characters
 DEEPEST_YAML = 50
 HIGHEST_RATE = 1e12  # of a learning-rate search: the highest rate that can be typed, times the highest factor
@@ -25,6 +27,30 @@ def yaml_text(text: str) -> str:
         _need(not isinstance(event, yaml.AliasEvent), "it has aliases")
     _need("${" not in text, "it has interpolations")
     return text
+
+
+def require_small(text: str) -> None:
+    """Raise ValueError for YAML whose aliases expand to too much, or that is nested too deep. Aliases are allowed."""
+    sizes: dict[str, int] = {}  # nodes of each anchor, with its aliases expanded
+    open_nodes: list[tuple[str | None, int]] = [(None, 0)]  # anchor and size of each collection that has begun
+    for event in yaml.parse(text):
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_nodes.append((event.anchor, 1))
+            _need(len(open_nodes) <= DEEPEST_YAML, f"it is more than {DEEPEST_YAML} levels deep")
+            continue
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, size = open_nodes.pop()
+        elif isinstance(event, yaml.AliasEvent):
+            anchor, size = None, sizes.get(str(event.anchor), 1)
+        elif isinstance(event, yaml.ScalarEvent):
+            anchor, size = event.anchor, 1
+        else:
+            continue
+        if anchor is not None:
+            sizes[anchor] = size
+        above, total = open_nodes[-1]
+        open_nodes[-1] = above, total + size
+        _need(total + size <= LARGEST_YAML, f"it has more than {LARGEST_YAML:,} values when its aliases are expanded")
 
 
 def mapping(found: Any) -> dict[str, Any]:
@@ -78,6 +104,9 @@ def study(found: Any) -> dict[str, Any]:
     declared = mapping(found)
     arms = declared.get("arms")
     _need(_list_of(_is_text, arms), f"arms={arms}: must list the run folders beside it")
+    for arm in arms or []:
+        fault = fault_of_name(arm, TAKEN)
+        _need(not fault, f"the arm {str(arm)[:80]!r}: {fault}")
     for key in ("name", "question", "reference"):
         _need(declared.get(key) is None or _is_text(declared[key]), f"{key} must be text")
     for verdict in declared.get("verdicts") or []:

@@ -1,7 +1,7 @@
 """The plan of a study: one job for each arm in each setting of the swept keys, checked before any is trained."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.errors import choose, require, shown
+from dnnx.basics.names import TAKEN, fault_of_name
 from dnnx.basics.typed import masked
 from dnnx.config.check import check_keys
 from dnnx.config.compose import config_dirs, without_hydra
@@ -52,6 +53,7 @@ def make_plan(config: DictConfig) -> Plan:
     arms: Sequence[str | None] = axes.pop("arm", [None])  # type: ignore[arg-type]
     settings = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     folder = Path(config.hydra.sweep.dir)
+    check_names(config.study.arms or {}, [run_name(arm, setting) for arm in arms for setting in settings])
     jobs = [_job(config, folder, arm, setting) for arm in arms for setting in settings]
     return Plan(folder, jobs, _declaration(config, arms, settings, list(axes)))
 
@@ -106,6 +108,14 @@ def check_arms(config: DictConfig) -> None:
         keys = {override.partition("=")[0] for override in [*overrides, *config.study.arms[same]]} & typed
         told = f"the arms {same} and {arm} differ in nothing else; leave it to them"
         require(same == arm, ", ".join(sorted(keys)) or "study.arms", "...", told)
+
+
+def check_names(arms: Iterable[Any], runs: Iterable[str]) -> None:
+    """Raise UserError for an arm, or a run with its swept values, whose folder would lie elsewhere or be a file."""
+    for key, names in (("study.arms", map(str, arms)), ("the folder of a run", runs)):
+        for name in names:
+            fault = fault_of_name(name, TAKEN)
+            require(not fault, key, shown(name[:80]), fault)
 
 
 def check_sweep(config: DictConfig, axes: dict[str, list[str]]) -> None:
