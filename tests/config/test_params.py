@@ -58,3 +58,12 @@ def test_a_bad_settings_file_is_a_one_line_error(text: str | None, says: str, tm
     with pytest.raises(UserError, match=says) as error:
         read_params(tmp_path / "best.yaml", [])
     assert "\n" not in str(error.value)
+
+
+def test_the_option_of_a_group_may_stand_beside_its_keys(tmp_path: Path) -> None:
+    best = tmp_path / "best.yaml"
+    best.write_text("net.hidden: [3]\nnet: dense5\n")
+    assert read_params(best, []) == ["++net.hidden=[3]", "net=dense5"]
+    best.write_text("net: [{_target_: evil.X}]\nnet.a: 3\n")
+    with pytest.raises(UserError, match="it is code of the run folder's"):
+        read_params(best, [])

@@ -3,6 +3,7 @@
 Until its package is typed; and then only classes of the kind that their group needs.
 """
 
+import contextlib
 import inspect
 import json
 import re
@@ -14,13 +15,16 @@ from typing import Any
 
 import pytest
 import torchmetrics
-from commands import typed
+from commands import python, typed
 from omegaconf import OmegaConf
 
 from dnnx.basics.errors import UserError
 from dnnx.config.build import BASES, bases_of
+from dnnx.config.locate import locate
+from dnnx.config.own_code import own_targets
 from dnnx.config.params import read_params
-from dnnx.config.trust import NESTED, known_targets, limit, typed_packages
+from dnnx.config.resume import load_config
+from dnnx.config.trust import NESTED, check_run, known_targets, limit, typed_packages
 
 TINY = ["data.source=digits", "seeds=2", "trainer.max_epochs=1"]
 PACKAGES = ["torch", "lightning", "optuna", "torchmetrics", "sklearn"]
@@ -200,6 +204,91 @@ def test_a_study_folder_cannot_name_code_nor_trust_for_itself(here: Path) -> Non
     ):
         (study / "study.json").write_text(json.dumps(declared | {"overrides": overrides}))
         refused(here, "train", "resume=outputs/study", says=says)
+
+
+def test_a_study_folder_opens_no_folder_for_imports(here: Path) -> None:
+    """Hydra searches for plugins in every folder of sys.path, and libraries try optional imports."""
+    study = here / "outputs/study"
+    declared = {"arms": ["a"], "config_dir": ["outputs/study/mine"], "overrides": ["+exp=body", *TINY]}
+    (study / "mine/exp").mkdir(parents=True)
+    (study / "mine/exp/body.yaml").write_text("# @package _global_\nstudy: {arms: {a: [], b: [net.norm=batch]}}\n")
+    (study / "study.json").write_text(json.dumps(declared))
+    for folder in (study, study / "mine"):
+        (folder / "hydra_plugins").mkdir()
+        for name in ("hydra_plugins/evil.py", "optional_module.py"):
+            (folder / name).write_text(EVIL)
+    run = """
+import runpy, sys
+sys.argv = ["dnnx.train", "resume=outputs/study", "--jobs"]
+try:
+    runpy.run_module("dnnx.train", run_name="__main__")
+except SystemExit:
+    pass
+try:
+    import optional_module
+    print("IMPORTED")
+except ImportError:
+    print("ABSENT")
+"""
+    ended = python(f"import atexit\natexit.register = lambda *_: None\n{run}", here)
+    assert ended.stdout.endswith("ABSENT\n"), ended.stderr
+    assert "resume=outputs/study/a" in ended.stdout
+    assert not (here / "was_run").exists()
+
+
+def test_packages_that_are_typed_are_found_in_the_study_s_folder_and_nothing_else_is(tmp_path: Path) -> None:
+    for name in ("typed_package", "untyped_package"):
+        (tmp_path / f"{name}.py").write_text("class Net: pass\n")
+    own_targets(["resume=x", "packages=[typed_package]"], "train", [str(tmp_path)])
+    assert locate("net", "typed_package.Net").__name__ == "Net"
+    with pytest.raises(UserError, match="there is no module untyped_package"):
+        locate("net", "untyped_package.Net")
+
+
+# Each way in which a folder or a file of somebody else names a class: a function that reads it there.
+def by_run_folder(here: Path, key: str, target: str) -> None:
+    path = here / RUN / "config.yaml"
+    found = OmegaConf.load(path)
+    OmegaConf.update(found, f"{key}._target_", target, force_add=True)
+    (here / "given").mkdir(exist_ok=True)
+    (here / "given/config.yaml").write_text(OmegaConf.to_yaml(found))
+    load_config(here / "given", "run")
+
+
+def by_words_of_study_json(here: Path, key: str, target: str) -> None:
+    words = ["resume=given", f"++{key}._target_={target}"]
+    check_run(OmegaConf.create({"packages": [], "resume": "given", **config(key, target)}), words)
+
+
+def by_best_yaml(here: Path, key: str, target: str) -> None:
+    (here / "best.yaml").write_text(f"{key}._target_: {target}\n")
+    read_params(here / "best.yaml", [])
+
+
+WAYS = [by_run_folder, by_words_of_study_json, by_best_yaml]
+
+
+def walked(here: Path, paths: list[str]) -> set[str]:
+    """Return those of the classes that some way, in some group, lets through."""
+    taken = set()
+    for way in WAYS:
+        for place, path in enumerate(paths):
+            for key in KEYS if len(paths) < 20 else [KEYS[place % len(KEYS)]]:
+                with contextlib.suppress(UserError):
+                    way(here, key, path)
+                    taken.add(path)
+    return taken
+
+
+def test_each_way_in_refuses_what_conf_does_not_name(here: Path) -> None:
+    assert walked(here, [NASTY[6], NASTY[9], "torch.nn.Linear"]) == set()
+    assert walked(here, ["dnnx.nets.dense.DenseNet"]) == {"dnnx.nets.dense.DenseNet"}
+
+
+@pytest.mark.slow
+def test_each_way_in_refuses_a_sample_of_all_classes(here: Path) -> None:
+    paths = sorted(dict(every_class()))[::40]
+    assert walked(here, paths) <= known_targets()
 
 
 def test_a_best_yaml_cannot_name_code(here: Path) -> None:

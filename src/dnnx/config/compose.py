@@ -8,11 +8,13 @@ from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
 
-from dnnx.basics.errors import require
+from dnnx.basics.errors import UserError, require
 from dnnx.config.overrides import Typed, choose_groups, parse
 from dnnx.config.own_code import own_targets
 from dnnx.config.paths import CONF, experiment
+from dnnx.runs import schema
 
 OF_HYDRA = "hydra._internal.core_plugins."
 OWN_SWEEPER, BASIC_SWEEPER = "hydra_plugins.dnnx_sweeper.sweeper.StudySweeper", f"{OF_HYDRA}basic_sweeper.BasicSweeper"
@@ -56,9 +58,23 @@ def compose_typed(name: str, typed: Typed) -> DictConfig:
             folders += [str(path).removeprefix("file://") for path in override.value() or []]  # type: ignore[union-attr]
         elif override is None or not override.is_sweep_override():
             kept.append(word)
+    require_small_files(folders)
     config = compose(typed.values.get("--config-name", name), kept, folders, with_hydra=True)
     refuse_foreign(config.hydra, name)
     return config
+
+
+def require_small_files(folders: Iterable[str]) -> None:
+    """Raise UserError for a config of the user's folders that would fill the memory, or that Python cannot nest."""
+    groups = [path.name for path in CONF.iterdir() if path.is_dir()]
+    for place in (Path(folder, group) for folder in folders for group in groups):
+        for path in sorted(place.rglob("*.yaml")):
+            try:
+                schema.require_small(path.read_text())
+            except (ValueError, RecursionError) as error:
+                raise UserError(f"{path}: {' '.join(str(error).split())}") from None
+            except (YAMLError, OSError):
+                pass  # Hydra reports it, if it reads the file
 
 
 def own_folders() -> list[str]:

@@ -8,6 +8,7 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Iterable
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -45,6 +46,28 @@ def add_code_folders(folders: Iterable[str | Path], first: bool = False) -> None
     for folder in map(str, folders):
         if folder not in sys.path and Path(folder).is_dir():
             sys.path.insert(0 if first else len(sys.path), folder)
+
+
+class _Opened:
+    """A finder of Python's import system for single packages of folders that are not trusted as a whole."""
+
+    def __init__(self) -> None:
+        self.folders: dict[str, list[str]] = {}  # by package
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        return PathFinder.find_spec(name, self.folders[name]) if path is None and name in self.folders else None
+
+
+_opened = _Opened()
+
+
+def open_packages(folders: Iterable[Path], packages: Iterable[str]) -> None:
+    """Make these packages in these folders importable, after all others, and nothing else there."""
+    for package in packages:
+        known = _opened.folders.setdefault(package, [])
+        known += [str(folder.absolute()) for folder in folders if str(folder.absolute()) not in known]
+    if _opened not in sys.meta_path:
+        sys.meta_path.append(_opened)  # type: ignore[arg-type]
 
 
 def _module(key: str, target: str, name: str, above: ModuleType | None) -> ModuleType:

@@ -18,9 +18,9 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dnnx.config.locate import add_code_folders
+from dnnx.config.locate import add_code_folders, open_packages
 from dnnx.config.paths import CONF
-from dnnx.config.trust import known_targets, targets
+from dnnx.config.trust import is_resumed, known_targets, targets, typed_packages
 
 # Groups whose option is one node with a `_target_`. The trainer keeps its keys, as every trainer needs them.
 NODES = ("data", "net", "task", "module", "baseline", "optimizer", "scheduler", "sampler", "pruner")
@@ -35,8 +35,7 @@ def own_targets(arguments: Sequence[str], name: str, folders: Iterable[str] = ()
     chosen = [*arguments]
     places = config_dirs(arguments)
     own_folders = [*folders, *places]
-    add_code_folders([Path(folder).absolute().parent for folder in own_folders])
-    add_code_folders(own_folders)
+    _open([*(Path(folder).absolute().parent for folder in own_folders), *map(Path, own_folders)], arguments)
     parsed = _parse(chosen)
     for place in _undone(parsed):
         chosen[place] = ""
@@ -51,6 +50,18 @@ def own_targets(arguments: Sequence[str], name: str, folders: Iterable[str] = ()
     in_files = {node for node in _own_nodes(whole) if node not in typed}
     emptied = {g for g in groups if g in typed or g in set(_own_nodes(bare))}
     return _retyped(chosen, parsed, typed, in_files, emptied, bare)
+
+
+def _open(folders: Sequence[Path], arguments: Sequence[str]) -> None:
+    """Make the user's modules in these folders importable.
+
+    If a study is resumed, its study.json names the folders: then only the packages that were typed are found there.
+    Anything else would be imported by whatever library tries an optional import, or by Hydra's search for plugins.
+    """
+    if is_resumed(arguments):
+        open_packages(folders, typed_packages(arguments))
+    else:
+        add_code_folders(folders)
 
 
 def config_dirs(arguments: Sequence[str]) -> list[str]:

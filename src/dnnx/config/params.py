@@ -46,12 +46,14 @@ def _bare(value: Any) -> str:
 
 
 def _nested(settings: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return `{"net.width": 3}` as `{"net": {"width": 3}}`."""
+    """Return `{"net.width": 3}` as `{"net": {"width": 3}}`; the option of a group beside its keys has the name ""."""
     nested: dict[str, Any] = {}
-    for key, value in settings.items():
+    for key, value in sorted(settings.items(), key=lambda item: str(item[0]).count(".")):
         *above, last = str(key).split(".")
         place = nested
         for name in above:
-            place = place.setdefault(name, {})
+            if not isinstance(place.get(name), dict):
+                place[name] = {"": place[name]} if name in place else {}
+            place = place[name]
         place[last] = value
     return nested

@@ -63,8 +63,13 @@ def check_run(cfg: DictConfig, words: Sequence[str] | None = None) -> None:
     packages = typed_packages(overrides) if within_command else list(cfg.packages)
     found = list(cfg.packages)
     require(found == packages, "packages", found, "it is typed on the command line, never read from a file")
-    if any(text.startswith("resume=") for text in overrides) if within_command else cfg.resume is not None:
+    if is_resumed(overrides) if within_command else cfg.resume is not None:
         limit(cfg, packages)
+
+
+def is_resumed(words: Sequence[str]) -> bool:
+    """Return whether the words of a job go on with a folder, which somebody else may have made."""
+    return any(word.startswith("resume=") for word in words)
 
 
 def _is_nested(key: str) -> bool:
