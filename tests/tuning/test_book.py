@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import optuna
@@ -12,6 +13,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
 from dnnx.basics.errors import UserError
+from dnnx.runs.locks import this_process
 from dnnx.tuning import book
 
 SPACE = {"x": FloatDistribution(0, 1)}
@@ -65,11 +67,55 @@ def test_the_later_of_two_workers_at_the_last_place_gives_its_trial_back(monkeyp
 def test_trials_of_killed_workers_are_failed_and_no_others() -> None:
     study, here = optuna.create_study(), platform.node()
     dead = [running(study, f"{gone()} {here}"), running(study, "1 elsewhere", heartbeat=0.0)]
-    running(study, f"{os.getpid()} {here}")
+    running(study, this_process())
     running(study, "1 elsewhere")
-    assert book.fail_dead(study, stale_after_s=60) == dead
-    assert book.fail_dead(study, stale_after_s=60) == []
-    assert [trial.state == TrialState.FAIL for trial in study.get_trials()] == [True, True, False, False]
+    assert book.Watch(60).fail_dead(study) == dead[:1]
+    watch = book.Watch(0.01)
+    for _ in range(2):
+        assert dead[1] in [*watch.fail_dead(study), dead[1]]
+        time.sleep(0.02)
+    states = [trial.state == TrialState.FAIL for trial in study.get_trials()]
+    assert states[:3] == [True, True, False]
+
+
+def test_a_trial_has_its_worker_as_soon_as_it_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    study, seen = optuna.create_study(), list[dict]()
+    plain = study.add_trial
+
+    def add_trial(trial: optuna.trial.FrozenTrial) -> None:
+        seen.append(dict(trial.user_attrs))
+        plain(trial)
+
+    monkeypatch.setattr(study, "add_trial", add_trial)
+    trial = book.claim(study, SPACE, 1)  # type: ignore[arg-type]
+    assert trial is not None
+    assert seen == [{"worker": this_process()}]
+    assert 0 <= trial.params["x"] <= 1
+
+
+def test_a_worker_with_the_number_of_a_dead_one_is_another() -> None:
+    study = optuna.create_study()
+    number = running(study, f"{os.getpid()} {platform.node()} 1")
+    living = running(study, this_process())
+    earlier = running(study, f"{os.getpid()} {platform.node()}")  # of a dnnx that knew no start times
+    assert book.Watch(60).fail_dead(study) == [number]
+    assert [study.trials[i].state for i in (living, earlier)] == [TrialState.RUNNING] * 2
+
+
+def test_clocks_that_differ_fail_no_living_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker elsewhere is an hour behind, or ahead, and beats every minute."""
+    now = [0.0]
+    monkeypatch.setattr(book.time, "monotonic", lambda: now[0])
+    for offset in (-3600.0, 3600.0):
+        study, watch = optuna.create_study(), book.Watch(600)
+        number = running(study, "1 elsewhere")
+        trial = optuna.trial.Trial(study, number)
+        for _ in range(20):
+            now[0] += 60
+            trial.set_user_attr("heartbeat", time.time() + offset + now[0])
+            assert watch.fail_dead(study) == []
+        now[0] += 601
+        assert watch.fail_dead(study) == [number]
 
 
 def test_a_study_goes_on_only_with_its_own_settings(tmp_path: Path) -> None:

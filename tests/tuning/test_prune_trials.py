@@ -8,7 +8,13 @@ import torch
 from fake_training import FakeTraining
 
 from dnnx.training.callbacks.early_stopping import EarlyStopping
+from dnnx.tuning import prune_trials
 from dnnx.tuning.prune_trials import Prune, TrialFailed
+
+
+@pytest.fixture(autouse=True)
+def pruner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prune_trials, "should_prune", lambda trial: trial.should_prune())
 
 
 class Recorded(optuna.trial.FixedTrial):

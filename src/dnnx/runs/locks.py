@@ -1,7 +1,8 @@
-"""Locks between processes of one machine: one writer per folder, and whether a process is alive."""
+"""Locks between processes of one machine: one writer per folder, and whether a process still runs."""
 
 import fcntl
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -44,3 +45,30 @@ def is_alive(pid: int) -> bool:
     except PermissionError:
         pass
     return True
+
+
+def this_process() -> str:
+    """Return a name of this process that no other process of any machine has, for `lives`."""
+    return f"{os.getpid()} {platform.node()} {_started(os.getpid())}".rstrip()
+
+
+def lives(process: str) -> bool | None:
+    """Return whether `process`, a name from `this_process`, still runs; None for one that cannot be seen from here.
+
+    A later process may have its number, but not its start time. A name without the time is of an earlier dnnx.
+    """
+    pid, _, rest = process.partition(" ")
+    host, _, started = rest.partition(" ")
+    if host != platform.node() or not pid.isdecimal():
+        return None
+    if not is_alive(int(pid)):
+        return False
+    return _started(int(pid)) in ("", started) if started else None
+
+
+def _started(pid: int) -> str:
+    """Return when a process began, in ticks since the machine did; "" where the system does not say."""
+    with suppress(OSError, IndexError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return fields[19] if fields[0] not in "ZX" else "ended"
+    return ""

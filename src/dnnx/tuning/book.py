@@ -6,7 +6,6 @@ and a worker starts another in its place.
 
 import json
 import os
-import platform
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,13 +15,14 @@ import optuna
 from optuna import Study, Trial
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from dnnx.basics.errors import UserError, differences
 from dnnx.basics.typed import masked
 from dnnx.config.resume import OFF
-from dnnx.runs.locks import is_alive
+from dnnx.runs.locks import lives, this_process
+from dnnx.tuning.journal_lock import JournalLock
 
 HEARTBEAT_S = 60  # at most one heartbeat per this many seconds: each is a line in the journal
 
@@ -49,8 +49,8 @@ def _open_journal(path: Path) -> JournalStorage:
 
     A worker that died, or a full disk, leaves half a line; the next entry would be appended to it.
     """
-    lock = JournalFileSymlinkLock(str(path))
-    backend = JournalFileBackend(str(path), lock)
+    lock = JournalLock(path)
+    backend = JournalFileBackend(str(path), lock)  # type: ignore[arg-type]
     lock.acquire()
     try:
         *entries, torn = path.read_bytes().split(b"\n")
@@ -112,12 +112,25 @@ def claim(study: Study, distributions: dict[str, BaseDistribution], total: int) 
     """
     if len(counting(study)) >= total:
         return None
-    trial = study.ask(distributions)
-    trial.set_user_attr("worker", _me())
+    trial = _begin(study, distributions)
     if sum(other.number < trial.number for other in counting(study)) >= total:
         study.tell(trial, state=TrialState.FAIL)
         return None
     return trial
+
+
+def _begin(study: Study, distributions: dict[str, BaseDistribution]) -> Trial:
+    """Return a new running trial. It is stored with its worker's name at once, so that a death leaves none without."""
+    study.add_trial(optuna.create_trial(state=TrialState.RUNNING, user_attrs={"worker": this_process()}))
+    own = [trial for trial in study.get_trials(deepcopy=False) if _is_mine(trial) and not trial.state.is_finished()]
+    trial = Trial(study, own[-1]._trial_id)
+    for name, distribution in distributions.items():
+        trial._suggest(name, distribution)
+    return trial
+
+
+def _is_mine(trial: FrozenTrial) -> bool:
+    return trial.user_attrs.get("worker") == this_process()
 
 
 class Heartbeat:
@@ -132,29 +145,39 @@ class Heartbeat:
             self.trial.set_user_attr("heartbeat", time.time())
 
 
-def fail_dead(study: Study, stale_after_s: float) -> list[int]:
-    """Fail the running trials whose worker was killed, and return their numbers."""
-    running = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
-    dead = [trial.number for trial in running if _is_dead(trial, stale_after_s)]
-    for number in dead:
-        study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
-    return dead
+class Watch:
+    """Finds the running trials of workers that were killed.
 
+    On this machine they are known at once. Elsewhere a worker is taken for dead when its last sign of life is older
+    than `stale_after_s` and did not change while this process watched for two heartbeats: clocks of machines differ.
+    """
 
-def _is_dead(trial: FrozenTrial, stale_after_s: float) -> bool:
-    """Return whether the trial's process is gone from this machine, or silent for more than `stale_after_s` seconds."""
-    pid, _, host = trial.user_attrs.get("worker", "").partition(" ")
-    if host == platform.node() and not is_alive(int(pid)):
-        return True
-    started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
-    return time.time() - trial.user_attrs.get("heartbeat", started) > stale_after_s
+    def __init__(self, stale_after_s: float):
+        self.stale_after_s, self.watched_s = stale_after_s, min(stale_after_s, 2 * HEARTBEAT_S)
+        self.seen: dict[int, tuple[float, float]] = {}  # of each trial: its last sign of life, and when that was seen
+
+    def fail_dead(self, study: Study) -> list[int]:
+        """Fail the trials of killed workers, and return their numbers."""
+        running = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+        dead = [trial.number for trial in running if self._is_dead(trial)]
+        for number in dead:
+            study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+        return dead
+
+    def _is_dead(self, trial: FrozenTrial) -> bool:
+        known = lives(str(trial.user_attrs.get("worker", "")))
+        return self._is_silent(trial) if known is None else not known
+
+    def _is_silent(self, trial: FrozenTrial) -> bool:
+        started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
+        sign, now = trial.user_attrs.get("heartbeat", started), time.monotonic()
+        if self.seen.get(trial.number, (None, now))[0] != sign:
+            self.seen[trial.number] = sign, now
+        watched_s = now - self.seen[trial.number][1]
+        return watched_s >= self.watched_s and max(watched_s, time.time() - sign) > self.stale_after_s
 
 
 def ended_last(trials: list[FrozenTrial]) -> bool:
     """Return whether this process ran the trial that ended last."""
     last = max(trials, key=lambda trial: trial.datetime_complete)  # type: ignore[arg-type,return-value]
-    return last.user_attrs.get("worker") == _me()
-
-
-def _me() -> str:
-    return f"{os.getpid()} {platform.node()}"
+    return _is_mine(last)

@@ -36,7 +36,7 @@ def fail_dead(cfg: DictConfig, folder: Path) -> None:
     from dnnx.tuning import book
 
     with suppress(KeyError):  # they were killed before there was a study
-        book.fail_dead(load(cfg, folder), cfg.stale_after_s)
+        book.Watch(cfg.stale_after_s).fail_dead(load(cfg, folder))
 
 
 def close_folder(cfg: DictConfig, folder: Path) -> None:

@@ -22,6 +22,7 @@ from dnnx.tuning.cross_validation import CrossValidation
 from dnnx.tuning.objective import settle
 from dnnx.tuning.prune_trials import TrialFailed, timed
 from dnnx.tuning.space import Params
+from dnnx.tuning.uninterrupted import should_prune
 
 OnEpoch = Callable[[int, float], None]
 
@@ -84,7 +85,7 @@ class OwnModule(CrossValidation):
                 on_epoch(epoch, self._objective_of(follow))
             if trial is not None and follow.progress.best_epoch:
                 trial.report(self._objective_of(follow), epoch)
-                if goes_on and trial.should_prune():
+                if goes_on and should_prune(trial):
                     raise optuna.TrialPruned
 
         with seeded(seed):

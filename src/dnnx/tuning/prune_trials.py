@@ -11,6 +11,7 @@ import torch
 
 from dnnx.basics.errors import is_out_of_memory
 from dnnx.training.callbacks.early_stopping import EarlyStopping
+from dnnx.tuning.uninterrupted import should_prune
 
 
 class TrialFailed(Exception):
@@ -56,5 +57,5 @@ class Prune(pl.Callback):
         self.trial.report(mean, epoch)
         self.on_epoch(epoch, mean)
         goes_on = not trainer.should_stop and epoch < trainer.max_epochs
-        if goes_on and self.trial.should_prune():
+        if goes_on and should_prune(self.trial):
             raise optuna.TrialPruned

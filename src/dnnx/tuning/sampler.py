@@ -9,18 +9,20 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from dnnx.basics.seeding import derive
-from dnnx.tuning.book import was_interrupted
+from dnnx.tuning.book import counting
 from dnnx.tuning.space import Params, Space
+from dnnx.tuning.uninterrupted import as_if_uninterrupted, place_of
 
 MOST_REDRAWS = 10
 MOST_POINTS = 100_000  # points; a larger space is not listed, its untried points are drawn
 
 
 class PerTrial(BaseSampler):
-    """Propose points with a new sampler for each trial, seeded by the study's seed and the trial's number.
+    """Propose points with a new sampler for each trial, seeded by the study's seed and the trial's place.
 
-    Trial k is therefore the same with and without interruption, and no two workers share a stream. A point of another
-    trial is drawn again; after several attempts, an untried point is chosen.
+    The place is the number of trials before it that count: an interrupted trial does not, so the next one draws the
+    same point. No two workers share a stream. A point of another trial is drawn again; after several attempts, an
+    untried point is chosen.
     """
 
     def __init__(self, build: Callable[[int], BaseSampler], seed: int, space: Space):
@@ -32,18 +34,19 @@ class PerTrial(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number and not was_interrupted(t)]
-        tried = {_key(other.params) for other in others}
+        whole = getattr(study, "_study", study)  # of a bracket of Hyperband
+        tried = {_key(other.params) for other in counting(whole) if other.number != trial.number}
         for attempt in range(MOST_REDRAWS):
             params = self._draw(study, trial, attempt)
             if _key(params) not in tried:
                 return params
         if self.space.size() <= MOST_POINTS:
             untried = [point for point in self.space.points() if _key(point) not in tried]
-            return untried[derive(self.seed, "untried", trial.number) % len(untried)] if untried else params
+            return untried[derive(self.seed, "untried", place_of(whole, trial)) % len(untried)] if untried else params
         return params
 
     def _draw(self, study: Study, trial: FrozenTrial, attempt: int) -> Params:
+        study, trial = as_if_uninterrupted(study, trial, attempt)
         self.sampler = self.build(derive(self.seed, "sampler", trial.number, attempt) % 2**32)
         self.sampler.before_trial(study, trial)
         known = self.sampler.infer_relative_search_space(study, trial)

@@ -28,9 +28,9 @@ def work(cfg: DictConfig, study: Study, space: Space, validation: CrossValidatio
     Return whether this worker ends the study: it ended the last trial, or found nothing to do.
     """
     started, waits, took_part = time.monotonic(), False, False
-    total = int(min(cfg.n_trials, space.size()))
+    total, watch = int(min(cfg.n_trials, space.size())), book.Watch(cfg.stale_after_s)
     while True:
-        for number in book.fail_dead(study, cfg.stale_after_s):
+        for number in watch.fail_dead(study):
             console.print(f"trial {number}: its worker was killed; another trial takes its place")
         late = cfg.timeout is not None and time.monotonic() - started > cfg.timeout
         if not late and (trial := book.claim(study, space.distributions, total)):
