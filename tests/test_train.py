@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from itertools import count
@@ -165,6 +166,7 @@ def test_a_resumed_run_goes_on_with_the_same_learning_rates(run: Run, tmp_path: 
     cut = tmp_path / "cut"
     (cut / "checkpoints").mkdir(parents=True)
     (whole / "checkpoints" / "epoch_2.ckpt").rename(cut / "checkpoints" / "last.ckpt")
+    shutil.copy(whole / "metrics.csv", cut)
     (cut / "metrics.csv").write_text((whole / "metrics.csv").read_text())
     assert measured(train(compose(*SMOKE, *overrides), cut)) == measured(results)
     assert rates(cut) == rates(whole)
@@ -183,6 +185,7 @@ def test_a_resumed_run_goes_on_with_every_technique_as_if_left_alone(run: Run, t
     cut = tmp_path / "cut"
     (cut / "checkpoints").mkdir(parents=True)
     (whole / "checkpoints" / "epoch_2.ckpt").rename(cut / "checkpoints" / "last.ckpt")
+    shutil.copy(whole / "metrics.csv", cut)
     (cut / "metrics.csv").write_text((whole / "metrics.csv").read_text())
     assert measured(train(compose(*SMOKE, *overrides), cut)) == measured(results)
     values = [[row for row in rows(folder) if row["split"] != "time"] for folder in (whole, cut)]
@@ -298,13 +301,14 @@ def test_a_foreign_checkpoint_is_one_line_and_leaves_the_results_of_fewer_epochs
     assert train(compose(*SMOKE), folder) == results
 
 
-def test_a_finished_run_whose_record_is_gone_gets_it_back_from_its_checkpoint(run: Run) -> None:
+def test_a_run_whose_record_was_changed_is_refused_and_stays_as_it_is(run: Run) -> None:
     _, folder = run()
-    whole = (folder / "metrics.csv").read_text()
     (folder / "results.json").unlink()
     (folder / "metrics.csv").write_text("garbage")
-    train(compose(*SMOKE), folder)
-    assert (folder / "metrics.csv").read_text() == whole
+    with pytest.raises(UserError, match=r"metrics\.csv=.*: it was changed since its checkpoint; restore it, or delete"):
+        train(compose(*SMOKE), folder)
+    assert (folder / "metrics.csv").read_text() == "garbage"
+    assert (folder / "checkpoints/last.ckpt").exists()
 
 
 def test_a_run_does_not_go_on_with_other_data(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """A technique of the user's: its hooks are called in order, its state is resumed, its check can fail a run."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,7 @@ def test_a_run_records_its_metric_and_resumes_with_its_state(tmp_path: Path) -> 
     assert {float(row[-1]) for row in rows if row[1:3] == ["train", "drift"]} == {steps / 3, 2 * steps / 3, steps}
     (cut / "checkpoints").mkdir(parents=True)
     (whole / "checkpoints" / "epoch_1.ckpt").rename(cut / "checkpoints" / "last.ckpt")
+    shutil.copy(whole / "metrics.csv", cut)
     assert measured(train(compose(*SMOKE, *typed()), cut)) == measured(results)
     for name, value in load_file(whole / "model.safetensors").items():
         assert torch.equal(value, load_file(cut / "model.safetensors")[name])

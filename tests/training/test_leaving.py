@@ -180,6 +180,7 @@ def test_a_seed_that_diverged_leaves_and_the_others_go_on(tmp_path: Path, monkey
 def resumed(run: Sequence[str], checkpoint: Path, folder: Path) -> dict[str, list]:
     (folder / "checkpoints").mkdir(parents=True)
     (folder / "checkpoints" / "last.ckpt").write_bytes(checkpoint.read_bytes())
+    (folder / "metrics.csv").write_bytes((checkpoint.parents[1] / "metrics.csv").read_bytes())
     return train(compose(*run), folder)
 
 

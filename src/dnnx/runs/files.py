@@ -30,8 +30,7 @@ def write_atomic(path: Path, write: Callable[[Path], Any]) -> None:
     try:
         write(beside)
         if not beside.is_symlink():
-            with beside.open("rb") as file:
-                os.fsync(file.fileno())  # else a power cut may keep the rename and lose the contents
+            sync(beside)  # else a power cut may keep the rename and lose the contents
         os.replace(beside, path)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from None
@@ -55,6 +54,12 @@ def append_text(path: Path, text: str) -> None:
             file.write(text)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def sync(path: Path) -> None:
+    """Wait until the contents of a file are on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def write_text(path: Path, text: str) -> None:
@@ -87,6 +92,15 @@ def read_yaml(path: Path, told: str) -> Any:
         raise UserError(f"{told}: not readable YAML ({' '.join(str(error).split())})") from None
     except AssertionError:  # OmegaConf raises it for a number or true
         raise UserError(f"{told}: it holds no mapping") from None
+
+
+def own_folder(path: Path) -> Path:
+    """Return a folder of a run, made if it is absent. Raise UserError for a link, which may lead anywhere."""
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        kind = "link" if path.is_symlink() else "file"
+        raise UserError(f"{path}: it is a {kind}; a run writes into its own folders alone, so put a folder there")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def remove_empty(folder: Path, outputs: Path) -> None:

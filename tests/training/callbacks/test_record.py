@@ -3,6 +3,7 @@
 import math
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ import torch
 from fake_training import FakeTraining
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from dnnx.basics.errors import UserError
 from dnnx.runs.tables import HEADER
 from dnnx.training.callbacks import record
 from dnnx.training.callbacks.early_stopping import EarlyStopping
@@ -38,12 +40,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def training(folder: Path, start: int = 0, after: FakeTraining | None = None) -> FakeTraining:
-    """Start a new record, or go on from the end of another one."""
+def training(folder: Path, start: int = 0, after: dict[str, Any] | None = None) -> FakeTraining:
+    """Start a new record, or go on from the state of another one."""
     begun = FakeTraining([EarlyStopping(2), Record()], SEEDS, folder, start)
     if after:
-        Record.of(begun.trainer).load_state_dict(deepcopy(Record.of(after.trainer).state_dict()))
+        Record.of(begun.trainer).load_state_dict(after)
     return begun
+
+
+def state(begun: FakeTraining) -> dict[str, Any]:
+    return deepcopy(Record.of(begun.trainer).state_dict())
 
 
 def read(folder: Path) -> pd.DataFrame:
@@ -76,7 +82,7 @@ def test_elapsed_time_is_that_of_all_epochs_without_the_pauses(tmp_path: Path, c
     first = training(tmp_path)
     first.run([[0.5, 0.5], [0.4, 0.4]])
     clock.now += 1000
-    second = training(tmp_path, start=2, after=first)
+    second = training(tmp_path, start=2, after=state(first))
     second.run([[0.3, 0.3]])
     table = read(tmp_path)
     elapsed = table[(table.metric == "elapsed_s") & (table.seed == 3)]
@@ -84,18 +90,55 @@ def test_elapsed_time_is_that_of_all_epochs_without_the_pauses(tmp_path: Path, c
     assert Record.of(second.trainer).elapsed_s == [1, 2, 3]
 
 
-@pytest.mark.parametrize("damage", ["", "1,val,loss,3,-7\n", "epoch,sp", "\0"])
-def test_a_resumed_run_rewrites_the_rows_of_its_checkpoint_whatever_the_file_holds(tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize("damage", ["", "1,val,loss,3,-7\n", "\0", "2,val,lo"])
+def test_a_resumed_run_goes_on_after_the_rows_of_its_checkpoint_whatever_follows_them(
+    tmp_path: Path, damage: str
+) -> None:
     first = training(tmp_path)
     first.run([[0.5, 0.5]])
-    at_checkpoint = deepcopy(first)
-    training(tmp_path, start=1, after=first).run([[0.4, 0.4], [0.3, 0.3]])
+    at_checkpoint = state(first)
+    training(tmp_path, start=1, after=at_checkpoint).run([[0.4, 0.4], [0.3, 0.3]])
     whole = (tmp_path / "metrics.csv").read_text()
-    (tmp_path / "metrics.csv").write_text(whole + damage if damage != "epoch,sp" else damage)
+    (tmp_path / "metrics.csv").write_text(whole + damage)
     training(tmp_path, start=1, after=at_checkpoint).run([[0.4, 0.4], [0.3, 0.3]])
     assert [row.rsplit(",", 1)[0] for row in (tmp_path / "metrics.csv").read_text().splitlines()] == [
         row.rsplit(",", 1)[0] for row in whole.splitlines()
     ]
+
+
+@pytest.mark.parametrize("damage", [None, "", "epoch,sp", HEADER, HEADER + "1,val,loss,3,-7\n"])
+def test_a_file_that_was_changed_before_its_checkpoint_is_refused(tmp_path: Path, damage: str | None) -> None:
+    first = training(tmp_path)
+    first.run([[0.5, 0.5]])
+    path, after = tmp_path / "metrics.csv", state(first)
+    path.unlink() if damage is None else path.write_text(damage)
+    with pytest.raises(UserError, match=r"metrics\.csv=.*: it was changed since its checkpoint"):
+        training(tmp_path, start=1, after=after).run([[0.4, 0.4]])
+    assert not path.exists() if damage is None else path.read_text() == damage
+
+
+def test_a_checkpoint_does_not_grow_with_the_epochs(tmp_path: Path) -> None:
+    begun = training(tmp_path)
+    begun.run([[0.5, 0.5]] * 3)
+    found = state(begun)
+    assert set(found) == {"elapsed_s", "written", "checksum"}
+    assert found["written"] == (tmp_path / "metrics.csv").stat().st_size - len(HEADER)
+
+
+def test_a_checkpoint_of_an_earlier_dnnx_holds_all_rows(tmp_path: Path) -> None:
+    first = training(tmp_path)
+    first.run([[0.5, 0.5]])
+    rows = Record.of(first.trainer).rows
+    (tmp_path / "metrics.csv").unlink()
+    begun = FakeTraining(
+        [EarlyStopping(2), Record()],
+        SEEDS,
+        tmp_path,
+        1,
+    )
+    Record.of(begun.trainer).load_state_dict({"elapsed_s": [1.0], "rows": list(rows)})
+    Record.of(begun.trainer).on_fit_start(begun.trainer, begun.module)
+    assert (tmp_path / "metrics.csv").read_text() == HEADER + "".join(rows)
 
 
 @pytest.mark.parametrize("rows", ["1,val,loss,3\n", "1,val,loss,3,0.5", "1,val,loss,a,0.5\n", "a,val,loss,3,0.5\n", 7])
@@ -115,7 +158,7 @@ def test_measurements_before_the_first_epoch_are_epoch_0_once_however_often_it_s
         [0, "hidden_layers.0", "activation_std", 3, 0.5],
         [0, "hidden_layers.0", "activation_std", 7, 0.75],
     ]
-    training(tmp_path, start=2, after=begun).run(LOSSES[2:3])
+    training(tmp_path, start=2, after=state(begun)).run(LOSSES[2:3])
     pd.testing.assert_frame_equal(read(tmp_path)[: len(table)], table)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dnnx.basics import signals
 from dnnx.basics.errors import UserError, require
-from dnnx.runs.files import write_atomic
+from dnnx.runs.files import own_folder, write_atomic
 from dnnx.training.callbacks.early_stopping import EarlyStopping
 from dnnx.training.callbacks.saving import Saving, restoring
 from dnnx.training.leaving import drop
@@ -39,8 +39,7 @@ class Checkpoint(Saving):
         super().__init__(every_n_epochs, every_s)
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
-        self.folder = Path(trainer.default_root_dir) / "checkpoints"
-        self.folder.mkdir(exist_ok=True)
+        self.folder = own_folder(Path(trainer.default_root_dir) / "checkpoints")
         trainer.strategy.checkpoint_io = InPlace()
         if (last := self.folder / "last.ckpt").exists():
             with restoring(last):
@@ -108,7 +107,8 @@ def restore(trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
     for callback in trainer.callbacks:
         if callback.state_key in checkpoint["callbacks"]:
             saved = checkpoint["callbacks"][callback.state_key]
-            _check_like(saved, callback.state_dict())
+            if not getattr(callback, "checks_own_state", False):
+                _check_like(saved, callback.state_dict())
             callback.load_state_dict(saved)
     pl_module.on_load_checkpoint(checkpoint)
     stopping, epoch = EarlyStopping.of(trainer), checkpoint["epoch"]

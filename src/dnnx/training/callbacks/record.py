@@ -1,5 +1,6 @@
 """Record every epoch: metrics.csv is the record, TensorBoard events are a view of it."""
 
+import hashlib
 import re
 import time
 from pathlib import Path
@@ -11,12 +12,13 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from dnnx.runs.files import append_text, write_text
+from dnnx.basics.errors import require
+from dnnx.runs.files import append_text, sync, write_text
 from dnnx.runs.tables import HEADER
 from dnnx.training.callbacks.early_stopping import EarlyStopping
 from dnnx.training.trainer import close_logger
 
-ROWS = r"(\d{1,9},[^,\n]*,[^,\n]*,\d{1,19},[-+.\w]+\n)*"
+ROW = re.compile(r"\d{1,9},[^,\n]*,[^,\n]*,\d{1,19},[-+.\w]+\n")
 
 # TensorBoard's custom scalars tab: train and validation in one chart, and the mean with its margins.
 LAYOUT = {
@@ -33,15 +35,18 @@ LAYOUT = {
 class Record(pl.Callback):
     """Add each epoch's rows to metrics.csv in trainer.default_root_dir; add mean and spread over seeds to TensorBoard.
 
-    Measurements before the first epoch are the rows of epoch 0. Checkpoints hold all rows, so a resumed run rewrites
-    the file, whatever happened to it.
+    Measurements before the first epoch are the rows of epoch 0. A checkpoint holds the length of the file and its
+    checksum. A resumed run cuts off later rows; a file that was changed before them is refused.
     """
 
     writer: SummaryWriter | None = None
+    checks_own_state = True  # checkpoints of an earlier dnnx hold other keys
 
     def __init__(self) -> None:
         self.elapsed_s: list[float] = []  # seconds of training at the end of every epoch, without interruptions
-        self.rows: list[str] = []  # of metrics.csv, one text per epoch
+        self.rows: list[str] = []  # of metrics.csv, one text per epoch; those before a checkpoint are one text
+        self.written, self.digest = 0, hashlib.sha256()  # bytes of metrics.csv below its head
+        self.saved: tuple[int, str] | None = None  # the two in the checkpoint of a resumed run
 
     @staticmethod
     def of(trainer: Any) -> "Record":
@@ -49,7 +54,14 @@ class Record(pl.Callback):
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         self.path = Path(trainer.default_root_dir, "metrics.csv")
+        if self.saved is not None:
+            self._take(_rows_of(self.path, *self.saved))
         write_text(self.path, HEADER + "".join(self.rows))
+
+    def _take(self, rows: str) -> None:
+        self.rows.append(rows)
+        self.written += len(rows.encode())
+        self.digest.update(rows.encode())
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         first = trainer.current_epoch + 1 if trainer.current_epoch else 0
@@ -82,7 +94,7 @@ class Record(pl.Callback):
         self.writer._get_file_writer().add_summary(event, epoch)  # one event: a third of the time
         for logger in self.loggers:
             logger.log_metrics({tag: float(value) for tag, value in scalars.items()}, epoch)
-        self.rows.append("".join(rows))
+        self._take("".join(rows))
         append_text(self.path, self.rows[-1])
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
@@ -92,14 +104,36 @@ class Record(pl.Callback):
                 close_logger(logger)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"elapsed_s": self.elapsed_s, "rows": self.rows}
+        sync(self.path)  # a power cut must not keep the checkpoint and lose rows
+        return {"elapsed_s": self.elapsed_s, "written": self.written, "checksum": self.digest.hexdigest()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if not all(isinstance(seconds, float) for seconds in state["elapsed_s"]):
             raise ValueError("elapsed_s are no seconds")
-        if not all(isinstance(rows, str) and re.fullmatch(ROWS, rows) for rows in state["rows"]):
-            raise ValueError("rows are not those of metrics.csv")
-        self.elapsed_s, self.rows = state["elapsed_s"], state["rows"]
+        self.elapsed_s = state["elapsed_s"]
+        if "rows" in state:  # of an earlier dnnx
+            if not all(isinstance(rows, str) and _are_rows(rows) for rows in state["rows"]):
+                raise ValueError("rows are not those of metrics.csv")
+            self._take("".join(state["rows"]))
+        elif type(state["written"]) is not int or not isinstance(state["checksum"], str):
+            raise ValueError("written and checksum are not those of metrics.csv")
+        else:
+            self.saved = state["written"], state["checksum"]
+
+
+def _are_rows(text: str) -> bool:
+    return all(ROW.fullmatch(line) for line in text.splitlines(keepends=True))
+
+
+def _rows_of(path: Path, written: int, checksum: str) -> str:
+    """Return the first bytes of metrics.csv below its head. Raise UserError unless they have this checksum."""
+    contents = path.read_bytes() if path.is_file() else b""
+    found = contents[len(HEADER) : len(HEADER) + written]
+    same = contents.startswith(HEADER.encode()) and hashlib.sha256(found).hexdigest() == checksum
+    rows = found.decode(errors="replace")
+    told = "it was changed since its checkpoint; restore it, or delete checkpoints/ beside it to train anew"
+    require(same and len(found) == written and _are_rows(rows), "metrics.csv", path, told)
+    return rows
 
 
 def log_embedding(folder: Path, predictions: dict[str, Tensor]) -> None:
