@@ -22,6 +22,7 @@ from dnnx.config.trust import check_run
 from dnnx.runs import checksums, shards
 from dnnx.runs.files import link_latest, remove_empty, write_json
 from dnnx.runs.locks import sole_writer
+from dnnx.runs.memory import begin_measuring
 from dnnx.studies.metric_names import check_logged
 from dnnx.studies.shards import train_shards
 from dnnx.studies.single import train_beside
@@ -53,6 +54,7 @@ def train_batch(cfg: DictConfig, folder: Path, study: Path | None) -> None:
     seeds = parse_seeds(cfg.seeds)
     if resume.finished(cfg, folder):
         return
+    begin_measuring()
     if plain.is_plain(cfg) or "baseline" in cfg:
         (fit_baseline if "baseline" in cfg else train_plain)(cfg, seeds, folder, study)
         return

@@ -20,7 +20,8 @@ from dnnx.config.locate import one_line
 from dnnx.data.loaders import as_input
 from dnnx.evaluation import results
 from dnnx.runs.files import write_text
-from dnnx.runs.provenance import data_facts, peak_memory_mb
+from dnnx.runs.memory import peak_memory_mb
+from dnnx.runs.provenance import data_facts
 from dnnx.runs.tables import HEADER
 from dnnx.runs.tensors import save_tensors
 from dnnx.tasks.own_metrics import add_metrics, build_metrics

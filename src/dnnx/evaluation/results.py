@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dnnx.evaluation import sparsity as sparse
-from dnnx.runs.provenance import peak_memory_mb
+from dnnx.runs.memory import peak_memory_mb
 from dnnx.tasks.scores import multiclass
 from dnnx.training.callbacks.early_stopping import EarlyStopping
 from dnnx.training.replicas import for_each

@@ -1,7 +1,6 @@
 """Record where the numbers of a run come from: versions, hardware, command, and the data with its checksums."""
 
 import platform
-import resource
 import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -49,10 +48,3 @@ def _git_commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, timeout=5).stdout.strip() or None
     except (OSError, subprocess.TimeoutExpired):
         return None
-
-
-def peak_memory_mb() -> float:
-    """Return the peak memory in MB: allocated on the GPU if one is in use, else resident in the process."""
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10  # Linux counts in KiB

@@ -14,7 +14,7 @@ from dnnx.basics.console import console
 from dnnx.basics.errors import UserError, require
 from dnnx.runs import shards
 from dnnx.runs.files import append_text, read_json, write_json, write_text
-from dnnx.runs.provenance import peak_memory_mb
+from dnnx.runs.memory import peak_memory_mb
 from dnnx.runs.schema import is_number
 from dnnx.runs.tables import HEADER
 from dnnx.runs.tensors import load_tensors, save_tensors
