@@ -9,6 +9,7 @@ from dnnx.basics.errors import UserError, require
 from dnnx.data.arrays import ArrayData, Arrays, Examples
 from dnnx.data.files import find_folder, sha256
 from dnnx.data.idx import read_idx
+from dnnx.data.same_images import require_other_images
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -27,6 +28,7 @@ class IdxFiles(ArrayData):
         root = find_folder("data.root", self.root)
         paths = {(part, dims): _find(root, part, dims) for part in ("train", "t10k") for dims in (3, 1)}
         train, test = (_images(paths[part, 3], paths[part, 1]) for part in ("train", "t10k"))
+        require_other_images(f"data.root={root}", train[0].numpy(), test[0].numpy())
         (x, y), n = train, self.num_val
         valid = type(n) is int and 1 <= n < len(x)
         require(valid, "data.num_val", n, f"a whole number from 1 to {len(x) - 1}, fewer than the training images")

@@ -11,6 +11,7 @@ import torch
 from dnnx.basics.errors import require
 from dnnx.data.arrays import ArrayData, Arrays, Examples
 from dnnx.data.readers.pictures import Pictures
+from dnnx.data.same_images import require_other_images
 from dnnx.data.sources import Source, load
 from dnnx.runs.shards import name_of
 
@@ -32,6 +33,7 @@ class Images(ArrayData):
 
     def read(self) -> Arrays:
         source = load(self.source, Path(self.root), self.sources)
+        require_other_images(f"data.root={self.root}", source.train_images, source.test_images)
         self.classes = self._check_classes(source.class_names)
         provenance = {name: getattr(source, name) for name in ("source", "note", "warning", "files")}
         found = Arrays({}, provenance, [source.class_names[label] for label in self.classes])

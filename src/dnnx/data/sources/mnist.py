@@ -11,6 +11,15 @@ from dnnx.data.sources.source import MissingData, Source
 
 MNIST_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
+# SHA-256 of the uncompressed files, in this order.
+DIGESTS = (
+    "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+)
+OWN_FILES = "files of your own in MNIST's form, not those of MNIST by checksum"
+
 
 def load(root: Path) -> Source:
     """Return MNIST (LeCun et al. 1998): 60,000 + 10,000 images of 28 x 28."""
@@ -29,12 +38,14 @@ def load(root: Path) -> Source:
         raise UserError(f"{paths[0]}: expected more than 5000 images, found {len(arrays[0])}")
     if (size := arrays[0].shape[1:]) != arrays[2].shape[1:]:
         raise UserError(f"{paths[2]}: expected images of {size}, as for training, found {arrays[2].shape[1:]}")
+    files = {name: _sha256(path) for name, path in found.items()}
+    is_known = tuple(files[name] for name in MNIST_FILES) == DIGESTS
     return Source(
         "mnist", arrays[0][:, None], arrays[1], arrays[2][:, None], arrays[3],
         num_val=5000,
         class_names=[str(digit) for digit in range(10)],
-        note="MNIST, IDX files",
-        files={name: _sha256(path) for name, path in found.items()},
+        note="MNIST, IDX files" if is_known else OWN_FILES,
+        files=files,
     )  # fmt: skip
 
 
