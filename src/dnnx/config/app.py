@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from dnnx.basics.errors import UserError, is_out_of_memory, require
+from dnnx.basics.parent import COMMAND, ending_with_command
 from dnnx.basics.signals import Stopped, listen
 from dnnx.basics.typed import typing
 from dnnx.config.commented import commented
@@ -52,6 +53,7 @@ def command(config_name: str, where: Where | None = None) -> Callable[[Task], Ca
             if _is_own_process():
                 atexit.register(_leave, ended)
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors, and dnnx prints them
+            os.environ[COMMAND] = str(os.getpid())
             threading.excepthook = _in_thread
             made: list[tuple[Path, Path]] = []
             try:
@@ -118,7 +120,7 @@ def guard(task: Task, config_name: str) -> Callable[[Any], str | None]:
     @functools.wraps(task)
     def guarded(cfg: Any) -> str | None:
         try:
-            with listen():  # in a launcher's process
+            with listen(), ending_with_command():  # in a launcher's process
                 task(cfg)
         except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
             return fail(explain(error, config_name, sys.argv[1:]))

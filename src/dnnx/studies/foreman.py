@@ -10,9 +10,8 @@ import os
 import signal
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -21,10 +20,10 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from dnnx.basics import console
+from dnnx.basics.parent import end_with_parent, ending_with
 from dnnx.basics.signals import ENDING
 from dnnx.data import shared
 
-CHECK_S = 0.5  # between two looks at whether the parent lives
 HEARD = [number for number in ENDING if signal.getsignal(number) != signal.SIG_IGN]  # not SIGHUP after nohup
 MAX_OUTPUT = 200_000  # bytes that are kept of the output of a worker
 # Everything that a task imports while it runs, so that workers need not.
@@ -74,11 +73,13 @@ def serve(handle: int) -> None:
     """Serve the parent at the other end of a socket until it is gone."""
     for number in HEARD:  # the parent decides who is stopped, also where a batch system sends a signal to all
         signal.signal(number, signal.SIG_IGN)
+    end_with_parent(True)  # until it listens to the parent
     import torch
 
     torch.set_num_threads(1)  # a thread pool would not survive a fork
     for name in PRELOAD:
         importlib.import_module(name)
+    end_with_parent(False)
     foreman = Foreman(Connection(handle))
     try:
         foreman.work()
@@ -186,25 +187,6 @@ def work(task: Task, link: Connection, outputs: tuple[int, ...], foreman: int) -
     console.TELLERS[:] = [lambda line: link.send(("line", task.name, line))]
     with ending_with(foreman):
         link.send(("value", task.function()))
-
-
-@contextmanager
-def ending_with(parent: int) -> Iterator[None]:
-    """End this process at once when its parent is gone."""
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(CHECK_S):
-            if os.getppid() != parent:
-                os._exit(1)
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def _anonymous_file() -> int:
