@@ -64,9 +64,9 @@ def test_a_run_keeps_no_secret_and_goes_on_with_it(folder: Path) -> None:
 
 def test_a_variable_of_the_environment_is_named_and_not_stored(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OWN_KEY", "hush43")
-    words = [WORDS[0], "+logger.own.api_key=${oc.env:OWN_KEY}"]
+    words = [WORDS[0], "+logger.own.api_key=${oc.env:OWN_KEY}", "+logger.own.uri=${oc.env:OWN_KEY}"]
     assert typed("train", *TINY, *words, "trainer.max_epochs=1", cwd=folder) == (0, "")
-    assert seen()[-1][0] == "hush43"
+    assert seen()[-1] == ("hush43", "hush43")
     assert holding(folder, "hush43") == []
 
 

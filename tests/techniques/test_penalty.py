@@ -1,11 +1,15 @@
 """Penalties and the bound on norms are their formulas, of the weights of linear layers alone."""
 
+from types import SimpleNamespace
+
+import pytest
 import torch
 from modules import classifier
 from torch import nn
 
+from dnnx.basics.at_work import NotAtWork
 from dnnx.techniques.max_norm import bound_norms
-from dnnx.techniques.penalty import penalty
+from dnnx.techniques.penalty import Penalty, penalty
 
 
 def test_only_weights_of_linear_layers_that_are_trained_are_regularized() -> None:
@@ -43,3 +47,11 @@ def test_only_units_above_the_bound_are_scaled_down_to_it() -> None:
     expected = torch.renorm(w, 2, 0, 1.5)
     bound_norms([w], 1.5)
     torch.testing.assert_close(w, expected, rtol=1e-5, atol=0)
+
+
+def test_a_penalty_that_ends_at_zero_is_a_result_and_one_that_was_never_there_is_a_bug() -> None:
+    technique = Penalty(l1=0.1)
+    technique.check_after(SimpleNamespace(recorded={"train/penalty": {(0, 1): 0.5, (0, 2): 0.0}}))
+    for values in ({}, {(0, 1): 0.0}, {(0, 1): 0.5, (0, 2): -0.1}):
+        with pytest.raises(NotAtWork):
+            technique.check_after(SimpleNamespace(recorded={"train/penalty": values}))

@@ -1,8 +1,10 @@
 """Pruning removes each replica's smallest weights, as torch and the papers do, and they stay zero."""
 
 import copy
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
+from dnnx.basics.at_work import NotAtWork
 from dnnx.basics.errors import UserError
 from dnnx.data.loaders import TrainBatches
 from dnnx.techniques.base import Technique
@@ -208,6 +211,7 @@ def test_a_run_keeps_its_best_pruned_weights_and_goes_on_with_them(name: str, tm
         (cut / "checkpoints").mkdir(parents=True, exist_ok=True)
         (whole / "checkpoints" / f"epoch_{epoch}.ckpt").rename(cut / "checkpoints" / "last.ckpt")
         (cut / "results.json").unlink(missing_ok=True)
+        shutil.copy(whole / "metrics.csv", cut)
         assert measured(train(cfg, cut)) == measured(results)
         assert load_file(cut / "model.safetensors").keys() == load_file(whole / "model.safetensors").keys()
         for key, value in load_file(cut / "model.safetensors").items():
@@ -227,6 +231,25 @@ def test_towers_are_pruned_too(tmp_path: Path) -> None:
     results = train(compose(*pairs, *short), tmp_path / "pairs")
     assert results["sparsity"] == pytest.approx([0.8, 0.8], abs=1e-3)
     assert results["epoch/best"] == [2, 2]
+
+
+# --- results that are no mistakes
+
+
+def checked(shares: dict[tuple[int, int], float]) -> None:
+    facts = {"seeds": [100, 101], "epoch/diverged": [None, None], "epoch/best": [3, 3]}
+    Pruning(below=1e-2, until_epoch=2).check_after(SimpleNamespace(recorded={"train/sparsity": shares}, metrics=facts,
+                                                                   module=None))  # fmt: skip
+
+
+def test_a_threshold_that_prunes_nothing_in_a_seed_is_a_result() -> None:
+    checked({(100, 1): 0.0, (101, 1): 0.0, (100, 2): 0.3, (101, 2): 0.0, (100, 3): 0.4, (101, 3): 0.0})
+
+
+def test_zeros_that_come_and_go_before_pruning_are_no_mistake_and_later_ones_are() -> None:
+    checked({(100, 1): 0.2, (100, 2): 0.1, (100, 3): 0.1})
+    with pytest.raises(NotAtWork, match=r"seed 100 had 20\.00% zeros, then 10\.00%"):
+        checked({(100, 2): 0.2, (100, 3): 0.1})
 
 
 # --- mistakes

@@ -20,6 +20,7 @@ FIXED_TRAINER_KEYS = {
     "logger": (False, "the run folder is the log"),
     "enable_checkpointing": (False, "callbacks.checkpoint saves, for each seed its own best"),
 }
+PRECISIONS = (None, 32, "32", "32-true", "bf16-mixed", "bf16")
 REFUSED_TRAINER_KEYS = (
     "gradient_clip_val", "accumulate_grad_batches", "val_check_interval", "check_val_every_n_epoch",
     "limit_train_batches", "limit_val_batches", "overfit_batches", "fast_dev_run", "max_steps",
@@ -74,6 +75,8 @@ KINDS: dict[str, Any] = {
 def check(cfg: DictConfig) -> None:
     """Raise UserError for a key that nothing reads, and for a value that no run can have."""
     check_jobs(cfg.get("jobs"))
+    nodes = cfg.trainer.get("num_nodes", 1)
+    require(nodes == 1, "trainer.num_nodes", nodes, "only 1 is valid: a run is one process; a launcher spreads runs")
     told = "this is a single run, without arms and claims that could be decided; leave it out"
     study = cfg.get("study") or {}
     require(study.get("until") is None or bool(study.get("arms")), "study.until", study.get("until"), told)
@@ -102,7 +105,8 @@ def check(cfg: DictConfig) -> None:
             "leave it out: seeds are independent and epochs complete",
         )
     precision = cfg.trainer.get("precision")
-    require(precision != "16-mixed", "trainer.precision", precision, "type bf16-mixed: dnnx scales no loss")
+    told = "type 32-true or bf16-mixed; dnnx scales no loss, and data and networks are in 32 bits"
+    require(precision in PRECISIONS, "trainer.precision", precision, told)
     for name in ("early_stopping", "record", "checkpoint"):
         found = isinstance(cfg.callbacks.get(name), DictConfig)
         require(found, f"callbacks.{name}", cfg.callbacks.get(name), "every run needs it; patience=1000 never stops")

@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.errors import UserError, differences, require, shown
+from dnnx.basics.names import fault_of_name
 from dnnx.basics.typed import HIDDEN, without_secrets
 from dnnx.config.explain import flatten
 from dnnx.config.paths import CONF
@@ -55,8 +56,17 @@ def save_config(cfg: DictConfig, path: Path) -> None:
     """
     if cfg.get("logger"):
         cfg = cfg.copy()
-        cfg.logger = without_secrets(OmegaConf.to_container(cfg.logger, resolve=True))
+        cfg.logger = without_secrets(OmegaConf.to_container(_hide_environment(cfg.logger), resolve=True))
     write_text(path, OmegaConf.to_yaml(cfg, resolve=True))
+
+
+def _hide_environment(loggers: DictConfig) -> DictConfig:
+    """Return the loggers with `***` for each value that comes from a variable of the environment."""
+    loggers = loggers.copy()
+    for key, value in flatten(OmegaConf.to_container(loggers)).items():
+        if isinstance(value, str) and "${oc.env:" in value:
+            OmegaConf.update(loggers, key, HIDDEN)
+    return loggers
 
 
 def load_config(folder: Path, key: str, typed: DictConfig | None = None) -> DictConfig:
@@ -78,6 +88,8 @@ def load_config(folder: Path, key: str, typed: DictConfig | None = None) -> Dict
     for name, value in OmegaConf.load(CONF / "train.yaml").items():  # keys that are newer than the run
         if name not in ("defaults", "hydra") and name not in cfg:
             cfg[name] = value
+    for logger in cfg.get("logger") or {}:  # files of a run move in folders of these names
+        require(not fault_of_name(logger), "logger", shown(logger), fault_of_name(logger))
     cfg.packages = list(typed.get("packages") or []) if typed is not None else []  # typed, never read from a file
     limit(cfg, cfg.packages, typed)
     return cfg
@@ -123,6 +135,7 @@ def differing(saved: DictConfig, cfg: DictConfig, but: Sequence[str] = ()) -> li
     leaves = {key for key in (old.keys() | new.keys()) - absent if not isinstance(old.get(key, new.get(key)), dict)}
     free = (*FREE_ON_RESUME, "study.", *(f"{group}." for group in but))
     fixed = {key for key in leaves if not key.startswith(free) and key not in (*OF_SEEDS, *but)}
+    fixed -= {key for key in fixed if HIDDEN in str(old.get(key))}
     return differences(old, new, fixed)
 
 

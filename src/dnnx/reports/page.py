@@ -100,7 +100,9 @@ def _markdown(block: Block) -> str:
         case Image(svg, caption, _):
             return f"![{_plain(caption)}]({svg.parent.name}/{svg.stem}.png)\n\n*{_plain(caption)}*"
         case Code(lines):
-            return "\n".join(["```", *lines, "```"])
+            longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
+            fence = "`" * max(3, longest + 1)  # of more backticks than any in the lines
+            return "\n".join([fence, *lines, fence])
 
 
 def _plain(text: str) -> str:

@@ -35,9 +35,10 @@ class Penalty(Technique):
         return {"train/penalty": self.penalty()}
 
     def check_after(self, run: Any) -> None:
-        recorded = run.recorded["train/penalty"]
+        values = run.recorded["train/penalty"].values()
         if self.l1 or self.l2:
-            must(recorded and all(v > 0 or math.isnan(v) for v in recorded.values()), "no penalty was recorded")
+            must(any(v > 0 or math.isnan(v) for v in values), "no penalty was recorded")
+            must(not any(v < 0 for v in values), "a penalty was negative")
 
 
 def penalty(weights: Iterable[Tensor], num_replicas: int, l1: float, l2: float) -> Tensor:
