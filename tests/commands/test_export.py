@@ -1,5 +1,6 @@
 """An exported file gives the outputs of the run without dnnx, or it is not kept."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 import dnnx
 from dnnx.basics.errors import UserError
 from dnnx.commands.export import export
+from dnnx.config.own_code import own_targets
 from dnnx.evaluation import exported
 from dnnx.train import train
 
@@ -113,3 +115,21 @@ def test_a_missing_package_is_named_with_its_extra(digits: Path, monkeypatch: py
     monkeypatch.setattr("dnnx.basics.errors.find_spec", lambda package: None)
     with pytest.raises(UserError, match=r"format=onnx: onnx is not installed; type pip install 'dnnx\[onnx\]'"):
         exported_file(digits, "format=onnx")
+
+
+OWN = {
+    "conv": ["net._target_=small_conv.SmallConv"],
+    "lstm": ["net._target_=lstm_rows.RowLSTM"],
+    "resnet": ["net=resnet8"],
+    "binary": ["task=binary", "data.classes=[3,8]", "net.hidden=[5]"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OWN)
+def test_networks_of_every_kind_are_exported(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "examples")
+    train(compose(*own_targets([*SHORT, "data.batch_size=64", *OWN[name]], "train")), tmp_path / "run")
+    formats = ["pt2", "safetensors", *(["onnx"] if find_spec("onnx") and find_spec("onnxscript") else [])]
+    for form in formats:
+        assert exported_file(tmp_path / "run", f"format={form}", "packages=[small_conv,lstm_rows]").is_file()

@@ -23,9 +23,8 @@ def pixels_of(name: str, contents: bytes, mode: str, size: Sequence[int] | None 
     return pixels.copy()
 
 
-def mode_of(name: str, contents: bytes) -> str:
-    """Return the mode of an image file, for example L or RGB. Raise UserError if it is no image."""
-    decode(name, contents)
+def mode_of(contents: bytes) -> str:
+    """Return the mode of an image file that can be decoded, for example L or RGB."""
     return Image.open(io.BytesIO(contents)).mode
 
 

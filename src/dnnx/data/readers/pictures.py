@@ -42,12 +42,12 @@ class Pictures(Reader):
     def read(self, path: Path, convert: bool) -> Inputs:
         with naming_file(path):
             contents = path.read_bytes()
-        mode, told = mode_of(str(path), contents), "type convert=true to convert it"
-        if mode != MODES[self.channels] and not (self.converted or convert):
-            raise UserError(f"{path}: it has the mode {mode}, the training images are {WORDS[self.channels]}; {told}")
         size = self.size if self.resized or convert else None
         check_size(size)
         pixels = pixels_of(str(path), contents, MODES[self.channels], size)
+        mode, told = mode_of(contents), "type convert=true to convert it"
+        if mode != MODES[self.channels] and not (self.converted or convert):
+            raise UserError(f"{path}: it has the mode {mode}, the training images are {WORDS[self.channels]}; {told}")
         if list(pixels.shape[1:]) != list(self.size):
             sizes = f"{told_size(pixels.shape[1:])} pixels, the training images {told_size(self.size)}"
             raise UserError(f"{path}: it has {sizes}; type convert=true to scale it")
