@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 from rich.markup import escape
@@ -38,6 +38,8 @@ def predict(cfg: DictConfig) -> "pd.DataFrame":
     run = find_run(cfg.run, cfg, cfg.seed)
     found = answer_table(run, run.read(inputs, cfg.convert))
     show(found, f"{len(run.seeds)} {'seed' if len(run.seeds) == 1 else 'seeds'}")
+    if cfg.out is None and len(found) > SHOWN:
+        console.print(f"{SHOWN} of {len(found):,} rows; out=answers.csv writes all")
     if cfg.out is not None:
         Path(cfg.out).parent.mkdir(parents=True, exist_ok=True)
         write_text(Path(cfg.out), found.to_csv(index=False))
@@ -52,12 +54,15 @@ def show(found: "pd.DataFrame", told: str) -> None:
     table = Table(title=f"predictions of {told}")
     for name in names:
         table.add_column(escape(name), justify="left" if name in ("input", "class", "seeds") else "right")
-    form = ".1%" if classes else ".4g"
     for row in found[names].head(SHOWN).itertuples(index=False):
-        table.add_row(*(escape(str(cell)) if not isinstance(cell, float) else f"{cell:{form}}" for cell in row))
+        table.add_row(*(_cell(value, bool(classes)) for value in row))
     console.print(table)
-    if len(found) > SHOWN:
-        console.print(f"{SHOWN} of {len(found):,} rows; out=answers.csv writes all")
+
+
+def _cell(value: Any, is_share: bool) -> str:
+    if not isinstance(value, float):
+        return escape(str(value))
+    return f"{100 * value:.1f} %" if is_share else f"{value:.4g}"
 
 
 def with_inputs(words: Sequence[str]) -> list[str]:
