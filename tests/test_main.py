@@ -58,7 +58,7 @@ def test_a_misspelt_command_names_near_misses(tmp_path: Path) -> None:
 def test_a_command_takes_its_words_and_gives_its_exit_code(tmp_path: Path) -> None:
     code, _, said = dnnx("train", "optimizer.lrr=1", cwd=tmp_path)
     assert (code, said.partition(";")[0]) == (2, "error: optimizer.lrr: there is no such key")
-    assert dnnx("compare", "nowhere", cwd=tmp_path)[0] == 2
+    assert dnnx("predict", "run=nowhere", "x.png", cwd=tmp_path)[0] == 2
     code, said, _ = dnnx("evaluate", "--help", cwd=tmp_path)
     assert code == 0
     assert "dnnx evaluate run=" in said

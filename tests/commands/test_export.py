@@ -53,6 +53,7 @@ def test_a_program_of_torch_has_the_outputs_of_the_run(seed: int | None, digits:
     assert '"uint8 [N, 1, 8, 8]"' in facts["dnnx.json"]
 
 
+@pytest.mark.slow
 def test_a_file_of_onnx_has_the_outputs_of_the_run(digits: Path, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")
