@@ -129,7 +129,7 @@ def _decided(claim: Mapping[str, Any]) -> str:
     if claim["answer"] == "same":
         return f"{claim['arm']} and {claim['than']}: **{claim['words']}**"
     numbers = claim["difference"] or f"{claim['ours']} against {claim['theirs']}"
-    return f"{claim['phrase']}: **{claim['words']}**, {numbers}"
+    return f"**{claim['words']}**: {claim['phrase']}, {numbers}"
 
 
 def _cell(record: Mapping[str, Any], what: str, words: list[str]) -> str:
