@@ -2,15 +2,17 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+CPU_BUILD := https://download.pytorch.org/whl/cpu
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "dnnx needs Python 3.11 to 3.13: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
+	$(if $(cpu),$(BIN)/python -m pip install --quiet --constraint constraints.txt --index-url $(CPU_BUILD) torch torchvision)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 .PHONY: setup
-setup: .venv/installed ## make .venv with the package and all it needs (5 GB, a few minutes)
+setup: .venv/installed ## make .venv with the package and all it needs (6 GB, a few minutes); cpu=1 takes PyTorch's CPU build (1.5 GB)
 
 .PHONY: demo
 demo: setup ## train DenseNet5 on the digits 0-4, five seeds at once, and show the results
@@ -55,8 +57,13 @@ scaling: setup ## measure what seeds, depth, width, batch and data size cost, wi
 	$(BIN)/python -m benchmarks.scaling $(if $(rounds),rounds=$(rounds))
 
 .PHONY: tensorboard
-tensorboard: setup ## look at the curves of every run in outputs/
-	$(BIN)/tensorboard --logdir outputs --host localhost
+tensorboard: setup ## look at the curves of the newest 40 runs in outputs/; runs= and folder= choose others
+	$(BIN)/python -m dnnx.runs.board $(or $(folder),outputs) $(or $(runs),40)
+
+.PHONY: docs
+docs: setup ## build the documentation as a site that needs no network: dist/docs/index.html
+	-$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs dist/docs
 
 .PHONY: clean
 clean: ## remove what was installed and cached, but no outputs

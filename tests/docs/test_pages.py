@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 EXPERIMENTS = {path.stem: path for path in (ROOT / "conf" / "exp").glob("*/*.yaml")}
-OF_THE_READER = {"width", "wide"}  # experiments that a page tells its reader to write
+OF_THE_READER = {"scaling", "wide"}  # experiments that a page tells its reader to write
 
 
 def name(path: Path) -> str:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from commands import command, compose, slow_where, typed
 
-from dnnx.config.paths import CONF, experiment, options
+from dnnx.config.paths import experiment, options
 from dnnx.studies.claims import baseline, declared_verdicts
 from dnnx.train import train
 
@@ -184,15 +184,6 @@ def test_an_arm_that_fails_leaves_the_others_and_exit_code_2(tmp_path: Path) -> 
     assert done.returncode == 2
     assert "error: net.dropout=1.5: a share in [0, 1)" in done.stderr
     assert (tmp_path / "outputs" / "dense5" / "latest" / "net.dropout-0.1" / "results.json").exists()
-
-
-def test_the_study_of_the_readme_runs_from_any_folder(tmp_path: Path) -> None:
-    text = (CONF.parent / "README.md").read_text()
-    (tmp_path / "mine" / "exp").mkdir(parents=True)
-    (tmp_path / "mine" / "exp" / "width.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
-    done = command("train", "--config-dir", "mine", "+exp=width", *SMALL, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "wide is more accurate than narrow" in done.stdout or "wide is less accurate" in done.stdout
 
 
 @pytest.mark.parametrize(
