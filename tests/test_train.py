@@ -86,11 +86,11 @@ def test_tensorboard_shows_mean_and_spread_by_epoch_and_one_hparams_entry(run: R
         for row in rows(folder)
         if (row["epoch"], row["split"], row["metric"]) == ("2", "val", "loss")
     ]
-    assert [event.step for event in events.Scalars("val/loss")] == [1, 2, 3]
-    assert events.Scalars("val/loss")[1].value == pytest.approx(sum(values) / 2)
-    assert events.Scalars("band/val/loss/low")[1].value == pytest.approx(min(values))
+    assert [event.step for event in events.Scalars("loss/val")] == [1, 2, 3]
+    assert events.Scalars("loss/val")[1].value == pytest.approx(sum(values) / 2)
+    assert events.Scalars("spread/loss/low")[1].value == pytest.approx(min(values))
     assert "_hparams_/session_start_info" in events.summary_metadata
-    assert "test/accuracy" in events.Tags()["scalars"]
+    assert "accuracy/test" in events.Tags()["scalars"]
 
 
 def test_the_same_command_twice_gives_the_same_results(run: Run) -> None:

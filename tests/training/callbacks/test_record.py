@@ -9,7 +9,12 @@ import pandas as pd
 import pytest
 import torch
 from fake_training import FakeTraining
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.context import RequestContext
+from tensorboard.plugins.base_plugin import TBContext
+from tensorboard.plugins.hparams.backend_context import Context
 
 from dnnx.basics.errors import UserError
 from dnnx.runs.tables import HEADER
@@ -166,9 +171,9 @@ def test_tensorboard_shows_mean_and_spread_of_the_seeds_that_count(tmp_path: Pat
     training(tmp_path).run(LOSSES[:3])
     events = EventAccumulator(str(tmp_path)).Reload()
     shown = {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
-    assert shown["val/loss"] == [(1, 0.625), (2, 0.5625), (3, 0.5)]
-    assert shown["band/val/loss/low"] == [(1, 0.5), (2, 0.5), (3, 0.25)]
-    assert shown["band/val/loss/high"] == [(1, 0.75), (2, 0.625), (3, 0.75)]
+    assert shown["loss/val"] == [(1, 0.625), (2, 0.5625), (3, 0.5)]
+    assert shown["spread/loss/low"] == [(1, 0.5), (2, 0.5), (3, 0.25)]
+    assert shown["spread/loss/high"] == [(1, 0.75), (2, 0.625), (3, 0.75)]
 
 
 def test_an_exception_before_training_started_is_not_hidden_by_another(tmp_path: Path) -> None:
@@ -180,5 +185,27 @@ def test_hparams_are_one_entry_with_final_values(tmp_path: Path) -> None:
     log_hparams(tmp_path, {"net.dropout": 0.3}, {"test/accuracy": 0.5})
     assert len(list(tmp_path.glob("events.out.tfevents.*"))) == 1
     events = EventAccumulator(str(tmp_path)).Reload()
-    assert events.Scalars("test/accuracy")[0].value == 0.5
+    assert events.Scalars("accuracy/test")[0].value == 0.5
     assert any("hparams" in name for name in events.summary_metadata)
+
+
+def test_settings_that_differ_and_accuracy_come_first_in_hparams(tmp_path: Path) -> None:
+    for arm, dropout in (("dropped", 0.3), ("plain", 0.0)):
+        settings = {"arm": arm, "data.batch_size": 32, "net.dropout": dropout}
+        log_hparams(tmp_path / arm, settings, {"epoch/best": 3.0, "test/accuracy": 0.5, "time/fit_s": 1.0})
+    runs = EventMultiplexer().AddRunsFromDirectory(str(tmp_path)).Reload()
+    board = Context(TBContext(data_provider=MultiplexerDataProvider(runs, str(tmp_path))))
+    asked = RequestContext()
+    found = board.hparams_metadata(asked, "")
+    shown = board.experiment_from_metadata(asked, "", True, found, board.hparams_from_data_provider(asked, "", None))
+    assert [setting.name for setting in shown.hparam_infos] == ["arm", "net.dropout", "data.batch_size"]
+    assert [metric.name.tag for metric in shown.metric_infos] == ["accuracy/test", "run/epoch/best", "run/time/fit_s"]
+
+
+def test_charts_of_accuracy_and_loss_come_first_and_those_of_layers_last(tmp_path: Path) -> None:
+    begun = training(tmp_path)
+    begun.module.epoch_metrics = {"hidden_layers.0/activation_std": torch.tensor([0.5, 0.75])}
+    begun.run(LOSSES[:2])
+    groups = [name.split("/")[0] for name in sorted(EventAccumulator(str(tmp_path)).Reload().Tags()["scalars"])]
+    assert groups[0] in ("accuracy", "loss")
+    assert groups[-1] == "units"

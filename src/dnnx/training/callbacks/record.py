@@ -16,6 +16,7 @@ from dnnx.basics.errors import require
 from dnnx.runs.files import append_text, sync, write_text
 from dnnx.runs.tables import HEADER
 from dnnx.training.callbacks.early_stopping import EarlyStopping
+from dnnx.training.callbacks.tags import spread_tag, tag
 from dnnx.training.trainer import close_logger
 
 ROW = re.compile(r"\d{1,9},[^,\n]*,[^,\n]*,\d{1,19},[-+.\w]+\n")
@@ -23,13 +24,11 @@ ROW = re.compile(r"\d{1,9},[^,\n]*,[^,\n]*,\d{1,19},[-+.\w]+\n")
 # TensorBoard's custom scalars tab: train and validation in one chart, and the mean with its margins.
 LAYOUT = {
     name: {
-        "train and val": ["Multiline", [f"train/{name}$", f"val/{name}$"]],
-        "val, mean and standard deviation": [
-            "Margin", [f"val/{name}", f"band/val/{name}/low", f"band/val/{name}/high"]
-        ],
+        "train and val": ["Multiline", [f"{name}/train$", f"{name}/val$"]],
+        "val, mean and standard deviation": ["Margin", [f"{name}/val", f"spread/{name}/low", f"spread/{name}/high"]],
     }
-    for name in ("loss", "accuracy")
-}  # fmt: skip
+    for name in ("accuracy", "loss")
+}
 
 
 class Record(pl.Callback):
@@ -85,15 +84,19 @@ class Record(pl.Callback):
         assert self.writer is not None
         rows = [f"{epoch},time,elapsed_s,{seed},{elapsed_s}\n" for seed in seeds if elapsed_s]
         scalars: dict[str, Tensor] = {}
+        shown: dict[str, Tensor] = {}  # in TensorBoard
         for name, values in metrics.items():
             prefix = f"{epoch},{name.replace('/', ',')}"
             rows += [f"{prefix},{seed},{value!r}\n" for seed, value in zip(seeds, values.tolist(), strict=True)]
             mean, spread = values.mean(), values.std(correction=0)
             scalars |= {name: mean, f"band/{name}/low": mean - spread, f"band/{name}/high": mean + spread}
-        event = Summary(value=[Summary.Value(tag=tag, simple_value=float(value)) for tag, value in scalars.items()])
+            shown[tag(name)] = mean
+            if (margin := spread_tag(name)) is not None:
+                shown |= {f"{margin}/low": mean - spread, f"{margin}/high": mean + spread}
+        event = Summary(value=[Summary.Value(tag=name, simple_value=float(value)) for name, value in shown.items()])
         self.writer._get_file_writer().add_summary(event, epoch)  # one event: a third of the time
         for logger in self.loggers:
-            logger.log_metrics({tag: float(value) for tag, value in scalars.items()}, epoch)
+            logger.log_metrics({name: float(value) for name, value in scalars.items()}, epoch)
         self._take("".join(rows))
         append_text(self.path, self.rows[-1])
 
@@ -144,9 +147,14 @@ def log_embedding(folder: Path, predictions: dict[str, Tensor]) -> None:
 
 
 def log_hparams(folder: Path, settings: dict[str, Any], metrics: dict[str, float]) -> None:
-    """Write one entry of TensorBoard's HPARAMS tab, with final values, to the run's own folder."""
+    """Write one entry of TensorBoard's HPARAMS tab, with final values, to the run's own folder.
+
+    The summary of a whole experiment, the first of the three that torch makes, is left out. TensorBoard then reads
+    all runs and shows the settings that differ first.
+    """
+    shown = {tag(name): value for name, value in metrics.items()}
     with SummaryWriter(str(folder)) as writer:
-        for summary in hparams(settings, metrics):
+        for summary in hparams(settings, shown)[1:]:
             writer._get_file_writer().add_summary(summary)
-        for name, value in metrics.items():
+        for name, value in shown.items():
             writer.add_scalar(name, value)
