@@ -14,8 +14,9 @@ PARTS = ("nets", "data", "tasks", "techniques")
 BY_DESIGN = {"runs/legacy.py", "studies/foreman.py"}  # names of older versions; modules to import before a fork
 # Files outside its own package that name a part of conf/: it offers them more than its protocol.
 NAMED = {
-    ("data.tokens", "sample.py"),
+    ("data.tokens", "commands/sample.py"),
     ("nets.dense", "evaluation/mc_dropout.py"),
+    ("nets.efficientnet_lite", "data/extractor.py"),
     ("nets.efficientnet_lite", "data/folder_features.py"),
     ("tasks.classification", "tuning/objective.py"),
     ("tasks.scores", "evaluation/results.py"),
