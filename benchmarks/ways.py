@@ -34,6 +34,22 @@ class Recurrent(nn.Module):
         return self.output(self.cell(x)[0][:, -1])
 
 
+class OfFunctions(nn.Module):
+    """The convnet below as many write it: activation, pooling and flattening are functions in its forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.norm1 = nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16)
+        self.conv2, self.norm2 = nn.Conv2d(16, 32, 3, padding=1), nn.BatchNorm2d(32)
+        self.drop, self.fc, self.output = nn.Dropout2d(0.2), nn.Linear(1568, 64), nn.Linear(64, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(F.relu(self.norm1(self.conv1(x))), 2)
+        x = F.max_pool2d(F.relu(self.norm2(self.conv2(x))), 2)
+        x = self.drop(x).flatten(1)
+        return self.output(F.relu(self.fc(x)))
+
+
 def convnet() -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
@@ -52,6 +68,7 @@ def dense(width: int, depth: int) -> nn.Module:
 
 NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "convnet, 16 and 32 channels, 28x28": (convnet, (1, 28, 28)),
+    "the same convnet with functions in its forward": (OfFunctions, (1, 28, 28)),
     "dense, 2 layers of 16": (lambda: dense(16, 2), (64,)),
     "dense, 5 layers of 100": (lambda: dense(100, 5), (64,)),
     "LSTM of 64, 28 steps": (Recurrent, (28, 9)),

@@ -134,7 +134,7 @@ def test_where_vmap_is_wrong_it_is_a_loop(name: str) -> None:
 
 
 class Convnet(nn.Module):
-    """A usual convnet; as one of `dropout`, it draws random numbers in its forward."""
+    """A convnet that turns its maps by a function without a form for R; with `dropout` its forward draws numbers."""
 
     def __init__(self, dropout: bool = False):
         super().__init__()
@@ -142,7 +142,7 @@ class Convnet(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.max_pool2d(self.drop(self.conv(x)), 2).amax((-2, -1))
+        x = torch.rot90(F.max_pool2d(self.drop(self.conv(x)), 2), 1, (2, 3)).amax((-2, -1))
         return self.output(F.dropout(x, training=self.training) if self.dropout else x)
 
 

@@ -7,6 +7,7 @@ from torch import nn
 from dnnx.nets.layers.dropout import AlphaDropout, ChannelAlphaDropout, ChannelDropout, Dropout
 from dnnx.training import batched_images as images
 from dnnx.training import batched_layers as layers
+from dnnx.training.batched_functions import written_for_one
 from dnnx.training.batched_layers import Batched, ByExample
 
 
@@ -58,7 +59,7 @@ def without_batched_form(net: nn.Module) -> str | None:
     """
     for name, module in net.named_modules():
         own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
-        is_container = type(module) in CONTAINERS or any(True for _ in module.children())
+        is_container = type(module) in CONTAINERS or _has_children(module)
         if not (_is_known(module) or (is_container and not own)):
             return f"{name or 'the net itself'} ({type(module).__name__})"
     return None
@@ -73,7 +74,8 @@ def _is_known(layer: nn.Module) -> bool:
 def make_batched(net: nn.Module) -> nn.Module:
     """Replace the layers of `net`, whose state is stacked, by their batched forms; return the net.
 
-    Parameters keep their names. A layer in several places of the net stays one layer.
+    Parameters keep their names. A layer in several places of the net stays one layer. A net that does not declare
+    `batched_layers` and has a forward of its own is written for one batch [B, ...].
     """
     exchanged: dict[nn.Module, Any] = {
         layer: BATCHED[type(layer)].of(layer) for layer in net.modules() if type(layer) in BATCHED
@@ -82,7 +84,20 @@ def make_batched(net: nn.Module) -> nn.Module:
         if layer in exchanged and name:
             parent, _, last = name.rpartition(".")
             setattr(net.get_submodule(parent), last, exchanged[layer])
-    return exchanged.get(net, net)
+    if net in exchanged:
+        return exchanged[net]
+    has_both = is_declared(net) or all(type(module) in CONTAINERS for module in net.modules() if _has_children(module))
+    kind: Any = type(net)
+    return net if has_both else written_for_one(kind).of(net)
+
+
+def is_declared(net: nn.Module) -> bool:
+    """Return whether the net's own class says that its forward takes [B, ...] and [R, B, ...] alike."""
+    return vars(type(net)).get("batched_layers", False)
+
+
+def _has_children(module: nn.Module) -> bool:
+    return any(True for _ in module.children())
 
 
 def set_whole(net: nn.Module, whole: bool) -> None:

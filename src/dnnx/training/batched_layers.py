@@ -24,7 +24,10 @@ class Batched:
         return made
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.of_all(x) if self.whole else super().forward(x)  # type: ignore[misc]
+        if not self.whole:
+            return super().forward(x)  # type: ignore[misc]
+        with torch._C.DisableTorchFunction():  # here x has the axis R, also in dnnx.training.batched_functions
+            return self.of_all(x)
 
     def of_all(self, x: Tensor) -> Tensor:
         """Compute [R, B, ...] from [R, B, ...]."""

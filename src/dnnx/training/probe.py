@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from dnnx.basics.errors import UserError, is_out_of_memory, require
 from dnnx.basics.seeding import derive, generator
 from dnnx.training.batched import make_batched
+from dnnx.training.batched_functions import NO_FORM, blamed
 from dnnx.training.ways import ALONE, DRAWS, RUN, Batch, beside_cpu, build_net, stack, state_of
 
 NUM_EXAMPLES = 8
@@ -56,13 +57,21 @@ def find_way(build: Callable[[], nn.Module], seeds: Sequence[int], ways: Sequenc
         expected = _alone(_networks(build, seeds, x), x, batch)
         refused: dict[str, str] = {}
         for way in ways:
+            net = stack(_networks(build, seeds, x))
+            net = make_batched(net) if way == "batched" else net
             try:
-                _compare(expected, _together(_networks(build, seeds, x), way, x, batch), seeds)
+                _compare(expected, _together(net, way, x, batch), seeds)
             except MismatchError as mismatch:
-                refused[way] = str(mismatch)
+                refused[way] = _reason(str(mismatch), net)
             else:
                 return Finding(way, refused, draws)
     raise UserError(_in_no_way(name, refused))
+
+
+def _reason(mismatch: str, net: nn.Module) -> str:
+    """Return why a way is refused, with the functions that may be the cause where outputs already differ."""
+    told = NO_FORM in mismatch or mismatch.startswith(("gradient", "buffer"))
+    return mismatch if told else f"{mismatch}{blamed(net)}"
 
 
 def _in_no_way(name: str, refused: Mapping[str, str]) -> str:
@@ -167,9 +176,8 @@ def _alone(nets: Sequence[nn.Module], x: Tensor, batch: Batch) -> Outcome:
     return _outcome(evaluated, trained, {name: [state[name] for state in states] for name in states[0]})
 
 
-def _together(nets: Sequence[nn.Module], way: str, x: Tensor, batch: Batch) -> Outcome:
-    num, net = len(nets), stack(nets)
-    net = make_batched(net) if way == "batched" else net
+def _together(net: nn.Module, way: str, x: Tensor, batch: Batch) -> Outcome:
+    num = len(batch.x)
     try:
         evaluated = RUN[way](net.eval(), num, Batch(x.clone(), shared=True))
         trained = RUN[way](net.train(), num, batch) if len(x) > 1 else evaluated
@@ -181,7 +189,8 @@ def _together(nets: Sequence[nn.Module], way: str, x: Tensor, batch: Batch) -> O
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        raise MismatchError(f"forward fails: {_line(error)}") from error
+        told = _line(error)
+        raise MismatchError(told if NO_FORM in told else f"forward fails: {told.rstrip('.')}") from error
     return _outcome(evaluated, trained, {name: [value] for name, value in state_of(net).items()})
 
 

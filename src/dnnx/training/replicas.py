@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dnnx.basics.errors import UserError, choose, require
 from dnnx.basics.seeding import derive
 from dnnx.training import ways
-from dnnx.training.batched import make_batched, set_whole, without_batched_form
+from dnnx.training.batched import is_declared, make_batched, set_whole, without_batched_form
 from dnnx.training.probe import find_way
 from dnnx.training.ways import ALONE, RUN, WAYS, Batch, build_net, build_plain, convolves, fastest_first, stack
 
@@ -66,7 +66,7 @@ class Replicas(nn.Module):
         self.draws = False  # whether forward itself draws random numbers
         nets = [build_net(build, seed) for seed in seeds]
         self.net, self.ways = nets[0], [ALONE]
-        declared = vars(type(self.net)).get("batched_layers", False)
+        declared = is_declared(self.net)
         if self.stacked:
             unknown = without_batched_form(self.net)
             require(
