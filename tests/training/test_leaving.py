@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from dnnx.basics.errors import UserError
 from dnnx.data.arrays import ArrayData
+from dnnx.nets.dense import DenseNet
 from dnnx.optim import kept
 from dnnx.techniques.base import Technique
 from dnnx.train import train
@@ -45,6 +46,9 @@ RUNS = {
         "scheduler.threshold=0.9",
     ],
     "pruned": [*TINY, "+technique=pruning", "techniques.pruning.sparsity=0.5", "techniques.pruning.until_epoch=1"],
+    "layers with their rates": [*TINY, "+technique=layer_rates", "techniques.layer_rates.factors={output.*: 0.1}"],
+    "moved and lit images": [*TINY, *(f"data.augment.{name}=0.2" for name in ("zoom", "brightness", "contrast"))],
+    "passes with dropout": [*TINY, "net.dropout=0.2", "net.input_dropout=0.1", "mc_dropout=5"],
     "own images": [*TINY, "data=mnist59", "data.source=digits", "data.val_per_class=10"],
     "corrupted": [*TINY, "data=real_or_corrupted", "data.source=digits", "data.val_per_class=10"],
 }  # fmt: skip
@@ -123,6 +127,35 @@ def test_every_seed_has_the_bytes_that_it_has_where_nobody_leaves(run: str, tmp_
     assert measured(results) == measured(stayed(RUNS[run], tmp_path / "stayed"))
     require_same(tmp_path / "left", tmp_path / "stayed")
     assert results["epoch/last"] == LAST
+
+
+def test_a_state_that_batches_hand_on_leaves_with_its_seed(tmp_path: Path, finish: list[int]) -> None:
+    (tmp_path / "x.txt").write_text("the time machine by h g wells " * 12)
+    groups = ["data=tokens", "net=recurrent_text", "task=language_model", "+technique=carried_state", *TINY[2:3]]
+    sizes = ["net.hidden=6", "data.steps=5", "data.batch_size=3", f"data.file={tmp_path / 'x.txt'}"]
+    run = [*groups, *sizes, *TINY[4:7], "data.partition=sequential", "net.implementation=scratch", "name=text"]
+    train(compose(*run), tmp_path / "left")
+    assert finish == RUNNING
+    stayed(run, tmp_path / "stayed")
+    require_near(tmp_path / "left", tmp_path / "stayed")  # vmap of one network rounds otherwise
+
+
+class Draws(DenseNet):
+    """Its forward draws random numbers."""
+
+    def forward(self, x: Tensor, *given: Any, **named: Any) -> Any:
+        return super().forward(x + 0.1 * torch.randn_like(x) if self.training else x, *given, **named)
+
+
+def test_the_numbers_that_a_forward_draws_are_those_of_its_seed(
+    tmp_path: Path, finish: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "test_leaving", sys.modules[__name__])
+    run = [*TINY, "net._target_=test_leaving.Draws"]
+    results = train(compose(*run), tmp_path / "left")
+    assert finish == RUNNING
+    assert measured(results) == measured(stayed(run, tmp_path / "stayed"))
+    require_same(tmp_path / "left", tmp_path / "stayed")
 
 
 @pytest.mark.parametrize("run", NEARLY)
