@@ -42,6 +42,29 @@ def test_numbers_that_changed_are_named(copy: Path) -> None:
         again(copy)
 
 
+@pytest.mark.parametrize(("moved", "same"), [(1, True), (9, False)])
+def test_on_another_device_than_the_run_s_a_few_images_may_change_their_class(
+    copy: Path, moved: int, same: bool, capsys: pytest.CaptureFixture
+) -> None:
+    saved = json.loads((copy / "results.json").read_text())
+    saved["test/confusion"][0][0][0] -= moved
+    saved["test/confusion"][0][0][1] += moved
+    saved["test/loss"][1] += 1e-4 * moved
+    (copy / "results.json").write_text(json.dumps(saved))
+    with pytest.raises(UserError, match=r"differ from its results.json: .*test/confusion"):
+        again(copy, "accelerator=cpu")
+    facts = json.loads((copy / "environment.json").read_text())
+    (copy / "environment.json").write_text(json.dumps(facts | {"gpu": "one"}))
+    text = (copy / "config.yaml").read_text()
+    (copy / "config.yaml").write_text(text.replace("accelerator: cpu", "accelerator: auto"))
+    if same:
+        again(copy, "accelerator=cpu")
+        assert "up to the rounding of another device" in capsys.readouterr().out
+    else:
+        with pytest.raises(UserError, match=r"differ from its results.json: .*test/confusion"):
+            again(copy, "accelerator=cpu")
+
+
 @pytest.mark.parametrize(
     ("break_it", "says"),
     [

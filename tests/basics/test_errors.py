@@ -7,7 +7,16 @@ from typing import Any, Literal
 import pytest
 import torch
 
-from dnnx.basics.errors import UserError, check_arguments, choose, fits, near_misses, require, unknown_key
+from dnnx.basics.errors import (
+    UserError,
+    check_arguments,
+    choose,
+    fits,
+    is_out_of_memory,
+    near_misses,
+    require,
+    unknown_key,
+)
 
 
 def test_require_passes_a_valid_value_and_else_names_key_value_and_expectation() -> None:
@@ -95,3 +104,22 @@ def test_a_value_of_a_wrong_type_is_an_error_with_the_valid_types() -> None:
 
 def test_the_error_of_an_unknown_key_says_where_the_keys_are_listed() -> None:
     assert unknown_key("net.hiden", ["net.hidden"]).endswith("did you mean net.hidden?; see all keys with --cfg job")
+
+
+@pytest.mark.parametrize(
+    ("told", "memory"),
+    [
+        ("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of 79.10 GiB", True),
+        ("[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to "
+         "allocate 80000000000 bytes. Error code 12 (Cannot allocate memory)", True),
+        ("[enforce fail at alloc_cpu.cpp:83] . DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes",
+         True),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True),
+        ("cuDNN error: CUDNN_STATUS_ALLOC_FAILED", True),
+        ("std::bad_alloc", True),
+        ("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`", False),
+        ("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)", False),
+    ],
+)  # fmt: skip
+def test_a_real_message_of_memory_that_ran_out_is_known(told: str, memory: bool) -> None:
+    assert is_out_of_memory(RuntimeError(told)) is memory

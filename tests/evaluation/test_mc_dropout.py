@@ -1,5 +1,6 @@
 """MC dropout: only dropout is active, each seed has its own passes, and no result depends on how they are computed."""
 
+from functools import partial
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -8,11 +9,16 @@ import pytest
 import torch
 from modules import classifier, pairs
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from dnnx.basics.errors import UserError
 from dnnx.evaluation import calibration, mc_dropout
 from dnnx.evaluation.mc_dropout import measure, predict
+from dnnx.nets.convnet import ConvNet
+from dnnx.nets.dense import DenseNet
 from dnnx.nets.layers.dropout import Dropout
+from dnnx.tasks.classification import Classification
 from dnnx.techniques.pretrained import Pretrained
 from dnnx.training.dropout_on import require_dropout
 from dnnx.training.module import ReplicaModule
@@ -162,3 +168,36 @@ def test_an_impossible_setting_is_a_one_line_error(passes: Any, net: dict[str, A
 def test_pairs_are_refused_in_one_line() -> None:
     with pytest.raises(UserError, match=r"^mc_dropout=5: only for classes, not for task=Pairs; type"):
         require_dropout(pairs(FEATURES, {"hidden": [8], "dropout": 0.2}, [3, 7]), 5)
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_no_result_depends_on_how_many_images_fit_at_once(net: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    module = make(**net)
+    whole = predict(module, batches(), N, 11)
+    monkeypatch.setattr(mc_dropout, "MAX_NUMBERS", 2 * FEATURES * 7)  # 7 images of two seeds
+    torch.testing.assert_close(predict(module, batches(20), N, 11), whole, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"), [(partial(DenseNet, hidden=[100, 100]), (784,)), (partial(ConvNet, channels=[32]), (3, 32, 32))]
+)
+def test_the_largest_tensor_of_100_seeds_is_bounded(kind: Any, shape: tuple[int, ...]) -> None:
+    """On the meta device nothing is computed, and each result tells its size."""
+    net = partial(kind, shape, num_outputs=10, dropout=0.3)
+    module = ReplicaModule(net, Classification(), range(100), shape).to("meta")
+    module.replicas.probed = True
+    with Largest() as largest:
+        predict(module, [(torch.empty(1024, *shape, device="meta"), None)], 1024, 30)
+    assert largest.bytes < 2 * 2**30
+
+
+class Largest(TorchDispatchMode):
+    """Notes the size of the largest result of an operator."""
+
+    bytes = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        tensors = [value for value in tree_leaves(out) if isinstance(value, Tensor) and not func.is_view]
+        self.bytes = max([self.bytes, *(value.numel() * value.element_size() for value in tensors)])
+        return out

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from commands import compose, measured
+from modules import classifier
 from safetensors.torch import load_file
 from tiny_backbone import HIDDEN, make_backbone, transfer
 from torch import Tensor
@@ -17,6 +18,7 @@ from dnnx.basics.errors import UserError
 from dnnx.config.resume import settle_backbone
 from dnnx.config.seeds import parse_seeds
 from dnnx.evaluation import results
+from dnnx.techniques import pretrained
 from dnnx.techniques.pretrained import Pretrained
 from dnnx.train import train
 from dnnx.training import replicas
@@ -334,3 +336,16 @@ def test_features_of_images_that_all_seeds_share_are_cached_too(run: Run) -> Non
     seen_by_all += ["trainer.max_epochs=1", "data.batch_size=64"]
     plain, cached = (run(*seen_by_all, FROZEN2, f"techniques.pretrained.cached={on}")[0] for on in ("false", "true"))
     torch.testing.assert_close(numbers(cached), numbers(plain), rtol=1e-3, atol=1e-5, equal_nan=True)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_features_computed_in_parts_are_the_same(monkeypatch: pytest.MonkeyPatch, own: bool) -> None:
+    technique = Pretrained()
+    classifier(6, 4, {"hidden": [5, 4]}, [0, 1], technique)
+    technique.num_frozen_blocks = 1
+    x = torch.randn(11, 6)
+    rows = torch.stack([torch.arange(11), torch.arange(11).flip(0)]) if own else None
+    whole = technique._features(x, rows)
+    assert whole.shape == (2, 11, 5)
+    monkeypatch.setattr(pretrained, "MAX_NUMBERS", 2 * 6 * 3)  # three examples of two seeds
+    torch.testing.assert_close(technique._features(x, rows), whole)

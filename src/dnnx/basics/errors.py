@@ -172,10 +172,15 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any], keys: Iterabl
     ]
 
 
+OF_MEMORY = (
+    "not enough memory", "can't allocate memory", "bad_alloc", "out of memory", "STATUS_ALLOC_FAILED",
+    "Storage size calculation overflowed",
+)  # fmt: skip
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error means that memory ran out; torch has an own type for GPUs only."""
-    told = ("not enough memory", "bad_alloc", "out of memory", "Storage size calculation overflowed")
-    return isinstance(error, MemoryError) or any(text in str(error) for text in told)
+    return isinstance(error, MemoryError) or any(text in str(error) for text in OF_MEMORY)
 
 
 def near_misses(name: str, names: Iterable[str], prefix: str = "") -> str:

@@ -1,6 +1,7 @@
 """MC dropout (Gal & Ghahramani 2016): scores of the mean of many passes with dropout on."""
 
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from dnnx.training.dropout_on import dropout_layers, require_dropout
 
 RELIABILITY = "reliability.json"  # the curves of the diagram, from which those of more seeds are made
 ROWS, ROWS_CUDA = 1024, 16384  # images times passes in one batch; results do not depend on it
+MAX_NUMBERS = 2**25  # numbers of the inputs of all replicas in one batch; the layers' outputs are some times as many
 
 
 # Unit and direction of each score.
@@ -41,17 +43,16 @@ def predict(module: Any, batches: Any, num_images: int, passes: int) -> tuple[Te
     module.eval()
     depth, layers = _blocks_beneath(module.replicas.net), dropout_layers(module)
     mean, spread, first = [], [], 0
-    for x, *_ in track(batches, "MC dropout", console=console, transient=True, disable=not console.is_terminal):
+    shown = track(batches, "MC dropout", console=console, transient=True, disable=not console.is_terminal)
+    for x, axis, most in _pieces(module, shown):
         module.to(x.device)
         module.start = 0
-        axis = 0 if module.is_shared(x) else 1
         images = torch.arange(first, first := first + x.shape[axis], device=x.device)
         if depth:  # lower blocks have no dropout, so they are equal in every pass
             x, axis = module(x, stop=depth), 1
         module.start = depth
         sums: list[Tensor] = [torch.zeros((), device=x.device), torch.zeros((), device=x.device)]
-        at_once = max(1, (ROWS_CUDA if x.is_cuda else ROWS) // len(images))
-        for some in torch.arange(passes, device=x.device).split(at_once):
+        for some in torch.arange(passes, device=x.device).split(max(1, most // len(images))):
             for layer in layers:
                 layer.rows = (some[:, None] * num_images + images).flatten()
             times = [len(some) if i == axis else 1 for i in range(x.dim())]
@@ -64,6 +65,16 @@ def predict(module: Any, batches: Any, num_images: int, passes: int) -> tuple[Te
     for layer in layers:
         layer.rows = None
     return torch.cat(mean, dim=1), torch.cat(spread, dim=1)
+
+
+def _pieces(module: Any, batches: Any) -> Iterator[tuple[Tensor, int, int]]:
+    """Yield parts of the images [B, ...] or [R, B, ...] with the axis B, and how many images may be in one batch."""
+    for x, *_ in batches:
+        axis = 0 if x.dim() == 1 + len(module.in_shape) else 1
+        numbers = module.replicas.num_replicas * x[(0,) * (axis + 1)].numel()
+        most = max(1, min(ROWS_CUDA if x.is_cuda else ROWS, MAX_NUMBERS // numbers))
+        for part in x.split(max(most, MAX_NUMBERS // numbers), axis):
+            yield part, axis, most
 
 
 def measure(module: Any, data: Any, survived: list[bool], passes: int) -> tuple[dict[str, list], dict[str, dict]]:

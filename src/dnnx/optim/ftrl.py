@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from dnnx.basics.errors import is_number, require
+from dnnx.optim.replica_scale import factor
 
 
 class FTRL(Optimizer):
@@ -44,7 +45,7 @@ class FTRL(Optimizer):
 
     def _move(self, p: Tensor, gradient: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> None:
         shape = [-1, *[1] * (p.dim() - 1)][: p.dim()]
-        scale = torch.as_tensor(group.get("replica_scale", 1.0)).to(p).view(shape)
+        scale = factor(group).view(shape) if "replica_scale" in group else p.new_ones([1] * p.dim())
         rate = group["lr"] * scale
         if not state:
             state["n"] = torch.zeros_like(p)

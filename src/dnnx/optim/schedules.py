@@ -10,6 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from dnnx.basics.errors import is_number, require
 from dnnx.optim.ftrl import FTRL
+from dnnx.optim.replica_scale import factor, multiply
 
 # In each of these, an element's step is proportional to the learning rate and independent of other elements.
 PROPORTIONAL = (SGD, Adam, NAdam, RMSprop, Adagrad)
@@ -75,22 +76,21 @@ def scale_rates(optimizer: Optimizer, scale: Tensor) -> None:
     )  # fmt: skip
     if "replica_scale" not in optimizer.param_groups[0] and not isinstance(optimizer, FTRL):
         before: list[Tensor] = []
-        optimizer.register_step_pre_hook(lambda *_: before.extend(p.detach().clone() for p in _parameters(optimizer)))
+        optimizer.register_step_pre_hook(lambda *_: before.extend(p.detach().clone() for _, p in _scaled(optimizer)))
         optimizer.register_step_post_hook(lambda *_: _take_back(optimizer, before))
-    for group in optimizer.param_groups:
-        group["replica_scale"] = group.get("replica_scale", 1) * scale
+    multiply(optimizer, scale)
 
 
 @torch.no_grad()
 def _take_back(optimizer: Optimizer, before: list[Tensor]) -> None:
-    for group in optimizer.param_groups:
-        scale = group["replica_scale"].to(group["params"][0])
-        for p in group["params"]:
-            p.copy_(before.pop(0).lerp(p, scale.view(-1, *[1] * (p.dim() - 1))))  # with scale 1 this is p, bit for bit
+    for group, p in _scaled(optimizer):
+        p.copy_(before.pop(0).lerp(p, factor(group).view(-1, *[1] * (p.dim() - 1))))
 
 
-def _parameters(optimizer: Optimizer) -> list[Tensor]:
-    return [p for group in optimizer.param_groups for p in group["params"]]
+def _scaled(optimizer: Optimizer) -> list[tuple[dict[str, Any], Tensor]]:
+    """Return the parameters of which a replica has another rate, with their groups."""
+    groups = [group for group in optimizer.param_groups if group.get("is_scaled", True)]
+    return [(group, p) for group in groups for p in group["params"]]
 
 
 def rates(optimizer: Optimizer, num_replicas: int) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ from dnnx.techniques.base import Technique
 from dnnx.techniques.frozen import check_still, freeze, is_frozen, show
 
 KEY = "techniques.pretrained"
+MAX_NUMBERS = 2**28  # numbers of the inputs of all replicas whose features are computed at once
 
 
 class Pretrained(Technique):
@@ -76,6 +77,8 @@ class Pretrained(Technique):
         if self.cached:
             started = time.perf_counter()
             self._cache_features(data)
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
             self.module.facts["time/cache_s"] = time.perf_counter() - started
 
     @torch.no_grad()
@@ -83,11 +86,17 @@ class Pretrained(Technique):
         """Replace training and validation examples by their features [R, n, width] below the lowest trained layer."""
         for split in ("train", "val"):
             x, (_, y), rows = data.inputs(split), data.splits[split], data.rows.get(split)
-            features = self.module(x if rows is None else x[rows], stop=self.num_frozen_blocks)
+            features = self._features(x, rows)
             labels = y.expand(len(features), -1) if rows is None else y[rows]
             rows = torch.arange(labels.numel(), device=y.device).view(labels.shape)
             data.features[split] = (features.flatten(0, 1), labels.flatten(), rows)
         self.module.start = self.num_frozen_blocks
+
+    def _features(self, x: Tensor, rows: Tensor | None) -> Tensor:
+        """Return the features [R, n, width] of examples x [N, ...], of each replica's `rows` [R, n] if given."""
+        most = max(1, MAX_NUMBERS // (self.module.replicas.num_replicas * x[0].numel()))
+        parts = x.split(most) if rows is None else (x[some] for some in rows.split(most, 1))
+        return torch.cat([self.module(part, stop=self.num_frozen_blocks) for part in parts], 1)
 
     def check_before(self, run: Any) -> None:
         """Check that every weight that is not fresh equals the backbone's."""

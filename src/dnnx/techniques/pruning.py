@@ -117,9 +117,10 @@ class Pruning(Technique):
 
 def larger(sizes: Tensor, share: float, below: float | None) -> Tensor:
     """Return a mask of the magnitudes [R, N] above `below`, or else above the smallest `share` of their row."""
-    count = round(share * sizes.shape[1])
-    most = sizes.kthvalue(count, keepdim=True).values if count else torch.zeros_like(sizes[:, :1])
-    return sizes > (most if below is None else below)
+    if below is not None:
+        return sizes > below
+    count = round(share * sizes.shape[1])  # kthvalue would do, but it is not deterministic on a GPU
+    return sizes > (sizes.sort(1).values[:, count - 1 : count] if count else 0.0)
 
 
 def zero_share(weights: Sequence[Tensor], num_replicas: int) -> Tensor:
