@@ -17,6 +17,7 @@ from dnnx.config.overrides import choose_groups
     [
         "train --help", "train --cfg job", "train optmizer.lr=1", "train +exp=bn_vs_plain optmizer.lr=1",
         "tune --help", "tune +exp=dense5 +sweep=dense5 optmizer.lr=1", "evaluate --help", "import_weights --help",
+        "commands.predict --help", "commands.predict run=nowhere .", "commands.export run=nowhere",
     ],
 )  # fmt: skip
 def test_help_config_and_misspelt_keys_need_no_torch(words: str, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dnnx.basics.console import console
 from dnnx.basics.errors import choose, require, require_installed
 from dnnx.config.app import command
 from dnnx.config.check import check_keys
+from dnnx.config.finished import finished_run
 
 FORMATS = ("onnx", "pt2", "safetensors")
 
@@ -21,11 +22,12 @@ def export(cfg: DictConfig) -> Path:
     if cfg.format == "onnx":
         for package in ("onnx", "onnxscript"):
             require_installed(package, "format=onnx", "onnx")
+    own = finished_run(cfg.run, cfg)
 
     from dnnx.evaluation.exported import WRITERS  # imports torch
-    from dnnx.evaluation.trained import find_run
+    from dnnx.evaluation.trained import open_run
 
-    run = find_run(cfg.run, cfg, cfg.seed)
+    run = open_run(own, Path(cfg.run), cfg.seed)
     if cfg.format == "safetensors":
         run.seeds = run.seeds[:1]
     name = f"seed{run.seeds[0]}" if len(run.seeds) == 1 else "ensemble"

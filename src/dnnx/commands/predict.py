@@ -13,6 +13,7 @@ from dnnx.basics.console import console
 from dnnx.basics.errors import require
 from dnnx.config.app import command
 from dnnx.config.check import check_keys
+from dnnx.config.finished import finished_run
 from dnnx.config.overrides import quoted, split
 from dnnx.runs.files import write_text
 
@@ -31,11 +32,14 @@ def predict(cfg: DictConfig) -> "pd.DataFrame":
     require(bool(inputs), "inputs", "[]", told)
     is_csv = cfg.out is None or str(cfg.out).endswith(".csv")
     require(is_csv, "out", cfg.out, "a .csv file, for example out=answers.csv")
+    for name in inputs:
+        require(Path(name).expanduser().exists(), "inputs", name, "there is no such file or folder")
+    own = finished_run(cfg.run, cfg)
 
     from dnnx.evaluation.answers import answer_table  # imports torch
-    from dnnx.evaluation.trained import find_run
+    from dnnx.evaluation.trained import open_run
 
-    run = find_run(cfg.run, cfg, cfg.seed)
+    run = open_run(own, Path(cfg.run), cfg.seed)
     found = answer_table(run, run.read(inputs, cfg.convert))
     show(found, f"{len(run.seeds)} {'seed' if len(run.seeds) == 1 else 'seeds'}")
     if cfg.out is None and len(found) > SHOWN:

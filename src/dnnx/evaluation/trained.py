@@ -118,17 +118,3 @@ def open_run(cfg: DictConfig, folder: Path, seed: int | None) -> Trained:
     told = "all of its seeds diverged, so that no network is left"
     require(bool(alive) or seed is not None, "run", folder, told)
     return Trained(cfg, folder, alive if seed is None else [seed])
-
-
-def find_run(named: str, typed: DictConfig, seed: int | None) -> Trained:
-    """Return the networks of the run folder that a command names by run=. Raise UserError if it cannot predict."""
-    folder = Path(named)
-    require(folder.is_dir(), "run", named, "there is no such folder; give a run folder such as outputs/dense5/latest")
-    cfg = resume.load_config(folder, "run", typed)
-    finished = (folder / "results.json").is_file()
-    require(finished, "run", named, f"it did not finish; go on with: python -m dnnx.train resume={named}")
-    told = "a baseline keeps no weights, so it cannot predict; python -m dnnx.train fits it again, in seconds"
-    require("baseline" not in cfg, "run", named, told)
-    has_weights = is_plain(cfg) or (folder / "model.safetensors").is_file()
-    require(has_weights, "run", named, "its best weights, model.safetensors, are missing; copy the folder again")
-    return open_run(cfg, folder, seed)

@@ -1,0 +1,23 @@
+"""A finished run that a command names, checked before torch is imported."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from dnnx.basics.errors import require
+from dnnx.config import resume
+from dnnx.config.plain import is_plain
+
+
+def finished_run(named: str, typed: DictConfig) -> DictConfig:
+    """Return the config of the run folder of run=. Raise UserError if it has no networks that could predict."""
+    folder = Path(named)
+    require(folder.is_dir(), "run", named, "there is no such folder; give a run folder such as outputs/dense5/latest")
+    cfg = resume.load_config(folder, "run", typed)
+    finished = (folder / "results.json").is_file()
+    require(finished, "run", named, f"it did not finish; go on with: python -m dnnx.train resume={named}")
+    told = "a baseline keeps no weights, so it cannot predict; python -m dnnx.train fits it again, in seconds"
+    require("baseline" not in cfg, "run", named, told)
+    has_weights = is_plain(cfg) or (folder / "model.safetensors").is_file()
+    require(has_weights, "run", named, "its best weights, model.safetensors, are missing; copy the folder again")
+    return cfg
