@@ -12,6 +12,7 @@ A marker is followed by its text and `<!-- /result -->`. Its words are a study a
 
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -109,11 +110,15 @@ def arms(record: Mapping[str, Any]) -> str:
 
 
 def answer(record: Mapping[str, Any]) -> str:
-    """Return every decided claim in words, and how many are undecided."""
+    """Return every decided claim in words, and how many are undecided or not tested."""
     decided = [claim for claim in record["claims"] if claim["answer"] in ("yes", "no", "same")]
-    left = sum(claim["answer"] == "undecided" for claim in record["claims"])
     told = [f"{_decided(claim)}" for claim in decided]
-    rest = [f"{left} of {len(record['claims'])} claims **undecided**"] if left else []
+    counts = Counter(claim["answer"] for claim in record["claims"])
+    rest = [
+        f"{counts[other]} of {len(record['claims'])} claims **{other}**"
+        for other in ("undecided", "not tested", "not measured")
+        if counts[other]
+    ]
     return "; ".join([*told, *rest])
 
 
