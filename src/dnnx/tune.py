@@ -87,6 +87,7 @@ def end(cfg: DictConfig, study: "Study", space: "Space", validation: "CrossValid
     outcome.close(study, folder, space)
     if cfg.retrain:
         best = study.best_trial
+        space.require_point(best.params, best.number)
         console.rule(f"trial {best.number}, trained on the seeds and tested", align="left")
         train(retrain_config(cfg, validation, best, folder), folder / f"trial_{best.number}")
 

@@ -131,3 +131,15 @@ def test_a_program_that_ends_at_once_has_printed_its_whole_error(tmp_path: Path,
     assert done.returncode == code
     assert ("patience: 15" in done.stdout) == (code == 0)
     assert done.stderr.startswith("error: data.batchsize") == (code == 2)
+
+
+@pytest.mark.parametrize("text", ["[" * 3000 + "]" * 3000, "\n" + "".join(
+    f"  {name}: &{name} [{','.join([f'*{above}'] * 9)}]\n" if above else f"  {name}: &{name} [1,1,1,1,1,1,1,1,1]\n"
+    for above, name in zip(["", *"abcdefg"], "abcdefgh", strict=True)
+)])  # fmt: skip
+def test_a_config_that_fills_the_memory_or_nests_too_deep_is_one_line(text: str, tmp_path: Path) -> None:
+    (tmp_path / "mine/exp").mkdir(parents=True)
+    (tmp_path / "mine/exp/bomb.yaml").write_text(f"# @package _global_\nx: {text}\n")
+    code, said = typed("train", "--config-dir", "mine", "+exp=bomb", cwd=tmp_path)
+    assert (code, said.count("\n")) == (2, 1)
+    assert "mine/exp/bomb.yaml: it " in said

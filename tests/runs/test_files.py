@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dnnx.runs.files import HOST, link_latest, remove_empty, write_atomic, write_json, write_text
+from dnnx.basics.errors import UserError
+from dnnx.runs.files import HOST, link_latest, own_folder, remove_empty, write_atomic, write_json, write_text
 
 
 def test_text_and_json_are_read_back_unchanged(tmp_path: Path) -> None:
@@ -90,3 +91,14 @@ def test_empty_folders_are_removed_up_to_outputs_and_no_further(tmp_path: Path) 
     (tmp_path / "elsewhere").mkdir()
     remove_empty(tmp_path / "elsewhere", outputs)
     assert (tmp_path / "elsewhere").is_dir()
+
+
+def test_a_folder_of_a_run_is_no_link_and_no_file(tmp_path: Path) -> None:
+    assert own_folder(tmp_path / "a/checkpoints").is_dir()
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    (tmp_path / "dangling").symlink_to(tmp_path / "absent")
+    (tmp_path / "file").touch()
+    for name, kind in (("link", "link"), ("dangling", "link"), ("file", "file")):
+        with pytest.raises(UserError, match=f"{name}: it is a {kind}; a run writes into its own folders alone"):
+            own_folder(tmp_path / name)
+    assert not (tmp_path / "absent").exists()

@@ -72,3 +72,16 @@ def test_a_derived_key_without_source_is_a_one_line_error() -> None:
     space = Space({"width": "range(1,5)"}, {"net.hidden": "${dnnx.repeat:${width},${depth}}"})
     with pytest.raises(UserError, match=r"derived: .*depth"):
         space.settings({"width": 3})
+
+
+@pytest.mark.parametrize(
+    "point",
+    [{}, {"net.a": 0.5}, {"net.a": 2, "net.b": "x"}, {"net.a": 0.5, "net.b": "evil.Net"},
+     {"net.a": "0.5", "net.b": "x"},
+     {"net.a": 0.5, "net.b": "x", "net._target_": "evil.Net"}],
+)  # fmt: skip
+def test_a_stored_trial_that_is_no_point_of_the_space_is_refused(point: dict[str, object]) -> None:
+    space = Space({"net.a": "interval(0,1)", "net.b": "choice(x,y)"}, {})
+    space.require_point({"net.a": 0.5, "net.b": "x"}, 3)
+    with pytest.raises(UserError, match="trial 3 of the storage is no point of the space"):
+        space.require_point(point, 3)

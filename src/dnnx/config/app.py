@@ -24,7 +24,7 @@ from dnnx.basics.parent import COMMAND, ending_with_command
 from dnnx.basics.signals import Stopped, listen
 from dnnx.basics.typed import typing
 from dnnx.config.commented import commented
-from dnnx.config.compose import compose_typed
+from dnnx.config.compose import compose_typed, require_small_files
 from dnnx.config.explain import explain
 from dnnx.config.overrides import Typed, choose_groups, quoted, retype_study, split
 from dnnx.config.own_code import own_targets
@@ -87,6 +87,7 @@ def settle(config_name: str, arguments: list[str], where: Where | None, made: li
     typed = split(retype_study(arguments) if config_name == "train" else arguments)
     if not typed.composes():
         return typed.words
+    require_small_files(typed.config_dirs)
     words = own_targets(choose_groups(typed.overrides), config_name, typed.config_dirs)
     typed = Typed(typed.flags, typed.values, words)
     if prints_jobs:

@@ -47,6 +47,13 @@ class Space:
         assert isinstance(resolved, dict)
         return {str(key): value for key, value in resolved.items() if key not in self.variables}
 
+    def require_point(self, params: Params, trial: int) -> None:
+        """Raise UserError unless a stored trial is a point of the space: a journal may come from somebody else."""
+        for key in {**params, **self.distributions}:
+            distribution = self.distributions.get(key)
+            inside = distribution is not None and key in params and _has(distribution, params[key])
+            require(inside, key, params.get(key), f"trial {trial} of the storage is no point of the space")
+
     def corners(self) -> list[Params]:
         """Return a few points that together contain every choice and both ends of every interval."""
         choices = [d.choices for d in self.distributions.values() if isinstance(d, CategoricalDistribution)]
@@ -81,6 +88,13 @@ def _distribution(key: str, text: str) -> BaseDistribution:
         return CategoricalDistribution(_choices(override))
     except (ValueError, TypeError) as error:
         raise UserError(f"space.{key}={text}: {' '.join(str(error).split())}") from None
+
+
+def _has(distribution: BaseDistribution, value: Any) -> bool:
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    return type(value) in (int, float) and distribution.low <= value <= distribution.high
 
 
 def _choices(override: Override) -> list[str]:
