@@ -92,7 +92,7 @@ def test_the_command_says_where_each_array_went_and_a_mistake_leaves_nothing(imp
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("weights=[]", "weights=[]: an .npz or .safetensors file"),
+        ("weights=[]", "weights=[]: a file of weights, such as model.npz, or a list of them"),
         ("map=a", "map=a: a mapping"),
         ("fresh=output.*", "fresh=output.*: a list of text"),
         ("epsilon=0", "epsilon=0: a small number above 0"),

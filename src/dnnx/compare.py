@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
+from dnnx.basics.console import leave_pipe
 from dnnx.basics.errors import UserError
 from dnnx.basics.signals import Stopped, listen
 
@@ -17,6 +18,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with listen():
             options = _parser().parse_args(arguments)
             unmeasured = compare(options.folders, options.out, options.reference, options.force)
+            sys.stdout.flush()
+    except BrokenPipeError:  # as after `| head`
+        return leave_pipe()
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         return 128 + stopped.number

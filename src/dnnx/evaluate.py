@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from dnnx.basics.console import console
+from dnnx.basics.counts import many
 from dnnx.basics.errors import UserError, choose, require
 from dnnx.config import plain, resume
 from dnnx.config.app import command
@@ -50,7 +51,7 @@ def evaluate(cfg: DictConfig) -> dict[str, list]:
     data.to(device)
     survived = [epoch is None for epoch in saved["epoch/diverged"]]
     metrics, _ = results.measure(module, data, saved["seeds"], survived)
-    console.print(results_table(f"{len(saved['seeds'])} seeds on {data.provenance['note']}", metrics))
+    console.print(results_table(f"{many(len(saved['seeds']), 'seed')} on {data.provenance['note']}", metrics))
     require_same(cfg, folder, metrics, saved, data.sizes["test"] if device.type != device_of(run, folder) else 0)
     if cfg.mc_dropout:
         mc_dropout(cfg.mc_dropout, module, data, folder, saved, survived, str(run.get("arm") or run.get("name")))
@@ -72,7 +73,7 @@ def evaluate_plain(cfg: DictConfig, run: DictConfig, folder: Path) -> dict[str, 
     resume.require_same_data(plan.facts, resume.load_data(folder), "the data of then")
     require(plan.tests, "run", cfg.run, f"{run.module._target_} has no test_step, or its data no test_dataloader")
     metrics = test_again(plan, saved)
-    console.print(results_table(f"{len(saved['seeds'])} seeds on {plan.facts['note']}", metrics))
+    console.print(results_table(f"{many(len(saved['seeds']), 'seed')} on {plan.facts['note']}", metrics))
     require_same(cfg, folder, metrics, saved)
     return metrics
 
@@ -108,7 +109,7 @@ def mc_dropout(
     from dnnx.reports.verdicts import decide
     from dnnx.runs.run import Run, Study
 
-    console.print(f"MC dropout: {passes} passes over {data.sizes['test']:,} test images")
+    console.print(f"MC dropout: {many(passes, 'pass')} over {data.sizes['test']:,} test images")
     metrics, curves = measure(module, data, survived, passes)
     described: Any = saved.get("about", {})
     run = Run(name, folder, results=saved | metrics | {"about": described | ABOUT})
@@ -117,7 +118,7 @@ def mc_dropout(
     facts = {"passes": passes, "seeds": saved["seeds"], **metrics, "reliability": curves, "verdicts": sentences}
     write_json(folder / "mc_dropout.json", facts)
     draw(curves, folder)
-    console.print(mc_table(f"MC dropout, {passes} passes, {len(saved['seeds'])} seeds", metrics))
+    console.print(mc_table(f"MC dropout, {many(passes, 'pass')}, {many(len(saved['seeds']), 'seed')}", metrics))
     for sentence in sentences:
         console.print(sentence, soft_wrap=True, markup=False)
     console.print(f"written to {folder / 'mc_dropout.json'} and .png", soft_wrap=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.console import console
+from dnnx.basics.counts import many
 from dnnx.basics.errors import require
 from dnnx.config import resume
 from dnnx.config.app import command, run_folder
@@ -32,7 +33,8 @@ def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
     check_config(run)
 
     from dnnx.evaluation import preprocessing, results  # imports torch
-    from dnnx.nets.weight_import import fill, read_arrays
+    from dnnx.nets.weight_files import read_arrays
+    from dnnx.nets.weight_import import fill
     from dnnx.reports.table import results_table
     from dnnx.runs import provenance
     from dnnx.runs.tensors import save_tensors
@@ -59,14 +61,14 @@ def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
     preprocessing.write(preprocessing.of_data(data), folder)
     save_tensors(predictions, folder / "predictions.safetensors")
     write_json(folder / "results.json", metrics | {"about": about})
-    console.print(results_table(f"{len(seeds)} imported networks on {data.provenance['note']}", metrics))
+    console.print(results_table(f"{many(len(seeds), 'imported network')} on {data.provenance['note']}", metrics))
     console.print(f"run folder: {folder}", soft_wrap=True)
     return metrics
 
 
 def check(cfg: DictConfig, files: list[str]) -> None:
     check_keys(cfg, "train", "import_weights")
-    require(bool(files), "weights", cfg.weights, "an .npz or .safetensors file, or a list of them")
+    require(bool(files), "weights", cfg.weights, "a file of weights, such as model.npz, or a list of them")
     require(cfg.epsilon > 0, "epsilon", cfg.epsilon, "a small number above 0, such as epsilon=1e-3")
     for key in ("mc_dropout", "lr_search", "techniques"):
         value = OmegaConf.select(cfg, key)

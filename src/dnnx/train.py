@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from dnnx.basics.console import console
+from dnnx.basics.counts import many
 from dnnx.basics.errors import UserError
 from dnnx.basics.signals import going_on
 from dnnx.config import check, paths, plain, resume
@@ -173,7 +174,7 @@ def show(folder: Path) -> dict[str, list]:
 
     metrics = resume.load_results(folder)
     source = resume.load_data(folder)["note"]
-    console.print(results_table(f"{len(metrics['seeds'])} seeds on {source}", metrics))
+    console.print(results_table(f"{many(len(metrics['seeds']), 'seed')} on {source}", metrics))
     for seed, epoch in zip(metrics["seeds"], metrics["epoch/diverged"], strict=True):
         if epoch:
             console.print(f"seed {seed} diverged in epoch {epoch} and counts in no mean")

@@ -9,6 +9,8 @@ from commands import typed
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 
+from dnnx.basics.errors import pip_install
+
 STUDY = ["+exp=bn_vs_plain", "+debug=smoke"]
 
 
@@ -30,7 +32,7 @@ def test_an_absent_package_names_its_extra(
     monkeypatch.setattr("dnnx.basics.errors.find_spec", lambda name: None)
     code, said = typed("train", *STUDY, f"hydra/launcher={launcher}", cwd=tmp_path)
     assert code == 2
-    assert said == f"error: hydra/launcher={launcher}: {package} is not installed; type pip install 'dnnx[{extra}]'\n"
+    assert said == f"error: hydra/launcher={launcher}: {package} is not installed; type {pip_install(extra)}\n"
     assert not list(tmp_path.iterdir())
 
 
@@ -38,7 +40,7 @@ def test_an_absent_package_names_its_extra(
 def test_absent_joblib_names_its_extra(tmp_path: Path) -> None:
     code, said = typed("train", *STUDY, "hydra/launcher=processes", cwd=tmp_path)
     assert code == 2
-    assert said == "error: hydra/launcher=joblib is not installed; type pip install 'dnnx[launchers]'\n"
+    assert said == f"error: hydra/launcher=joblib is not installed; type {pip_install('launchers')}\n"
     assert not list(tmp_path.iterdir())
 
 

@@ -58,7 +58,7 @@ def test_a_regression_is_reported_in_its_unit_and_judged_in_its_direction(degree
     ]
     assert [path.stem for path in made.figures] == ["forest", "mae", *CURVES]
     assert "| arm | test mae | test r2 | test loss | diverged |" in text(made)
-    assert "| b | 1.98 °C (1.88 to 2.08, n = 5) | -0.250 (-0.250 to -0.250, n = 5) |" in text(made)
+    assert "| b | 1.98 °C (1.88 to 2.08, n = 5) | -0.250 in all 5 seeds |" in text(made)
     assert "| arm | train mae | test mae | test minus train | rise of val loss |" in text(made)
     assert "accuracy" not in text(made)
 

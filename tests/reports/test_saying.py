@@ -1,5 +1,6 @@
 """Answers read as a person would say them, with the direction that was found and the digits that they deserve."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ from made_up_runs import write_run, write_study
 from rich.console import Console
 
 from dnnx.reports.report import build
-from dnnx.reports.saying import say, say_count
+from dnnx.reports.saying import say, say_count, say_looked
+from dnnx.reports.scales import geometric
 from dnnx.reports.study_table import answers_in_words, study_table
+from dnnx.reports.table import results_table
 from dnnx.reports.verdicts import Verdict, decide
 from dnnx.runs.read import read_study
 
@@ -82,3 +85,26 @@ def test_a_single_run_has_its_result_and_no_question(tmp_path: Path) -> None:
     told = made.md.read_text().replace("\u00a0", " ")
     assert "a has a test accuracy of 97.00 % (96.80 to 97.20, n = 5). The ensemble of its 5 seeds has 97.00 %." in told
     assert "differs between" not in told
+
+
+def test_seconds_that_are_not_tested_have_a_subject(tmp_path: Path) -> None:
+    told = say(verdict(tmp_path, PLAIN, "lower", "convergence/seconds"))
+    assert told.startswith("Not tested: bn needs ")
+    assert " the epochs of plain, each in " in told
+
+
+def test_seeds_added_by_hand_explain_an_open_answer_and_say_what_to_type(tmp_path: Path) -> None:
+    found = verdict(tmp_path, [0.972, 0.969, 0.975, 0.970, 0.974])
+    assert say_looked([found]) == ""
+    added = replace(found, level=replace(found.level, earlier=1))
+    assert "Seeds were added by hand" in say_looked([added])
+    assert "study.until=decided" in say_looked([added])
+    assert say_looked([replace(added, answer="yes")]) == ""
+    assert say_looked([added]) in [str(line) for line in answers_in_words([added])]
+
+
+def test_geometric_means_are_named_under_their_tables(study: Path) -> None:
+    read = read_study([study])
+    assert study_table(read).caption == "Means of losses and epochs are geometric."
+    assert results_table("t", read.runs[0].results).caption == "Means of losses and epochs are geometric."
+    assert geometric(["test/accuracy"]) == ""

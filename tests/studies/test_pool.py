@@ -4,12 +4,17 @@ import json
 import os
 import signal
 import subprocess
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 from commands import measured, typed
 from workers import DIES, DYING, TRUSTED, rows, wait_for_end, wait_for_workers
 from workers import start as start_command
+
+from dnnx.studies.foreman import Task
+from dnnx.studies.pool import Pool, open_pool
 
 TINY = [
     "+exp=bn_vs_plain", "data.source=digits", "seeds=2", "net.hidden=[8]", "trainer.max_epochs=4",
@@ -100,6 +105,37 @@ def test_ctrl_c_ends_all_processes_with_a_line_that_says_how_to_go_on(whole: Pat
     assert wait_for_end(processes, 5) == []
     (tmp_path / "wait").unlink()
     assert typed("train", f"resume={LATEST}", TRUSTED, cwd=tmp_path) == (0, "")
+    assert differences(whole, tmp_path / LATEST) == []
+
+
+def test_a_pool_that_is_interrupted_before_its_foreman_is_ready_waits_for_nothing() -> None:
+    pool = Pool()
+    pool.start(Task("a", partial(int, "3")))
+    pool.interrupt()
+    pool.close()
+    assert pool.process.returncode == -signal.SIGKILL, "it was not waited for"
+    assert not pool.running
+
+
+@pytest.mark.slow
+def test_a_foreman_says_that_it_is_ready() -> None:
+    with open_pool() as pool:
+        assert pool.call(Task("a", partial(int, "3"))).value == 3
+        assert pool.is_ready
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_the_start_of_a_study_says_the_folder_from_which_it_goes_on(whole: Path, tmp_path: Path) -> None:
+    parent = start(tmp_path)
+    while not (found := list(tmp_path.glob("outputs/bn_vs_plain/*/study.json"))):
+        assert parent.poll() is None
+        time.sleep(0.05)
+    parent.send_signal(signal.SIGINT)
+    _, said = parent.communicate(timeout=60)
+    folder = os.path.relpath(found[0].parent, tmp_path)
+    assert parent.returncode == 130
+    assert said == f"stopped by Ctrl-C; go on with: python -m dnnx.train resume={folder} 'packages=[dying]'\n"
+    assert typed("train", f"resume={folder}", TRUSTED, cwd=tmp_path) == (0, "")
     assert differences(whole, tmp_path / LATEST) == []
 
 

@@ -8,9 +8,12 @@ import pytest
 import yaml
 from commands import command, compose, slow_where, typed
 
+from dnnx.basics.errors import UserError
 from dnnx.config.paths import experiment, options
+from dnnx.reports.figures import drawing
 from dnnx.studies.claims import baseline, declared_verdicts
 from dnnx.train import train
+from dnnx.training import run
 
 SMALL = ["data.source=digits", "seeds=2", "trainer.max_epochs=2", "jobs=1"]
 GENTLE = "optimizer.lr=1e-3"  # a rate that is right for MNIST, or too high on purpose, diverges on digits
@@ -32,6 +35,17 @@ EARLY = {
 EXPERIMENTS = options("exp")
 TESTED_ELSEWHERE = {"images", "sequences", "tables", "text", "tiny"}  # folders whose studies need other data
 LONG = {"optimizers", "schedules", "init", "cifar10_onecycle", "cifar10_bn", "cifar10_dropout"}  # many arms, or images
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spares the seconds that the drawing of a report takes."""
+
+    def save(draw: object, folder: Path, name: str) -> Path:
+        (folder / f"{name}.svg").write_text("<svg/>")
+        return folder / f"{name}.svg"
+
+    monkeypatch.setattr(drawing, "save", save)
 
 
 def folder_of(name: str) -> str:
@@ -250,6 +264,32 @@ def test_an_error_that_all_arms_share_is_printed_once(tmp_path: Path) -> None:
     code, said = typed("train", "+exp=bn_vs_plain", *SMALL, "net.dropout=2", cwd=tmp_path)
     assert code == 2
     assert said == "error: net.dropout=2: a share in [0, 1), for example net.dropout=0.3\n"
+
+
+def test_a_study_without_an_epoch_has_one_error_and_no_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise UserError("made up")
+
+    monkeypatch.setattr("dnnx.training.announce.announce", fail)
+    code, said = typed("train", "+exp=bn_vs_plain", *SMALL, cwd=tmp_path)
+    assert (code, said) == (2, "error: made up\n")
+    assert not list(tmp_path.rglob("report.html"))
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_report_over_an_arm_that_failed_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = run.Run.trained
+
+    def trained(self: run.Run) -> None:
+        if self.cfg.arm == "bn":
+            raise UserError("made up")
+        plain(self)
+
+    monkeypatch.setattr(run.Run, "trained", trained)
+    code, said = typed("train", "+exp=bn_vs_plain", *SMALL, cwd=tmp_path)
+    assert (code, said) == (2, "error: made up\n")
+    (report,) = tmp_path.rglob("report.md")
+    assert "bn has no results: failed, stopped, or still in training" in report.read_text()
 
 
 def test_one_arm_of_a_study_can_be_run_alone(tmp_path: Path) -> None:

@@ -14,17 +14,17 @@ from dnnx.basics.errors import UserError
 from dnnx.config import resume
 from dnnx.data.loaders import TrainBatches
 from dnnx.evaluate import evaluate
-from dnnx.studies import study
+from dnnx.studies.backbone import backbone_study
 from dnnx.train import train
 
 FROZEN = ["techniques.pretrained.frozen=['hidden_layers.[01].*']", "net.dropout=0.2", "callbacks.checkpoint.every_s=0"]
 NEEDED_IN_SHORT = """
-from dnnx.studies import study
-plain = study.backbone_study
+from dnnx.studies import backbone
+plain = backbone.backbone_study
 def short(config):
     words = plain(config)
     return words and [*words, "trainer.max_epochs=1", "seeds=2", "callbacks=default", "arm=bn"]
-study.backbone_study = short
+backbone.backbone_study = short
 """
 
 
@@ -60,7 +60,7 @@ def test_a_study_makes_its_backbone_once_and_an_arm_finds_another_in_the_same_se
 
 def first(*overrides: str) -> list[str] | None:
     """The words of the study that would run before +exp=transfer with these overrides."""
-    return study.backbone_study(compose("+exp=transfer", *overrides))
+    return backbone_study(compose("+exp=transfer", *overrides))
 
 
 def test_the_needed_study_runs_with_the_same_data_in_the_same_outputs(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """Without a terminal a running study prints few lines: a start, epochs at times that grow, an end."""
 
+import io
+
 import pytest
+from rich.console import Console
 
 from dnnx.studies.view import View
 
@@ -24,3 +27,15 @@ def test_a_finished_job_does_not_start(capsys: pytest.CaptureFixture[str]) -> No
         view.start("bn", is_finished=True)
         view.end("bn", "its table\n")
     assert "starts" not in capsys.readouterr().out
+
+
+def test_at_80_columns_a_job_keeps_its_times_loss_accuracy_and_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(width=80, force_terminal=True, record=True, file=io.StringIO())
+    monkeypatch.setattr("dnnx.studies.view.console", console)
+    view = View("bn_vs_plain", 4)
+    view.start("plain seeds 0-4")
+    view.epoch("plain seeds 0-4", 12, 200, "val loss 0.1234  97.53%  5/5 seeds")
+    console.print(view.bars.get_renderable())
+    (row,) = [line for line in console.export_text().splitlines() if "plain seeds 0-4" in line]
+    assert "12/200  val loss 0.1234  97.53%  5/5 seeds" in row
+    assert len(row.rstrip()) <= 80

@@ -27,7 +27,7 @@ from dnnx.basics.errors import UserError
 from dnnx.data.idx import read_idx
 from dnnx.data.sources import cache
 from dnnx.data.sources.image_folder import read_image_folder
-from dnnx.nets.weight_import import read_arrays
+from dnnx.nets.weight_files import read_arrays
 from dnnx.runs.tensors import load_tensors
 from dnnx.training.callbacks.checkpoint import load_checkpoint
 

@@ -1,11 +1,25 @@
 """The console for all output."""
 
+import os
+import signal
+import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from rich.console import Console
 from rich.markup import escape
 
-console = Console(highlight=False)
+
+class PipeConsole(Console):
+    """A console that raises BrokenPipeError where its output has no reader any more, as print does."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Raise the error again: rich would end the process with exit code 1."""
+        self.quiet = True
+        raise BrokenPipeError
+
+
+console = PipeConsole(highlight=False)
 TELLERS: list[Callable[[str], None]] = []  # in a worker: called by `tell` instead of printing
 
 
@@ -21,3 +35,9 @@ def warn(text: str) -> None:
     """Print a warning in red; print nothing for an empty text."""
     if text:
         console.print(f"[bold red]WARNING: {escape(text)}", soft_wrap=True)
+
+
+def leave_pipe() -> int:
+    """Write to nowhere from now on, as the reader of a pipe is gone; return the exit code for that."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE

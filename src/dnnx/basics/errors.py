@@ -3,9 +3,11 @@
 import difflib
 import inspect
 import math
+import os
 import typing
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -20,10 +22,21 @@ def require(valid: bool, key: str, value: object, expected: str) -> None:
         raise UserError(f"{key}={value}: {expected}")
 
 
-def require_installed(package: str, key: str, extra: str) -> None:
-    """Raise UserError unless an optional package is installed; `extra` of dnnx brings it."""
+def require_installed(package: str, key: str, extra: str = "") -> None:
+    """Raise UserError unless an optional package is installed; `extra` of dnnx brings it, "" stands for none."""
     if find_spec(package) is None:
-        raise UserError(f"{key}: {package} is not installed; type pip install 'dnnx[{extra}]'")
+        raise UserError(f"{key}: {package} is not installed; type {pip_install(extra) if extra else _pip(package)}")
+
+
+def pip_install(extra: str) -> str:
+    """Return the command that installs an extra of dnnx: into a checkout, or for an installed wheel."""
+    checkout = Path(__file__).parents[3]
+    is_checkout = (checkout / "pyproject.toml").is_file()
+    return _pip(f"-e '{os.path.relpath(checkout)}[{extra}]'" if is_checkout else f"'dnnx[{extra}]'")
+
+
+def _pip(words: str) -> str:
+    return f"python -m pip install {words}"
 
 
 def is_number(value: object) -> bool:

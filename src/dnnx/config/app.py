@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from dnnx.basics.console import console, leave_pipe
 from dnnx.basics.errors import UserError, is_out_of_memory, require
 from dnnx.basics.parent import COMMAND, ending_with_command
 from dnnx.basics.signals import Stopped, listen
@@ -54,6 +55,7 @@ def command(config_name: str, where: Where | None = None) -> Callable[[Task], Ca
                 atexit.register(_leave, ended)
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors, and dnnx prints them
             os.environ[COMMAND] = str(os.getpid())
+            logging.raiseExceptions = False  # Hydra's --info writes by logging, also into a closed pipe
             threading.excepthook = _in_thread
             made: list[tuple[Path, Path]] = []
             try:
@@ -63,7 +65,11 @@ def command(config_name: str, where: Where | None = None) -> Callable[[Task], Ca
                 with listen(), typing(config_name, sys.argv[1:]):
                     sys.argv[1:] = settle(config_name, sys.argv[1:], where, made)
                     if "--cfg" not in sys.argv or not show_job(config_name, split(sys.argv[1:])):
+                        tell_loading()
                         run()
+                    sys.stdout.flush()
+            except BrokenPipeError:  # as after `| head`
+                ended.append(leave_pipe())
             except MISTAKES as error:
                 fail(explain(error, config_name, sys.argv[1:]))
             except Stopped as stopped:
@@ -115,6 +121,12 @@ def show_job(config_name: str, typed: Typed) -> bool:
     return True
 
 
+def tell_loading() -> None:
+    """Say on a terminal that torch is loaded, which takes seconds, where a command is to compute."""
+    if console.is_terminal and "torch" not in sys.modules and split(sys.argv[1:]).runs():
+        console.print("loading torch ...", style="dim")
+
+
 def guard(task: Task, config_name: str) -> Callable[[Any], str | None]:
     """Return a job that prints a user's mistake in one line and returns it, so that other jobs of a study continue."""
 
@@ -123,6 +135,8 @@ def guard(task: Task, config_name: str) -> Callable[[Any], str | None]:
         try:
             with listen(), ending_with_command():  # in a launcher's process
                 task(cfg)
+        except BrokenPipeError:
+            raise
         except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
             return fail(explain(error, config_name, sys.argv[1:]))
         except (MemoryError, RuntimeError) as error:

@@ -1,11 +1,13 @@
 """Check a composed config before heavy imports: its keys, and values that no run can have."""
 
+import math
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dnnx.basics.errors import UserError, choose, fits, in_words, require, shown, unknown_key
+from dnnx.basics.errors import UserError, choose, fits, in_words, is_number, require, shown, unknown_key
 from dnnx.config import plain
 from dnnx.config.explain import flatten
 from dnnx.config.overrides import no_option
@@ -71,6 +73,13 @@ KINDS: dict[str, Any] = {
     "logger.": Any,
 }
 
+# Numbers of dnnx's own options that are known to be wrong before torch is imported, with what is valid.
+RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "optimizer.lr": (lambda rate: 0 < rate < math.inf, "a number above 0, for example optimizer.lr=1e-3"),
+    "net.dropout": (lambda share: 0 <= share < 1, "a share in [0, 1), for example net.dropout=0.3"),
+    "net.input_dropout": (lambda share: 0 <= share < 1, "a share in [0, 1), for example net.input_dropout=0.3"),
+}
+
 
 def check(cfg: DictConfig) -> None:
     """Raise UserError for a key that nothing reads, and for a value that no run can have."""
@@ -117,6 +126,15 @@ def check(cfg: DictConfig) -> None:
         "callbacks.early_stopping.patience", patience,
         f"it could cut the schedule's {cycle} epochs short; type callbacks.early_stopping.patience={cycle}",
     )  # fmt: skip
+    check_ranges(cfg)
+
+
+def check_ranges(cfg: DictConfig) -> None:
+    """Raise UserError for a number of an option of dnnx or torch that is out of its range."""
+    for key, (is_valid, told) in RANGES.items():
+        group, value = key.split(".")[0], OmegaConf.select(cfg, key)
+        is_known = str(OmegaConf.select(cfg, f"{group}._target_")).startswith(("dnnx.", "torch."))
+        require(not (is_known and is_number(value)) or is_valid(value), key, shown(value), told)
 
 
 def check_jobs(jobs: Any) -> None:

@@ -11,10 +11,12 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from dnnx.basics.errors import UserError, near_misses, unknown_key
+from dnnx.basics.errors import UserError, near_misses, pip_install, unknown_key
 from dnnx.config.compose import compose
 from dnnx.config.overrides import split
 from dnnx.runs.legacy import CLASSES, TECHNIQUES
+
+EXAMPLES = {"run": "run=outputs/dense5/latest", "weights": "weights=model.npz net.hidden=[100,100]"}
 
 
 def explain(error: Exception, config_name: str, arguments: Sequence[str]) -> str:
@@ -27,7 +29,10 @@ def explain(error: Exception, config_name: str, arguments: Sequence[str]) -> str
     if isinstance(error, OverrideParseException):
         return _explain_unparsed(error.override)
     if isinstance(error, MissingMandatoryValue):
-        return f"{error.full_key} has no value; type {error.full_key}=..., for example run=outputs/dense5/latest"
+        example = EXAMPLES.get(str(error.full_key))
+        return (
+            f"{error.full_key} has no value; type {error.full_key}=...{f', for example {example}' if example else ''}"
+        )
     if match := re.search(r"Could not override '(exp|debug|sweep)'", text):
         return f"{match[1]}: it is not in the config; to add it, type +{match[1]}=..."
     if match := re.search(r"Could not override '([^']+)'", text):
@@ -35,7 +40,7 @@ def explain(error: Exception, config_name: str, arguments: Sequence[str]) -> str
     if match := re.match(r"Error merging override (.*)", text):
         return f"{match[1]}: type a mapping for a mapping and a value for a value; see all keys with --cfg job"
     if match := re.search(r"'hydra/launcher/(joblib|submitit_\w+)'", text):
-        return f"hydra/launcher={match[1]} is not installed; type pip install 'dnnx[launchers]'"
+        return f"hydra/launcher={match[1]} is not installed; type {pip_install('launchers')}"
     if match := re.search(r"Could not find '([^']+)'\s+Available options in '([^']+)':((?:\s+\S+$)+)", text, re.M):
         option, options = match[1].removeprefix(match[2] + "/"), match[3].split()
         return f"{match[2]}={option}: choose one of {', '.join(options)}{near_misses(option, options)}"

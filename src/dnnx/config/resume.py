@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from dnnx.basics.counts import many
 from dnnx.basics.errors import UserError, differences, require, shown
 from dnnx.basics.names import fault_of_name
 from dnnx.basics.typed import HIDDEN, without_secrets
@@ -19,6 +20,7 @@ from dnnx.config.trust import limit, needed_packages
 from dnnx.runs import schema
 from dnnx.runs.files import read_json, read_yaml, write_text
 from dnnx.runs.legacy import modernized
+from dnnx.runs.tables import last_epoch
 
 # Keys that may differ when a run continues: places, length, device, display.
 FREE_ON_RESUME = (
@@ -76,7 +78,9 @@ def load_config(folder: Path, key: str, typed: DictConfig | None = None) -> Dict
     """
     path = folder / "config.yaml"
     if (folder / "study.json").is_file():
-        raise UserError(f"{key}={folder}: it is a study; give one of its arms, or resume={folder} with nothing else")
+        arms = [f"{key}={short(path.parent)}" for path in sorted(folder.glob("*/config.yaml"))]
+        told = f"give one of its arms: {', '.join(arms)}" if arms else "give one of its arms"
+        raise UserError(f"{key}={folder}: it is a study; {told}")
     require(path.is_file(), key, folder, "it holds no config.yaml; give a run folder such as outputs/dense5/latest")
     cfg = modernized(read_yaml(path, str(path)))
     own = isinstance(cfg, DictConfig) and is_plain(cfg)
@@ -108,6 +112,7 @@ def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> D
             told = f"it is a secret, which the run folder does not keep; type it too: '+{key}=${{oc.env:NAME}}'"
             raise UserError(f"{key}={HIDDEN}: {told}")
         saved.seeds = seeds
+        require_epochs(saved, folder)
         return saved
     if found := differing(saved, cfg):
         raise UserError(
@@ -115,6 +120,7 @@ def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> D
             f"to go on with it as it is, type only resume={cfg.resume}"
         )
     cfg.seeds = seeds
+    require_epochs(cfg, folder)
     return cfg
 
 
@@ -122,6 +128,13 @@ def secrets(cfg: DictConfig) -> set[str]:
     """Return the keys of loggers whose secrets the file of a config does not hold."""
     flat = flatten({"logger": OmegaConf.to_container(cfg.get("logger") or DictConfig({}), resolve=True)})
     return {key for key, value in flat.items() if isinstance(value, str) and HIDDEN in value}
+
+
+def require_epochs(cfg: DictConfig, folder: Path) -> None:
+    """Raise UserError if the run in `folder` has trained more epochs than its config is to say."""
+    done, last = last_epoch(folder), cfg.trainer.get("max_epochs")
+    told = f"it has trained {many(done, 'epoch')}; type {done} or more, or leave it out"
+    require(type(last) is not int or last >= done, "trainer.max_epochs", last, told)
 
 
 def differing(saved: DictConfig, cfg: DictConfig, but: Sequence[str] = ()) -> list[str]:

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from dnnx.basics.console import console
+from dnnx.basics.counts import many
 from dnnx.basics.errors import UserError, require, takes
 from dnnx.config.build import build, find
 from dnnx.config.locate import one_line
@@ -49,7 +50,7 @@ class Baseline:
     def fit(self, folder: Path) -> dict[str, Any]:
         """Fit every seed, write predictions and an empty metrics.csv to `folder`, and return results.json."""
         target = self.cfg.baseline["_target_"]
-        console.print(f"{self.cfg.name}: {target}, {len(self.seeds)} seeds")
+        console.print(f"{self.cfg.name}: {target}, {many(len(self.seeds), 'seed')}")
         console.print(f"data: {self.facts['note']}", soft_wrap=True)
         outputs: dict[str, list[Tensor]] = {split: [] for split in results.splits_of(self.data)}
         seconds = []

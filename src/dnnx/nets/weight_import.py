@@ -1,16 +1,13 @@
-"""Weights from other programs: read arrays without pickle, and match them by name with a network's layers."""
+"""Weights from other programs: match their arrays by name with a network's layers."""
 
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from dnnx.basics.errors import UserError, choose, require
 from dnnx.basics.patterns import matching
-from dnnx.runs.tensors import load_tensors
 
 Layers = dict[str, dict[str, str]]  # layer -> part -> the array's name
 KERNEL = "kernel"  # Keras' name for weights [..., in, out]; here weights are [out, in, ...]
@@ -19,25 +16,7 @@ PARTS = {
     "moving_variance": "running_var",
 }  # fmt: skip
 EPSILON = 1e-5  # batch norm here adds it to the variance
-LARGEST = 2**31  # bytes of an unpacked .npz
 COUNTERS = {"num_batches_tracked", "key", "call"}  # of batch norm and dropout; they start at 0
-
-
-def read_arrays(path: Path) -> dict[str, Tensor]:
-    """Return float32 arrays by name: an .npz in the order of the file, a .safetensors in natural order of its names."""
-    valid = path.suffix in (".npz", ".safetensors") and path.is_file()
-    require(valid, "weights", path, "an .npz or .safetensors file that is there")
-    if path.suffix == ".safetensors":
-        arrays = load_tensors(path)
-        return {name: arrays[name].float() for name in sorted(arrays, key=_natural)}
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if sum(member.file_size for member in file.zip.infolist()) > LARGEST:
-                raise ValueError(f"more than {LARGEST:,} bytes")
-            return {name: torch.from_numpy(file[name].astype(np.float32)) for name in file.files}
-    except Exception as error:  # NumPy, zipfile, zlib, ast and tokenize raise a dozen kinds
-        reason = " ".join(str(error).split())
-        raise UserError(f"weights={path}: not an npz of numbers, and nothing pickled is loaded ({reason})") from None
 
 
 @torch.no_grad()
@@ -165,8 +144,3 @@ def _fit(own: Tensor, name: str, value: Tensor, other: str, source: object, epsi
     )  # fmt: skip
     require(bool(fitting.isfinite().all()), "weights", source, f"its {other} holds values that are not finite")
     return fitting + (epsilon - EPSILON) if _split(other)[1] == "moving_variance" else fitting
-
-
-def _natural(name: str) -> list[tuple[str, int]]:
-    """Return a sort key that puts dense before dense_1, and dense_10 after dense_9."""
-    return [(word, int(number or -1)) for word, number in re.findall(r"(\D*)(\d*)", name)]

@@ -8,6 +8,7 @@ from dnnx.reports.page import Table
 
 NUMBER = r"[+-]?[\d,]*\.?\d+(?:e[+-]?\d+)?"
 ESTIMATE = re.compile(rf"({NUMBER})(?: \S+)? \((?:({NUMBER}) to ({NUMBER}), )?n = (\d+)\)")
+EQUAL = re.compile(rf"({NUMBER})(?: \S+)?(?: in all (\d+) seeds| \(not random\))")
 ENDS = ("", " low", " high", " n")
 LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 LATEX |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
@@ -21,16 +22,24 @@ def as_csv(table: Table) -> str:
     """
     columns: list[list[str]] = []
     for name, *cells in zip(table.head, *(row for row in table.rows), strict=False):
-        found = [ESTIMATE.fullmatch(cell.replace("\u00a0", " ")) for cell in cells]
-        if not any(found):
+        found = [_parts(cell.replace("\u00a0", " ")) for cell in cells]
+        if not any(len(parts) > 1 for parts in found):
             columns.append([name, *cells])
             continue
         for place, end in enumerate(ENDS):
-            values = [(hit[place + 1] or "").replace(",", "") if hit else "" for hit in found]
+            values = [parts[place].replace(",", "") if len(parts) > 1 else "" for parts in found]
             columns.append([f"{name}{end}", *values])
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(zip(*columns, strict=True))
     return out.getvalue()
+
+
+def _parts(cell: str) -> list[str]:
+    """Return mean, low, high and n of a cell, or its text alone. Equal seeds have no other ends than their value."""
+    if hit := ESTIMATE.fullmatch(cell):
+        return [part or "" for part in hit.groups()]
+    hit = EQUAL.fullmatch(cell)
+    return [hit[1], hit[1], hit[1], hit[2] or ""] if hit else [cell]
 
 
 def as_latex(table: Table) -> str:

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from dnnx.basics.counts import many
 from dnnx.reports import forecasts, images
 from dnnx.reports.answers import more_seeds
 from dnnx.reports.comparison import Comparison, compare, pairs
-from dnnx.reports.format import number, show, show_difference, show_p, suffix
+from dnnx.reports.format import decimals, number, show, show_p, span, suffix
 from dnnx.reports.levels import Level
 from dnnx.reports.measures import RACES, describe, epoch_seconds, reach, reference_targets, values
 from dnnx.reports.questions import ONCE, ONE_CLOCK, Question
@@ -35,7 +36,7 @@ def evidence(question: Question, found: Comparison, level: Level, is_open: bool 
             return f"{describe(metric, [run]).words} was not measured in {run.name}."
     if question.untested == ONE_CLOCK:
         return f"{_of_seconds(question)}; {ONE_CLOCK}."
-    parts = [_means(question)]
+    parts = [_means(question, found)]
     if question.untested == ONCE:
         return f"{parts[0].removeprefix('mean ').removeprefix('geometric mean ')}; {ONCE}."
     if question.untested:
@@ -49,22 +50,34 @@ def evidence(question: Question, found: Comparison, level: Level, is_open: bool 
     return f"{'; '.join(parts)}."
 
 
-def middles(question: Question) -> tuple[str, str, str]:
-    """Return which middle of the compared seeds is shown, such as "mean ", and that of both arms with its unit."""
+def middles(question: Question, found: Comparison) -> tuple[str, str, str]:
+    """Return which middle of the compared seeds is shown, such as "mean ", and that of both arms with its unit.
+
+    Both have the decimals of their difference `found`.
+    """
     a, b = (series.dropna() for series in question.values)
     if (shared := pairs(a, b)) is not None:
         a, b = a[shared], b[shared]
     word = "median " if not np.isfinite([*a, *b]).all() else "geometric mean " if question.scale.ratio else "mean "
     other = describe(question.than_metric, [question.than, question.arm])
-    ours, theirs = show(_middle(a, word), question.about), show(_middle(b, word), other)
+    half = np.nan if question.scale.ratio else (found.high - found.low) / 2
+    ours, theirs = (_shown(_middle(x, word), about, half) for x, about in ((a, question.about), (b, other)))
     if question.metric in RACES:
         return word, ours, theirs
     return word, ours.replace("never", "diverged"), theirs.replace("never", "diverged")
 
 
-def _means(question: Question) -> str:
+def _shown(value: float, about: About, half: float) -> str:
+    """Return a value with its unit, with the decimals of a difference whose interval has this half width."""
+    places = decimals(half, about)
+    if places is None or not np.isfinite(half) or not np.isfinite(value):
+        return show(value, about)
+    return f"{about.scale * value:,.{places}f}{suffix(about)}"
+
+
+def _means(question: Question, found: Comparison) -> str:
     about, other = question.about, describe(question.than_metric, [question.than, question.arm])
-    word, ours, theirs = middles(question)
+    word, ours, theirs = middles(question, found)
     against = "" if question.than_metric == question.metric else f"{other.words} "
     arm, than = f"({question.arm.name})", f"({question.than.name})"
     return f"{word}{about.words} {ours} {arm} against {against}{theirs} {than}"
@@ -91,7 +104,7 @@ def _test(question: Question, found: Comparison, level: Level) -> str:
     name = "adjusted " if level.looks > 1 else ""
     name = "Bonferroni-adjusted " if level.claims > 1 else name
     adjusted = f"{name}{show_p(level.adjusted(found.p))}"
-    facts = (spread, found.test, linked, f"n = {found.n if found.paired else sizes} seeds", adjusted)
+    facts = (spread, found.test, linked, f"n = {many(found.n, 'seed') if found.paired else f'{sizes} seeds'}", adjusted)
     return "".join(f", {fact}" for fact in facts if fact)
 
 
@@ -106,11 +119,10 @@ def _of_looks(level: Level, is_open: bool) -> list[str]:
 def difference(found: Comparison, scale: Scale, about: About, wide: str = "") -> str:
     """Return the difference, or the ratio, with its interval, which `wide` names."""
     if scale.ratio:
-        gap, low, high = (number(float(np.exp(x))) for x in (found.gap, found.low, found.high))
+        gap, low, high = span(*(float(np.exp(x)) for x in (found.gap, found.low, found.high)))
         told = f"{gap} times"
     else:
-        half = (found.high - found.low) / 2
-        gap, low, high = (show_difference(x, about, half) for x in (found.gap, found.low, found.high))
+        gap, low, high = span(found.gap, found.low, found.high, about, signed=True)
         told = f"difference {gap}{suffix(about, difference=True)}"
     if np.isinf(found.low) and np.isinf(found.high):
         kind = "an interval that holds however often one looks" if found.anytime else "an interval"
@@ -129,7 +141,7 @@ def _of_images(question: Question, level: Level) -> list[str]:
     told = []
     if (values := images.difference(question.arm, question.than)) is not None and len(values) > 1:
         ends = images.interval(values, 1 - level.alpha)
-        low, high = (show_difference(x, question.about, (ends[1] - ends[0]) / 2) for x in ends)
+        _, low, high = span(float(np.mean(ends)), *ends, question.about, signed=True)
         together = "" if level.claims < 2 else " (simultaneous)"
         told.append(f"over seeds and images {low} to {high}{together}")
     if (joint := images.ensembles(question.arm, question.than)) is not None:
@@ -144,7 +156,7 @@ def _of_windows(question: Question, alpha: float, family: int) -> list[str]:
     found = forecasts.interval(question.arm, question.than, 1 - alpha)
     if found is None:
         return []
-    low, high = (show_difference(x, question.about) for x in found[:2])
+    _, low, high = span((found[0] + found[1]) / 2, *found[:2], question.about, signed=True)
     together = "" if family < 2 else " (simultaneous)"
     return [f"over seeds and test examples {low} to {high}{together}, by blocks of {found[2]} neighbours"]
 
@@ -157,15 +169,16 @@ def _of_seconds(question: Question) -> str:
     if np.isnan(found.low):
         return f"{arm.name} or {than.name} does not reach the validation loss of both in every seed"
     steps = log_ratio(epoch_seconds(arm), epoch_seconds(than))
-    told = f"{_times(Estimate(found.n, found.gap, found.low, found.high))} the epochs of {than.name}"
+    told = f"{arm.name} needs {_times(Estimate(found.n, found.gap, found.low, found.high))} the epochs of {than.name}"
     if not steps.n:
         return told
     total = number(float(np.exp(found.gap + steps.mean)))
-    return f"{told}, each in {_times(steps)} its seconds (on a machine that arms may share): {total} times the seconds"
+    each = f"each in {_times(steps)} its seconds (on a machine that arms may share)"
+    return f"{told}, {each}: {total} times the seconds in all"
 
 
 def _times(e: Estimate) -> str:
-    ratio, low, high = (number(float(np.exp(x))) for x in (e.mean, e.low, e.high))
+    ratio, low, high = span(*(float(np.exp(x)) for x in (e.mean, e.low, e.high)))
     return f"{ratio} times (95 % interval {low} to {high})"
 
 

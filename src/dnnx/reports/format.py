@@ -8,6 +8,7 @@ from dnnx.runs.about import SHARES, About
 NO_BREAK = "\u00a0"
 ROUNDING = 1e-12
 PLAIN = About()
+MAX_PLACES = 5  # decimals; smaller numbers are shown by their own digits
 
 
 def show(value: float, about: About = PLAIN, digits: int = 3) -> str:
@@ -24,31 +25,83 @@ def show(value: float, about: About = PLAIN, digits: int = 3) -> str:
 
 
 def show_estimate(e: Estimate, about: About = PLAIN) -> str:
-    """Return mean, t interval and n, as every table shows them."""
+    """Return mean, t interval and n, as every table shows them.
+
+    >>> show_estimate(Estimate(5, 0.9022, 0.878, 0.9264), About("%")).replace(NO_BREAK, " ")
+    '90.2 % (87.8 to 92.6, n = 5)'
+    >>> show_estimate(Estimate(5, 4.0, 4.0, 4.0))
+    '4 in all 5 seeds'
+    """
     if e.n < 2:
-        return f"{show(e.mean, about)} (n = {e.n})" if e.n else "not measured"
-    if about.unit == "%" and e.low == e.high == 1:
-        return f"100 % in all {e.n} seeds"
-    low, high = (show(bound, about).removesuffix(suffix(about)) for bound in (e.low, e.high))
+        return f"{_whole(e.mean, about)} (n = {e.n})" if e.n else "not measured"
+    if is_equal(e):
+        return f"{_whole(e.mean, about)} in all {e.n} seeds"
+    mean, low, high = span(e.mean, e.low, e.high, about)
     interval, n = (text.replace(" ", NO_BREAK) for text in (f"({low} to {high},", f"n = {e.n})"))
-    return f"{show(e.mean, about)} {interval} {n}"
+    return f"{mean}{suffix(about)} {interval} {n}"
+
+
+def is_equal(e: Estimate) -> bool:
+    """Return whether all seeds have one value, apart from rounding errors."""
+    return e.n > 1 and e.high - e.low <= ROUNDING * abs(e.mean)
+
+
+def span(middle: float, low: float, high: float, about: About = PLAIN, signed: bool = False) -> tuple[str, str, str]:
+    """Return a number and the ends of its interval without unit, with the digits that the interval deserves.
+
+    These are two digits of half its width; a share in percent has two decimals at most. Where the ends are a factor of
+    ten apart, each has two digits of its own. An end beyond 0 is not shown as 0, and `signed` numbers have their sign.
+
+    >>> span(4.78, 4.22, 5.41), span(1.41, 0.0173, 115), span(0.052, 0.0004, 0.1036, About("%"), signed=True)
+    (('4.78', '4.22', '5.41'), ('1.4', '0.017', '115'), ('+5.20', '+0.04', '+10.36'))
+    """
+    values = middle, low, high
+    if about.unit not in SHARES and not signed and 0 < low <= high / 10 and np.isfinite(high):
+        return number(middle, 2), number(low, 2), number(high, 2)
+    places = decimals((high - low) / 2, about)
+    if places is not None and any(0 < abs(about.scale * end) < 0.5 * 10.0**-places for end in (low, high)):
+        places += 1
+    texts = [_fixed(about.scale * value, places, signed) for value in values]
+    return texts[0], texts[1], texts[2]
+
+
+def decimals(half: float, about: About = PLAIN) -> int | None:
+    """Return the decimals that leave two digits of half the width of an interval; None for significant digits."""
+    half, is_share = about.scale * half, about.unit in SHARES
+    if not (half > ROUNDING and np.isfinite(half)):
+        return 2 if is_share else None
+    places = max(0, 1 - int(np.floor(np.log10(half))))
+    if is_share:
+        return min(2, places)
+    return places if places <= MAX_PLACES else None
 
 
 def show_difference(value: float, about: About = PLAIN, half: float = np.nan) -> str:
     """Return the difference of two values with its sign and without its unit; that of two shares in points.
 
-    `half` is half the width of its interval, which decides the decimals: two digits of it. Points always have two.
+    `half` is half the width of its interval, which decides the decimals: two digits of it. Points have two at most.
 
     >>> show_difference(0.0123, About("%")), show_difference(-1.0203, half=0.104), show_difference(-4e-17, About("%"))
     ('+1.23', '-1.02', '0.00')
     """
-    scaled, half = about.scale * value, about.scale * half
-    places = max(0, 1 - int(np.floor(np.log10(half)))) if half > 0 and np.isfinite(half) else None
-    if about.unit in SHARES:
-        places = 2
+    return _fixed(about.scale * value, decimals(half, about), signed=True)
+
+
+def _fixed(scaled: float, places: int | None, signed: bool) -> str:
+    """Return a number with so many decimals; by its significant digits for None. A rounded 0 has no sign."""
     if places is None or not np.isfinite(scaled):
-        return f"{'+' if scaled > 0 else ''}{number(scaled)}"
-    return f"{0.0:.{places}f}" if abs(scaled) < 0.5 * 10.0**-places else f"{scaled:+,.{places}f}"
+        return f"{'+' if signed and scaled > 0 else ''}{number(scaled)}"
+    if abs(scaled) < 0.5 * 10.0**-places:
+        return f"{0.0:.{places}f}"
+    return f"{scaled:+,.{places}f}" if signed else f"{scaled:,.{places}f}"
+
+
+def _whole(value: float, about: About) -> str:
+    """Return a value that is no mean, such as the best epoch of one seed: without decimals where it has none."""
+    is_whole = abs(value - round(value)) <= ROUNDING * max(1.0, abs(value)) if np.isfinite(value) else False
+    if is_whole and (about.unit not in SHARES or value == 1):
+        return f"{about.scale * round(value):,}{suffix(about)}"
+    return show(value, about)
 
 
 def show_p(p: float) -> str:

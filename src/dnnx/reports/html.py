@@ -23,8 +23,9 @@ def html(title: str, blocks: Sequence[Block]) -> str:
     True
     """
     top, *sections = _sections(blocks)
-    parts = [f"<h1>{escape(title)}</h1>", *_all(top, title), _contents(sections)]
-    for section in sections:
+    parts = [f"<header><h1>{escape(title)}</h1>{''.join(_all(top, title))}</header>"]
+    for place, section in enumerate(sections):
+        parts += [_contents(sections)] if place == 1 else []  # a phone shows the answer first; style.py moves it up
         heading, *rest = section
         assert isinstance(heading, Heading)
         inner = "\n".join(_all(rest, f"{title} {heading.text}"))
@@ -67,9 +68,9 @@ def _html(block: Block, name: str) -> str:
     match block:
         case Text(text):
             return f"<p>{escape(text)}</p>"
-        case Facts(pairs):
+        case Facts(pairs, summary):
             told = "".join(f"<dt>{escape(key)}</dt><dd>{escape(text)}</dd>" for key, text in pairs)
-            return f"<dl>{told}</dl>"
+            return f'<details class="facts"><summary>{escape(summary)}</summary><dl>{told}</dl></details>'
         case Bullets(items):
             return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>"
         case Answer():

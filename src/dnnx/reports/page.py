@@ -21,9 +21,10 @@ class Text:
 
 @dataclass(frozen=True)
 class Facts:
-    """Pairs of a short name and a text: where the numbers come from."""
+    """Pairs of a short name and a text: where the numbers come from. A page folds them below their `summary`."""
 
     pairs: Sequence[tuple[str, str]]
+    summary: str
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _markdown(block: Block) -> str:
             return _plain(text)
         case Bullets(items):
             return "\n".join(f"- {_plain(item)}" for item in items)
-        case Facts(pairs):
+        case Facts(pairs, _):
             return "\n".join(f"- {_plain(name)}: {_plain(text)}" for name, text in pairs)
         case Answer(ask, _, words, evidence, says):
             told = f"**{_plain(words.capitalize())}**: {_plain(evidence)}"

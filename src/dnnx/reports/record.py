@@ -77,7 +77,7 @@ def of_arm(run: Run, study: Study) -> dict[str, Any]:
 def of_claim(verdict: Verdict) -> dict[str, Any]:
     """Return a claim with its answer, its numbers and its texts."""
     found, question = verdict.comparison, verdict.question
-    _, ours, theirs = middles(question) if question.is_measured else ("", "", "")
+    _, ours, theirs = middles(question, found) if question.is_measured else ("", "", "")
     has_interval = found.tested and not np.isnan(found.low)
     return {
         "ask": verdict.ask,

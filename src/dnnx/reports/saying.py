@@ -1,5 +1,6 @@
 """Answers as a person would say them: one sentence for a verdict, one for a single run."""
 
+from dnnx.basics.counts import many
 from dnnx.reports.evidence import difference, middles
 from dnnx.reports.format import show
 from dnnx.reports.measures import describe
@@ -14,6 +15,11 @@ PHRASES = {  # of a metric: the arm a is higher than the arm b, and lower
     "dead/share": ("{a} has more dead units than {b}", "{a} has fewer dead units than {b}"),
 }
 WORDS = {1: "higher", -1: "lower"}
+LOOKED = (
+    "Seeds were added by hand after results had been seen. Looking twice makes false answers more likely, so the "
+    "intervals are wider than before, and an answer that was yes or no can become undecided. To decide, add more seeds "
+    "(resume=... seeds=20), or start a new study with study.until=decided, which plans its looks beforehand."
+)
 
 
 def say(verdict: Verdict) -> str:
@@ -27,21 +33,27 @@ def say(verdict: Verdict) -> str:
         return f"Not measured: {verdict.evidence}"
     if verdict.answer == "not tested":
         return f"Not tested: {verdict.evidence}"
-    _, ours, theirs = middles(question)
+    _, ours, theirs = middles(question, found)
     numbers = f"{ours} against {theirs}"
     if found.low == found.low:  # no nan
         numbers += f", {difference(found, question.scale, question.about)}"
     level = verdict.level
-    numbers += f", n = {found.n} seeds{f', look {level.look} of {level.looks}' if level.look else ''}"
+    numbers += f", n = {many(found.n, 'seed')}{f', look {level.look} of {level.looks}' if level.look else ''}"
     start = verdict.words.capitalize()
     if verdict.answer == "undecided":
-        more = f"; about {verdict.more} more {'seed' if verdict.more == 1 else 'seeds'} would decide"
+        more = f"; about {many(verdict.more or 0, 'more seed')} would decide"
         return f"{start} whether {phrase(verdict)}: {numbers}{more if verdict.more else ''}."
     if verdict.answer == "same":
         return (
             f"{start}: {describe(verdict.metric, [question.arm]).words} of {verdict.arm} and {verdict.than}, {numbers}."
         )
     return f"{start}: {phrase(verdict)}, {numbers}."
+
+
+def say_looked(verdicts: list[Verdict]) -> str:
+    """Return why seeds that were added by hand can turn a yes into undecided, and what to type; else ""."""
+    is_open = any(verdict.level.earlier and verdict.answer == "undecided" for verdict in verdicts)
+    return LOOKED if is_open else ""
 
 
 def say_count(verdicts: list[Verdict]) -> str:
@@ -74,5 +86,7 @@ def say_run(run: Run, main: str, told: str) -> str:
     """Return the result of a single run: its main metric, and that of its ensemble. `told` is the metric's estimate."""
     about = run.about(main)
     joint = run.one(f"ensemble/{split_of(main)[1]}")
-    ensemble = f" The ensemble of its {len(run.seeds)} seeds has {show(joint, about)}." if joint == joint else ""
+    ensemble = (
+        f" The ensemble of its {many(len(run.seeds), 'seed')} has {show(joint, about)}." if joint == joint else ""
+    )
     return f"{run.name} has a {about.words or main.replace('/', ' ')} of {told}.{ensemble}"

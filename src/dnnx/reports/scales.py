@@ -1,5 +1,6 @@
 """Scales: how a metric is compared, by difference or by ratio, its resolution, and the margin of 'the same'."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,6 +49,18 @@ def is_skewed(metric: str) -> bool:
     logarithms.
     """
     return split_of(metric)[0] in ("epoch", "time", "size", "memory", "convergence") or is_log_loss(metric)
+
+
+def geometric(metrics: Iterable[str]) -> str:
+    """Return the sentence that names geometric means among the means of some metrics; "" if there are none.
+
+    >>> geometric(["test/accuracy", "val/loss", "epoch/best"])
+    'Means of losses and epochs are geometric.'
+    """
+    kinds = {"epoch": "epochs", "convergence": "epochs", "time": "seconds", "size": "bytes", "memory": "memory"}
+    named = ["losses" if is_log_loss(name) else kinds[split_of(name)[0]] for name in metrics if is_skewed(name)]
+    *first, last = dict.fromkeys(named) or [""]
+    return f"Means of {' and '.join([*([', '.join(first)] if first else []), last])} are geometric." if last else ""
 
 
 def is_log_loss(metric: str) -> bool:

@@ -7,9 +7,11 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from dnnx.reports.findings import estimate_of
-from dnnx.reports.format import bare, label, show
-from dnnx.reports.saying import say, say_count
+from dnnx.basics.counts import many
+from dnnx.reports.findings import estimate_of, is_fixed
+from dnnx.reports.format import bare, is_equal, label, show, span
+from dnnx.reports.saying import say, say_count, say_looked
+from dnnx.reports.scales import geometric
 from dnnx.reports.verdicts import Verdict
 from dnnx.runs.about import split_of
 from dnnx.runs.run import Run, Study
@@ -24,10 +26,11 @@ def study_table(study: Study) -> Table:
     ensemble = f"ensemble/{split_of(main)[1]}"
     others = [name for name in (ensemble, *OTHERS) if any(np.isfinite(run.one(name)) for run in study.runs)]
     counts = sorted({len(run.seeds) for run in study.runs})
-    seeds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
+    seeds = f"{counts[0]} to {counts[-1]} seeds" if len(counts) > 1 else many(counts[0], "seed")
     table = Table(
-        title=f"{study.name}: means over {seeds} seeds", title_justify="left", box=SIMPLE_HEAD, pad_edge=False
-    )
+        title=f"{study.name}: means over {seeds}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False,
+        caption=geometric([main, *others]) or None, caption_justify="left",
+    )  # fmt: skip
     table.add_column("arm", no_wrap=True)
     table.add_column(label(main, study.about(main)), justify="right", min_width=9)
     table.add_column("95 % interval", no_wrap=True)
@@ -49,7 +52,8 @@ def answers_in_words(verdicts: Sequence[Verdict]) -> list[Text]:
         line.stylize(f"bold {COLOURS.get(verdict.answer, 'default')}", 0, len(verdict.words))
         lines.append(line)
     count = say_count([*verdicts])
-    return [*lines, *([Text(count)] if count else [])]
+    more = [text for text in (count, say_looked([*verdicts])) if text]
+    return [*lines, *map(Text, more)]
 
 
 def _head(study: Study, name: str, ensemble: str) -> str:
@@ -61,8 +65,12 @@ def _head(study: Study, name: str, ensemble: str) -> str:
 def _main(run: Run, metric: str) -> tuple[str, str]:
     """Return the mean of an arm and its interval."""
     e, about = estimate_of(run, metric), run.about(metric)
-    interval = f"{bare(e.low, about)} to {bare(e.high, about)}" if e.n > 1 else ""
-    return bare(e.mean, about) if e.n else "", interval
+    if e.n < 2:
+        return bare(e.mean, about) if e.n else "", ""
+    if is_equal(e):
+        return bare(e.mean, about), "not random" if is_fixed(run, e) else "the same in all"
+    mean, low, high = span(e.mean, e.low, e.high, about)
+    return mean, f"{low} to {high}"
 
 
 def _mean(run: Run, metric: str) -> str:

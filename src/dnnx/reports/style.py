@@ -24,6 +24,7 @@ a { color: var(--same); } figcaption a { white-space: nowrap; margin-left: .4rem
 nav { display: flex; flex-wrap: wrap; gap: .2rem 1rem; font-size: .88rem; padding: .6rem 0;
   border-block: 1px solid var(--line); }
 nav a { text-decoration: none; }
+.facts { font-size: .85rem; color: var(--soft); margin-bottom: .8rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; font-size: .85rem; color: var(--soft); }
 dt { font-weight: 600; } dd { margin: 0; }
 .answer { border-left: .3rem solid var(--soft); padding: .5rem .9rem; background: var(--shade); margin: .6rem 0; }
@@ -44,7 +45,13 @@ thead th { color: var(--soft); font-weight: 600; } tbody th { font-weight: 600; 
 figure { margin: 1rem 0 1.5rem; min-width: 0; }
 svg { display: block; width: 100%; height: auto; font-family: system-ui, sans-serif; }
 pre { background: var(--shade); padding: .8rem; white-space: pre-wrap; font-size: .85rem; }
+@media (min-width: 40.01rem) {
+  body { display: flex; flex-direction: column; } header { order: -2; } nav { order: -1; }
+}
 @media (max-width: 40rem) {
+  body { padding-top: .6rem; } h1 { font-size: 1.35rem; margin: .3rem 0; } h2 { margin-top: 1.4rem; }
+  header p { margin: .4rem 0; } section:first-of-type h2 { margin: .6rem 0; }
+  .wide > div { overflow-x: auto; } .wide svg { min-width: 36rem; }
   dl { grid-template-columns: 1fr; } dd { margin-bottom: .3rem; }
   .table { overflow: visible; } thead { display: none; } table, tbody { display: block; }
   tr { display: block; padding: .5rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }

@@ -5,25 +5,28 @@ from typing import Any
 
 from rich.table import Table
 
-from dnnx.reports.format import show
-from dnnx.reports.scales import is_skewed
+from dnnx.reports.format import bare, is_equal, show, span, suffix
+from dnnx.reports.scales import geometric, is_skewed
 from dnnx.reports.statistics import estimate
 from dnnx.runs.about import about, is_loss, main_metric, names, split_of
 
 
 def results_table(title: str, results: Mapping[str, Any]) -> Table:
     """Return mean, 95 % t interval, n and extremes of each metric. Metrics without values have no row."""
-    table = Table(title=title, title_justify="left")
+    rows = _rows(results)
+    table = Table(title=title, title_justify="left", caption=geometric(rows) or None, caption_justify="left")
     for column in ("metric", "mean", "95 % interval", "n", "worst to best seed"):
         table.add_column(column, no_wrap=True)
-    for name in _rows(results):
+    for name in rows:
         values, described = _numbers(results, name), about(results, name)
         fact = estimate(values, share=described.unit == "%", skewed=is_skewed(name))
-        low, high = (show(bound, described) for bound in (fact.low, fact.high))
-        interval = f"{low} to {high}" if fact.n > 1 else "needs 2 seeds"
+        mean, low, high = span(fact.mean, fact.low, fact.high, described)
+        interval = f"{low} to {high}{suffix(described)}" if fact.n > 1 else "needs 2 seeds"
+        if fact.n < 2 or is_equal(fact):
+            mean, interval = bare(fact.mean, described), "the same in all" if fact.n > 1 else interval
         ends = sorted(values, reverse=described.sign < 0 and not name.startswith("epoch/"))
-        extremes = f"{show(ends[0], described)} to {show(ends[-1], described)}"
-        table.add_row(name, show(fact.mean, described), interval, str(fact.n), extremes)
+        extremes = f"{bare(ends[0], described)} to {show(ends[-1], described)}"
+        table.add_row(name, f"{mean}{suffix(described)}", interval, str(fact.n), extremes)
     if joint := _joint(results):
         table.add_row(joint, show(_numbers(results, joint)[0], about(results, joint)), "one value", "1", "")
     return table

@@ -11,16 +11,16 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial
 
-from dnnx.reports.figures.drawing import COLORS, INK
+from dnnx.reports.figures.drawing import COLORS, INK, WIDTH
 
 BEST_CURVES = 5  # in colour; all others faint
-PER_ROW = 4
+PER_ROW = 2
 Trials = Sequence[FrozenTrial]  # finished ones that have a value, by number
 
 
 def history(trials: Trials, label: str, maximize: bool) -> Figure:
     """Draw every trial's value by number, and the best so far."""
-    figure = Figure(figsize=(9, 4))
+    figure = Figure(figsize=(WIDTH, 3.2))
     axes = figure.subplots()
     for state, marker, color, alpha in (("pruned", "x", INK, 0.45), ("complete", "o", COLORS[1], 0.9)):
         shown = [t for t in trials if t.state.name.lower() == state]
@@ -36,7 +36,7 @@ def history(trials: Trials, label: str, maximize: bool) -> Figure:
 
 def curves(trials: Trials, label: str, maximize: bool) -> Figure:
     """Draw every trial's value by epoch: the best in colour, the pruned faint and dashed."""
-    figure = Figure(figsize=(9, 4.5))
+    figure = Figure(figsize=(WIDTH, 3.6))
     axes = figure.subplots()
     ranked = sorted((t for t in trials if t.state.name == "COMPLETE"), key=_value, reverse=maximize)[:BEST_CURVES]
     for trial in trials:
@@ -49,13 +49,13 @@ def curves(trials: Trials, label: str, maximize: bool) -> Figure:
             axes.plot(epochs, reported, color=INK, alpha=0.25, lw=0.9, ls=dashed)
     axes.set(xlabel="epoch", ylabel=label)
     _zoom(axes, trials, maximize)
-    figure.legend(loc="outside upper center", ncols=BEST_CURVES)
+    figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 
 def importances(shares: dict[str, float]) -> Figure:
     """Draw a bar for each key, the greatest at the top."""
-    figure = Figure(figsize=(9, 1 + 0.35 * len(shares)))
+    figure = Figure(figsize=(WIDTH, 1 + 0.35 * len(shares)))
     axes = figure.subplots()
     axes.barh(list(shares)[::-1], [100 * share for share in shares.values()][::-1], color=COLORS[1], height=0.65)
     axes.set(xlabel="share of the importance, %")
@@ -66,7 +66,7 @@ def importances(shares: dict[str, float]) -> Figure:
 def slices(trials: Trials, space: dict[str, BaseDistribution], label: str, maximize: bool) -> Figure:
     """Draw a panel for each key: the trials' values against their setting of the key, later trials darker."""
     rows = -(-len(space) // PER_ROW)
-    figure = Figure(figsize=(9, 2.3 * rows))
+    figure = Figure(figsize=(WIDTH, 2.1 * rows))
     panels = figure.subplots(rows, PER_ROW, squeeze=False, sharey=True).flat
     for (key, distribution), axes in zip(space.items(), panels, strict=False):
         places, ticks = _places(trials, key, distribution)
@@ -91,7 +91,7 @@ def slices(trials: Trials, space: dict[str, BaseDistribution], label: str, maxim
 
 def parallel(trials: Trials, space: dict[str, BaseDistribution], label: str, maximize: bool) -> Figure:
     """Draw a line for each trial through its setting on every key's axis. Better trials are brighter and in front."""
-    figure = Figure(figsize=(9, 4.5))
+    figure = Figure(figsize=(WIDTH, 3.6))
     axes = figure.subplots()
     ranks = np.argsort(np.argsort(_values(trials) * (1 if maximize else -1))) / max(1, len(trials) - 1)
     columns = [_scaled(trials, key, distribution) for key, distribution in space.items()]

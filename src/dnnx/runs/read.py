@@ -89,6 +89,7 @@ def read_study(folders: Sequence[Path], declared: dict | None = None, reference:
         missing.append(f"{wanted}: the reference arm is missing; {names[0]} takes its place")
         wanted = names[0]
     runs = [read_run(path, name) for path, name in zip(paths, names, strict=True)]
+    absent = [arm for arm in declared.get("arms") or [] if arm not in names]
     return Study(
         name=declared.get("name") or " and ".join(dict.fromkeys(_study_name(path) for path in paths)),
         question=declared.get("question") or "",
@@ -98,6 +99,7 @@ def read_study(folders: Sequence[Path], declared: dict | None = None, reference:
         missing=missing + [line for run in runs for line in run.missing],
         axes=declared.get("axes") or [],
         looks=Looks.of(declared.get("looks")),
+        unfinished=[*absent, *(run.name for run in runs if not run.results and not run.broken)],
     )
 
 

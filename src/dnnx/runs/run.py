@@ -128,7 +128,8 @@ class Study:
     """Arms that answer one question.
 
     `verdicts` are the declared claims: {ask, metric, arm, than, expect[, than_metric]}. `axes` are the keys that were
-    swept besides the arm. `looks` are those of a study that goes on until it is decided.
+    swept besides the arm. `looks` are those of a study that goes on until it is decided. `unfinished` are the arms
+    without results.
     """
 
     name: str
@@ -139,6 +140,7 @@ class Study:
     missing: list[str]
     axes: list[str] = field(default_factory=list)
     looks: Looks | None = None
+    unfinished: list[str] = field(default_factory=list)
 
     def run(self, name: str) -> Run | None:
         return next((run for run in self.runs if run.name == name), None)

@@ -2,9 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 HEADER = "epoch,split,metric,seed,value\n"  # of metrics.csv
+TAIL = 4096  # bytes at the end of metrics.csv, which hold its last row
 AND = " && "  # between the commands of shards, as in a shell
 OF_ALL = "ensemble/"  # metrics with one value for all seeds
 Order = Sequence[tuple[int, int]]  # for each seed of the run: its shard, and its place there
@@ -73,3 +75,17 @@ def sum_curves(parts: Sequence[Mapping[str, Mapping[str, Sequence[float]]]]) -> 
         curve: {name: [sum(bins) for bins in zip(*(part[curve][name] for part in parts), strict=True)] for name in own}
         for curve, own in parts[0].items()
     }
+
+
+def last_epoch(run: Path) -> int:
+    """Return the last epoch in metrics.csv of a run folder and of its shards; 0 without any."""
+    return max((_last_epoch(path) for path in (run / "metrics.csv", *run.glob("shards/*/metrics.csv"))), default=0)
+
+
+def _last_epoch(path: Path) -> int:
+    if not path.is_file():
+        return 0
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - TAIL))
+        rows = [line.split(b",") for line in file.read().splitlines()]
+    return max((int(row[0]) for row in rows if len(row) == HEADER.count(",") + 1 and row[0].isdigit()), default=0)

@@ -12,8 +12,9 @@ from dnnx.config.compose import compose, config_dirs
 from dnnx.config.trust import check_run
 from dnnx.runs.files import link_latest
 from dnnx.runs.locks import sole_writer
+from dnnx.studies.backbone import backbone_study
 from dnnx.studies.plan import Job, Plan, make_plan
-from dnnx.studies.study import backbone_study, declare, waves
+from dnnx.studies.study import declare, waves
 
 Check = Callable[[Sequence[Sequence[str]]], object]
 

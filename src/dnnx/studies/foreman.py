@@ -82,6 +82,7 @@ def serve(handle: int) -> None:
     end_with_parent(False)
     foreman = Foreman(Connection(handle))
     try:
+        foreman.parent.send(("ready",))
         foreman.work()
     except (EOFError, OSError):  # the parent is gone
         foreman.end()

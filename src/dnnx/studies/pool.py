@@ -17,7 +17,12 @@ GRACE_S = 60.0  # for workers that are interrupted to write their checkpoints
 
 
 class Pool:
-    """A foreman, started at once and ready some seconds later. `running` holds the tasks that have not ended."""
+    """A foreman, started at once and ready some seconds later. `running` holds the tasks that have not ended.
+
+    Until it `is_ready`, it imports libraries, hears no message and has no workers.
+    """
+
+    is_ready = False
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
@@ -53,6 +58,9 @@ class Pool:
         """
         try:
             message = self.link.recv()
+            if message[0] == "ready":
+                self.is_ready = True
+                message = self.link.recv()
         except OSError:
             raise EOFError from None
         if message[0] == "ended":
@@ -60,7 +68,10 @@ class Pool:
         return message
 
     def interrupt(self) -> None:
-        """Stop all workers as SIGTERM does, and wait until they have ended."""
+        """Stop all workers as SIGTERM does, and wait until they have ended; before it is ready, end the foreman."""
+        if not self.is_ready and not self.link.poll():
+            self.running.clear()  # no worker has begun, so `close` may kill the foreman
+            return
         with suppress(OSError, EOFError):
             self.link.send(("stop",))
             while self.running and self.link.poll(GRACE_S):

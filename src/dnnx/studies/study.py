@@ -8,7 +8,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,19 +17,19 @@ from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 
 from dnnx.basics.console import console
-from dnnx.basics.errors import UserError, near_misses, require
+from dnnx.basics.errors import UserError, require
 from dnnx.basics.signals import going_on
+from dnnx.config import check
 from dnnx.config.app import FAILURES, fail, guard, is_single, typed_overrides
-from dnnx.config.compose import compose, config_dirs
-from dnnx.config.overrides import quoted, retype_study, split
-from dnnx.config.paths import run_folder
+from dnnx.config.compose import compose
+from dnnx.config.plain import is_plain
 from dnnx.config.resume import go_on
-from dnnx.config.seeds import parse_seeds
 from dnnx.runs.files import read_json, remove_empty, write_json
 from dnnx.runs.locks import sole_writer
+from dnnx.studies.backbone import check_backbones, is_missing, train_backbone
+from dnnx.studies.early import early_error
 from dnnx.studies.foreman import Task
 from dnnx.studies.looks import planned_looks
-from dnnx.studies.metric_names import check_metrics
 from dnnx.studies.parts import Work, make_parts
 from dnnx.studies.plan import Job, Plan, chosen_overrides, compose_jobs, make_plan
 from dnnx.studies.pool import Pool, open_pool
@@ -61,29 +61,73 @@ def run_study(config: DictConfig, runner: Runner) -> None:
     told = "a launcher that is typed starts the jobs; leave out one of the two"
     require(config.jobs is None or runner.work is not None, "jobs", config.jobs, told)
     composed = compose_jobs(plan.jobs, runner.check)
-    check_metrics(plan.declared["verdicts"] if config.study.arms else [], dict(zip(plan.names, composed, strict=True)))
+    check_values(composed)
+    check_backbones(config, composed)
     workers = count_workers(config.jobs, str(config.trainer.get("accelerator"))) if runner.work else 1
-    train_backbone(config, runner)
-    check_before(plan, composed)
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    with sole_writer(plan.folder):
-        is_new = not any(plan.folder.iterdir())
-        declare(plan)
-        advice = go_on(plan.folder, *composed)
-        with going_on(advice), open_pool() if workers > 1 else nullcontext() as pool:
-            train = partial(train_jobs, config, runner, workers, advice, pool)
-            if "looks" in plan.declared:
-                go_on_until_decided(config, plan, train, advice)
-            else:
-                train(plan, composed)
-            note_unfinished(plan)
-            if is_new and not any(plan.folder.glob("*/")):  # no arm came so far as to write anything
-                (plan.folder / "study.json").unlink()
-                remove_empty(plan.folder.absolute(), Path(config.paths.outputs).absolute())
-                return
-            report = partial(guarded, partial(report_on, config.name, config.study.question, plan.folder))
-            if pool is None or not run_last(Task("the report", report), advice, pool):
-                report()
+    if is_missing(config):
+        check_early(config, plan, composed)  # before a backbone is trained for them
+        train_backbone(config, partial(run_study, runner=runner))
+    with open_pool() if workers > 1 else nullcontext() as pool:
+        check_early(config, plan, composed, pool)
+        check_before(plan, composed)
+        plan.folder.mkdir(parents=True, exist_ok=True)
+        with sole_writer(plan.folder):
+            train_plan(config, runner, plan, composed, workers, pool)
+
+
+def train_plan(
+    config: DictConfig, runner: Runner, plan: Plan, composed: Sequence[DictConfig], workers: int, pool: Pool | None
+) -> None:
+    """Train the arms of a checked plan in its folder, and write the report."""
+    is_new = not any(plan.folder.iterdir())
+    declare(plan)
+    advice = go_on(plan.folder, *composed)
+    with going_on(advice):
+        train = partial(train_jobs, config, runner, workers, advice, pool)
+        if "looks" in plan.declared:
+            go_on_until_decided(config, plan, train, advice)
+        else:
+            train(plan, composed)
+        note_unfinished(plan)
+        if is_new and not any(plan.folder.glob("*/")):  # no arm came so far as to write anything
+            (plan.folder / "study.json").unlink()
+            remove_empty(plan.folder.absolute(), Path(config.paths.outputs).absolute())
+        if not is_reportable(plan):
+            return
+        report = partial(guarded, partial(report_on, config.name, config.study.question, plan.folder))
+        if pool is None or not run_last(Task("the report", report), advice, pool):
+            report()
+
+
+def check_values(composed: Sequence[DictConfig]) -> None:
+    """Raise UserError for a wrong value that all jobs have; one of some jobs is said by these, and the others run."""
+    wrong = []
+    for config in composed:
+        try:
+            if not is_plain(config):
+                check.check(config)
+        except UserError as error:
+            wrong.append(error)
+    if len(wrong) == len(composed) and wrong:
+        raise wrong[0]
+
+
+def check_early(config: DictConfig, plan: Plan, composed: Sequence[DictConfig], pool: Pool | None = None) -> None:
+    """Raise UserError for a claim or a backbone that no arm can use; a worker looks, as it has torch anyway."""
+    verdicts = plan.declared["verdicts"] if config.study.arms else []
+    look = partial(early_error, verdicts, dict(zip(plan.names, composed, strict=True)))
+    ended = None
+    with suppress(EOFError):
+        ended = pool.call(Task("the checks", look)) if pool is not None else None
+    error = ended.value if ended is not None and ended.exitcode == 0 else look()
+    if error is not None:
+        raise UserError(error)
+
+
+def is_reportable(plan: Plan) -> bool:
+    """Return whether any run has an epoch or results; without one, the errors have said why."""
+    files = ("metrics.csv", "results.json")
+    return any((plan.folder / name / file).is_file() for name in plan.names for file in files)
 
 
 def train_jobs(
@@ -185,52 +229,6 @@ def log_report(folder: Path, sentences: list[str], pictures: list[Path]) -> None
         writer.add_text("answer", "\n\n".join(sentences))
         for picture in pictures:
             writer.add_image(picture.stem, imread(picture), dataformats="HWC")
-
-
-def train_backbone(config: DictConfig, runner: Runner) -> None:
-    """Run the study that trains the backbone first, if there is no finished one; the next study finds it."""
-    words = backbone_study(config)
-    if words is None:
-        return
-    typed = split(retype_study(words))
-    own = config_dirs(config.hydra) if "hydra" in config else []
-    needed = compose("train", typed.overrides, own)
-    folder = run_folder(needed)
-    before = len(FAILURES)
-    place = [f"hydra.sweep.dir={quoted(folder)}"]
-    try:
-        run_study(compose("train", [*typed.overrides, *place], own, with_hydra=True), runner)
-    finally:
-        remove_empty(folder.absolute(), Path(config.paths.outputs).absolute())
-    told = "that run failed, so there is no backbone; give backbone=..."
-    require(len(FAILURES) == before, "study.needs", config.study.needs, told)
-
-
-def backbone_study(config: DictConfig) -> list[str] | None:
-    """Return the words that start or resume the study whose arm is the backbone; None if it is finished."""
-    needs, backbone = config.study.needs, str(config.backbone)
-    default = Path(config.paths.outputs, str(needs), "latest")
-    if needs is None or default not in Path(backbone).parents or Path(backbone, "results.json").exists():
-        return None
-    own = config_dirs(config.hydra) if "hydra" in config else []
-    needed = compose("train", [f"+exp={needs}"], own)
-    arms, arm = list(needed.study.arms), str(Path(backbone).relative_to(default))
-    near = near_misses(arm, arms)
-    require(arm in arms, "backbone", backbone, f"+exp={needs} would make {' and '.join(arms)} there{near}")
-    console.print(
-        f"{backbone} is no finished run: +exp={needs} runs first, once, as it is declared, whatever is typed here: "
-        f"{len(arms)} arms, {len(parse_seeds(needed.seeds))} seeds, up to {needed.trainer.max_epochs} epochs; "
-        "backbone=... of a run that there is needs none of it", soft_wrap=True,
-    )  # fmt: skip
-    if (default / "study.json").exists():
-        return [f"resume={default}"]
-    return [
-        f"+exp={needs}",
-        f"paths.outputs={config.paths.outputs}",
-        f"paths.data={config.paths.data}",
-        f"data.source={config.data.source}",
-        f"trainer.accelerator={config.trainer.accelerator}",
-    ]
 
 
 def settled(cfg: DictConfig) -> tuple[DictConfig, list[str]]:

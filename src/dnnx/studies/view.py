@@ -20,7 +20,7 @@ class View:
         self.shares: dict[str, float] = {}  # of the epochs of each running job
         self.due: dict[str, tuple[float, float]] = {}  # of each running job: its start, and seconds to its next line
         self.bars = Progress(
-            TextColumn("{task.description}"), BarColumn(16), TimeElapsedColumn(), TextColumn("<"),
+            TextColumn("{task.description}"), BarColumn(8), TimeElapsedColumn(), TextColumn("<"),
             TimeRemainingColumn(compact=True), TextColumn("{task.fields[status]}"),
             console=console, disable=not console.is_terminal, refresh_per_second=2, transient=True,
         )  # fmt: skip
@@ -51,7 +51,7 @@ class View:
     def epoch(self, job: str, epoch: int, last: int, status: str) -> None:
         """Show the last finished epoch of a job, of at most `last`."""
         self.shares[job] = epoch / last
-        self.bars.update(self.rows[job], completed=epoch, total=last, status=f"epoch {epoch}/{last}  {status}")
+        self.bars.update(self.rows[job], completed=epoch, total=last, status=f"{epoch}/{last}  {status}")
         self._show()
         begun, wait = self.due[job]
         if not console.is_terminal and self.clock() - begun >= wait:

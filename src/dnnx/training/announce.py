@@ -6,6 +6,7 @@ import torch
 from omegaconf import DictConfig
 
 from dnnx.basics.console import console, warn
+from dnnx.basics.counts import many
 from dnnx.basics.machine import busy_note
 
 
@@ -14,7 +15,8 @@ def announce(cfg: DictConfig, facts: dict[str, Any], module: Any, trainer: Any) 
     num = module.replicas.num_replicas
     params = sum(p.numel() for p in module.parameters()) // num
     sizes = ", ".join(f"{n:,} {split}" for split, n in facts["sizes"].items())
-    console.print(f"{cfg.name}: {num} networks of {params:,} parameters each, on {trainer.strategy.root_device}")
+    size = f"{params:,} parameters{' each' if num > 1 else ''}"
+    console.print(f"{cfg.name}: {many(num, 'network')} of {size}, on {trainer.strategy.root_device}")
     show_way(module)
     console.print(f"data: {facts['note']}: {sizes}", soft_wrap=True)
     warn(facts["warning"])

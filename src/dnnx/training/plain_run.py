@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from dnnx.basics.console import console
+from dnnx.basics.counts import many
 from dnnx.basics.errors import UserError, require
 from dnnx.runs import shards
 from dnnx.runs.files import append_text, read_json, write_json, write_text
@@ -146,8 +147,10 @@ def announce(cfg: Any, plan: Plan, seeds: Sequence[int]) -> None:
     """Print the module to train, its data, the device and the monitored metric."""
     sizes = ", ".join(f"{n:,} {split}" for split, n in plan.facts["sizes"].items())
     params = f"{plan.sizes[0]:,} parameters"
-    console.print(f"{cfg.name}: {cfg.module._target_}, {params}, {len(seeds)} seeds one by one, on {plan.device}")
+    console.print(
+        f"{cfg.name}: {cfg.module._target_}, {params}, {many(len(seeds), 'seed')} one by one, on {plan.device}"
+    )
     console.print(f"data: {plan.facts['note']}: {sizes}", soft_wrap=True)
     mode = "lowest" if plan.monitor.mode == "min" else "highest"
     patience = cfg.callbacks.early_stopping.patience
-    console.print(f"monitor: {plan.monitor.name}, {mode} is best, patience {patience} epochs", soft_wrap=True)
+    console.print(f"monitor: {plan.monitor.name}, {mode} is best, patience {many(patience, 'epoch')}", soft_wrap=True)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from dnnx.reports.figures.drawing import COLORS, Drawing
+from dnnx.reports.figures.drawing import COLORS, WIDTH, Drawing
 from dnnx.runs.run import Run, Study
 
 PLACE = 92
@@ -29,7 +29,7 @@ def plan(study: Study) -> list[Drawing]:
 def draw(runs: Sequence[Run]) -> Figure:
     """Draw one panel per network, a row per arm."""
     columns = min(MAX_SEEDS, max(len(run.predictions["boundary"]) for run in runs))
-    figure = Figure(figsize=(2.2 * columns + 1, 2.3 * len(runs)))
+    figure = Figure(figsize=(WIDTH, (WIDTH / columns + 0.3) * len(runs)))
     panels = figure.subplots(len(runs), columns, squeeze=False, sharex=True, sharey=True)
     for row, run in zip(panels, runs, strict=True):
         row[0].set_ylabel(run.name)

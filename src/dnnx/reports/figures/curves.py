@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dnnx.reports.figures.drawing import INK, MAX_ARMS, WIDTH, Drawing, color, line_style, log_ticks, whole_ticks
+from dnnx.reports.figures.drawing import INK, MAX_ARMS, WIDTH, Drawing, color, line_style, log_ticks, tip, whole_ticks
 from dnnx.reports.format import label
 from dnnx.reports.threshold import at_half
 from dnnx.runs.about import is_loss
@@ -106,11 +106,15 @@ def _seeds(axes: Axes, run: Run, arm: int, split: str, name: str, seconds: bool)
     """Draw the seeds of an arm, lightly; nothing for a single one."""
     if len(run.seeds) > 1:
         curve = run.about(f"{split}/{name}").scale * run.curve(split, name)
-        axes.plot(_x(run, curve.index, seconds), curve, color=color(arm), lw=0.7, alpha=min(0.35, 4 / len(run.seeds)))
+        alpha = min(0.35, 4 / len(run.seeds))
+        lines = axes.plot(_x(run, curve.index, seconds), curve, color=color(arm), lw=0.7, alpha=alpha)
+        for seed, line in zip(curve, lines, strict=True):
+            tip(line, f"{run.name}, seed {seed}")
 
 
 def _mean(axes: Axes, run: Run, curve: pd.DataFrame, seconds: bool, **style: object) -> None:
-    axes.plot(_x(run, curve.index, seconds), curve.mean(axis=1), **style)  # type: ignore[arg-type]
+    (line,) = axes.plot(_x(run, curve.index, seconds), curve.mean(axis=1), **style)  # type: ignore[arg-type]
+    tip(line, f"{run.name}, mean")
 
 
 def _x(run: Run, epochs: pd.Index, seconds: bool) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -18,6 +19,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLoca
 from dnnx.runs.files import write_atomic, write_text
 from dnnx.runs.run import Run
 
+TIP = "tip: "  # begins the id of an artist with a tip
 INK = "#010203"  # stands for the text colour and becomes `currentColor` in SVG
 # Okabe and Ito's colours. Their yellow is invisible on white; Tol's olive replaces it, also safe for the colour-blind.
 COLORS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999933"]
@@ -67,6 +69,11 @@ def save(draw: Callable[[], Figure], folder: Path, name: str) -> Path:
     write_atomic(folder / f"{name}.png", lambda path: path.write_bytes(png.getvalue()))
     write_text(folder / f"{name}.svg", _tidy(svg.getvalue().decode(), name))
     return folder / f"{name}.svg"
+
+
+def tip(artist: Artist, text: str) -> None:
+    """Give a line or a dot a text that a page shows under the pointer: SVG's own title, without a script."""
+    artist.set_gid(f"{TIP}{text}")
 
 
 def legend(figure: Figure, axes: Axes) -> None:
@@ -124,6 +131,7 @@ def _tidy(svg: str, name: str) -> str:
     unneeded = r"<\?xml.*?\?>\s*|<!DOCTYPE.*?>\s*|<!--.*?-->\s*|<metadata>.*?</metadata>\s*"
     svg = re.sub(unneeded, "", svg, flags=re.DOTALL)
     svg = re.sub(r' d="[^"]*"', lambda d: re.sub(r"(\d\.\d\d)\d+", r"\1", d[0]), svg)
+    svg = re.sub(rf'<g id="{TIP}([^"]*)">', r"<g><title>\1</title>", svg)
     svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
     svg = svg.replace(INK, "currentColor")
     return re.sub(r"(<svg[^>]*>)", rf"\1{FILE_CSS}", svg, count=1)

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from functools import partial
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dnnx.reports.figures.drawing import Drawing
+from dnnx.reports.figures.drawing import WIDTH, Drawing, whole_ticks
 from dnnx.runs.run import Run, Study
 
 PLACE = 40
 STATISTICS = ("activation_mean", "activation_std", "dead_units", "gradient_norm")
+COLUMNS = 3  # arms or towers side by side; more stand below
+ROW = 1.5  # inches
 
 
 def plan(study: Study) -> list[Drawing]:
@@ -24,19 +27,38 @@ def plan(study: Study) -> list[Drawing]:
 
 
 def draw(runs: Sequence[Run]) -> Figure:
-    """Draw a row per statistic, a column per arm or tower, a line per hidden layer."""
-    columns = [(run, *stack) for run in runs for stack in run.hidden_layers.items()]
-    figure = Figure(figsize=(max(9, 3 * len(columns)), 9))
-    panels = figure.subplots(len(STATISTICS), len(columns), squeeze=False, sharey="row", sharex=True)
-    for row, statistic in zip(panels, STATISTICS, strict=True):
-        row[0].set_ylabel(statistic.replace("_", " "))
-        for axes, (run, _, names) in zip(row, columns, strict=True):
-            depth = len(names)
-            for i, layer in enumerate(names):
-                mean = run.curve(layer, statistic).mean(axis=1)
-                axes.plot(mean.index, mean, color=matplotlib.colormaps["viridis"](0.9 * i / max(depth - 1, 1)), lw=1.4)
-    for axes, (_, label, _) in zip(panels[0], columns, strict=True):
-        axes.set_title(label)
-    for axes in panels[-1]:
-        axes.set(xlabel="epoch", yscale="log")
+    """Draw a row per statistic, a column per arm or tower, a line per hidden layer; a statistic has one scale."""
+    stacks = [(run, *stack) for run in runs for stack in run.hidden_layers.items()]
+    columns, blocks = min(COLUMNS, len(stacks)), -(-len(stacks) // COLUMNS)
+    rows = len(STATISTICS) * blocks
+    figure = Figure(figsize=(WIDTH, ROW * rows + 0.3 * blocks))
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True)
+    for place, stack in enumerate(stacks):
+        top, column = len(STATISTICS) * (place // COLUMNS), place % COLUMNS
+        for i, statistic in enumerate(STATISTICS):
+            axes = panels[top + i, column]
+            if axes is not panels[i, 0]:
+                axes.sharey(panels[i, 0])
+            _panel(axes, statistic, *stack)
+            if column:
+                axes.tick_params(labelleft=False)
+            else:
+                axes.set_ylabel(statistic.replace("_", " "), fontsize=9)
+        panels[top, column].set_title(stack[1], fontsize=9)
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("epoch", fontsize=9)
+    for axes in (axes for axes in panels.flat if not axes.get_lines()):
+        axes.set_axis_off()
     return figure
+
+
+def _panel(axes: Axes, statistic: str, run: Run, _: str, names: Sequence[str]) -> None:
+    """Draw a statistic of the hidden layers of one arm or tower."""
+    for i, layer in enumerate(names):
+        mean = run.curve(layer, statistic).mean(axis=1)
+        ink = matplotlib.colormaps["viridis"](0.9 * i / max(len(names) - 1, 1))
+        axes.plot(mean.index, mean, color=ink, lw=1.2)
+    if statistic == "gradient_norm":
+        axes.set_yscale("log")
+    whole_ticks(axes.xaxis)
+    axes.tick_params(labelsize=8)

@@ -8,10 +8,11 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from dnnx.reports.figures.drawing import COLORS, Drawing, class_names
+from dnnx.reports.figures.drawing import COLORS, WIDTH, Drawing, class_names
 from dnnx.runs.run import Run, Study
 
 PLACE = 67
+PICTURES = 6  # in a row
 NEEDED = {"sample_images", "masks", "predicted_masks"}
 
 
@@ -27,15 +28,16 @@ def draw(runs: Sequence[Run]) -> Figure:
     first = runs[0].predictions
     rows = [("images", first["sample_images"]), ("true masks", coloured(first["masks"]))]
     rows += [(run.name, coloured(run.predictions["predicted_masks"])) for run in runs]
-    figure = Figure(figsize=(9, 9 / len(first["masks"]) * len(rows) + 0.3 * len(rows) + 0.4))
+    shown = min(len(first["masks"]), PICTURES)
+    figure = Figure(figsize=(WIDTH, (WIDTH / shown + 0.3) * len(rows) + 0.4))
     for axes, (title, images) in zip(figure.subplots(len(rows), 1, squeeze=False).flat, rows, strict=True):
-        axes.imshow(np.concatenate(list(images), axis=1), cmap="gray", interpolation="nearest")
+        axes.imshow(np.concatenate(list(images[:shown]), axis=1), cmap="gray", interpolation="nearest")
         axes.set_title(title, fontsize=10, loc="left")
         axes.set_axis_off()
     num = int(max(run.predictions[name].max() for run in runs for name in ("masks", "predicted_masks"))) + 1
     names = class_names(runs[0], num)[:num]
     patches = [Patch(color=COLORS[label % len(COLORS)], label=str(name)) for label, name in enumerate(names)]
-    figure.legend(handles=patches, loc="outside lower center", ncols=min(num, 6))
+    figure.legend(handles=patches, loc="outside lower center", ncols=min(num, 4))
     return figure
 
 

@@ -6,10 +6,11 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 
-from dnnx.reports.figures.drawing import Drawing
+from dnnx.reports.figures.drawing import WIDTH, Drawing
 from dnnx.runs.run import Run, Study
 
 PLACE = 66
+PICTURES = 8  # in a row
 
 
 def plan(study: Study) -> list[Drawing]:
@@ -21,9 +22,13 @@ def plan(study: Study) -> list[Drawing]:
 
 def draw(runs: Sequence[Run]) -> Figure:
     """Draw two rows per arm: test images, and below each its reconstruction by one network."""
-    figure = Figure(figsize=(9, 1.3 * len(runs)))
+    pictures = runs[0].predictions["sample_images"][:PICTURES]
+    height, width = pictures.shape[1], pictures.shape[2] * len(pictures)
+    figure = Figure(figsize=(WIDTH, (0.3 + 2 * WIDTH * height / width) * len(runs)))
     for axes, run in zip(figure.subplots(len(runs), 1, squeeze=False).flat, runs, strict=True):
-        rows = (np.concatenate(run.predictions[name], axis=1) for name in ("sample_images", "reconstructions"))
+        rows = (
+            np.concatenate(run.predictions[name][:PICTURES], axis=1) for name in ("sample_images", "reconstructions")
+        )
         axes.imshow(np.concatenate(list(rows)), cmap="gray", interpolation="nearest")
         axes.set_title(run.name, fontsize=10, loc="left")
         axes.set_axis_off()

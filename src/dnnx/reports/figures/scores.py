@@ -1,14 +1,14 @@
 """Ranking: the main metric on the test set, the best arm first; every seed is a dot."""
 
+import re
 from collections.abc import Sequence
 from functools import partial
 
-import numpy as np
 from matplotlib.figure import Figure
 
-from dnnx.reports.figures.drawing import WIDTH, Drawing, color
-from dnnx.reports.findings import estimate_of
-from dnnx.reports.format import label, show
+from dnnx.reports.figures.drawing import WIDTH, Drawing, color, tip
+from dnnx.reports.findings import cell, estimate_of
+from dnnx.reports.format import NO_BREAK, label, show
 from dnnx.reports.threshold import at_chosen
 from dnnx.runs.about import split_of
 from dnnx.runs.run import Run, Study
@@ -39,12 +39,18 @@ def draw(runs: Sequence[Run], metric: str) -> Figure:
     ranked = sorted(found.values(), key=lambda entry: -about.sign * entry[1].mean)
     for row, (run, e, ink) in enumerate(ranked):
         values = about.scale * run.values(metric).dropna()
-        above_and_below = row + 0.2 * np.cos(np.pi * np.arange(len(values)))
-        axes.plot(values, above_and_below, "o", color=ink, alpha=0.5, ms=4, mew=0)
+        for place, (seed, value) in enumerate(values.items()):
+            (dot,) = axes.plot(value, row + 0.2 * (-1) ** place, "o", color=ink, alpha=0.5, ms=4, mew=0)
+            tip(dot, f"{run.name}, seed {seed}: {show(value / about.scale, about)}")
         half = [[about.scale * (e.mean - e.low)], [about.scale * (e.high - e.mean)]] if e.n > 1 else None
         axes.errorbar(about.scale * e.mean, row, xerr=half, fmt="D", color=ink, ms=6, capsize=5, lw=2)
-    labels = [f"{run.name}\n{show(e.mean, about)}, n = {e.n}" for run, e, _ in ranked]
+    labels = [f"{run.name}\n{_short(cell(run, metric))}" for run, _, _ in ranked]
     axes.set_yticks(range(len(ranked)), labels, fontsize=9)
     axes.set(xlabel=label(metric, about), ylim=(len(ranked) - 0.5, -0.5))
     axes.locator_params(axis="x", nbins=5)
     return figure
+
+
+def _short(text: str) -> str:
+    """Return the text of a cell with its n and without its interval, which is drawn."""
+    return re.sub(r"\([^()]* to [^()]*, (n = \d+)\)", r"(\1)", text.replace(NO_BREAK, " "))

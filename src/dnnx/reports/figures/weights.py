@@ -5,7 +5,7 @@ from functools import partial
 
 from matplotlib.figure import Figure
 
-from dnnx.reports.figures.drawing import DASHES, Drawing, color
+from dnnx.reports.figures.drawing import DASHES, WIDTH, Drawing, color
 from dnnx.runs.run import Run, Study
 
 PLACE = 94
@@ -21,7 +21,7 @@ def plan(study: Study) -> list[Drawing]:
 
 def draw(runs: Sequence[Run]) -> Figure:
     """Draw one panel per arm, a line per weight; the lines of a parameter share a colour."""
-    figure = Figure(figsize=(9, 2.6 * len(runs)))
+    figure = Figure(figsize=(WIDTH, 2.4 * len(runs)))
     for axes, run in zip(figure.subplots(len(runs), 1, squeeze=False)[:, 0], runs, strict=True):
         names = run.curves("weights")
         owners = list(dict.fromkeys(name.rpartition(".")[0] for name in names))

@@ -1,8 +1,9 @@
 """The answers of a study in plain sentences, with the forest plot and the ranking; of one run, its result."""
 
+from dnnx.basics.counts import many
 from dnnx.reports import page
 from dnnx.reports.findings import Findings, cell
-from dnnx.reports.saying import say, say_count, say_run
+from dnnx.reports.saying import say, say_count, say_looked, say_run
 
 PLACE = 10
 METHOD = (
@@ -26,17 +27,18 @@ def applies(found: Findings) -> bool:
 
 def blocks(found: Findings) -> list[page.Block]:
     """Return the answers or the result, what is missing, and the figures."""
-    notes, study, count = len(found.notes), found.study, say_count([*found.verdicts])
-    warning = f"Incomplete: {notes} {'note' if notes == 1 else 'notes'} under What is missing."
+    study, count = found.study, say_count([*found.verdicts])
     answers: list[page.Block] = [page.Answer(v.ask, v.answer, v.words, v.evidence, say(v)) for v in found.verdicts]
     if not answers:
         run = study.runs[0]
         is_one = len(study.runs) == 1 and run.values(study.main).notna().any()
         answers = [page.Text(say_run(run, study.main, cell(run, study.main)) if is_one else NO_VERDICT)]
     images = found.images_of("Answer")
-    warnings: list[page.Block] = [page.Text(warning)] if notes else []
+    warnings: list[page.Block] = [page.Text(text) for text in _warnings(found)]
     is_short = len(answers) <= MAX_BEFORE
     told: list[page.Block] = [*answers, *warnings, *images] if is_short else [*warnings, *images, *answers]
+    if looked := say_looked([*found.verdicts]):
+        told.append(page.Text(looked))
     if found.verdicts:
         told += [page.Heading("How the answers were found", folded=True), page.Text(METHOD)]
     return [
@@ -44,3 +46,13 @@ def blocks(found: Findings) -> list[page.Block]:
         *([page.Text(count)] if count else []),
         *told,
     ]
+
+
+def _warnings(found: Findings) -> list[str]:
+    """Return a line on the arms without results, and one on all that is missing."""
+    lost, notes = found.study.unfinished, len(found.notes)
+    has = "has" if len(lost) == 1 else "have"
+    going_on = "python -m dnnx.train resume=<the folder of the study> goes on with it"
+    told = f"{', '.join(lost)} {has} no results: failed, stopped, or still in training; {going_on}."
+    listed = f"Incomplete: {many(notes, 'note')} under What is missing."
+    return [*([told] if lost else []), *([listed] if notes else [])]

@@ -1,14 +1,17 @@
 """The arms: every metric of the test set, the ensemble, and the seeds that diverged."""
 
 from dnnx.reports import images, page
-from dnnx.reports.findings import Findings, cell
-from dnnx.reports.format import bare, show
+from dnnx.reports.findings import Findings, cell, estimate_of, is_fixed
+from dnnx.reports.format import show, span, suffix
+from dnnx.reports.scales import geometric
 from dnnx.reports.statistics import LEVEL
 from dnnx.runs.about import split_of
 from dnnx.runs.run import Run, Study
 
 PLACE = 20
 SETS = {"test": "the test set", "val": "the validation set"}
+
+NOT_RANDOM = "An arm that is not random has one value, whatever the seed, so it has no interval."
 
 
 def applies(found: Findings) -> bool:
@@ -33,7 +36,9 @@ def blocks(found: Findings) -> list[page.Block]:
     told += ["one is over seeds and images, for others of their kind"] if is_paired else []
     told += ["the ensemble is one value per arm"] if ensemble else []
     notes = dict.fromkeys(note for metric in metrics if (note := study.about(metric).note))
-    caption = " ".join(["; ".join(told) + ".", *notes])
+    is_any_fixed = any(is_fixed(run, estimate_of(run, name)) for run in study.runs for name in metrics)
+    more = [geometric(metrics), NOT_RANDOM if is_any_fixed else ""]
+    caption = " ".join(["; ".join(told) + ".", *filter(None, more), *notes])
     return [
         page.Heading("Arms" if len(study.runs) > 1 else "Scores"),
         page.Table(f"{caption} {found.stamp}", head, rows),
@@ -53,6 +58,6 @@ def _over_both(run: Run) -> str:
     right = images.correct(run)
     if right is None or len(right) < 2:
         return "not measured"
-    low, high = images.interval(right, LEVEL)
-    about = run.about(images.METRIC)
-    return f"{bare(max(low, 0.0), about)} to {show(min(high, 1.0), about)}"
+    ends, about = images.interval(right, LEVEL), run.about(images.METRIC)
+    _, low, high = span(float(right.mean()), max(ends[0], 0.0), min(ends[1], 1.0), about)
+    return f"{low} to {high}{suffix(about)}"

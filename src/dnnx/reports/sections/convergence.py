@@ -5,8 +5,9 @@ import pandas as pd
 
 from dnnx.reports import page
 from dnnx.reports.findings import Findings, cell
-from dnnx.reports.format import number, show
+from dnnx.reports.format import number
 from dnnx.reports.measures import reach, reference_targets
+from dnnx.reports.scales import geometric
 from dnnx.reports.statistics import first_at_most
 from dnnx.runs.run import Run
 
@@ -30,7 +31,7 @@ def blocks(found: Findings) -> list[page.Block]:
         f"First epoch with a validation loss no higher than the best of {study.reference}: of the same seed, or its "
         "mean where the seeds are others. Seeds that never reach it count as later than any. The reference always "
         "reaches it, so verdicts race to 1.1 times the loss that both arms reach: the higher of their bests. Seconds "
-        f"are wall time with all seeds of an arm trained together. {found.stamp}"
+        f"are wall time with all seeds of an arm trained together. {geometric(FINALS)} {found.stamp}"
     )
     table = page.Table(caption, head, [_row(run, reference) for run in study.runs])
     return [page.Heading("Convergence", folded=True), table, *_at_losses(found)]
@@ -62,9 +63,17 @@ def _first(curve: pd.DataFrame, loss: float) -> str:
     return f"{shown} ({np.isfinite(epochs).sum()} of {len(epochs)})"
 
 
+def _median(values: pd.Series) -> str:
+    """Return the median of epochs or seconds; epochs are whole, or halfway between two."""
+    if not len(values):
+        return "not measured"
+    median = float(np.median(values))
+    return "never" if np.isinf(median) else f"{median:g}" if (2 * median).is_integer() else number(median)
+
+
 def _row(run: Run, reference: Run) -> list[str]:
     targets = reference_targets(run, reference)
     epochs, seconds = (reach(run, targets, f"convergence/{unit}").dropna() for unit in ("epochs", "seconds"))
     reached = f"{np.isfinite(epochs).sum()} of {len(epochs)}" if len(epochs) else "not measured"
-    medians = [show(float(np.median(x))) if len(x) else "not measured" for x in (epochs, seconds)]
+    medians = [_median(x) for x in (epochs, seconds)]
     return [run.name, reached, *medians, *(cell(run, metric) for metric in FINALS)]

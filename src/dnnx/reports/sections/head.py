@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from dnnx.basics.counts import many
 from dnnx.reports import page
 from dnnx.reports.findings import Findings
 from dnnx.reports.sections.commands import command_of
@@ -30,9 +31,11 @@ def blocks(found: Findings) -> list[page.Block]:
         "commit": _once(study, "git_commit"),
         "data": _data(run),
         "network": networks[0] if len(networks) == 1 else "differs by arm",
-        "runs": f"{len(study.runs)} {'arm' if len(study.runs) == 1 else 'arms'}, {_seeds(study)}",
+        "runs": f"{many(len(study.runs), 'arm')}, {_seeds(study)}",
     }
-    facts = page.Facts([(name, text) for name, text in pairs.items() if text])
+    short = [pairs["date"], pairs["runs"], str(run.data.get("note") or run.data.get("source") or "")]
+    told = [(name, text) for name, text in pairs.items() if text]
+    facts = page.Facts(told, "; ".join(text for text in short if text))
     return [*([page.Text(study.question)] if study.question else []), facts]
 
 
@@ -73,9 +76,8 @@ def _data(run: Run) -> str:
 
 def _seeds(study: Study) -> str:
     counts = sorted({len(run.seeds) for run in study.runs})
-    many = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    each = " each" if len(study.runs) > 1 else ""
-    return f"{many} {'seed' if counts == [1] else 'seeds'}{each}"
+    seeds = many(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    return f"{seeds} each" if len(study.runs) > 1 else seeds
 
 
 def _short(value: Any) -> str:

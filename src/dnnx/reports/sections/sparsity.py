@@ -25,7 +25,8 @@ def blocks(found: Findings) -> list[page.Block]:
     caption = (
         "Share of the best linear weights that is exactly zero; one network as a safetensors file, dense and with its "
         "linear weights in compressed sparse rows; wall seconds for the test set by one network, dense and in those "
-        "rows, the fastest of several passes (n = 1). Only the share is measured where no weight is zero."
+        "rows, the fastest of several passes (n = 1). Only the share is measured where no weight is zero. "
+        "Means of bytes are geometric."
     )
     head = ["arm", *SIZES.values(), *TIMES.values()]
     return [

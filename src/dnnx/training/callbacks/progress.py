@@ -12,6 +12,7 @@ from dnnx.basics.console import console
 from dnnx.training.callbacks.early_stopping import EarlyStopping
 
 REFRESH_S = 0.5
+BAR = 8  # characters; at 80 columns the line keeps times, loss and accuracy
 LISTENERS: list[Callable[[int, int, str], None]] = []  # in a worker of a study: called instead of printing
 
 
@@ -23,7 +24,7 @@ def tell(epoch: int, last: int, status: str) -> bool:
 
 
 class Progress(pl.Callback):
-    """Show epochs, the time left to the last possible epoch, and the mean validation accuracy of the active seeds."""
+    """Show epochs, the time left to the last possible epoch, and mean validation loss and accuracy of the seeds."""
 
     bar: Bar | None = None
 
@@ -32,7 +33,7 @@ class Progress(pl.Callback):
         self.shown = self.started = time.monotonic()
         self.first_epoch = trainer.current_epoch
         self.bar = Bar(
-            TextColumn("epoch {task.fields[epoch]}"), BarColumn(16), TimeElapsedColumn(), TextColumn("<"),
+            TextColumn("epoch {task.fields[epoch]}"), BarColumn(BAR), TimeElapsedColumn(), TextColumn("<"),
             TimeRemainingColumn(compact=True), TextColumn("{task.fields[status]}"),
             console=console, disable=not console.is_terminal, refresh_per_second=2,
         )  # fmt: skip
@@ -49,13 +50,15 @@ class Progress(pl.Callback):
         epoch, stopping = trainer.current_epoch + 1, EarlyStopping.of(trainer)
         counted = stopping.counted
         means = {name: stopping.metrics[f"val/{name}"][counted].mean() for name in pl_module.task.curves}
-        accuracy = f"val/accuracy {means['accuracy']:.2%}  " if "accuracy" in means else ""
-        self.status = f"{accuracy}{int(stopping.active.sum())}/{len(counted)} seeds"
+        accuracy = f"{means['accuracy']:.2%}  " if "accuracy" in means else ""
+        seeds = f"{int(stopping.active.sum())}/{len(counted)} seeds"
+        self.status = f"val loss {means['loss']:.4f}  {accuracy}{seeds}"
         self._show(trainer, epoch)
         if not tell(epoch, trainer.max_epochs, self.status) and not console.is_terminal:
             seconds = (time.monotonic() - self.started) / (epoch - self.first_epoch)
+            named = f"val/accuracy {accuracy}" if accuracy else ""
             line = (
-                f"epoch {epoch}/{trainer.max_epochs}  {self.status} active  val/loss {means['loss']:.4f}  "
+                f"epoch {epoch}/{trainer.max_epochs}  {named}{seeds} active  val/loss {means['loss']:.4f}  "
                 f"{seconds:.1f} s/epoch"
             )
             console.print(line, soft_wrap=True)

@@ -1,0 +1,40 @@
+"""A reader that goes away, as `| head` does, ends a command quietly."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "words", ["train --info", "train --cfg job", "train --help", "compare --help", "train +exp=bn_vs_plain --cfg job"]
+)
+def test_a_closed_pipe_ends_quietly(words: str, tmp_path: Path) -> None:
+    module, *arguments = words.split()
+    read, write = os.pipe()
+    os.close(read)  # nobody reads, from the first byte on
+    command = [sys.executable, "-m", f"dnnx.{module}", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120)
+    os.close(write)
+    assert done.stderr == ""
+    assert done.returncode in (0, 141)
+
+
+def test_a_table_into_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
+    code = """
+import sys
+from dnnx.basics.console import console, leave_pipe
+try:
+    for _ in range(10000):
+        console.print("a line of a table")
+    sys.stdout.flush()
+except BrokenPipeError:
+    sys.exit(leave_pipe())
+"""
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
