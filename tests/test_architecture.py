@@ -30,6 +30,8 @@ SLOW = HEAVY | {
     "tensorboard",
     "safetensors",
     "onnx",
+    "h5py",
+    "keras",
 }  # the same, and what takes a part of one
 MAX_LINES = 250
 

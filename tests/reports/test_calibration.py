@@ -62,4 +62,4 @@ def test_the_report_shows_the_floor_beside_the_error(tmp_path: Path) -> None:
     assert "| arm | calibration error | its floor | Brier score | NLL, nats |" in made
     found = calibration(read_run(folder, "a"))
     assert found is not None
-    assert f"| {found.error[0]:#.3g} (" in made
+    assert f"| {found.error[0]:#.3g} in all 5 seeds |" in made

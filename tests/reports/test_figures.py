@@ -51,7 +51,7 @@ def test_arms_are_ranked_in_the_direction_of_the_metric(study: Path) -> None:
     runs = read_study([study]).reference_first
     labels = [label.get_text().split("\n") for label in scores.draw(runs, "test/accuracy").axes[0].get_yticklabels()]
     assert [label[0] for label in labels] == ["bn", "plain"]
-    assert labels[0][1] == "98.02 %, n = 5"
+    assert labels[0][1] == "98.02 % (n = 5)"
     losses = [label.get_text().split("\n")[0] for label in scores.draw(runs, "val/loss").axes[0].get_yticklabels()]
     assert losses == sorted(losses, key=lambda name: next(r for r in runs if r.name == name).values("val/loss").mean())
 

@@ -1,6 +1,7 @@
 """A baseline that is not random is told from five networks that happen to agree."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made_up_runs import write_run, write_study
@@ -12,7 +13,7 @@ from dnnx.reports.report import build
 from dnnx.reports.study_table import study_table
 from dnnx.runs.read import read_run, read_study
 
-FIXED = {"accuracy": [0.8] * 5, "config": {"baseline": {"_target_": "sklearn.dummy.DummyClassifier"}}}
+FIXED: dict[str, Any] = {"accuracy": [0.8] * 5, "config": {"baseline": {"_target_": "sklearn.dummy.DummyClassifier"}}}
 
 
 def test_a_value_that_no_seed_changes_has_no_n(tmp_path: Path) -> None:

@@ -46,5 +46,5 @@ def test_a_verdict_can_ask_for_layer_statistics_and_the_report_shows_them(tmp_pa
     assert "share of dead hidden units 30.00 % (b) against 30.00 % (a)" in made.sentences[0]
     text = made.md.read_text()
     assert "## Hidden layers" in text
-    assert "-6.00" in text
+    assert "-6 in all 5 seeds" in text
     assert (study / "figures" / "depth.svg").exists()

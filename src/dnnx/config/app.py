@@ -60,7 +60,7 @@ def command(config_name: str, where: Where | None = None) -> Callable[[Task], Ca
             made: list[tuple[Path, Path]] = []
             try:
                 if not sys.argv[1:] and config_name in BARE:
-                    print(examples(config_name))
+                    print(examples(config_name), flush=True)
                     return
                 with listen(), typing(config_name, sys.argv[1:]):
                     sys.argv[1:] = settle(config_name, sys.argv[1:], where, made)

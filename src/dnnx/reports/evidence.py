@@ -119,7 +119,7 @@ def _of_looks(level: Level, is_open: bool) -> list[str]:
 def difference(found: Comparison, scale: Scale, about: About, wide: str = "") -> str:
     """Return the difference, or the ratio, with its interval, which `wide` names."""
     if scale.ratio:
-        gap, low, high = span(*(float(np.exp(x)) for x in (found.gap, found.low, found.high)))
+        gap, low, high = _ratios(found.gap, found.low, found.high)
         told = f"{gap} times"
     else:
         gap, low, high = span(found.gap, found.low, found.high, about, signed=True)
@@ -178,8 +178,13 @@ def _of_seconds(question: Question) -> str:
 
 
 def _times(e: Estimate) -> str:
-    ratio, low, high = span(*(float(np.exp(x)) for x in (e.mean, e.low, e.high)))
+    ratio, low, high = _ratios(e.mean, e.low, e.high)
     return f"{ratio} times (95 % interval {low} to {high})"
+
+
+def _ratios(mean: float, low: float, high: float) -> tuple[str, str, str]:
+    """Return the ratios of a mean logarithm and of the ends of its interval as text."""
+    return span(float(np.exp(mean)), float(np.exp(low)), float(np.exp(high)))
 
 
 def _caveats(question: Question, found: Comparison) -> list[str]:
