@@ -24,15 +24,8 @@ ROWS = [
     COMMANDS,
 ]
 HEAVY = {"torch", "torchvision", "lightning", "sklearn", "scipy", "pandas", "matplotlib"}  # seconds to import
-SLOW = HEAVY | {
-    "optuna",
-    "torchmetrics",
-    "tensorboard",
-    "safetensors",
-    "onnx",
-    "h5py",
-    "keras",
-}  # the same, and what takes a part of one
+# The same, and what takes a part of one.
+SLOW = HEAVY | {"optuna", "torchmetrics", "tensorboard", "safetensors", "onnx", "h5py", "keras"}
 MAX_LINES = 250
 
 UPWARD_IMPORTS: set[tuple[str, str]] = set()  # (file, package that it should not import)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from dnnx.basics.errors import near_misses
+from dnnx.basics.pipes import leave_pipe
 from dnnx.commands import COMMANDS, completion
 
 USAGE = """dnnx: questions about training deep networks, answered with seeds and a confidence interval.
@@ -20,8 +21,16 @@ dnnx <command> --help lists the keys of a command; dnnx completion says how your
 
 
 def main() -> None:
-    """Start the command that was typed."""
-    words = sys.argv[1:]
+    """Start the command that was typed; one that nobody reads ends quietly."""
+    try:
+        choose(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # as after `| head`
+        sys.exit(leave_pipe())
+
+
+def choose(words: Sequence[str]) -> None:
+    """Print what was asked about the commands, or start one of them."""
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage())
     elif words[0] == "--version":

@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
-from dnnx.basics.console import leave_pipe
 from dnnx.basics.errors import UserError
+from dnnx.basics.pipes import leave_pipe
 from dnnx.basics.signals import Stopped, listen
 
 

@@ -1,8 +1,5 @@
 """The console for all output."""
 
-import os
-import signal
-import sys
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -35,9 +32,3 @@ def warn(text: str) -> None:
     """Print a warning in red; print nothing for an empty text."""
     if text:
         console.print(f"[bold red]WARNING: {escape(text)}", soft_wrap=True)
-
-
-def leave_pipe() -> int:
-    """Write to nowhere from now on, as the reader of a pipe is gone; return the exit code for that."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 128 + signal.SIGPIPE

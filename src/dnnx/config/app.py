@@ -19,9 +19,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from dnnx.basics.console import console, leave_pipe
+from dnnx.basics.console import console
 from dnnx.basics.errors import UserError, is_out_of_memory, require
 from dnnx.basics.parent import COMMAND, ending_with_command
+from dnnx.basics.pipes import leave_pipe
 from dnnx.basics.signals import Stopped, listen
 from dnnx.basics.typed import typing
 from dnnx.config.commented import commented

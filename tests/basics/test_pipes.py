@@ -9,13 +9,22 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "words", ["train --info", "train --cfg job", "train --help", "compare --help", "train +exp=bn_vs_plain --cfg job"]
+    "words",
+    [
+        "dnnx",
+        "dnnx train --help",
+        "train --info",
+        "train --cfg job",
+        "train --help",
+        "compare --help",
+        "train +exp=bn_vs_plain --cfg job",
+    ],
 )
 def test_a_closed_pipe_ends_quietly(words: str, tmp_path: Path) -> None:
     module, *arguments = words.split()
     read, write = os.pipe()
     os.close(read)  # nobody reads, from the first byte on
-    command = [sys.executable, "-m", f"dnnx.{module}", *arguments]
+    command = [sys.executable, "-m", "dnnx" if module == "dnnx" else f"dnnx.{module}", *arguments]
     done = subprocess.run(command, cwd=tmp_path, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120)
     os.close(write)
     assert done.stderr == ""
@@ -25,7 +34,8 @@ def test_a_closed_pipe_ends_quietly(words: str, tmp_path: Path) -> None:
 def test_a_table_into_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
     code = """
 import sys
-from dnnx.basics.console import console, leave_pipe
+from dnnx.basics.console import console
+from dnnx.basics.pipes import leave_pipe
 try:
     for _ in range(10000):
         console.print("a line of a table")
