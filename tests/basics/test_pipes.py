@@ -7,19 +7,10 @@ from pathlib import Path
 
 import pytest
 
+WORDS = ["dnnx", "dnnx train --help", "train --info", "train --cfg job", "train --help", "compare --help"]
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "dnnx",
-        "dnnx train --help",
-        "train --info",
-        "train --cfg job",
-        "train --help",
-        "compare --help",
-        "train +exp=bn_vs_plain --cfg job",
-    ],
-)
+
+@pytest.mark.parametrize("words", [*WORDS, "train +exp=bn_vs_plain --cfg job"])
 def test_a_closed_pipe_ends_quietly(words: str, tmp_path: Path) -> None:
     module, *arguments = words.split()
     read, write = os.pipe()

@@ -56,13 +56,17 @@ class Pool:
 
         Raise EOFError if the foreman was killed; its workers then end too.
         """
+        while (message := self.hear())[0] == "ready":
+            pass
+        return message
+
+    def hear(self) -> tuple[Any, ...]:
+        """Wait for a message, which may be ("ready",), and note it."""
         try:
             message = self.link.recv()
-            if message[0] == "ready":
-                self.is_ready = True
-                message = self.link.recv()
         except OSError:
             raise EOFError from None
+        self.is_ready = True
         if message[0] == "ended":
             del self.running[message[1].name]
         return message
@@ -75,7 +79,7 @@ class Pool:
         with suppress(OSError, EOFError):
             self.link.send(("stop",))
             while self.running and self.link.poll(GRACE_S):
-                self.receive()
+                self.hear()
 
     def call(self, task: Task) -> Ended:
         """Run a task while no other one runs, and return its end. Raise EOFError if the foreman was killed."""
