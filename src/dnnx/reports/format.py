@@ -33,9 +33,9 @@ def show_estimate(e: Estimate, about: About = PLAIN) -> str:
     '4 in all 5 seeds'
     """
     if e.n < 2:
-        return f"{_whole(e.mean, about)} (n = {e.n})" if e.n else "not measured"
+        return f"{whole(e.mean, about)} (n = {e.n})" if e.n else "not measured"
     if is_equal(e):
-        return f"{_whole(e.mean, about)} in all {e.n} seeds"
+        return f"{whole(e.mean, about)} in all {e.n} seeds"
     mean, low, high = span(e.mean, e.low, e.high, about)
     interval, n = (text.replace(" ", NO_BREAK) for text in (f"({low} to {high},", f"n = {e.n})"))
     return f"{mean}{suffix(about)} {interval} {n}"
@@ -87,6 +87,14 @@ def show_difference(value: float, about: About = PLAIN, half: float = np.nan) ->
     return _fixed(about.scale * value, decimals(half, about), signed=True)
 
 
+def whole(value: float, about: About) -> str:
+    """Return a value that is no mean, such as the best epoch of one seed: without decimals where it has none."""
+    is_whole = abs(value - round(value)) <= ROUNDING * max(1.0, abs(value)) if np.isfinite(value) else False
+    if is_whole and (about.unit not in SHARES or value == 1):
+        return f"{about.scale * round(value):,}{suffix(about)}"
+    return show(value, about)
+
+
 def _fixed(scaled: float, places: int | None, signed: bool) -> str:
     """Return a number with so many decimals; by its significant digits for None. A rounded 0 has no sign."""
     if places is None or not np.isfinite(scaled):
@@ -94,14 +102,6 @@ def _fixed(scaled: float, places: int | None, signed: bool) -> str:
     if abs(scaled) < 0.5 * 10.0**-places:
         return f"{0.0:.{places}f}"
     return f"{scaled:+,.{places}f}" if signed else f"{scaled:,.{places}f}"
-
-
-def _whole(value: float, about: About) -> str:
-    """Return a value that is no mean, such as the best epoch of one seed: without decimals where it has none."""
-    is_whole = abs(value - round(value)) <= ROUNDING * max(1.0, abs(value)) if np.isfinite(value) else False
-    if is_whole and (about.unit not in SHARES or value == 1):
-        return f"{about.scale * round(value):,}{suffix(about)}"
-    return show(value, about)
 
 
 def show_p(p: float) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-from dnnx.reports.format import bare, is_equal, show, span, suffix
+from dnnx.reports.format import is_equal, show, span, suffix, whole
 from dnnx.reports.scales import geometric, is_skewed
 from dnnx.reports.statistics import estimate
 from dnnx.runs.about import about, is_loss, main_metric, names, split_of
@@ -22,11 +22,12 @@ def results_table(title: str, results: Mapping[str, Any]) -> Table:
         fact = estimate(values, share=described.unit == "%", skewed=is_skewed(name))
         mean, low, high = span(fact.mean, fact.low, fact.high, described)
         interval = f"{low} to {high}{suffix(described)}" if fact.n > 1 else "needs 2 seeds"
+        mean = f"{mean}{suffix(described)}"
         if fact.n < 2 or is_equal(fact):
-            mean, interval = bare(fact.mean, described), "the same in all" if fact.n > 1 else interval
+            mean, interval = whole(fact.mean, described), "the same in all" if fact.n > 1 else interval
         ends = sorted(values, reverse=described.sign < 0 and not name.startswith("epoch/"))
-        extremes = f"{bare(ends[0], described)} to {show(ends[-1], described)}"
-        table.add_row(name, f"{mean}{suffix(described)}", interval, str(fact.n), extremes)
+        worst, best = (whole(end, described) for end in (ends[0], ends[-1]))
+        table.add_row(name, mean, interval, str(fact.n), f"{worst.removesuffix(suffix(described))} to {best}")
     if joint := _joint(results):
         table.add_row(joint, show(_numbers(results, joint)[0], about(results, joint)), "one value", "1", "")
     return table

@@ -211,7 +211,8 @@ def report_on(name: str, question: str | None, folder: Path) -> None:
 
     made = report.build([folder], folder, force=True)
     log_report(folder, made.sentences, [path.with_suffix(".png") for path in made.figures])
-    console.rule(f"{name}: {question or 'report'}", align="left")
+    console.rule(name, align="left")
+    console.print(question or "", markup=False)
     console.print(study_table(made.study))
     for line in [*answers_in_words(made.verdicts), *made.notes]:  # wrapped at words on a terminal only
         console.print(line, soft_wrap=not console.is_terminal, markup=False)

@@ -19,7 +19,8 @@ ROW = 0.68  # inches
 
 def plan_answers(verdicts: Sequence[Verdict]) -> list[Drawing]:
     """Return the figure of all verdicts that are tested and have a difference."""
-    shown = [verdict for verdict in verdicts if verdict.comparison.tested and np.isfinite(verdict.comparison.gap)]
+    tested = (verdict for verdict in verdicts if verdict.question.is_tested and verdict.comparison.tested)
+    shown = [verdict for verdict in tested if np.isfinite(verdict.comparison.gap)]
     caption = (
         "Difference of each pair of arms with its interval, at the level at which all answers hold together. The band "
         "is the margin of 'the same', dots are single seeds. An interval beyond 0 (or the ratio 1) is a yes or a no."

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from functools import partial
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dnnx.reports.figures.drawing import WIDTH, Drawing, whole_ticks
+from dnnx.reports.figures.drawing import WIDTH, Drawing, log_ticks, whole_ticks
 from dnnx.runs.run import Run, Study
 
 PLACE = 40
@@ -49,6 +50,8 @@ def draw(runs: Sequence[Run]) -> Figure:
         axes.set_xlabel("epoch", fontsize=9)
     for axes in (axes for axes in panels.flat if not axes.get_lines()):
         axes.set_axis_off()
+    for axes, statistic in zip(panels[:, 0], STATISTICS * blocks, strict=True):
+        _scale(axes, statistic)
     return figure
 
 
@@ -56,9 +59,27 @@ def _panel(axes: Axes, statistic: str, run: Run, _: str, names: Sequence[str]) -
     """Draw a statistic of the hidden layers of one arm or tower."""
     for i, layer in enumerate(names):
         mean = run.curve(layer, statistic).mean(axis=1)
-        ink = matplotlib.colormaps["viridis"](0.9 * i / max(len(names) - 1, 1))
+        ink = matplotlib.colormaps["viridis"](0.25 + 0.6 * i / max(len(names) - 1, 1))  # legible on white and dark
         axes.plot(mean.index, mean, color=ink, lw=1.2)
-    if statistic == "gradient_norm":
-        axes.set_yscale("log")
     whole_ticks(axes.xaxis)
     axes.tick_params(labelsize=8)
+
+
+def _scale(axes: Axes, statistic: str) -> None:
+    """Give gradients a logarithmic scale, and shares one from 0, in all panels that share these axes."""
+    if statistic == "dead_units":
+        axes.set_ylim(bottom=0)
+    low, high = axes.get_ylim()
+    if statistic == "gradient_norm" and high > 0:
+        drawn = np.concatenate([line.get_ydata() for one in _sharing(axes) for line in one.get_lines()] or [[1.0]])
+        drawn = drawn[np.isfinite(drawn) & (drawn > 0)]
+        if drawn.size:
+            low, high = drawn.min() / 1.3, drawn.max() * 1.3
+            axes.set_yscale("log")
+            axes.set_ylim(low, high)
+            log_ticks(axes.yaxis, low, high)
+
+
+def _sharing(axes: Axes) -> list[Axes]:
+    """Return the axes of a figure with the vertical scale of these."""
+    return axes.get_shared_y_axes().get_siblings(axes)  # type: ignore[return-value]
