@@ -31,14 +31,16 @@ def test_an_absent_package_names_its_extra(
 ) -> None:
     monkeypatch.setattr("dnnx.basics.errors.find_spec", lambda name: None)
     code, said = typed("train", *STUDY, f"hydra/launcher={launcher}", cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
     assert code == 2
     assert said == f"error: hydra/launcher={launcher}: {package} is not installed; type {pip_install(extra)}\n"
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.usefixtures("no_joblib")
-def test_absent_joblib_names_its_extra(tmp_path: Path) -> None:
+def test_absent_joblib_names_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code, said = typed("train", *STUDY, "hydra/launcher=processes", cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
     assert code == 2
     assert said == f"error: hydra/launcher=joblib is not installed; type {pip_install('launchers')}\n"
     assert not list(tmp_path.iterdir())
