@@ -46,6 +46,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
         return folder / f"{name}.svg"
 
     monkeypatch.setattr(drawing, "save", save)
+    monkeypatch.setattr("dnnx.studies.study.log_report", lambda *_: None)
 
 
 def folder_of(name: str) -> str:
