@@ -8,7 +8,7 @@ CPU_BUILD := https://download.pytorch.org/whl/cpu
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "dnnx needs Python 3.11 to 3.13: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
 	$(if $(cpu),$(BIN)/python -m pip install --quiet --constraint constraints.txt --index-url $(CPU_BUILD) torch torchvision)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
 	touch $@
 
 .PHONY: setup
@@ -62,7 +62,6 @@ tensorboard: setup ## look at the curves of the newest 40 runs in outputs/; runs
 
 .PHONY: docs
 docs: setup ## build the documentation as a site that needs no network: dist/docs/index.html
-	-$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs dist/docs
 
 .PHONY: clean
