@@ -167,7 +167,7 @@ def trained(first: Path, grown: Path, tmp_path_factory: pytest.TempPathFactory) 
     return cwd
 
 
-STEPS = 28
+STEPS = 31
 
 
 @pytest.mark.parametrize("step", [pytest.param(n, marks=pytest.mark.slow) if n % 4 else n for n in range(STEPS)])
