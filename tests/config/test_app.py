@@ -78,7 +78,7 @@ def test_a_config_that_hydra_cannot_compose_is_a_one_line_error(argument: str, s
 @pytest.mark.parametrize(
     ("argument", "says"),
     [
-        ("name=..", "name=..: the name of a folder"),
+        ("name=..", "name=..: a name does not begin with a dot"),
         ("paths.outputs=''", "paths.outputs='': a folder"),
         ("params=3", "params=3: there is no such file"),
         ("seeds=1e9", "seeds=1000000000.0: a count of at least 1, at most 10,000"),

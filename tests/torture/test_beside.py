@@ -28,6 +28,7 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(0)  # DNNX_TORTURE=all takes long on a busy machine
 @pytest.mark.parametrize("disturb", [kill_worker, kill_foreman, kill_parent, stop])
 def test_a_study_in_workers_goes_on_to_the_same_bytes(
     disturb: Disturb, beside: tuple[Path, float], tmp_path: Path, tries: Tries
