@@ -35,8 +35,10 @@ def as_if_uninterrupted(study: Study, trial: FrozenTrial, attempt: int = 0) -> t
     return optuna.pruners._filter_study(view, seen), seen
 
 
-def should_prune(trial: optuna.Trial) -> bool:
-    """Return whether the pruner of its study would end a running trial now."""
+def should_prune(trial: Any) -> bool:
+    """Return whether the pruner of its study would end a running trial now; a FixedTrial of Optuna has no study."""
+    if isinstance(trial, optuna.trial.FixedTrial):
+        return trial.should_prune()
     study = trial.study
     frozen = next(one for one in study.get_trials(deepcopy=False) if one.number == trial.number)
     return study.pruner.prune(*as_if_uninterrupted(study, frozen))
