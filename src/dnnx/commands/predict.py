@@ -57,7 +57,8 @@ def show(found: "pd.DataFrame", told: str) -> None:
     names = [name for name in found.columns if len(classes) <= MAX_CLASSES or name not in classes]
     table = Table(title=f"predictions of {told}")
     for name in names:
-        table.add_column(escape(name), justify="left" if name in ("input", "class", "seeds") else "right")
+        is_text = name in ("input", "class", "seeds")
+        table.add_column(escape(name), justify="left" if is_text else "right", no_wrap=name != "input", overflow="fold")
     for row in found[names].head(SHOWN).itertuples(index=False):
         table.add_row(*(_cell(value, bool(classes)) for value in row))
     console.print(table)

@@ -43,7 +43,8 @@ def explain(error: Exception, config_name: str, arguments: Sequence[str]) -> str
         return f"hydra/launcher={match[1]} is not installed; type {pip_install('launchers')}"
     if match := re.search(r"Could not find '([^']+)'\s+Available options in '([^']+)':((?:\s+\S+$)+)", text, re.M):
         option, options = match[1].removeprefix(match[2] + "/"), match[3].split()
-        return f"{match[2]}={option}: choose one of {', '.join(options)}{near_misses(option, options)}"
+        own = "; a file exp/... of yours needs --config-dir FOLDER" if match[2] == "exp" else ""
+        return f"{match[2]}={option}: choose one of {', '.join(options)}{near_misses(option, options)}{own}"
     return " ".join(text.split())
 
 

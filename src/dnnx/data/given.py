@@ -25,7 +25,10 @@ def kept(data: Any, folder: Path) -> Any:
 def _save(named: Mapping[str, Any], folder: Path) -> Path:
     """Save arrays as <folder>/data-<checksum>.npz."""
     arrays = {key: np.asarray(value) for key, value in named.items()}
-    digest = hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays.values()))
+    digest = hashlib.sha256()
+    for name, array in arrays.items():  # equal bytes of another shape or type are other data
+        digest.update(f"{name} {array.shape} {array.dtype} ".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
     path = folder.absolute() / f"data-{digest.hexdigest()[:12]}.npz"
     folder.mkdir(parents=True, exist_ok=True)
     if not path.exists():

@@ -65,6 +65,12 @@ class Run:
         numbers = [np.nan if value is None else float(value) for value in values]
         return pd.Series(numbers, index=self.seeds, dtype=float)
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Return whether the last epoch allowed is the best one of half of the seeds, without a schedule."""
+        best, most = self.values("epoch/best").dropna(), self.setting("trainer.max_epochs")
+        return len(best) > 0 and self.setting("scheduler") is None and bool((best == most).mean() >= 0.5)
+
     def fit_seconds(self) -> float:
         """Return the seconds of training: of each shard until its last seed ended, all added."""
         times = self.values("time/fit_s")

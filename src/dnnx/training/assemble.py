@@ -124,6 +124,10 @@ def check_fit(module: ReplicaModule, data: Any) -> None:
     require(isinstance(outputs, torch.Tensor), "net", found, "its forward must return one tensor [B, ...]")
     targets = module.targets(x, y, outputs)
     module.task.check_outputs(outputs.flatten(0, 1), targets.flatten(0, 1))
+    num = module.task.num_outputs(data)
+    if module.task.has_classes and outputs.dim() == 3 and (num or 1) > 1:  # more outputs than classes would train too
+        found = f"{outputs.shape[-1]} outputs for {num} classes"
+        require(outputs.shape[-1] == num, "net", found, "build its last layer with num_outputs units")
     module.train()
 
 

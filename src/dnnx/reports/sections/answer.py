@@ -55,4 +55,6 @@ def _warnings(found: Findings) -> list[str]:
     going_on = "python -m dnnx.train resume=<the folder of the study> goes on with it"
     told = f"{', '.join(lost)} {has} no results: failed, stopped, or still in training; {going_on}."
     listed = f"Incomplete: {many(notes, 'note')} under What is missing."
-    return [*([told] if lost else []), *([listed] if notes else [])]
+    short = ", ".join(run.name for run in found.study.runs if run.is_cut_off)
+    cut = f"Still improving in the last epoch allowed: {short}. More trainer.max_epochs may change the answers."
+    return [*([told] if lost else []), *([cut] if short else []), *([listed] if notes else [])]
