@@ -195,3 +195,15 @@ def test_the_verdicts_of_a_study_are_data(tmp_path: Path) -> None:
         f"{row.ask} {row.answer.capitalize()}: {row.evidence}" for row in found.itertuples()
     ]
     assert repr(study.runs["wide"]).startswith("<Run of 3 seeds in ")
+
+
+class TenOutputs(nn.Sequential):
+    def __init__(self, in_shape: tuple[int, ...]) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(64, 10))
+
+
+def test_more_outputs_than_classes_are_refused(tmp_path: Path) -> None:
+    """They would train, and give a share of the probability to classes that are not there."""
+    x, y = digits()
+    with pytest.raises(UserError, match=r"^net=10 outputs for 5 classes: build its last layer with num_outputs units"):
+        dnnx.fit(TenOutputs, data=(x[y < 5], y[y < 5]), seeds=2, outputs=tmp_path)

@@ -123,3 +123,9 @@ def test_the_error_of_an_unknown_key_says_where_the_keys_are_listed() -> None:
 )  # fmt: skip
 def test_a_real_message_of_memory_that_ran_out_is_known(told: str, memory: bool) -> None:
     assert is_out_of_memory(RuntimeError(told)) is memory
+
+
+def test_a_key_that_hydra_adds_is_near_no_other() -> None:
+    names = ["optimizer.lr", "optimizer._target_"]
+    assert near_misses("optimizer.learning_rate", names) in ("", "; did you mean optimizer.lr?")
+    assert "optimizer._target_" in near_misses("optimizer._tarqet_", names)

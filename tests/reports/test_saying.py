@@ -9,12 +9,12 @@ from made_up_runs import write_run, write_study
 from rich.console import Console
 
 from dnnx.reports.report import build
-from dnnx.reports.saying import say, say_count, say_looked
+from dnnx.reports.saying import say, say_count, say_cut_off, say_looked
 from dnnx.reports.scales import geometric
 from dnnx.reports.study_table import answers_in_words, study_table
 from dnnx.reports.table import results_table
 from dnnx.reports.verdicts import Verdict, decide
-from dnnx.runs.read import read_study
+from dnnx.runs.read import read_run, read_study
 
 PLAIN = [0.970, 0.972, 0.968, 0.971, 0.969]
 BETTER = [0.981, 0.981, 0.978, 0.982, 0.979]
@@ -108,3 +108,14 @@ def test_geometric_means_are_named_under_their_tables(study: Path) -> None:
     assert study_table(read).caption == "Means of losses and epochs are geometric."
     assert results_table("t", read.runs[0].results).caption == "Means of losses and epochs are geometric."
     assert geometric(["test/accuracy"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("limit", "scheduler", "told"), [(8, "Constant", True), (9, "Constant", False), (8, "Cosine", False)]
+)
+def test_arms_that_were_cut_off_are_named(tmp_path: Path, limit: int, scheduler: str, told: bool) -> None:
+    """A schedule ends by design where its rate is lowest."""
+    config = {"trainer": {"max_epochs": limit}, "scheduler": {"_target_": f"torch.optim.lr_scheduler.{scheduler}LR"}}
+    run = read_run(write_run(tmp_path / "a", config=config), "a")
+    run.results["epoch/best"] = [8, 8, 3, 8, None]
+    assert bool(say_cut_off([run])) == told

@@ -27,13 +27,17 @@ def test_every_number_of_a_run_may_be_claimed(options: list[str], tmp_path: Path
 @pytest.mark.parametrize(
     ("metric", "says"),
     [
-        ("test/acuracy", "study.claims.test/acuracy: a measures no such metric; did you mean test/accuracy"),
+        ("test/acuracy", "study.claims.test/acuracy: the arm a measures no such metric; did you mean test/accuracy"),
         ("convergence/epoch", "did you mean convergence/epochs"),
-        ("val/f1", "study.claims.val/f1: a measures no such metric"),
+        ("val/f1", "study.claims.val/f1: the arm a measures no such metric"),
         ("zzz", "it measures test/"),
+        ("test/mae", "the arm a measures no such metric; task="),
         ("dead/share", "study.claims.dead/share: a does not measure it; type callbacks=layer_statistics"),
-        ("mc/accuracy", "a measures no such metric"),
-        ("epoch/val/los<0.1", "study.claims.epoch/val/los<0.1: a measures no such metric; did you mean val/loss"),
+        ("mc/accuracy", "the arm a measures no such metric"),
+        (
+            "epoch/val/los<0.1",
+            "epoch/val/los<0.1: the arm a measures no such metric; did you mean val/loss",
+        ),
     ],
 )
 def test_a_metric_that_no_arm_measures_names_near_misses(metric: str, says: str) -> None:
@@ -99,5 +103,5 @@ def test_a_claim_on_what_a_lightning_module_does_not_log_ends_before_training(
     mine = ("module._target_=lightning_module.DigitsLitModule", "data._target_=lightning_module.DigitsDataModule")
     code, said = typed("train", "--config-dir", "mine", "+exp=wide", *mine, "jobs=1", cwd=tmp_path)
     assert code == 2
-    assert "error: study.claims.test/ac: wide measures no such metric; did you mean test/acc" in said
+    assert "error: study.claims.test/ac: the arm wide measures no such metric; did you mean test/acc" in said
     assert not list(tmp_path.glob("outputs/wide/*/*/metrics.csv"))

@@ -1,5 +1,7 @@
 """Answers as a person would say them: one sentence for a verdict, one for a single run."""
 
+from collections.abc import Sequence
+
 from dnnx.basics.counts import many
 from dnnx.reports.evidence import difference, middles
 from dnnx.reports.format import show
@@ -90,3 +92,10 @@ def say_run(run: Run, main: str, told: str) -> str:
         f" The ensemble of its {many(len(run.seeds), 'seed')} has {show(joint, about)}." if joint == joint else ""
     )
     return f"{run.name} has a {about.words or main.replace('/', ' ')} of {told}.{ensemble}"
+
+
+def say_cut_off(runs: Sequence[Run]) -> str:
+    """Return a sentence on the arms whose best epoch is the last one allowed, or "" for none."""
+    short = ", ".join(run.name for run in runs if run.is_cut_off)
+    told = f"Still improving in the last epoch allowed: {short}. More trainer.max_epochs may change this."
+    return told if short else ""

@@ -69,7 +69,8 @@ class Run:
     def is_cut_off(self) -> bool:
         """Return whether the last epoch allowed is the best one of half of the seeds, without a schedule."""
         best, most = self.values("epoch/best").dropna(), self.setting("trainer.max_epochs")
-        return len(best) > 0 and self.setting("scheduler") is None and bool((best == most).mean() >= 0.5)
+        is_constant = str(self.setting("scheduler._target_")).endswith(".ConstantLR")
+        return len(best) > 0 and is_constant and bool((best == most).mean() >= 0.5)
 
     def fit_seconds(self) -> float:
         """Return the seconds of training: of each shard until its last seed ended, all added."""

@@ -8,7 +8,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.errors import UserError, near_misses
 from dnnx.config.build import build
-from dnnx.config.locate import locate
 from dnnx.config.paths import CONF, options
 from dnnx.config.plain import is_plain
 from dnnx.studies.claims import declared_verdicts
@@ -57,16 +56,15 @@ def require_measured(metric: str, arm: str, known: Collection[str] | None) -> No
     others = ", ".join(name for name in known if name.startswith("test/")) if not near else ""
     also = f"; it measures {others}, and more: docs/run-folder.md" if others else near
     tasks = " or ".join(f"task={task}" for task in _tasks_with(name))
-    also = f"; {tasks} does, so type it if that is the task" if tasks and not near else also
+    also = f"; {tasks} does, so type it if that is the task" if tasks else also
     raise UserError(f"study.claims.{metric}: the arm {arm} measures no such metric{also}")
 
 
 def _tasks_with(metric: str) -> list[str]:
     """Return the tasks of conf/ that measure test/<name>."""
     split, _, name = metric.partition("/")
-    of_task = {task: OmegaConf.load(CONF / "task" / f"{task}.yaml") for task in options("task")}
-    classes = {task: locate("task._target_", config["_target_"]) for task, config in of_task.items()}
-    return [task for task, found in classes.items() if split == "test" and name in found.metrics]
+    tasks = {option: build("task", OmegaConf.load(CONF / "task" / f"{option}.yaml")) for option in options("task")}
+    return [option for option, task in tasks.items() if split == "test" and name in task.metrics]
 
 
 def names_of(config: DictConfig) -> set[str] | None:

@@ -207,6 +207,7 @@ def guarded(function: Callable[[], None]) -> str | None:
 def report_on(name: str, question: str | None, folder: Path) -> None:
     """Write the report of a study, show its answers, and log them for TensorBoard."""
     from dnnx.reports import report
+    from dnnx.reports.saying import say_cut_off
     from dnnx.reports.study_table import answers_in_words, study_table
 
     made = report.build([folder], folder, force=True)
@@ -214,7 +215,8 @@ def report_on(name: str, question: str | None, folder: Path) -> None:
     console.rule(name, align="left")
     console.print(question or "", markup=False)
     console.print(study_table(made.study))
-    for line in [*answers_in_words(made.verdicts), *made.notes]:  # wrapped at words on a terminal only
+    notes = [*filter(None, [say_cut_off(made.study.runs)]), *made.notes]
+    for line in [*answers_in_words(made.verdicts), *notes]:  # wrapped at words on a terminal only
         console.print(line, soft_wrap=not console.is_terminal, markup=False)
     console.print(f"report: {os.path.relpath(made.html)}", soft_wrap=True)
     if made.unmeasured:

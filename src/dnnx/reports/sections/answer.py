@@ -3,7 +3,7 @@
 from dnnx.basics.counts import many
 from dnnx.reports import page
 from dnnx.reports.findings import Findings, cell
-from dnnx.reports.saying import say, say_count, say_looked, say_run
+from dnnx.reports.saying import say, say_count, say_cut_off, say_looked, say_run
 
 PLACE = 10
 METHOD = (
@@ -55,6 +55,5 @@ def _warnings(found: Findings) -> list[str]:
     going_on = "python -m dnnx.train resume=<the folder of the study> goes on with it"
     told = f"{', '.join(lost)} {has} no results: failed, stopped, or still in training; {going_on}."
     listed = f"Incomplete: {many(notes, 'note')} under What is missing."
-    short = ", ".join(run.name for run in found.study.runs if run.is_cut_off)
-    cut = f"Still improving in the last epoch allowed: {short}. More trainer.max_epochs may change the answers."
-    return [*([told] if lost else []), *([cut] if short else []), *([listed] if notes else [])]
+    cut = say_cut_off(found.study.runs)
+    return [*([told] if lost else []), *([cut] if cut else []), *([listed] if notes else [])]

@@ -1,0 +1,20 @@
+"""Arrays that are given from Python are kept in a file that is named by all of their content."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dnnx.data.given import kept
+
+
+def test_equal_bytes_of_another_shape_or_type_are_other_data(tmp_path: Path) -> None:
+    x, y = np.zeros((6, 4), dtype=np.float32), np.array([0, 1, 0, 1, 0, 1])
+    files = {kept((given, y), tmp_path) for given in (x, x.reshape(6, 1, 2, 2), x.view(np.int32))}
+    assert len(files) == 3
+    assert np.load(kept((x.reshape(6, 1, 2, 2), y), tmp_path))["x"].shape == (6, 1, 2, 2)
+
+
+def test_equal_data_are_kept_once(tmp_path: Path) -> None:
+    x, y = np.zeros((6, 4)), np.arange(6)
+    assert kept((x, y), tmp_path) == kept((x.copy(), y.copy()), tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
