@@ -150,3 +150,10 @@ def test_bad_class_weights_are_one_line(weights: Any) -> None:
         arrays(noise(40, 3), np.arange(40) % 2, class_weights=weights)
     with pytest.raises(UserError, match=r"data\.class_weights=balanced: only for one label per example"):
         arrays(noise(40, 3), noise(40), class_weights="balanced")
+
+
+def test_features_of_very_different_scales_are_told() -> None:
+    x = noise(40, 4) * np.array([0.01, 0.1, 10.0, 100.0])
+    assert "data.standardize=true" in arrays(x, np.arange(40) % 2).provenance["warning"]
+    assert arrays(x, np.arange(40) % 2, standardize=True).provenance["warning"] == ""
+    assert arrays(noise(40, 4), np.arange(40) % 2).provenance["warning"] == ""

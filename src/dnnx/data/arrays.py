@@ -21,7 +21,7 @@ from dnnx.data.readers.arrays import ArrayReader
 from dnnx.data.readers.known import usual_reader
 from dnnx.data.readers.reader import Reader
 from dnnx.data.replicas import OfReplicas
-from dnnx.data.scaling import standardize
+from dnnx.data.scaling import standardize, unequal_scales
 from dnnx.data.splitting import complete, told_of
 from dnnx.data.weights import example_weights
 
@@ -133,6 +133,8 @@ class ArrayData(OfReplicas, pl.LightningDataModule):
         self.augmentation.check_pixels(self.splits["train"][0])
         if self.standardize:
             self.scaling = standardize({name: x for name, (x, _) in self.splits.items()})
+        elif self.provenance["source"] in ("arrays", "npz"):
+            self.provenance["warning"] = unequal_scales(self.splits["train"][0])
 
     def draw_rows(self) -> dict[str, Tensor]:
         """Return the rows [R, n] of those splits of which each seed has its own part."""
