@@ -71,9 +71,9 @@ def test_a_file_that_is_no_archive_is_one_line(tmp_path: Path) -> None:
 
 
 def idx(folder: Path, labels: np.ndarray, num_val: int = 10) -> IdxFiles:
-    for part, n in (("train", 50), ("t10k", 10)):
-        (folder / f"{part}-images-idx3-ubyte").write_bytes(idx_bytes(IMAGES[:n]))
-        (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx_bytes(labels[:n].astype(np.uint8))))
+    for part, rows in (("train", slice(50)), ("t10k", slice(50, 60))):
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(idx_bytes(IMAGES[rows]))
+        (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx_bytes(labels[rows].astype(np.uint8))))
     data = IdxFiles(seeds=[0], root=str(folder), num_val=num_val)
     data.setup()
     return data
