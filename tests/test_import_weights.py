@@ -76,6 +76,7 @@ def test_an_imported_run_is_reported_beside_others(trained: Path, imported: Path
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_command_says_where_each_array_went_and_a_mistake_leaves_nothing(imported: Path, tmp_path: Path) -> None:
     given = [*NET, "data.source=digits", f"weights={imported.parent / '0.npz'}"]
     done = command("import_weights", *given, cwd=tmp_path)

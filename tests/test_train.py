@@ -130,6 +130,7 @@ loaders.TrainBatches.__iter__ = dying
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_mid_epoch_and_resumed_ends_as_if_left_alone(tmp_path: Path) -> None:
     killed = command("train", *LONGER, cwd=tmp_path, before=DIE.format(epoch=3, signal="SIGKILL"))
     assert killed.returncode == -signal.SIGKILL, killed.stderr
@@ -268,6 +269,7 @@ def test_a_finished_run_goes_on_only_when_more_epochs_are_asked_for(run: Run) ->
     assert measured(more) == measured(at_once)
 
 
+@pytest.mark.slow
 def test_an_extended_run_that_is_interrupted_is_not_taken_for_finished(tmp_path: Path) -> None:
     folder = tmp_path / "outputs" / "made"
     train(compose(*SMOKE), folder)

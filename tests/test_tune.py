@@ -135,6 +135,7 @@ def test_a_fold_among_others_equals_that_fold_alone(net: str, tmp_path: Path, mo
     assert alone.user_attrs["best_epoch"] == among.user_attrs["best_epoch"][1:2]
 
 
+@pytest.mark.slow
 def test_no_trial_depends_on_the_test_images(tuned: Path, tmp_path: Path) -> None:
     done = command("tune", "--config-dir", str(OWN), *TINY, "n_trials=2", NO_RETRAIN, cwd=tmp_path, before=OTHER_TESTS)
     assert done.returncode == 0, done.stderr
@@ -262,6 +263,7 @@ def start(cwd: Path, *arguments: str, body: str = "pass") -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-c", code], cwd=cwd, env=env, text=True, **pipes)
 
 
+@pytest.mark.slow
 def test_two_workers_one_killed_in_mid_trial_reach_the_total_with_nothing_twice(tmp_path: Path) -> None:
     folder = tmp_path / "outputs" / "tune" / "dense5"
     doomed = start(tmp_path, *WORK, "n_trials=6", body="time.sleep(600) if self.trial.number == 0 else None")
@@ -284,6 +286,7 @@ def test_two_workers_one_killed_in_mid_trial_reach_the_total_with_nothing_twice(
     assert (folder / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_finishes_the_books_and_the_same_command_goes_on(tmp_path: Path) -> None:
     body = "os.kill(os.getpid(), signal.SIGINT) if self.trial.number == 2 else None"
     stopped = start(tmp_path, *WORK, "n_trials=4", body=body)
@@ -318,6 +321,7 @@ def test_every_corner_of_every_sweeps_space_is_a_valid_run(name: str, tmp_path: 
         validation.build(corner)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", ["sampler", "pruner"])
 def test_every_sampler_and_pruner_tunes(group: str, tmp_path: Path) -> None:
     for path in (CONF / group).glob("*.yaml"):

@@ -30,6 +30,7 @@ def test_the_command_line_wins_over_the_settings_file(tmp_path: Path) -> None:
     assert overrides == ["++net.hidden=[7, 7]", '++net.activation="relu"', "++optimizer.betas=[0.8, 0.9]"]
 
 
+@pytest.mark.slow
 def test_a_run_and_an_arm_take_the_settings_file(tmp_path: Path) -> None:
     (tmp_path / "best.yaml").write_text(BEST)
     done = command(

@@ -31,6 +31,7 @@ def test_every_snippet_of_code_is_short() -> None:
     assert all(len(text.splitlines()) <= 26 for kind, text in BLOCKS if kind != "bash")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("typed", COMMANDS)
 def test_every_command_ends_with_results(typed: str, folder: Path) -> None:
     words = shlex.split(typed)

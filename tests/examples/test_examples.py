@@ -55,6 +55,7 @@ def results(folder: Path) -> dict:
     return read_json(folder / "results.json")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TYPED)
 def test_five_seeds_train_at_once_and_each_is_that_seed_alone(name: str, tmp_path: Path) -> None:
     among, alone = (run(tmp_path / part, *TYPED[name], seeds) for part, seeds in (("a", "seeds=5"), ("b", "seeds=[3]")))
@@ -166,6 +167,7 @@ def test_the_layers_of_a_convnet_are_watched(tmp_path: Path) -> None:
     assert read_run(folder, "run").hidden_layers == {"run": ["conv1", "conv2"]}
 
 
+@pytest.mark.slow
 def test_a_convnet_starts_from_another_with_frozen_layers(tmp_path: Path) -> None:
     backbone = run(tmp_path / "backbone", *CONV)
     typed = ["+technique=pretrained", f"backbone={backbone}", "packages=[small_conv]"]

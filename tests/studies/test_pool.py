@@ -51,6 +51,7 @@ def start(folder: Path) -> subprocess.Popen[str]:
     return start_command(folder, *TINY, DIES, "jobs=2")
 
 
+@pytest.mark.slow
 def test_two_workers_leave_the_bytes_of_one_process(
     whole: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

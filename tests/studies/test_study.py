@@ -124,6 +124,7 @@ def test_a_study_runs_its_arms_and_answers(tmp_path: Path) -> None:
     assert norms == [None, "batch"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_study_goes_on_without_training_finished_arms_again(tmp_path: Path) -> None:
     killed = command("train", "+exp=bn_vs_plain", *SMALL, cwd=tmp_path, before=DIE_IN_SECOND_ARM)
     assert killed.returncode == -9, killed.stderr
@@ -138,6 +139,7 @@ def test_an_interrupted_study_goes_on_without_training_finished_arms_again(tmp_p
     assert len([path for path in study.parent.iterdir() if not path.is_symlink()]) == 1
 
 
+@pytest.mark.slow
 def test_a_sweep_over_a_study_asks_its_questions_for_every_setting(tmp_path: Path) -> None:
     done = command("train", "-m", "+exp=bn_vs_plain", *SMALL, "optimizer.lr=1e-3,3e-3", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -152,6 +154,7 @@ def test_a_sweep_over_a_study_asks_its_questions_for_every_setting(tmp_path: Pat
     assert "bn_optimizer.lr-0.003 converges in fewer epochs than plain_optimizer.lr-0.003" in done.stdout
 
 
+@pytest.mark.slow
 def test_keys_are_swept_in_any_order(tmp_path: Path) -> None:
     swept = ["net.dropout=0.1,0.2", "data.batch_size=16,32"]
     done = command("train", "-m", "+exp=dense5", *SMALL, "trainer.max_epochs=1", *swept, cwd=tmp_path)
@@ -194,6 +197,7 @@ def test_a_resumed_study_that_is_refused_says_so_and_can_still_be_resumed(tmp_pa
     assert (study / "bn" / "results.json").exists()
 
 
+@pytest.mark.slow
 def test_an_arm_that_fails_leaves_the_others_and_exit_code_2(tmp_path: Path) -> None:
     done = command("train", "-m", "+exp=dense5", *SMALL, "net.dropout=0.1,1.5", cwd=tmp_path)
     assert done.returncode == 2

@@ -197,6 +197,7 @@ def test_a_setting_that_an_autoencoder_cannot_have_is_a_one_line_error(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_tuning_takes_the_loss_where_there_is_no_other_metric(tmp_path: Path) -> None:
     typed = ["+exp=pretext", "arm=autoencoder", "+sweep=tiny", "data.val_per_class=30"]
     done = command("tune", "--config-dir", str(OWN), *typed, cwd=tmp_path)

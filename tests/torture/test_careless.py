@@ -66,6 +66,7 @@ def end(slip: Try, folder: Path) -> tuple[str | None, str | None]:
     return said, careless.complaint(slip, said)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("before_training")
 def test_every_slip_is_a_one_line_error_that_names_the_key_or_a_valid_value(
     tries: Tries, slips: list[Try], tmp_path: Path
@@ -76,6 +77,7 @@ def test_every_slip_is_a_one_line_error_that_names_the_key_or_a_valid_value(
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.slow
 def test_every_valid_setting_trains_to_valid_results(tries: Tries, slips: list[Try], tmp_path: Path) -> None:
     """Each of these runs asserts that every technique of its config had an effect."""
     trained, most = 0, tries.number(6, 60)

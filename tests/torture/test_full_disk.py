@@ -42,6 +42,7 @@ def no_space_from(n: int) -> None:
     at_changes(act)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_a_resume_with_room_ends_as_if_it_never_was(
     whole: Whole,
     tmp_path: Path,

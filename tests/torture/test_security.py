@@ -46,6 +46,7 @@ def test_no_group_of_a_config_builds_a_foreign_target(group: str, tmp_path: Path
         train(compose(*SMOKE, f"++{group}._target_=torch.os.system"), tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_study_folder_has_hydra_run_nothing(whole: Whole, tmp_path: Path, tries: Tries) -> None:
     """Neither by the overrides in study.json nor by a config in the folder that it names."""
     place(tmp_path)

@@ -46,6 +46,7 @@ def wait_at_second_arm() -> None:
     at_changes(act)
 
 
+@pytest.mark.slow
 def test_a_report_on_a_running_study_and_a_second_writer(
     whole: Whole,
     tmp_path: Path,

@@ -17,6 +17,7 @@ def srun(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PATH", str(folder), prepend=":")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("srun")
 @pytest.mark.parametrize("variables", [{}, ALLOCATION], ids=["login node", "allocation of four tasks"])
 def test_a_run_warns_of_nothing_where_srun_is_installed(
