@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from dnnx.basics.counts import many
 from dnnx.basics.errors import UserError
 
 MARKER = re.compile(r"(<!-- result: ([^>]*?) -->)(.*?)(<!-- /result -->)", re.S)
@@ -80,7 +81,7 @@ def status(record: Mapping[str, Any], changed: list[str]) -> str:
     told = (
         f"Measured on {record['date']} by commit {record['commit'][:10]}: {' to '.join(map(str, seeds))} seeds, "
         f"{data.get('note', data.get('source'))} ({sizes}), {record['minutes']:.2g} minutes of training on "
-        f"{record['machine'].get('threads', '?')} thread of a shared machine."
+        f"{many(record['machine'].get('threads', 1), 'thread')}, on a machine that other work may have shared."
     )
     return f"{told} **Stale**, to be measured again: {'; '.join(changed)}." if changed else told
 
