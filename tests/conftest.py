@@ -76,3 +76,15 @@ def device(request: pytest.FixtureRequest) -> torch.device:
     if request.param == "cuda" and not torch.cuda.is_available():
         pytest.skip("no GPU here")
     return torch.device(request.param)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spares the seconds that drawing takes where a test looks at words only."""
+    from dnnx.reports.figures import drawing
+
+    def save(draw: object, folder: Path, name: str) -> Path:
+        (folder / f"{name}.svg").write_text("<svg/>")
+        return folder / f"{name}.svg"
+
+    monkeypatch.setattr(drawing, "save", save)

@@ -12,6 +12,7 @@ from dnnx.basics.errors import UserError, choose, require
 from dnnx.config import plain, resume
 from dnnx.config.app import command
 from dnnx.config.check import ACCELERATORS, check_keys
+from dnnx.config.finished import named_run
 from dnnx.runs.files import read_json, write_json
 
 TOLERANCE = 1e-5  # another thread count rounds differently
@@ -22,11 +23,7 @@ def evaluate(cfg: DictConfig) -> dict[str, list]:
     """Return the metrics of the run folder `cfg.run`, measured again from its saved weights and the data."""
     check_keys(cfg, "evaluate")
     choose("accelerator", cfg.accelerator, dict.fromkeys(ACCELERATORS))
-    folder = Path(cfg.run)
-    require(folder.is_dir(), "run", cfg.run, "there is no such folder; give a run folder such as outputs/dense5/latest")
-    run = resume.load_config(folder, "run", cfg)
-    finished = (folder / "results.json").is_file()
-    require(finished, "run", cfg.run, f"it did not finish; go on with: python -m dnnx.train resume={cfg.run}")
+    folder, run = Path(cfg.run), named_run(cfg.run, cfg)
     if plain.is_plain(run):
         return evaluate_plain(cfg, run, folder)
     told = "a baseline keeps no weights to test again; python -m dnnx.train fits it again, in seconds"

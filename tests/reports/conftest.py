@@ -6,8 +6,6 @@ from typing import Any
 import pytest
 from made_up_runs import write_study
 
-from dnnx.reports.figures import drawing
-
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
@@ -19,14 +17,3 @@ def study(tmp_path: Path) -> Path:
         "bn": {"data": data, "accuracy": [0.981, 0.981, 0.978, 0.982, 0.979], "noise": 1, "speed": 0.6},
     }
     return write_study(tmp_path / "outputs/made_up/2026-01-02_03-04-05", arms)
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spares the seconds that drawing takes where a test looks at words only."""
-
-    def save(draw: object, folder: Path, name: str) -> Path:
-        (folder / f"{name}.svg").write_text("<svg/>")
-        return folder / f"{name}.svg"
-
-    monkeypatch.setattr(drawing, "save", save)

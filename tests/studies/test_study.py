@@ -10,7 +10,6 @@ from commands import command, compose, slow_where, typed
 
 from dnnx.basics.errors import UserError
 from dnnx.config.paths import experiment, options
-from dnnx.reports.figures import drawing
 from dnnx.studies.claims import baseline, declared_verdicts
 from dnnx.train import train
 from dnnx.training import run
@@ -38,14 +37,8 @@ LONG = {"optimizers", "schedules", "init", "cifar10_onecycle", "cifar10_bn", "ci
 
 
 @pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spares the seconds that the drawing of a report takes."""
-
-    def save(draw: object, folder: Path, name: str) -> Path:
-        (folder / f"{name}.svg").write_text("<svg/>")
-        return folder / f"{name}.svg"
-
-    monkeypatch.setattr(drawing, "save", save)
+def undrawn(undrawn: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spares also the seconds of TensorBoard."""
     monkeypatch.setattr("dnnx.studies.study.log_report", lambda *_: None)
 
 

@@ -1,25 +1,14 @@
 """The sampler: the same trials in one go and in several, none of them twice."""
 
-from collections.abc import Callable
-
 import optuna
 import pytest
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
+from samplers import FLOATS, SAMPLERS, Build
 
 from dnnx.tuning.sampler import PerTrial
 from dnnx.tuning.space import Space
 
-FLOATS = Space({"net.a": "interval(0,1)", "net.b": "tag(log,interval(1e-3,1))", "net.c": "choice(x,y)"}, {})
 FEW = Space({"net.a": "choice(x,y,z)", "net.b": "range(0,4)"}, {})
-Build = Callable[[int], BaseSampler]
-SAMPLERS: dict[str, Build] = {
-    "tpe": lambda seed: TPESampler(seed=seed, n_startup_trials=3),
-    "random": lambda seed: RandomSampler(seed=seed),
-    "gp": lambda seed: GPSampler(seed=seed, n_startup_trials=3),
-    "qmc": lambda seed: QMCSampler(seed=seed, warn_independent_sampling=False),
-    "cmaes": lambda seed: CmaEsSampler(seed=seed, warn_independent_sampling=False),
-}
 
 
 def search(storage: optuna.storages.BaseStorage, build: Build, space: Space, trials: int, seed: int = 0) -> list[dict]:

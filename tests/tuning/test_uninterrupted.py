@@ -2,27 +2,17 @@
 
 import random
 from collections.abc import Callable
-from typing import Any
 
 import optuna
 import pytest
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
-from optuna.samplers import CmaEsSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
+from samplers import FLOATS, SAMPLERS
 
 from dnnx.tuning import book
 from dnnx.tuning.sampler import PerTrial
-from dnnx.tuning.space import Space
 from dnnx.tuning.uninterrupted import should_prune
 
-SPACE = Space({"net.a": "interval(0,1)", "net.b": "tag(log,interval(1e-3,1))", "net.c": "choice(x,y)"}, {})
-SAMPLERS: dict[str, Any] = {
-    "tpe": lambda seed: TPESampler(seed=seed, n_startup_trials=3),
-    "random": lambda seed: RandomSampler(seed=seed),
-    "gp": lambda seed: GPSampler(seed=seed, n_startup_trials=3),
-    "qmc": lambda seed: QMCSampler(seed=seed, warn_independent_sampling=False),
-    "cmaes": lambda seed: CmaEsSampler(seed=seed, warn_independent_sampling=False),
-}
 PRUNERS: dict[str, Callable[[], BasePruner]] = {
     "none": NopPruner,
     "halving": lambda: SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
@@ -33,7 +23,7 @@ PRUNERS: dict[str, Callable[[], BasePruner]] = {
 
 def run(study: optuna.Study, pruner: str, dies: random.Random | None) -> None:
     """Run one trial of four epochs; with `dies` it may be killed in any of them."""
-    trial = book.claim(study, SPACE.distributions, 100)
+    trial = book.claim(study, FLOATS.distributions, 100)
     assert trial is not None
     value = 0.0
     for epoch in range(1, 5):
@@ -52,7 +42,7 @@ def run(study: optuna.Study, pruner: str, dies: random.Random | None) -> None:
 def search(sampler: str, pruner: str, dies: random.Random | None = None, trials: int = 9) -> list[tuple]:
     """Return points, states and values of the trials that count."""
     study = optuna.create_study(
-        study_name="s", sampler=PerTrial(SAMPLERS[sampler], 0, SPACE), pruner=PRUNERS[pruner](), direction="maximize"
+        study_name="s", sampler=PerTrial(SAMPLERS[sampler], 0, FLOATS), pruner=PRUNERS[pruner](), direction="maximize"
     )
     while len(book.counting(study)) < trials:
         run(study, pruner, dies)

@@ -43,6 +43,11 @@ def is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def message_of(error: BaseException, most: int | None = None) -> str:
+    """Return the message of an error in one line of at most so many letters."""
+    return " ".join(str(error).split())[:most]
+
+
 MOST_LAYERS = 1000  # more would build for hours, until the memory is full
 
 

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dnnx.basics.console import console
+from dnnx.basics.counts import many
 from dnnx.basics.errors import require
 from dnnx.config.app import command
 from dnnx.config.check import check_keys
@@ -41,7 +42,7 @@ def predict(cfg: DictConfig) -> "pd.DataFrame":
 
     run = open_run(own, Path(cfg.run), cfg.seed)
     found = answer_table(run, run.read(inputs, cfg.convert))
-    show(found, f"{len(run.seeds)} {'seed' if len(run.seeds) == 1 else 'seeds'}")
+    show(found, many(len(run.seeds), "seed"))
     if cfg.out is None and len(found) > SHOWN:
         console.print(f"{SHOWN} of {len(found):,} rows; out=answers.csv writes all")
     if cfg.out is not None:

@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
-from dnnx.basics.errors import UserError, require
+from dnnx.basics.errors import UserError, message_of, require
 from dnnx.config.overrides import Typed, choose_groups, parse
 from dnnx.config.own_code import own_targets
 from dnnx.config.paths import CONF, experiment
@@ -48,17 +48,20 @@ def _refuse_hidden(words: Sequence[str], folders: Iterable[str]) -> None:
 def compose_typed(name: str, typed: Typed) -> DictConfig:
     """Compose the config that Hydra will compose from a command line, and check its node `hydra`.
 
+    The folders of --config-dir were checked by `require_small_files` before.
+
     Swept keys have their defaults, as in the config of Hydra's multirun.
     """
     require("--config-path" not in typed.values, "--config-path", "...", "give your own folder with --config-dir")
-    parsed, folders, kept = parse(typed.overrides), typed.config_dirs, []
+    parsed, searched, kept = parse(typed.overrides), list[str](), list[str]()
     for place, word in enumerate(typed.overrides):
         override = parsed.get(place)
         if override is not None and override.key_or_group == "hydra.searchpath":
-            folders += [str(path).removeprefix("file://") for path in override.value() or []]  # type: ignore[union-attr]
+            searched += [str(path).removeprefix("file://") for path in override.value() or []]  # type: ignore[union-attr]
         elif override is None or not override.is_sweep_override():
             kept.append(word)
-    require_small_files(folders)
+    require_small_files(searched)
+    folders = [*typed.config_dirs, *searched]
     config = compose(typed.values.get("--config-name", name), kept, folders, with_hydra=True)
     refuse_foreign(config.hydra, name)
     return config
@@ -72,7 +75,7 @@ def require_small_files(folders: Iterable[str]) -> None:
             try:
                 schema.require_small(path.read_text())
             except (ValueError, RecursionError) as error:
-                raise UserError(f"{path}: {' '.join(str(error).split())}") from None
+                raise UserError(f"{path}: {message_of(error)}") from None
             except (YAMLError, OSError):
                 pass  # Hydra reports it, if it reads the file
 

@@ -9,15 +9,21 @@ from dnnx.config import resume
 from dnnx.config.plain import is_plain
 
 
-def finished_run(named: str, typed: DictConfig) -> DictConfig:
-    """Return the config of the run folder of run=. Raise UserError if it has no networks that could predict."""
+def named_run(named: str, typed: DictConfig) -> DictConfig:
+    """Return the config of the run folder of run=. Raise UserError unless it is there and finished."""
     folder = Path(named)
     require(folder.is_dir(), "run", named, "there is no such folder; give a run folder such as outputs/dense5/latest")
     cfg = resume.load_config(folder, "run", typed)
     finished = (folder / "results.json").is_file()
     require(finished, "run", named, f"it did not finish; go on with: python -m dnnx.train resume={named}")
+    return cfg
+
+
+def finished_run(named: str, typed: DictConfig) -> DictConfig:
+    """Return the config of the run folder of run=. Raise UserError if it has no networks that could predict."""
+    cfg = named_run(named, typed)
     told = "a baseline keeps no weights, so it cannot predict; python -m dnnx.train fits it again, in seconds"
     require("baseline" not in cfg, "run", named, told)
-    has_weights = is_plain(cfg) or (folder / "model.safetensors").is_file()
+    has_weights = is_plain(cfg) or Path(named, "model.safetensors").is_file()
     require(has_weights, "run", named, "its best weights, model.safetensors, are missing; copy the folder again")
     return cfg

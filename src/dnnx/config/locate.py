@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from dnnx.basics.errors import UserError, near_misses, require, shown
+from dnnx.basics.errors import UserError, message_of, near_misses, require, shown
 
 DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
@@ -103,7 +103,7 @@ def _top_level_names() -> list[str]:
 
 def one_line(error: BaseException) -> str:
     """Return the message of an error in one line; for an assertion without message, its code."""
-    text = " ".join(str(error).split())
+    text = message_of(error)
     frames = traceback.extract_tb(error.__traceback__)
     return text or (frames[-1].line or "" if frames else "")
 

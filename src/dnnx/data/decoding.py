@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from dnnx.basics.errors import UserError, require
+from dnnx.basics.errors import UserError, message_of, require
 
 MAX_SIDE = 4096
 MODES = {1: "L", 3: "RGB"}  # by the number of channels
@@ -44,7 +44,7 @@ def decode(name: str, contents: bytes, mode: str = "RGB", exact: bool = False) -
         image.load()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         unknown = isinstance(error, UnidentifiedImageError)
-        reason = "no known format" if unknown else " ".join(str(error).split())
+        reason = "no known format" if unknown else message_of(error)
         reason = reason.replace(str(name), name.rpartition("/")[2])
         raise UserError(f"{name}: it cannot be read as an image ({reason})") from None
     if image.mode in DEEP or (exact and image.mode not in (mode, "P")):

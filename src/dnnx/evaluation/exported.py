@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.export import Dim
 
-from dnnx.basics.errors import UserError, require
+from dnnx.basics.errors import UserError, message_of, require
 from dnnx.basics.seeding import generator
 from dnnx.evaluation.trained import FAILURES, Trained
 from dnnx.runs.files import write_atomic
@@ -103,7 +103,7 @@ def tracing(run: Trained) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # torch.export and torch.onnx raise errors of many types
-        reason = " ".join(str(error).split())[:300]
+        reason = message_of(error, 300)
         raise UserError(f"run={run.folder}: its network cannot be exported; type format=safetensors for its weights "
                         f"({type(error).__name__}: {reason})") from None  # fmt: skip
 
@@ -178,7 +178,7 @@ def write_safetensors(run: Trained, path: Path) -> float:
     try:
         write_atomic(path, write)
     except FAILURES as error:
-        raise UserError(f"run={run.folder}: {' '.join(str(error).split())[:300]}") from None
+        raise UserError(f"run={run.folder}: {message_of(error, 300)}") from None
     return gaps[0]
 
 

@@ -9,7 +9,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from dnnx.basics.errors import UserError, require
+from dnnx.basics.errors import UserError, message_of, require
 from dnnx.config import resume
 from dnnx.config.build import build
 from dnnx.config.plain import is_plain
@@ -35,7 +35,7 @@ def network(cfg: DictConfig, folder: Path, seeds: Sequence[int], seed: int) -> n
     try:
         net.load_state_dict(state)
     except RuntimeError as error:
-        raise UserError(f"{folder}: its weights are of another network: {' '.join(str(error).split())}") from None
+        raise UserError(f"{folder}: its weights are of another network: {message_of(error)}") from None
     return net.eval()
 
 
@@ -44,9 +44,7 @@ def as_input(x: Any) -> Tensor:
     try:
         x = torch.as_tensor(x)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise UserError(
-            f"x: a {type(x).__name__} is no array [N, ...] ({' '.join(str(error).split())[:200]})"
-        ) from None
+        raise UserError(f"x: a {type(x).__name__} is no array [N, ...] ({message_of(error, 200)})") from None
     return x.float() / 255 if x.dtype == torch.uint8 else x.float() if x.is_floating_point() else x
 
 

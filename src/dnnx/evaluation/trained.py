@@ -10,7 +10,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from dnnx.basics.errors import UserError, require
+from dnnx.basics.errors import UserError, message_of, require
 from dnnx.config import resume
 from dnnx.config.build import build
 from dnnx.config.plain import is_plain
@@ -83,7 +83,7 @@ class Trained:
         try:
             return self.preprocessing.reader.read(file, convert)
         except FAILURES as error:  # a preprocessing.json that a stranger changed
-            reason = " ".join(str(error).split())[:200]
+            reason = message_of(error, 200)
             raise UserError(f"{file}: it cannot be read as preprocessing.json of the run says ({reason})") from None
 
     @torch.no_grad()
@@ -99,7 +99,7 @@ class Trained:
             )
         except FAILURES as error:
             needed = f"; the data was [N, {', '.join(map(str, in_shape))}]" if in_shape else ""
-            reason = " ".join(str(error).split())[:200]
+            reason = message_of(error, 200)
             raise UserError(
                 f"x: the network cannot predict for {list(x.shape)} of {x.dtype}{needed} ({reason})"
             ) from None

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dnnx.basics.errors import UserError, require, require_installed
+from dnnx.basics.errors import UserError, message_of, require, require_installed
 from dnnx.runs.tensors import load_tensors
 
 LARGEST = 2**31  # bytes of an unpacked .npz
@@ -34,7 +34,7 @@ def read_arrays(path: Path) -> dict[str, Tensor]:
     except UserError:
         raise
     except Exception as error:  # NumPy, zipfile, torch, h5py and keras raise a dozen kinds
-        reason = " ".join(str(error).split())[:200]
+        reason = message_of(error, 200)
         told = f"not an {path.suffix[1:]} of numbers, and nothing pickled is loaded"
         raise UserError(f"weights={path}: {told} ({reason})") from None
     require(bool(arrays), "weights", path, "it holds no arrays by name")

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
-from dnnx.basics.errors import UserError, is_number, require, shown
+from dnnx.basics.errors import UserError, is_number, message_of, require, shown
 from dnnx.config.build import build, check_made, naming
 from dnnx.optim.schedules import PROPORTIONAL, Performance
 
@@ -98,4 +98,4 @@ def check_schedule(factory: partial[Any], optimizer: Optimizer, epochs: int) -> 
             if not isinstance(schedule, Performance):  # Performance needs the validation loss
                 schedule.step()
     except (TypeError, ValueError, ArithmeticError) as error:
-        raise UserError(f"scheduler={given}: {' '.join(str(error).split())}") from None
+        raise UserError(f"scheduler={given}: {message_of(error)}") from None

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from dnnx.basics.errors import UserError
+from dnnx.basics.errors import UserError, message_of
 from dnnx.runs import schema
 from dnnx.runs.locks import is_alive
 
@@ -89,7 +89,7 @@ def read_yaml(path: Path, told: str) -> Any:
     try:
         return OmegaConf.create(schema.yaml_text(path.read_text()))
     except (YAMLError, OmegaConfBaseException, ValueError, RecursionError, OSError) as error:
-        raise UserError(f"{told}: not readable YAML ({' '.join(str(error).split())})") from None
+        raise UserError(f"{told}: not readable YAML ({message_of(error)})") from None
     except AssertionError:  # OmegaConf raises it for a number or true
         raise UserError(f"{told}: it holds no mapping") from None
 

@@ -29,6 +29,18 @@ def sole_writer(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+@contextmanager
+def waiting_for(path: Path) -> Iterator[None]:
+    """Hold the lock of a file or folder; wait until no other process does. A dead process holds no lock."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def _lock(handle: int, folder: Path) -> None:
     with suppress(OSError):  # some network file systems have no locks
         try:

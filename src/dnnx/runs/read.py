@@ -14,7 +14,7 @@ from pandas.api.types import is_numeric_dtype
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from dnnx.basics.errors import UserError
+from dnnx.basics.errors import UserError, message_of
 from dnnx.runs import schema, shards
 from dnnx.runs.files import parse_json
 from dnnx.runs.looks import Looks
@@ -45,7 +45,7 @@ def read_run(folder: Path, name: str) -> Run:
         try:
             setattr(run, attribute, parse(folder / file))
         except UNREADABLE as error:
-            run.broken.append(f"{name}: {file} cannot be read: {' '.join(str(error).split())}")
+            run.broken.append(f"{name}: {file} cannot be read: {message_of(error)}")
     if bad := run.metrics.attrs.get("bad"):
         run.broken.append(f"{name}: metrics.csv, line {bad[0]}: no valid row; {len(bad)} such lines are left out")
     if "probabilities" in run.predictions and len(run.predictions["probabilities"]) != len(run.seeds):
@@ -127,7 +127,7 @@ def declaration(folder: Path) -> dict[str, Any]:
     try:
         return schema.study(parse_json(folder / "study.json"))
     except UNREADABLE as error:
-        told = " ".join(str(error).split())
+        told = message_of(error)
         raise UserError(f"{folder / 'study.json'} cannot be read: {told}; give its run folders instead") from None
 
 

@@ -1,6 +1,5 @@
 """Shards of a run on disk: their folders, the files that move into them, and the lock for joining them."""
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -8,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dnnx.runs.files import read_json, write_atomic, write_json
+from dnnx.runs.locks import waiting_for
 
 FOLDER = "shards"
 EARLIER = "earlier_results.json"
@@ -83,13 +83,8 @@ def turn(run: Path) -> Iterator[None]:
     """Wait until no other process changes the files of a run of shards. A dead process holds no lock."""
     folder = run / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network file systems have no locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
+    with waiting_for(folder):
         yield
-    finally:
-        os.close(handle)
 
 
 def remove_unused(run: Path, made: Sequence[Path]) -> None:

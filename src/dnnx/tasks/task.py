@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dnnx.basics.at_work import Check
-from dnnx.basics.errors import UserError
+from dnnx.basics.errors import UserError, message_of
 from dnnx.tasks.metric import Metric
 
 
@@ -49,7 +49,7 @@ class Task:
         try:
             loss = self.loss(outputs, y)
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
-            reason = " ".join(str(error).split())
+            reason = message_of(error)
             raise UserError(f"{self.misfit(outputs, y)} ({reason})") from None
         if tuple(loss.shape) != (len(outputs),):
             raise UserError(f"task={type(self).__name__}: loss must return [N], one value per example, "

@@ -72,9 +72,10 @@ def search(cfg: DictConfig, seeds: list[int], folder: Path) -> DictConfig:
     schedule: Any = OmegaConf.to_container(cfg, resolve=False)
     most = schedule["scheduler"].get("max_lr", RATE)
     require(most == RATE, "scheduler.max_lr", most, "the rate that lr_search finds goes there; leave it out")
-    assemble(cfg, seeds, folder)  # a mistake shows before minutes of searching
     rates = wanted.rates
-    if rates is None:
+    if rates is not None:
+        assemble(cfg, seeds, folder)  # a mistake shows before minutes of searching, as it does in a range test
+    else:
         console.print(f"learning rate: {wanted.steps} steps from {wanted.min:g} to {wanted.max:g}")
         curves["range"] = range_test(cfg, seeds, folder, wanted)
         rate, why = suggest(*curves["range"]), f"1/{BELOW} of the rate at which the loss turns up in a range test"

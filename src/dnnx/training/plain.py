@@ -18,7 +18,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from omegaconf import DictConfig
 from torch import Tensor
 
-from dnnx.basics.errors import UserError, require
+from dnnx.basics.errors import UserError, message_of, require
 from dnnx.basics.seeding import derive
 from dnnx.config.build import build, find
 from dnnx.config.plain import OUR_CALLBACKS, OURS
@@ -185,7 +185,7 @@ class Weights(pl.Callback):
         try:
             pl_module.load_state_dict(self.state)
         except RuntimeError as error:
-            raise UserError(f"the saved weights are not of this module: {' '.join(str(error).split())}") from None
+            raise UserError(f"the saved weights are not of this module: {message_of(error)}") from None
 
 
 def test_seed(plan: Plan, seed: int, state: dict[str, Tensor]) -> tuple[dict[str, float], float]:

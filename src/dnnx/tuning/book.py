@@ -18,7 +18,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from dnnx.basics.errors import UserError, differences
+from dnnx.basics.errors import UserError, differences, message_of
 from dnnx.basics.typed import masked
 from dnnx.config.resume import OFF
 from dnnx.runs.locks import lives, this_process
@@ -36,11 +36,11 @@ def open_storage(storage: str | None, folder: Path) -> BaseStorage:
             return RDBStorage(storage)
         return _open_journal(Path(storage or folder / "journal.log"))
     except (ImportError, ValueError, OSError, optuna.exceptions.OptunaError) as error:
-        raise UserError(masked(f"storage={storage}: {' '.join(str(error).split())[:300]}")) from None
+        raise UserError(masked(f"storage={storage}: {message_of(error, 300)}")) from None
     except Exception as error:  # SQLAlchemy has many kinds
         if not type(error).__module__.startswith("sqlalchemy"):
             raise
-        reason = " ".join(str(error).split())[:300]
+        reason = message_of(error, 300)
         raise UserError(masked(f"storage={storage}: {reason}; for example storage=sqlite:///tune.db")) from None
 
 

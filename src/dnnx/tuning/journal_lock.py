@@ -1,13 +1,11 @@
 """The lock of a tuning's journal. That of a process which died on this machine is broken at once."""
 
-import fcntl
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
-from dnnx.runs.locks import lives, this_process
+from dnnx.runs.locks import lives, this_process, waiting_for
 
 GRACE_S = 30.0  # after which a lock of another machine counts as left by a dead process
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.001, 0.1
@@ -52,16 +50,6 @@ class JournalLock:
 
     def _break(self, found: tuple[str, int]) -> None:
         """Remove a lock, unless another process of this machine has done so and taken it."""
-        with self._alone():
+        with waiting_for(self.journal):
             if self._found() == found:
                 self.release()
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        handle = os.open(self.journal, os.O_RDONLY)
-        try:
-            with suppress(OSError):  # some network file systems have no locks
-                fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)

@@ -9,7 +9,7 @@ import lightning.pytorch as pl
 import optuna
 import torch
 
-from dnnx.basics.errors import is_out_of_memory
+from dnnx.basics.errors import is_out_of_memory, message_of
 from dnnx.training.callbacks.early_stopping import EarlyStopping
 from dnnx.tuning.uninterrupted import should_prune
 
@@ -27,7 +27,7 @@ def timed(trial: optuna.Trial) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise TrialFailed(f"out of memory: {' '.join(str(error).split())[:200]}") from None
+        raise TrialFailed(f"out of memory: {message_of(error, 200)}") from None
     finally:
         trial.set_user_attr("seconds", time.perf_counter() - started)
 

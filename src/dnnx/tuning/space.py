@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from dnnx.basics.errors import UserError, require
+from dnnx.basics.errors import UserError, message_of, require
 from dnnx.config.paths import CONF
 
 GRAMMAR = "choice(elu,relu), range(3,7), interval(0,0.5), int(interval(50,200)), tag(log,interval(1e-4,1e-2))"
@@ -43,7 +43,7 @@ class Space:
         try:
             resolved = OmegaConf.to_container(OmegaConf.create({**values, **self.derived}), resolve=True)
         except OmegaConfBaseException as error:
-            raise UserError(f"derived: {' '.join(str(error).split())}") from None
+            raise UserError(f"derived: {message_of(error)}") from None
         assert isinstance(resolved, dict)
         return {str(key): value for key, value in resolved.items() if key not in self.variables}
 
@@ -74,7 +74,7 @@ def _distribution(key: str, text: str) -> BaseDistribution:
     try:
         override = OverridesParser.create().parse_override(f"{key}={text}")
     except HydraException as error:
-        raise UserError(f"space.{key}={text}: {' '.join(str(error).split())}; for example {GRAMMAR}") from None
+        raise UserError(f"space.{key}={text}: {message_of(error)}; for example {GRAMMAR}") from None
     require(override.is_sweep_override(), f"space.{key}", text, f"one value alone is no space; for example {GRAMMAR}")
     sweep: Any = override.value()
     try:
@@ -87,7 +87,7 @@ def _distribution(key: str, text: str) -> BaseDistribution:
             return IntDistribution(min(values), max(values), step=abs(sweep.step))
         return CategoricalDistribution(_choices(override))
     except (ValueError, TypeError) as error:
-        raise UserError(f"space.{key}={text}: {' '.join(str(error).split())}") from None
+        raise UserError(f"space.{key}={text}: {message_of(error)}") from None
 
 
 def _has(distribution: BaseDistribution, value: Any) -> bool:

@@ -12,7 +12,7 @@ from PIL import Image
 from rich.progress import track
 
 from dnnx.basics.console import console
-from dnnx.basics.errors import UserError
+from dnnx.basics.errors import UserError, message_of
 from dnnx.data.sources.archive import read_files
 from dnnx.data.sources.source import Source
 
@@ -82,7 +82,7 @@ def _decode(name: str, contents: bytes) -> np.ndarray:
         if image.size == (SIDE, SIDE) and image.mode == "RGB":
             return np.asarray(image).transpose(2, 0, 1)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = " ".join(str(error).split())
+        reason = message_of(error)
         raise UserError(f"{name}: not readable as PNG or JPEG ({reason})") from None
     width, height = image.size
     raise UserError(f"{name}: expected {SIDE} x {SIDE} pixels in RGB, found {width} x {height} in {image.mode}")

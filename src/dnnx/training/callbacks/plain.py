@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dnnx.basics import signals
 from dnnx.basics.console import warn
-from dnnx.basics.errors import UserError
+from dnnx.basics.errors import UserError, message_of
 from dnnx.runs.files import write_atomic
 from dnnx.training import plain_state
 from dnnx.training.callbacks.checkpoint import load_checkpoint
@@ -182,7 +182,7 @@ class Resume(Saving):
             torch.load(file, weights_only=True)
         except Exception as error:
             if self.safe:
-                reason = " ".join(str(error).split())[:200]
+                reason = message_of(error, 200)
                 warn(f"{name} is not saved, so that a resume begins this seed anew: it holds an object ({reason})")
             self.safe = False
             return

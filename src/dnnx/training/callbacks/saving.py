@@ -9,7 +9,7 @@ from typing import Any
 import lightning.pytorch as pl
 
 from dnnx.basics import signals
-from dnnx.basics.errors import UserError
+from dnnx.basics.errors import UserError, message_of
 
 
 class Saving(pl.Callback):
@@ -49,5 +49,5 @@ def restoring(path: Path) -> Iterator[None]:
     try:
         yield
     except (LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = message_of(error, 200)
         raise UserError(f"{path}: not a checkpoint of this run ({reason}); delete it to train anew") from None
