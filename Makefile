@@ -29,7 +29,6 @@ torture: setup ## kill, fill, damage and race everything, for at most 10 minutes
 
 .PHONY: slurm
 slurm: setup ## install and start a Slurm of one node here (Debian, root), and disturb studies on it; seed= makes other tries
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[launchers]'
 	DNNX_SLURM=1 DNNX_TORTURE_SEED=$(or $(seed),0) $(BIN)/python -m pytest -n0 tests/cluster
 
 .PHONY: lint
