@@ -115,7 +115,8 @@ def test_every_dependency_is_pinned_to_a_version_that_fits() -> None:
     pinned = {name.lower().replace("_", "-"): version for name, version in (line.split("==") for line in lines)}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = [text for texts in project["optional-dependencies"].values() for text in texts]
-    for requirement in map(Requirement, [*project["dependencies"], *extras]):
+    others = [text for text in extras if not text.startswith("dnnx[")]  # an extra may hold another one
+    for requirement in map(Requirement, [*project["dependencies"], *others]):
         assert pinned[requirement.name.lower()] in requirement.specifier, requirement
 
 
