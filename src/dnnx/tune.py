@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from dnnx.basics.console import console, warn
 from dnnx.basics.errors import UserError, choose, require
 from dnnx.basics.signals import Stopped
+from dnnx.basics.typed import hide
 from dnnx.config import resume
 from dnnx.config.app import FAILURES, command, guard, study_folder, typed_overrides
 from dnnx.config.check import check_jobs, check_keys
@@ -199,7 +200,7 @@ def main(cfg: DictConfig) -> None:
         else:
             tune_beside(cfg, words, config_dirs, folder)
     except (TooManyFailed, AllEnd) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(hide(f"error: {error}"), file=sys.stderr)
         sys.exit(1)
     finally:
         remove_empty(folder, Path(cfg.paths.outputs).absolute())

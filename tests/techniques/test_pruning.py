@@ -252,6 +252,21 @@ def test_zeros_that_come_and_go_before_pruning_are_no_mistake_and_later_ones_are
         checked({(100, 2): 0.2, (100, 3): 0.1})
 
 
+ARMS = compose("+exp=sparse").study.arms
+SOON = {"until_epoch": 2, "from_epoch": 1}  # as early as three epochs allow
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_no_arm_of_the_study_is_lost_on_fresh_seeds(arm: str, tmp_path: Path) -> None:
+    """A small form of `dnnx train +exp=sparse seeds=[100,...,109]`: that a threshold prunes little is a result."""
+    soon = [f"techniques.pruning.{key}={n}" for key, n in SOON.items() if any(f".{key}=" in w for w in ARMS[arm])]
+    small = ["data.source=digits", "data.train_size=300", "net.hidden=[8,8]", "trainer.max_epochs=3"]
+    seeds = f"seeds={list(range(100, 110))}".replace(" ", "")
+    found = train(compose("+exp=sparse", *ARMS[arm], *soon, *small, seeds, "~callbacks.progress"), tmp_path / "run")
+    assert found["seeds"] == list(range(100, 110))
+    assert found["epoch/diverged"] == [None] * 10
+
+
 # --- mistakes
 
 

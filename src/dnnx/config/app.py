@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from dnnx.basics.errors import UserError, is_out_of_memory, require
 from dnnx.basics.parent import COMMAND, ending_with_command
 from dnnx.basics.pipes import leave_pipe
 from dnnx.basics.signals import Stopped, listen
-from dnnx.basics.typed import typing
+from dnnx.basics.typed import hide, typing
 from dnnx.config.commented import commented
 from dnnx.config.compose import compose_typed, require_small_files
 from dnnx.config.explain import explain
@@ -54,6 +55,7 @@ def command(config_name: str, where: Where | None = None) -> Callable[[Task], Ca
             ended: list[int] = []  # the exit code
             if _is_own_process():
                 atexit.register(_leave, ended)
+                sys.excepthook = _uncaught
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors, and dnnx prints them
             os.environ[COMMAND] = str(os.getpid())
             logging.raiseExceptions = False  # Hydra's --info writes by logging, also into a closed pipe
@@ -151,6 +153,7 @@ def guard(task: Task, config_name: str) -> Callable[[Any], str | None]:
 
 def fail(message: str) -> str:
     """Print an error once. The command continues with its other jobs and ends with exit code 2."""
+    message = hide(message)
     if message not in FAILURES:  # an error of every arm is printed once
         print(f"error: {message}", file=sys.stderr)
     FAILURES.append(message)
@@ -200,6 +203,11 @@ def _leave(ended: list[int]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(ended[0])
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """Print the traceback of a bug, whose message may quote a secret."""
+    print(hide("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr)
 
 
 def _in_thread(args: threading.ExceptHookArgs) -> None:

@@ -18,6 +18,7 @@ from dnnx.basics.errors import (
     shown,
     takes,
 )  # fmt: skip
+from dnnx.basics.typed import HIDDEN, is_hidden
 from dnnx.config.locate import lines_of, locate, one_line
 
 # The base class of each group: a node of the group must be an instance of one of these.
@@ -58,6 +59,9 @@ def build(key: str, config: Any, base: Any = None, factory: bool = False, **know
         raise UserError(f"{key}.{name}={shown(given[name])}: it is set by the run itself; leave it out")
     for name in (name for name, value in given.items() if value == "???"):
         raise UserError(f"{key}.{name}: it has no default; type {key}.{name}=...")
+    for name in (name for name, value in given.items() if is_hidden(value)):
+        advice = "it is a secret, which the run folder does not keep; let the class read it from the environment"
+        raise UserError(f"{key}.{name}={HIDDEN}: {advice}")
     check_arguments(key, function, given)
     if factory:
         return partial(function, **given, **told)

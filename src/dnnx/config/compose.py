@@ -11,9 +11,11 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from dnnx.basics.errors import UserError, message_of, require
+from dnnx.basics.typed import remember
 from dnnx.config.overrides import Typed, choose_groups, parse
 from dnnx.config.own_code import own_targets
 from dnnx.config.paths import CONF, experiment
+from dnnx.config.secrets import secret_values
 from dnnx.runs import schema
 
 OF_HYDRA = "hydra._internal.core_plugins."
@@ -33,7 +35,9 @@ def compose(
     paths = ",".join(f"file://{folder}" for folder in own)
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        return hydra.compose(name, [*words, f"hydra.searchpath=[{paths}]"], return_hydra_config=with_hydra)
+        config = hydra.compose(name, [*words, f"hydra.searchpath=[{paths}]"], return_hydra_config=with_hydra)
+    remember(secret_values(config))
+    return config
 
 
 def _refuse_hidden(words: Sequence[str], folders: Iterable[str]) -> None:

@@ -11,10 +11,11 @@ from omegaconf import DictConfig, OmegaConf
 from dnnx.basics.counts import many
 from dnnx.basics.errors import UserError, differences, require, shown
 from dnnx.basics.names import fault_of_name
-from dnnx.basics.typed import HIDDEN, without_secrets
+from dnnx.basics.typed import HIDDEN, is_hidden, without_secrets
 from dnnx.config.explain import flatten
 from dnnx.config.paths import CONF
 from dnnx.config.plain import is_plain
+from dnnx.config.secrets import as_yaml
 from dnnx.config.seeds import union
 from dnnx.config.trust import limit, needed_packages
 from dnnx.runs import schema
@@ -52,23 +53,8 @@ def short(folder: Path) -> str:
 
 
 def save_config(cfg: DictConfig, path: Path) -> None:
-    """Write the config with all interpolations resolved, so that it means the same anywhere.
-
-    The secrets of loggers become `***`.
-    """
-    if cfg.get("logger"):
-        cfg = cfg.copy()
-        cfg.logger = without_secrets(OmegaConf.to_container(_hide_environment(cfg.logger), resolve=True))
-    write_text(path, OmegaConf.to_yaml(cfg, resolve=True))
-
-
-def _hide_environment(loggers: DictConfig) -> DictConfig:
-    """Return the loggers with `***` for each value that comes from a variable of the environment."""
-    loggers = loggers.copy()
-    for key, value in flatten(OmegaConf.to_container(loggers)).items():
-        if isinstance(value, str) and "${oc.env:" in value:
-            OmegaConf.update(loggers, key, HIDDEN)
-    return loggers
+    """Write the config with all interpolations resolved, so that it means the same anywhere. Secrets become `***`."""
+    write_text(path, as_yaml(cfg))
 
 
 def load_config(folder: Path, key: str, typed: DictConfig | None = None) -> DictConfig:
@@ -109,7 +95,8 @@ def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> D
         for key in typed - {"resume", "seeds"}:
             OmegaConf.update(saved, key, OmegaConf.select(cfg, key), force_add=True)
         for key in hidden - typed:
-            told = f"it is a secret, which the run folder does not keep; type it too: '+{key}=${{oc.env:NAME}}'"
+            plus = "+" if key.startswith("logger.") else "++"
+            told = f"it is a secret, which the run folder does not keep; type it too: '{plus}{key}=${{oc.env:NAME}}'"
             raise UserError(f"{key}={HIDDEN}: {told}")
         saved.seeds = seeds
         require_epochs(saved, folder)
@@ -125,9 +112,9 @@ def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> D
 
 
 def secrets(cfg: DictConfig) -> set[str]:
-    """Return the keys of loggers whose secrets the file of a config does not hold."""
-    flat = flatten({"logger": OmegaConf.to_container(cfg.get("logger") or DictConfig({}), resolve=True)})
-    return {key for key, value in flat.items() if isinstance(value, str) and HIDDEN in value}
+    """Return the keys whose secrets the file of a config does not hold."""
+    flat = flatten(OmegaConf.to_container(cfg, resolve=True))
+    return {key for key, value in flat.items() if any(map(is_hidden, value if isinstance(value, list) else [value]))}
 
 
 def require_epochs(cfg: DictConfig, folder: Path) -> None:

@@ -41,10 +41,12 @@ def _checksum(path: Path, place: int) -> str:
     found = hashlib.sha256()
     try:
         with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
+            most, length = path.stat().st_size, int.from_bytes(file.read(8), "little")
+            _require_inside(0, length, most)
             header = json.loads(file.read(length))
             for name in sorted(header.keys() - {"__metadata__"}):
                 of, (start, end) = header[name], header[name]["data_offsets"]
+                _require_inside(start, end, most)
                 size = (end - start) // of["shape"][0]
                 found.update(f"{name} {of['dtype']} {of['shape'][1:]}".encode())
                 file.seek(8 + length + start + place * size)
@@ -52,3 +54,9 @@ def _checksum(path: Path, place: int) -> str:
     except (OSError, ValueError, LookupError, TypeError, ZeroDivisionError) as error:
         raise UserError(f"{path}: not readable as stacked networks ({error})") from None
     return found.hexdigest()
+
+
+def _require_inside(start: int, end: int, most: int) -> None:
+    """Raise ValueError for a part that does not lie in a file of `most` bytes: reading it could fill the memory."""
+    if not 0 <= start <= end <= most:
+        raise ValueError(f"bytes {start} to {end} of a file of {most}")

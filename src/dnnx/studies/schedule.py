@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dnnx.basics.console import console
+from dnnx.basics.typed import hide
 from dnnx.config.app import FAILURES, fail
 from dnnx.studies.foreman import Ended, Task
 from dnnx.studies.pool import Pool
@@ -46,7 +47,7 @@ def print_errors(ended: Ended, message: str | None) -> None:
     """Print what a task wrote to stderr, without the line of its failure, which `fail` prints."""
     err = ended.err.replace(f"error: {message}\n", "") if message else ended.err
     if err.strip():
-        print(err.rstrip(), file=sys.stderr)
+        print(hide(err.rstrip()), file=sys.stderr)
 
 
 @dataclass

@@ -10,6 +10,8 @@ from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.utilities import CombinedLoader
 from torchmetrics import Metric
 
+from dnnx.basics.typed import without_secrets
+
 State = dict[str, Any]
 # Constructor arguments stay in config.yaml: in a checkpoint they may be objects, which cannot be read safely.
 HYPERPARAMETERS = ("hyper_parameters", "datamodule_hyper_parameters")
@@ -32,7 +34,7 @@ class _Capture(CheckpointIO):
 
 
 def dump(trainer: Any) -> State:
-    """Return Lightning's checkpoint of a training, without hyperparameters that are not plain values."""
+    """Return Lightning's checkpoint of a training without secrets, and without hyperparameters that are objects."""
     own, capture = trainer.strategy.checkpoint_io, _Capture()
     trainer.strategy.checkpoint_io = capture
     try:
@@ -41,7 +43,8 @@ def dump(trainer: Any) -> State:
         trainer.strategy.checkpoint_io = own
     checkpoint = capture.checkpoint
     kept = {name for name in HYPERPARAMETERS if is_plain(checkpoint.get(name))}
-    return {key: value for key, value in checkpoint.items() if key in kept or key not in (*HYPERPARAMETERS, *NAMES)}
+    shown = {name: without_secrets(checkpoint[name]) for name in kept if name in checkpoint}
+    return {key: value for key, value in checkpoint.items() if key not in (*HYPERPARAMETERS, *NAMES)} | shown
 
 
 def is_plain(value: Any) -> bool:

@@ -10,6 +10,7 @@ from optuna import Study
 from dnnx.basics.typed import without_secrets
 from dnnx.config.build import build
 from dnnx.config.explain import flatten
+from dnnx.config.secrets import public
 from dnnx.tuning import book
 from dnnx.tuning.cross_validation import CrossValidation, of_runs
 from dnnx.tuning.sampler import PerTrial
@@ -37,7 +38,7 @@ def open_study(cfg: DictConfig, folder: Path, space: Space, validation: CrossVal
     book.agree(study, "about", validation.about)
     study.set_user_attr("parts", validation.parts)
     plain: Any = OmegaConf.to_container(cfg)
-    search = flatten({key: plain[key] for key in SEARCH})
+    search = flatten(without_secrets({key: plain[key] for key in SEARCH}))
     book.agree(study, "search", {key: value for key, value in search.items() if not isinstance(value, dict)})
     book.agree(study, "config", shared_settings(of_runs(validation.compose([]))))
     return study
@@ -45,5 +46,5 @@ def open_study(cfg: DictConfig, folder: Path, space: Space, validation: CrossVal
 
 def shared_settings(cfg: DictConfig) -> dict[str, Any]:
     """Return the settings that all trials of a study share, by key, without secrets."""
-    flat = flatten(without_secrets(OmegaConf.to_container(cfg, resolve=True)))
+    flat = flatten(public(cfg))
     return {key: value for key, value in flat.items() if not isinstance(value, dict) and not key.startswith(FREE)}

@@ -96,6 +96,8 @@ def restore(trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
     if "left" in checkpoint:
         drop(trainer, pl_module, _left(checkpoint["left"], pl_module.replicas))
     pl_module.load_state_dict(checkpoint["state_dict"])
+    if len(checkpoint["optimizer_states"]) != len(trainer.optimizers):
+        raise ValueError("not the state of every optimizer")
     trainer.strategy.load_optimizer_state_dict(checkpoint)
     for optimizer in trainer.optimizers:
         for p, state in optimizer.state.items():

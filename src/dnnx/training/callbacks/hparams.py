@@ -2,14 +2,18 @@
 
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from dnnx.config.explain import flatten
+from dnnx.config.secrets import public
 
 
 def settings(cfg: DictConfig) -> dict[str, Any]:
-    """Return the settings that distinguish runs in TensorBoard's HPARAMS tab: experiment, arm and settings by group."""
-    flat = flatten(OmegaConf.to_container(cfg, resolve=True))
+    """Return the settings that distinguish runs in TensorBoard's HPARAMS tab: experiment, arm and settings by group.
+
+    Secrets are `***`.
+    """
+    flat = flatten(public(cfg))
     shown = {key: value for key, value in flat.items() if key.startswith(("net.", "optimizer.", "scheduler.", "data."))}
     shown = {"exp": cfg.get("name"), "arm": cfg.get("arm"), **shown}
     return {key: value if isinstance(value, int | float | str) else str(value) for key, value in shown.items()}
