@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 from dnnx.basics import console
 from dnnx.basics.parent import end_with_parent, ending_with
 from dnnx.basics.signals import ENDING
+from dnnx.basics.time_slices import ask_for_long_slices
 from dnnx.data import shared
 
 HEARD = [number for number in ENDING if signal.getsignal(number) != signal.SIG_IGN]  # not SIGHUP after nohup
@@ -80,6 +81,7 @@ def serve(handle: int) -> None:
     for name in PRELOAD:
         importlib.import_module(name)
     end_with_parent(False)
+    ask_for_long_slices()
     foreman = Foreman(Connection(handle))
     try:
         foreman.parent.send(("ready",))
