@@ -7,6 +7,7 @@ A marker is followed by its text and `<!-- /result -->`. Its words are a study a
     claims, arms                  tables
     answer                        all that is decided, in a cell
     number ARM METRIC             mean and interval; `mean ARM METRIC` the mean alone
+    all repeats                   a table: the answers of studies that were run again with other seeds (no study)
     verdict ARM THAN METRIC       yes, no, the same or undecided; `gap ARM THAN METRIC` the difference with its interval
 """
 
@@ -16,6 +17,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks import repeats
 from dnnx.basics.counts import many
 from dnnx.basics.errors import UserError
 
@@ -57,6 +59,8 @@ def rendered(page: str, records: Records, stale: Mapping[str, list[str]]) -> str
 
 def expand(marker: str, records: Records, stale: Mapping[str, list[str]]) -> str:
     """Return the text of one marker. Raise UserError for a marker that no result file can fill."""
+    if marker == "all repeats":
+        return f"\n{repeats.table(records)}\n"
     study, what, *words = marker.split()
     record, changed = records.get(study), stale.get(study, [])
     if what == "mark":
@@ -97,9 +101,10 @@ def claims(record: Mapping[str, Any]) -> str:
 
 
 def arms(record: Mapping[str, Any]) -> str:
-    """Return the table of all arms with the metrics that are shown for each."""
+    """Return the table of all arms with the test metrics that are claimed, and a few that are always shown."""
     known = [name for arm in record["arms"].values() for name in arm["metrics"]]
-    wanted = ("test/accuracy", "val/loss", "epoch/best", "dead/share")
+    claimed = [claim["metric"] for claim in record["claims"] if claim["metric"].startswith("test/")]
+    wanted = dict.fromkeys(["test/accuracy", *claimed, "val/loss", "epoch/best", "dead/share"])
     shown = [name for name in wanted if name in known] + sorted({n for n in known if n.startswith("ensemble/")})[:1]
     names = {"epoch/best": "best epoch", "dead/share": "dead units"}
     head = ["arm", *(names.get(name, name.replace("/", " ")) for name in shown)]

@@ -2,6 +2,8 @@
 
 python -m benchmarks.results                              # render the pages
 python -m benchmarks.results outputs/bn_place/latest      # write docs/results/bn_place.json first
+
+A study of other seeds than those of its result file repeats it: its answers are written beside the first ones.
 """
 
 import json
@@ -12,6 +14,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from benchmarks.repeats import of_other_seeds, repeated
 from benchmarks.result_pages import head_of_experiment, rendered
 from benchmarks.stale import declared, reasons, settings
 from dnnx.basics.errors import UserError, require
@@ -51,7 +54,12 @@ def write(folder: Path) -> Path:
     verdicts, lost = decide(study)
     require(not lost, "folder", folder, "; ".join(lost))
     path = RESULTS / f"{study.name}.json"
-    write_json(path, record(study, verdicts) | {"declared": now})
+    measured = record(study, verdicts)
+    known = records().get(study.name)
+    if known is not None and of_other_seeds(measured, known):
+        write_json(path, known | {"repeated": repeated(measured)})
+    else:
+        write_json(path, measured | {"declared": now})
     return path
 
 

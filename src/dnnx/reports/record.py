@@ -4,7 +4,7 @@ Pages are rendered from records, so no number in them is written by hand.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -40,6 +40,7 @@ DIGITS = 6
 def record(study: Study, verdicts: list[Verdict]) -> dict[str, Any]:
     """Return the content of a study's result file, ready for JSON."""
     first = study.reference_first[0]
+    claimed = [verdict.metric for verdict in verdicts if verdict.metric.startswith("test/")]
     seconds = sum(run.fit_seconds() for run in study.runs)
     return {
         "study": study.name,
@@ -50,14 +51,14 @@ def record(study: Study, verdicts: list[Verdict]) -> dict[str, Any]:
         "minutes": _rounded(seconds / 60),
         "machine": {key: first.environment[key] for key in FACTS if key in first.environment},
         "data": {key: first.data[key] for key in ("source", "note", "sizes", "files") if key in first.data},
-        "arms": {run.name: of_arm(run, study) for run in study.runs},
+        "arms": {run.name: of_arm(run, study, claimed) for run in study.runs},
         "claims": [of_claim(verdict) for verdict in verdicts],
     }
 
 
-def of_arm(run: Run, study: Study) -> dict[str, Any]:
-    """Return the numbers of an arm: each metric with mean, interval, n and text."""
-    names = [study.main, "test/loss", "val/loss", "epoch/best"]
+def of_arm(run: Run, study: Study, claimed: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the numbers of an arm, those of `claimed` metrics among them: each with mean, interval, n and text."""
+    names = [study.main, *claimed, "test/loss", "val/loss", "epoch/best"]
     metrics = {
         name: _number(estimate_of(run, name), cell(run, name)) for name in dict.fromkeys(names) if name in run.results
     }
