@@ -9,6 +9,7 @@ A marker is followed by its text and `<!-- /result -->`. Its words are a study a
     number ARM METRIC             mean and interval; `mean ARM METRIC` the mean alone
     all repeats                   a table: the answers of studies that were run again with other seeds (no study)
     verdict ARM THAN METRIC       yes, no, the same or undecided; `gap ARM THAN METRIC` the difference with its interval
+    beside ARM METRIC NUMBER      where a published number lies: in the interval, in the range of the seeds, or outside
 """
 
 import re
@@ -20,6 +21,8 @@ from typing import Any
 from benchmarks import repeats
 from dnnx.basics.counts import many
 from dnnx.basics.errors import UserError
+from dnnx.config.paths import experiment
+from dnnx.reports.published import place
 
 MARKER = re.compile(r"(<!-- result: ([^>]*?) -->)(.*?)(<!-- /result -->)", re.S)
 OLD, STALE = "†", "‡"  # of an earlier version, without a result file; of settings that have changed since
@@ -48,6 +51,7 @@ RECORDED_BEFORE = frozenset(
         "pretraining",
     }
 )  # studies whose text holds numbers of before there were result files; a result file takes their place
+TABLES, CELLS = ("claims", "arms"), ("answer", "number", "mean", "verdict", "gap", "beside")
 WIDTH = 118  # of a line in the head of an experiment
 Records = Mapping[str, Mapping[str, Any]]
 
@@ -67,6 +71,8 @@ def expand(marker: str, records: Records, stale: Mapping[str, list[str]]) -> str
         return (OLD if study in RECORDED_BEFORE else "") if record is None else STALE if changed else ""
     if what == "status":
         return status(record, changed) if record is not None else OF_OLD if study in RECORDED_BEFORE else NOT_YET
+    if record is None and experiment(study) is not None:
+        return _unmeasured(study, what, marker)
     if record is None:
         raise UserError(f"marker '{marker}': there is no docs/results/{study}.json; make results folder=... writes it")
     try:
@@ -75,6 +81,15 @@ def expand(marker: str, records: Records, stale: Mapping[str, list[str]]) -> str
     except (KeyError, StopIteration, ValueError):
         raise UserError(f"marker '{marker}': docs/results/{study}.json has no such number") from None
     return f"\n{text}\n" if "\n" in text else text
+
+
+def _unmeasured(study: str, what: str, marker: str) -> str:
+    """Return the text of a marker of a study that has no result file yet: no table, and words for a number."""
+    if what not in (*TABLES, *CELLS):
+        raise UserError(f"marker '{marker}': {what} is none of {', '.join((*TABLES, *CELLS))}")
+    if what in TABLES or what == "gap":
+        return ""
+    return "recorded by an earlier version" if study in RECORDED_BEFORE else "not measured yet"
 
 
 def status(record: Mapping[str, Any], changed: list[str]) -> str:
@@ -144,6 +159,8 @@ def _decided(claim: Mapping[str, Any]) -> str:
 
 
 def _cell(record: Mapping[str, Any], what: str, words: list[str]) -> str:
+    if what == "beside":
+        return beside(record, *words)
     if what in ("number", "mean"):
         arm, metric = words
         text = record["arms"][arm]["metrics"][metric]["text"]
@@ -151,6 +168,14 @@ def _cell(record: Mapping[str, Any], what: str, words: list[str]) -> str:
     arm, than, metric = words
     claim = next(c for c in record["claims"] if (c["arm"], c["than"], c["metric"]) == (arm, than, metric))
     return {"verdict": f"**{claim['words']}**", "gap": claim["difference"]}[what]
+
+
+def beside(record: Mapping[str, Any], arm: str, metric: str, published: str) -> str:
+    """Return where a published number lies: in the interval of an arm, in the range of its seeds, or outside."""
+    number = record["arms"][arm]["metrics"][metric]
+    interval = number["low"], number["high"]
+    low, high = number.get("range", interval)  # older result files have none
+    return place(float(published) / (100 if "%" in number["text"] else 1), interval, (low, high))
 
 
 def _without_n(text: str) -> str:

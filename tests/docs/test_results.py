@@ -11,7 +11,17 @@ import pytest
 from omegaconf import OmegaConf
 
 from benchmarks import results
-from benchmarks.result_pages import NOT_YET, OF_OLD, OLD, RECORDED_BEFORE, STALE, expand, head_of_experiment, rendered
+from benchmarks.result_pages import (
+    NOT_YET,
+    OF_OLD,
+    OLD,
+    RECORDED_BEFORE,
+    STALE,
+    beside,
+    expand,
+    head_of_experiment,
+    rendered,
+)
 from benchmarks.stale import declared, other_files, reasons
 from dnnx.basics.errors import UserError
 from dnnx.config.compose import compose
@@ -159,3 +169,36 @@ def test_runs_with_other_settings_than_the_study_declares_are_refused() -> None:
         results.require_as_declared(
             Study("bn_place", "", "before", [Run("before", Path("a"), config=typed)], [], []), only
         )
+
+
+def test_the_markers_of_a_study_that_is_not_measured_wait_for_its_result_file() -> None:
+    waiting = next(name for name in sorted(STUDIES) if name not in RECORDS.keys() | RECORDED_BEFORE)
+    assert [expand(f"{waiting} {table}", RECORDS, {}) for table in ("claims", "arms")] == ["", ""]
+    for cell in ("answer", "number arm test/accuracy", "verdict a b test/accuracy", "beside a test/accuracy 97"):
+        assert expand(f"{waiting} {cell}", RECORDS, {}) == "not measured yet"
+    assert expand(f"{waiting} gap a b test/accuracy", RECORDS, {}) == ""
+    with pytest.raises(UserError, match="what is none of claims, arms, answer"):
+        expand(f"{waiting} what", RECORDS, {})
+
+
+@pytest.mark.parametrize(
+    ("published", "told"),
+    [
+        ("98.3", "in the interval"),
+        ("98.9", "in the range of the seeds"),
+        ("97.9", "in the range of the seeds"),
+        ("99.2", "above all seeds"),
+        ("90", "below all seeds"),
+    ],
+)
+def test_a_published_number_is_said_to_lie_in_the_interval_in_the_range_or_outside(published: str, told: str) -> None:
+    number = {"mean": 0.983, "low": 0.981, "high": 0.985, "text": "98.3 % (98.1 to 98.5, n = 10)"}
+    record = {"arms": {"a": {"metrics": {"test/accuracy": {**number, "range": [0.978, 0.99]}}}}}
+    assert beside(record, "a", "test/accuracy", published) == told
+
+
+def test_a_published_number_beside_a_result_file_without_a_range() -> None:
+    number = {"mean": 0.05, "low": 0.04, "high": 0.06, "text": "0.05 (0.04 to 0.06, n = 10)"}
+    record = {"arms": {"a": {"metrics": {"test/loss": number}}}}
+    found = [beside(record, "a", "test/loss", published) for published in ("0.05", "0.07", "0.01")]
+    assert found == ["in the interval", "above all seeds", "below all seeds"]

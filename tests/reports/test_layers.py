@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from made_up_runs import write_run, write_study
 
-from dnnx.reports.layers import dead, equal, gradient_start
+from dnnx.reports.layers import dead, equal, gradient_start, mean_activation
 from dnnx.reports.report import build
 from dnnx.runs.read import read_run
 
@@ -20,6 +20,7 @@ def add_layers(run: Path, norm: float) -> None:
             shares = [0.1 * seed * (epoch == best[seed]), 0.2 * seed * (epoch == best[seed])]
             rows += [f"{epoch},hidden_layers.{i},dead_units,{seed},{share}\n" for i, share in enumerate(shares)]
             rows += [f"{epoch},hidden_layers.{i},equal_units,{seed},{i}\n" for i in range(2)]
+            rows += [f"{epoch},hidden_layers.{i},activation_mean,{seed},{(-1) ** i * seed}\n" for i in range(2)]
     with (run / "metrics.csv").open("a") as file:
         file.writelines(rows)
 
@@ -30,11 +31,12 @@ def test_shares_are_means_over_layers_at_the_best_epoch_and_the_gradient_is_that
     assert dead(run).tolist() == pytest.approx([0, 0.15, 0.3, 0.45, 0.6])
     assert equal(run).tolist() == [0.5] * 5
     assert gradient_start(run).tolist() == pytest.approx([-3] * 5)
+    assert mean_activation(run).tolist() == [0, 1, 2, 3, 4]  # of opposite signs in the two layers
 
 
 def test_a_run_without_layer_statistics_has_no_such_numbers(tmp_path: Path) -> None:
     run = read_run(write_run(tmp_path / "run"), "run")
-    assert all(of(run).isna().all() for of in (dead, equal, gradient_start))
+    assert all(of(run).isna().all() for of in (dead, equal, gradient_start, mean_activation))
 
 
 def test_a_verdict_can_ask_for_layer_statistics_and_the_report_shows_them(tmp_path: Path) -> None:

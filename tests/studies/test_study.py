@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from commands import command, compose, slow_where, typed
+from omegaconf import open_dict
 
 from dnnx.basics.errors import UserError
 from dnnx.config.paths import experiment, options
@@ -33,7 +34,14 @@ EARLY = {
 }
 EXPERIMENTS = options("exp")
 TESTED_ELSEWHERE = {"images", "sequences", "tables", "text", "tiny"}  # folders whose studies need other data
-LONG = {"optimizers", "schedules", "init", "cifar10_onecycle", "cifar10_bn", "cifar10_dropout"}  # many arms, or images
+LONG = {
+    "optimizers", "schedules", "init", "cifar10_onecycle", "cifar10_bn", "cifar10_dropout", "cifar10_published",
+    "cifar10_augmented", "adaptive", "schedules_adam", "default_recipe", "selu_depth", "init_schemes", "towers_plain",
+    "adam_tolerance", "adam_rates", "activation_shapes", "dead_units", "logistic_init", "bn_regularizes", "bn_variants",
+    "early_stopping", "dropout_half", "l2_zeros", "ten_digits", "ten_digits_deep", "ten_digits_augmented",
+    "reuse_layers", "transfer_tuned",
+}  # many arms, deep networks, or images  # fmt: skip
+SEARCHED = {"schedules"}  # studies whose search of learning rates is tested too
 
 
 @pytest.fixture
@@ -67,13 +75,18 @@ def test_every_arm_of_every_experiment_trains(name: str, tmp_path: Path, backbon
     study = cfg.study
     default = f"{cfg.paths.outputs}/{study.needs}/latest/"
     source = "synthetic" if cfg.data.source == "cifar10" else "digits"
-    whole = ["data.train_size=null"] if "train_size" in cfg.data else []
+    size = "null" if source == "digits" else 300
+    whole = [f"data.train_size={size}"] if "train_size" in cfg.data else []
+    whole += ["data.pairs_per_epoch=320"] if "pairs_per_epoch" in cfg.data else []
     given = [*SMALL, *whole, f"data.source={source}", "data.batch_size=32"]
     for arm, overrides in (study.arms or {"null": []}).items():
         early = [EARLY.get(typed.split("=")[0], typed) for typed in overrides]
         cfg = compose(f"+exp={name}", *given, f"arm={arm}", *early, GENTLE)
         if str(cfg.backbone).startswith(default):
             cfg.backbone = str(backbones(study.needs, Path(cfg.backbone).name))
+        if name not in SEARCHED:
+            with open_dict(cfg):
+                cfg.pop("lr_search", None)
         results = train(cfg, tmp_path / f"{arm}")
         assert results["epoch/last"] == [2, 2]
 

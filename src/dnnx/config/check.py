@@ -50,6 +50,7 @@ KINDS: dict[str, Any] = {
     "study.claims.": Any,
     "study.arms.": list[str],
     "study.axes.": str | int | float,
+    "study.published.": Any,  # studies.published
     "study.looks": Any,  # studies.looks
     "study.max_seeds": Any,
     "study.until": Any,

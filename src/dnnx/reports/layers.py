@@ -27,3 +27,8 @@ def gradient_start(run: Run) -> pd.Series:
     norms = of_layers(run, "gradient_norm", pd.Series(0, index=run.seeds))
     with np.errstate(divide="ignore"):
         return np.log10(norms.iloc[0]) if len(norms) else pd.Series(np.nan, index=run.seeds)
+
+
+def mean_activation(run: Run) -> pd.Series:
+    """Return the mean over the hidden layers of the absolute mean activation, at the best epoch."""
+    return of_layers(run, "activation_mean", run.values("epoch/best")).abs().mean()

@@ -8,7 +8,7 @@ import pandas as pd
 
 from dnnx.basics.errors import UserError
 from dnnx.reports.goals import parse_goal
-from dnnx.reports.layers import dead, equal, gradient_start
+from dnnx.reports.layers import dead, equal, gradient_start, mean_activation
 from dnnx.reports.statistics import first_at_most
 from dnnx.runs.about import About, is_scalar, split_of
 from dnnx.runs.run import Run, main_metric
@@ -153,6 +153,9 @@ OF_LAYERS = {
     "gradient/start": Measure(
         About(words="log10 of the gradient norm of the lowest hidden layer at the start"),
         lambda run, main: gradient_start(run),
+    ),
+    "activation/mean": Measure(
+        About(words="absolute mean activation of the hidden layers"), lambda run, main: mean_activation(run)
     ),
 }
 DERIVED = {

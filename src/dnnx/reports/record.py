@@ -60,7 +60,9 @@ def of_arm(run: Run, study: Study, claimed: Sequence[str] = ()) -> dict[str, Any
     """Return the numbers of an arm, those of `claimed` metrics among them: each with mean, interval, n and text."""
     names = [study.main, *claimed, "test/loss", "val/loss", "epoch/best"]
     metrics = {
-        name: _number(estimate_of(run, name), cell(run, name)) for name in dict.fromkeys(names) if name in run.results
+        name: _number(estimate_of(run, name), cell(run, name)) | _range(run, name)
+        for name in dict.fromkeys(names)
+        if name in run.results
     }
     if np.isfinite(joint := run.one(ensemble := f"ensemble/{study.main.partition('/')[2]}")):
         metrics[ensemble] = {"mean": _rounded(joint), "n": 1, "text": show(joint, study.about(study.main))}
@@ -112,6 +114,12 @@ def fingerprint(config: Mapping[str, Any]) -> str:
 def _number(e: Estimate, text: str) -> dict[str, Any]:
     ends = {"low": _rounded(e.low), "high": _rounded(e.high)} if e.n > 1 else {}
     return {"mean": _rounded(e.mean), **ends, "n": e.n, "text": text.replace("\u00a0", " ")}
+
+
+def _range(run: Run, metric: str) -> dict[str, Any]:
+    """Return the lowest and the highest value of the seeds, in which a published number may lie."""
+    values = run.values(metric).dropna()
+    return {"range": [_rounded(values.min()), _rounded(values.max())]} if len(values) else {}
 
 
 def _rounded(x: float) -> float | None:

@@ -100,6 +100,7 @@ def read_study(folders: Sequence[Path], declared: dict | None = None, reference:
         axes=declared.get("axes") or [],
         looks=Looks.of(declared.get("looks")),
         unfinished=[*absent, *(run.name for run in runs if not run.results and not run.broken)],
+        published=declared.get("published") or {},
     )
 
 

@@ -136,7 +136,7 @@ class Study:
 
     `verdicts` are the declared claims: {ask, metric, arm, than, expect[, than_metric]}. `axes` are the keys that were
     swept besides the arm. `looks` are those of a study that goes on until it is decided. `unfinished` are the arms
-    without results.
+    without results. `published` are numbers of the main metric by arm, in the unit in which it is shown.
     """
 
     name: str
@@ -148,6 +148,7 @@ class Study:
     axes: list[str] = field(default_factory=list)
     looks: Looks | None = None
     unfinished: list[str] = field(default_factory=list)
+    published: dict[str, list[float]] = field(default_factory=dict)
 
     def run(self, name: str) -> Run | None:
         return next((run for run in self.runs if run.name == name), None)

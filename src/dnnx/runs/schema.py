@@ -5,6 +5,7 @@ Nothing in them is trusted: types, shapes and the range of numbers are all check
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import yaml
@@ -116,6 +117,8 @@ def study(found: Any) -> dict[str, Any]:
         )
     for key in ("axes", "config_dir", "overrides"):
         _need(_list_of(_is_text, declared.get(key) or []), f"{key} must list words")
+    told = "published must map arms to lists of numbers"
+    _need(_mapping_of(partial(_list_of, is_finite), declared.get("published") or {}), told)
     told = "looks must have increasing numbers of seeds, `planned`, and a look `taken` at each of the first of them"
     _need(not declared.get("looks") or _is_looks(declared["looks"]), told)
     return declared

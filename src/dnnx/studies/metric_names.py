@@ -18,7 +18,8 @@ FACTS = (
     "time/dense_s", "time/sparse_s", "memory/peak_mb", "params/total", "params/trainable", "sparsity",
     "size/dense_bytes", "size/sparse_bytes",
 )  # fmt: skip
-OF_LAYERS = ("dead/share", "equal/share", "gradient/start")  # measured by callbacks=layer_statistics
+# Measured by callbacks=layer_statistics.
+OF_LAYERS = ("dead/share", "equal/share", "gradient/start", "activation/mean")
 
 
 def check_metrics(verdicts: Iterable[Mapping[str, Any]], configs: Mapping[str, DictConfig]) -> None:

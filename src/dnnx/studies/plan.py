@@ -20,6 +20,7 @@ from dnnx.config.params import read_params
 from dnnx.config.seeds import parse_seeds
 from dnnx.config.trust import check_run, require_none_in_files
 from dnnx.studies.claims import baseline, declared_verdicts
+from dnnx.studies.published import published_numbers
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def check_study(config: DictConfig) -> None:
     check_arms(config)
     declared_verdicts(config.study)
     baseline(config.study)
+    published_numbers(config.study)
     backbone, default = config.backbone, Path(config.paths.outputs, str(config.study.needs))
     if backbone is not None and not str(backbone).startswith("arm:") and default not in Path(str(backbone)).parents:
         found = Path(str(backbone), "results.json").is_file()
@@ -180,6 +182,12 @@ def _declaration(
     study: Any = OmegaConf.to_container(config.study, resolve=True)
     reference = baseline(study)
     reference = reference if reference in arms else arms[0]
+    published = {
+        run_name(arm, setting): numbers
+        for arm, numbers in published_numbers(study).items()
+        for setting in settings
+        if arm in arms
+    }
     return {
         "name": config.name,
         "question": study["question"],
@@ -189,7 +197,7 @@ def _declaration(
         "axes": axes,
         "config_dir": config_dirs(config.hydra),
         "overrides": list(map(masked, config.hydra.overrides.task)),
-    }
+    } | ({"published": published} if published else {})
 
 
 def _study_verdicts(study: Any, arms: Sequence[str | None], settings: list[dict[str, str]]) -> list[dict[str, Any]]:

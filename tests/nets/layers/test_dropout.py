@@ -317,3 +317,23 @@ def test_one_of_them_drops_as_torchs_does(kind: type[nn.Module]) -> None:
     per_channel = [(out.flatten(2) == out.flatten(2)[..., :1]).all(2).float().mean().item() for out in outs]
     assert per_channel[0] == pytest.approx(per_channel[1], abs=0.1)
     torch.testing.assert_close(outs[0].mean(), outs[1].mean(), rtol=0.1, atol=0.1)
+
+
+def test_scaling_at_test_time_is_inverted_dropout_with_smaller_weights_and_larger_gradients() -> None:
+    """Both forms are one set of networks: the weights above are times the kept share. They learn differently."""
+    torch.manual_seed(0)
+    x, kept, layer = torch.rand(50, 20) + 0.1, 0.7, dropout(0.3)
+    scaled, inverted = nn.Linear(20, 4), nn.Linear(20, 4)
+    with torch.no_grad():
+        inverted.weight.copy_(kept * scaled.weight)
+        inverted.bias.copy_(scaled.bias)
+    dropped = layer.train()(x)
+    of_inverted, of_scaled = inverted(dropped), scaled(x * (dropped != 0))
+    torch.testing.assert_close(of_inverted, of_scaled)  # in training, with one mask
+    tested = nn.functional.linear(x, kept * scaled.weight, scaled.bias)
+    torch.testing.assert_close(inverted(layer.eval()(x)), tested)
+    for outputs in (of_inverted, of_scaled):
+        outputs.square().sum().backward()
+    assert inverted.weight.grad is not None
+    assert scaled.weight.grad is not None
+    torch.testing.assert_close(kept * inverted.weight.grad, scaled.weight.grad)

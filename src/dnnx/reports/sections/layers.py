@@ -17,10 +17,14 @@ def applies(found: Findings) -> bool:
 
 def blocks(found: Findings) -> list[page.Block]:
     """Return the table of the hidden layers."""
-    head = ["arm", "dead units", "equal units", "log10 of the lowest layer's gradient norm at the start"]
+    head = [
+        "arm", "dead units", "equal units", "log10 of the lowest layer's gradient norm at the start",
+        "absolute mean activation",
+    ]  # fmt: skip
     caption = (
         "Units are dead that have one output for all validation images, equal that do what another unit of their "
-        f"layer does; shares of all hidden units, at the best epoch. {found.stamp}"
+        "layer does; shares of all hidden units, and the mean over layers of the absolute mean activation, at the "
+        f"best epoch. {found.stamp}"
     )
     rows = [_row(run) for run in found.study.runs if run.hidden_layers]
     return [page.Heading("Hidden layers", folded=True), page.Table(caption, head, rows)]
