@@ -25,8 +25,8 @@ FREE = ("seeds", "jobs", "params", "arm", "study", "paths", "data.root", "traine
 def open_study(cfg: DictConfig, folder: Path, space: Space, validation: CrossValidation) -> Study:
     """Return the study named cfg.name in its storage: a new one, or the existing one if its facts agree."""
     whole = validation.compose([*cfg.trial])  # with the overrides of trials, such as trainer.max_epochs
-    sampler = PerTrial(lambda seed: build("sampler", whole.sampler, seed=seed), cfg.fold_seed, space)
-    build("sampler", whole.sampler)
+    sampler = PerTrial(lambda seed: build("sampler", whole.sampler, seed=seed, space=space), cfg.fold_seed, space)
+    build("sampler", whole.sampler, space=space)
     pruner = build("pruner", whole.pruner)
     data = validation.fold_data(validation.run_config(space.corners()[0])).provenance
     folder.mkdir(parents=True, exist_ok=True)
