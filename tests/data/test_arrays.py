@@ -157,3 +157,12 @@ def test_features_of_very_different_scales_are_told() -> None:
     assert "data.standardize=true" in arrays(x, np.arange(40) % 2).provenance["warning"]
     assert arrays(x, np.arange(40) % 2, standardize=True).provenance["warning"] == ""
     assert arrays(noise(40, 4), np.arange(40) % 2).provenance["warning"] == ""
+
+
+def test_an_epoch_may_have_any_number_of_batches() -> None:
+    data = arrays(noise(40, 5), np.arange(40) % 3, batches_per_epoch=3)
+    assert len(data.train_dataloader().batches) == 3
+    assert len(list(data.train_dataloader().batches)) == 3
+    for wrong in (0, 1.5, True):
+        with pytest.raises(UserError, match=rf"data\.batches_per_epoch={wrong}: null, or a whole number of batches"):
+            arrays(noise(40, 5), np.arange(40) % 3, batches_per_epoch=wrong)

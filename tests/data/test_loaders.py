@@ -1,6 +1,7 @@
 """Batches: each seed in an order of its own, full, without repetition, gathered from the one copy of the data."""
 
 import gc
+from functools import partial
 
 import pytest
 import torch
@@ -167,3 +168,18 @@ def test_an_evaluation_with_rows_visits_each_seeds_own_in_their_order(rows: list
     assert len(seen) == len(batches)
     assert torch.cat([x[:, :, 0] for x, _ in seen], dim=1).long().tolist() == rows
     assert (torch.cat([y for _, y in seen], dim=1) == torch.tensor(rows) % 5).all()
+
+
+@given(sizes, some_seeds, st.integers(1, 60))
+def test_epochs_of_any_number_of_batches_are_parts_of_the_same_passes(
+    size: tuple[int, int], seeds: list[int], each: int
+) -> None:
+    n, batch_size = size
+    passes = torch.cat([orders(n, batch_size, seeds, number) for number in range(3)], 1)
+    x, y = numbered(n)
+    parts = [TrainBatches(x, y, batch_size, seeds, partial(int, epoch), None, None, each) for epoch in range(5)]
+    seen = [[batch[0][:, :, 0] for batch in part] for part in parts]
+    assert [len(part) for part in seen] == [len(part) for part in parts] == [each] * 5
+    together = torch.cat([x for part in seen for x in part], 1).long()
+    both = min(passes.shape[1], together.shape[1])
+    assert torch.equal(together[:, :both], passes[:, :both])

@@ -60,6 +60,7 @@ class ArrayData(OfReplicas, pl.LightningDataModule):
     batch_size: int = 32
     standardize: bool = False  # every feature to mean 0, standard deviation 1 over all training examples
     train_size: int | None = None  # training examples that each seed draws for itself; fewer are among the more
+    batches_per_epoch: int | None = None  # validation and early stopping come after so many; None: after all examples
     augment: Mapping[str, Any] | None = None
     class_weights: str | Sequence[float] | None = None  # of the loss: balanced, or a number for each class
     kind: str = "auto"  # classes, numbers, or auto: whole numbers are classes
@@ -71,11 +72,13 @@ class ArrayData(OfReplicas, pl.LightningDataModule):
     multiple: ClassVar[int] = 1  # a batch holds a multiple of it
     foldable: ClassVar[bool] = True
     in_bytes: ClassVar[bool] = False  # pixels of uint8 stay so in memory, a quarter of float32, until standardized
-    of_seeds: ClassVar[tuple[str, ...]] = ("batch_size", "train_size")  # fields that `prepare` does not read
+    of_seeds: ClassVar[tuple[str, ...]] = ("batch_size", "train_size", "batches_per_epoch")  # not read by `prepare`
     refused: ClassVar[tuple[str, ...]] = ()  # fields without effect on this kind of data
 
     def __post_init__(self) -> None:
         super().__init__()
+        each, told = self.batches_per_epoch, "null, or a whole number of batches, for example data.batches_per_epoch=50"
+        require(each is None or (type(each) is int and each >= 1), "data.batches_per_epoch", each, told)
         check_arguments("data.augment", Augmentation, self.augment or {})
         self.augmentation = Augmentation(**self.augment or {})
         self.is_set_up = False
@@ -168,7 +171,8 @@ class ArrayData(OfReplicas, pl.LightningDataModule):
         assert trainer is not None, "the trainer knows the epoch"
         x, y, rows = self.features.get("train") or (*self.splits["train"], self.rows.get("train"))
         weights = self._weights_of_features() if "train" in self.features else self.weights
-        batches = TrainBatches(x, y, self.batch_size, self.seeds, lambda: trainer.current_epoch, rows, weights)
+        epoch, each = (lambda: trainer.current_epoch), self.batches_per_epoch
+        batches = TrainBatches(x, y, self.batch_size, self.seeds, epoch, rows, weights, each)
         return Chunks(Augmented(batches, self.augmentation, self.scaling) if self.augmentation else batches)
 
     def _weights_of_features(self) -> Tensor | None:

@@ -31,6 +31,11 @@ def weighted(run: Any) -> None:
     must(weights is not None and bool((weights != weights[:1]).any()), "all training examples have the same weight")
 
 
+def batches(run: Any) -> None:
+    found, each = len(list(run.data.train_dataloader().batches)), run.cfg.data.batches_per_epoch
+    must(found == each, f"an epoch has {found} batches")
+
+
 def corrupted(run: Any) -> None:
     x, y = next(iter(run.data.train_dataloader().batches))
     known, y = run.data.splits["train"][0], y[0, :20]
@@ -45,5 +50,6 @@ DATA_CHECKS = (
     Check("data.class_weights", lambda cfg: cfg.data.get("class_weights") not in (None, "balanced"), weighted),
     Check("data.weight", lambda cfg: cfg.data.get("weight"), weighted),
     Check("data.train_size", lambda cfg: cfg.data.get("train_size"), drawn),
+    Check("data.batches_per_epoch", lambda cfg: cfg.data.get("batches_per_epoch"), batches),
 )
 CORRUPTED_CHECKS = (*DATA_CHECKS, Check("data=real_or_corrupted", lambda cfg: True, corrupted))

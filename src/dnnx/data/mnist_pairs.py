@@ -34,7 +34,9 @@ class MNISTPairs(Digits):
     items: ClassVar[str] = "pairs"
     multiple: ClassVar[int] = 2  # half of a batch has one class, half two
     foldable: ClassVar[bool] = False
-    refused: ClassVar[tuple[str, ...]] = ("train_size", "augment", "class_weights", "train_per_class", "val_per_class")
+    refused: ClassVar[tuple[str, ...]] = (
+        "train_size", "augment", "class_weights", "train_per_class", "val_per_class", "batches_per_epoch",
+    )  # fmt: skip
 
     def setup(self, stage: str | None = None) -> None:
         if self.is_set_up:

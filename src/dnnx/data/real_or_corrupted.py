@@ -39,7 +39,7 @@ class RealOrCorrupted(Digits):
     checks: ClassVar[tuple[Check, ...]] = CORRUPTED_CHECKS
     items: ClassVar[str] = "real or corrupted images"
     foldable: ClassVar[bool] = False
-    refused: ClassVar[tuple[str, ...]] = ("train_size", "augment", "class_weights")
+    refused: ClassVar[tuple[str, ...]] = ("train_size", "augment", "class_weights", "batches_per_epoch")
 
     def setup(self, stage: str | None = None) -> None:
         if self.is_set_up:

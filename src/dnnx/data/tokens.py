@@ -75,7 +75,9 @@ class Tokens(ArrayData):
     checks: ClassVar[tuple[Check, ...]] = ()
     items: ClassVar[str] = "pieces"
     foldable: ClassVar[bool] = False
-    refused: ClassVar[tuple[str, ...]] = ("augment", "class_weights", "standardize", "train_size", "x", "y", "given")
+    refused: ClassVar[tuple[str, ...]] = (
+        "augment", "class_weights", "standardize", "train_size", "batches_per_epoch", "x", "y", "given",
+    )  # fmt: skip
 
     def prepare(self) -> None:
         choose("data.level", self.level, dict.fromkeys(("characters", "words")))
