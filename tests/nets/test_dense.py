@@ -125,6 +125,14 @@ def test_momentum_is_the_weight_of_a_batch_in_the_running_mean(momentum: float |
     torch.testing.assert_close(net.input_norm.running_mean, expected)
 
 
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+def test_epsilon_is_added_to_the_variance(norm: str) -> None:
+    net, x = seeded(norm=norm, norm_at="input", norm_epsilon=0.5), torch.randn(50, 6)
+    axis = {"batch": 0, "layer": 1}[norm]
+    expected = (x - x.mean(axis, keepdim=True)) / (x.var(axis, keepdim=True, correction=0) + 0.5).sqrt()
+    torch.testing.assert_close(net.input_norm(x), expected)
+
+
 def test_constant_weights_make_the_units_of_every_layer_equal_and_random_biases_tell_them_apart() -> None:
     x = torch.randn(50, 6)
     for bias_init, equal in (("zeros", True), ("normal", False)):
@@ -203,6 +211,8 @@ def test_every_layer_drops_by_its_own_key() -> None:
             r"net\.norm_momentum=0: null, or with net\.norm=batch a number above 0",
         ),
         ({"norm": "layer", "norm_momentum": 0.5}, r"net\.norm_momentum=0\.5: null, or with net\.norm=batch"),
+        ({"norm": "batch", "norm_epsilon": 0}, r"net\.norm_epsilon=0: null, or with net\.norm=batch or layer"),
+        ({"norm_epsilon": 1e-3}, r"net\.norm_epsilon=0\.001: null, or with net\.norm=batch or layer"),
         ({"norm": "bach"}, r"net\.norm=bach: choose one of batch, layer; did you mean batch"),
         ({"dropout": 1}, r"net\.dropout=1: a share in \[0, 1\)"),
         ({"dropout": -0.1}, r"net\.dropout=-0\.1"),

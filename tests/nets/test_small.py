@@ -10,6 +10,7 @@ from torch import nn
 from dnnx.basics.errors import UserError
 from dnnx.nets.small import SmallNet
 from dnnx.tasks.classification import Classification
+from dnnx.tasks.regression import Regression
 from dnnx.training.checks import draws_nothing
 
 
@@ -88,3 +89,17 @@ def test_replicas_with_given_weights_stay_equal() -> None:
 def test_a_mistake_is_one_line(bad: dict[str, Any], told: str) -> None:
     with pytest.raises(UserError, match=told):
         SmallNet(2, 1, **bad)
+
+
+@pytest.mark.parametrize(("name", "function", "low"), [("tanh", torch.tanh, -1), ("logistic", torch.sigmoid, 0)])
+def test_an_output_activation_bounds_the_numbers_of_a_regression(name: str, function: Any, low: int) -> None:
+    """`task=regression net=tiny net.output_activation=tanh` predicts numbers in [-1, 1]."""
+    x = 10 * torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    linear_one = SmallNet(3, 1, [4, 4])
+    torch.manual_seed(0)
+    bounded = SmallNet(3, 1, [4, 4], output_activation=name)
+    torch.testing.assert_close(bounded(x), function(linear_one(x)))
+    assert low <= bounded(x).min() <= bounded(x).max() <= 1
+    task = Regression()
+    torch.testing.assert_close(task.loss(bounded(x), torch.ones(40, 1)), (bounded(x)[:, 0] - 1).square())

@@ -235,6 +235,7 @@ def test_layers_that_were_not_loaded_or_not_frozen_are_named(
         ("net.norm=batch", ["net.norm=batch", "net.norm_at=after"], {"norm_at": "before"}),
         ("net.norm=batch", ["net.norm=batch", "net.norm_at=input"], {"norm_at": "logits"}),
         ("net.norm_momentum", ["net.norm=batch", "net.norm_momentum=0.5"], {"norm_momentum": 0.1}),
+        ("net.norm_epsilon", ["net.norm=batch", "net.norm_epsilon=0.01"], {"norm_epsilon": 1e-5}),
         ("net.init", ["net.init=constant"], {"init": "he_normal"}),
         ("net.init", ["net.init=unit_normal"], {"init": "he_normal"}),
         ("net.bias_init", ["net.bias_init=normal"], {"bias_init": "zeros"}),

@@ -53,6 +53,7 @@ def dense_nets(draw: st.DrawFn) -> dict[str, Any]:
         "activation": draw(st.sampled_from(list(ACTIVATIONS))),
         "norm": norm,
         "norm_at": draw(st.sampled_from(PLACES[norm])),
+        "norm_epsilon": draw(st.sampled_from([None, 0.1])) if norm else None,
         "dropout": draw(st.sampled_from([0.0, 0.4])),
         "input_dropout": draw(st.sampled_from([0.0, 0.2])),
         "dropout_kind": draw(st.sampled_from(["plain", "alpha"])),

@@ -54,7 +54,7 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "dropout": partial(dense, dropout=0.3, input_dropout=0.2),
     "selu_all": partial(dense, activation="selu", init="lecun_normal", norm="batch", dropout=0.5),
     "prelu": partial(dense, activation="prelu", activation_alpha=0.1),
-    "norm_after": partial(dense, norm="batch", norm_at=["input", "after"], norm_momentum=0.3),
+    "norm_after": partial(dense, norm="batch", norm_at=["input", "after"], norm_momentum=0.3, norm_epsilon=0.1),
     "norm_of_logits": partial(dense, norm="batch", norm_at=["before", "logits"]),
     "layer_norm_after": partial(dense, norm="layer", norm_at=["input", "after"]),
     "random_biases": partial(dense, init="glorot_uniform", bias_init="normal", activation="leaky_relu"),

@@ -57,6 +57,7 @@ class DenseNet(nn.Module):
         norm: str | None = None,  # "batch" or "layer"
         norm_at: str | Sequence[str] = "before",  # of "input", "before" or "after" the activation, "logits"
         norm_momentum: float | None = None,  # of batch norm; None: 0.1
+        norm_epsilon: float | None = None,  # added to the variance; None: 1e-5
         dropout: float = 0.0,  # after hidden blocks
         input_dropout: float = 0.0,
         dropout_kind: str = "plain",  # or "alpha"
@@ -65,7 +66,7 @@ class DenseNet(nn.Module):
     ):
         super().__init__()
         _require_widths(hidden)
-        norms = Normalization(norm, norm_at, norm_momentum)
+        norms = Normalization(norm, norm_at, norm_momentum, norm_epsilon)
         self.in_dims = 1 if isinstance(in_shape, int) else len(in_shape)
         widths = [num_features(in_shape), *hidden]
         self.input_norm = norms.make_input(widths[0]) if norms.has("input") else nn.Identity()

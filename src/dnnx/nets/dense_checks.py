@@ -93,6 +93,11 @@ def momentum(run: Any) -> None:
     must(found == {run.cfg.net.norm_momentum}, f"it is {found}")
 
 
+def epsilon(run: Any) -> None:
+    found = {layer.eps for kind in (nn.BatchNorm1d, nn.LayerNorm) for layer in run.layers(kind).values()}
+    must(found == {run.cfg.net.norm_epsilon}, f"it is {found}")
+
+
 def batch_norm(run: Any) -> None:
     layers = run.active(run.layers(nn.BatchNorm1d))
     run.counted(layers, "num_batches_tracked")
@@ -145,6 +150,7 @@ DENSE_CHECKS = (
     Check("net.init", _is_new("init"), initial_weights),
     Check("net.bias_init", _is_new("bias_init"), initial_biases),
     Check("net.norm_momentum", lambda cfg: cfg.net.get("norm_momentum"), momentum),
+    Check("net.norm_epsilon", lambda cfg: cfg.net.get("norm_epsilon"), epsilon),
     Check("net.norm=batch", lambda cfg: cfg.net.get("norm") == "batch", _norm(nn.BatchNorm1d), batch_norm),
     Check("net.norm=layer", lambda cfg: cfg.net.get("norm") == "layer", _norm(nn.LayerNorm)),
     _dropout("dropout", False, lambda cfg: cfg.net.get("dropout_layers") or len(cfg.net.hidden)),

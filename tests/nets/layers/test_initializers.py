@@ -13,12 +13,14 @@ from dnnx.nets.layers.initializers import BIASES, INITIALIZERS
 FAN_IN, FAN_OUT = 400, 250  # 100,000 weights: the standard error of their deviation is 0.2 %
 STD = {
     "he": math.sqrt(2 / FAN_IN),
+    "he_average": math.sqrt(2) * math.sqrt(2 / (FAN_IN + FAN_OUT)),
     "lecun": math.sqrt(1 / FAN_IN),
     "glorot": math.sqrt(2 / (FAN_IN + FAN_OUT)),
     "unit": 1.0,
 }
 BOUND = {
     "he": math.sqrt(6 / FAN_IN),
+    "he_average": math.sqrt(2) * math.sqrt(6 / (FAN_IN + FAN_OUT)),
     "lecun": math.sqrt(3 / FAN_IN),
     "glorot": math.sqrt(6 / (FAN_IN + FAN_OUT)),
     "unit": math.sqrt(3),

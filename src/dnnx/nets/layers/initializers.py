@@ -18,6 +18,7 @@ VARIANCE: dict[str, Callable[[int, int], float]] = {
     "lecun": lambda fan_in, fan_out: 1 / fan_in,  # LeCun et al. 1998; SELU needs the normal one, gain 1
     "glorot": lambda fan_in, fan_out: 2 / (fan_in + fan_out),  # Glorot & Bengio 2010: tanh, logistic, softmax
     "unit": lambda fan_in, fan_out: 1.0,  # usual before the others; a baseline
+    "he_average": lambda fan_in, fan_out: 4 / (fan_in + fan_out),  # the form of Géron 2017, table 11-1; Keras: fan_avg
 }
 
 

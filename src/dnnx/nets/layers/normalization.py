@@ -1,5 +1,6 @@
-"""Normalization of a net's layers: kind, places, and momentum of the running statistics."""
+"""Normalization of a net's layers: kind, places, momentum of the running statistics, and epsilon."""
 
+import math
 from collections.abc import Sequence
 
 from torch import nn
@@ -14,10 +15,17 @@ class Normalization:
     """Build the norm of each place.
 
     `at` is one or more of PLACES. `momentum` is the weight of a new batch in batch norm's running statistics; None is
-    0.1. Keras counts the other way round: its 0.99 is 0.01 here.
+    0.1. Keras counts the other way round: its 0.99 is 0.01 here. `epsilon` is added to the variance, so that nothing is
+    divided by zero; None is 1e-5. Keras' is 1e-3.
     """
 
-    def __init__(self, kind: str | None, at: str | Sequence[str] = "before", momentum: float | None = None):
+    def __init__(
+        self,
+        kind: str | None,
+        at: str | Sequence[str] = "before",
+        momentum: float | None = None,
+        epsilon: float | None = None,
+    ):
         places = [*at] if isinstance(at, list | tuple) else [at]
         for place in places or ["nothing"]:
             choose("net.norm_at", place, dict.fromkeys(PLACES))
@@ -35,8 +43,12 @@ class Normalization:
             choose("net.norm", kind, NORMS)
         valid = momentum is None or (kind == "batch" and is_number(momentum) and 0 < momentum <= 1)
         require(valid, "net.norm_momentum", momentum, "null, or with net.norm=batch a number above 0 and up to 1")
+        valid = epsilon is None or (kind is not None and is_number(epsilon) and 0 < epsilon < math.inf)
+        told = "null, or with net.norm=batch or layer a number above 0, for example net.norm_epsilon=1e-3"
+        require(valid, "net.norm_epsilon", epsilon, told)
         self.kind, self.places = kind, places
         self.settings = {} if momentum is None else {"momentum": momentum}
+        self.settings |= {} if epsilon is None else {"eps": epsilon}
 
     def has(self, place: str) -> bool:
         return self.kind is not None and place in self.places
