@@ -190,6 +190,32 @@ def test_arms_share_the_initial_weights_of_their_fresh_layers(make: Callable[...
     assert all(torch.equal(head, heads[0]) for head in heads[1:])
 
 
+TOP_LEFT_OUT = {1: HIDDEN[:4], 3: HIDDEN[:2]}
+
+
+@pytest.mark.parametrize("top", TOP_LEFT_OUT)
+def test_top_layers_of_a_backbone_of_any_depth_and_width_are_left_out(
+    make: Callable[..., ReplicaModule], backbone: Path, top: int
+) -> None:
+    hidden = str(TOP_LEFT_OUT[top]).replace(" ", "")
+    dropped = ",".join(f"'hidden_layers.{place}.*'" for place in range(5 - top, 5))
+    by_hand = make(f"net.hidden={hidden}", f"techniques.pretrained.dropped=[{dropped}]").replicas.stacked_state()
+    found = make(f"net.drop_top={top}").replicas.stacked_state()
+    assert found.keys() == by_hand.keys()
+    assert all(torch.equal(value, by_hand[name]) for name, value in found.items())
+    lowest = "hidden_layers.0.linear.weight"
+    assert torch.equal(found[lowest], weights(backbone)[lowest][:2])
+    config = settle_backbone(compose(*transfer(backbone, f"net.drop_top={top}")), Path())
+    assert "drop_top" not in config.net
+    assert settle_backbone(config, Path()) == config
+
+
+@pytest.mark.parametrize("top", [-1, 5, 0.5])
+def test_no_other_number_of_top_layers_can_be_left_out(make: Callable[..., ReplicaModule], top: float) -> None:
+    with pytest.raises(UserError, match=rf"^net\.drop_top={top}: .* from 0 to 4: the backbone has 5$"):
+        make(f"net.drop_top={top}")
+
+
 FOUR = "net.hidden=[12,11,10,9]"
 OTHER_HEAD = "techniques.pretrained.fresh=['output.*']"
 

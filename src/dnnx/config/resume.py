@@ -147,7 +147,7 @@ def settle_backbone(cfg: DictConfig, folder: Path) -> DictConfig:
     readers = {name: t.backbone for name, t in (cfg.get("techniques") or {}).items() if t and "backbone" in t}
     if cfg.backbone is None:
         require(not readers, "backbone", "null", f"technique={', '.join(readers)} needs a finished run; {A_BACKBONE}")
-        return cfg
+        return without_top(cfg) if "drop_top" in (cfg.get("net") or {}) else cfg
     require(bool(readers), "backbone", cfg.backbone, "only +technique=pretrained reads it")
     for name, own in readers.items():
         told = f"it is that of the run; type backbone={own} instead"
@@ -159,10 +159,29 @@ def settle_backbone(cfg: DictConfig, folder: Path) -> DictConfig:
         (path / "results.json").is_file(), "backbone", cfg.backbone,
         f"{path} is no finished run; {A_BACKBONE}",
     )  # fmt: skip
-    cfg, net = cfg.copy(), load_config(path, "backbone", cfg).net
+    top, cfg, net = cfg.net.get("drop_top") or 0, without_top(cfg), load_config(path, "backbone", cfg).net
     cfg.backbone = str(path.resolve())
     named = {name: net.get(name) if value is None else value for name, value in cfg.net.items()}
     cfg.net = {name: value for name, value in named.items() if value is not None or name in net}
+    return drop_top(cfg, top, list(readers)) if top else cfg
+
+
+def without_top(cfg: DictConfig) -> DictConfig:
+    """Return a copy of a config without the key net.drop_top, which no net reads."""
+    cfg = cfg.copy()
+    cfg.net = {name: value for name, value in cfg.net.items() if name != "drop_top"}
+    return cfg
+
+
+def drop_top(cfg: DictConfig, top: Any, readers: Sequence[str]) -> DictConfig:
+    """Return the config without the top hidden layers of the backbone: not in the net, and dropped by its readers."""
+    hidden = list(cfg.net.get("hidden") or [])
+    told = f"a number of top hidden layers to leave out, from 0 to {len(hidden) - 1}: the backbone has {len(hidden)}"
+    require(type(top) is int and 0 < top < len(hidden), "net.drop_top", top, told)
+    cfg.net.hidden = hidden[:-top]
+    for name in readers:
+        dropped = [f"hidden_layers.{place}.*" for place in range(len(hidden) - top, len(hidden))]
+        cfg.techniques[name].dropped = [*(cfg.techniques[name].get("dropped") or []), *dropped]
     return cfg
 
 
