@@ -174,6 +174,72 @@ def test_frozen_weights_are_not_pruned() -> None:
     assert zero_share(trained, 3).tolist() == pytest.approx([0.9] * 3, abs=0.01)
 
 
+# --- whole units
+
+UNITS: dict[str, Any] = {"units": True, "sparsity": 0.5, "until_epoch": 2}
+
+
+def empty_units(state: dict[str, Tensor], name: str) -> Tensor:
+    """Return which units of a layer have no weight that is not zero, [R, units]."""
+    return (state[name].flatten(2) == 0).all(2)
+
+
+def test_the_units_of_the_smallest_mean_magnitude_are_pruned_and_the_outputs_stay_whole() -> None:
+    net = module(SEEDS, units=True, sparsity=0.4, until_epoch=1)
+    before = {name: value.clone() for name, value in net.replicas.stacked_state().items()}
+    pruning_of(net).before_epoch(1)
+    after = net.replicas.stacked_state()
+    for name, count in (("hidden_layers.0.linear.weight", 4), ("hidden_layers.1.linear.weight", 3)):
+        expected = before[name].abs().mean(2).argsort(1)[:, :count].sort(1).values
+        found = empty_units(after, name)
+        assert torch.equal(found.nonzero()[:, 1].view(3, count), expected)
+        assert torch.equal(after[name][~found], before[name][~found])
+    assert torch.equal(after["output.weight"], before["output.weight"])
+
+
+def test_pruned_units_return_one_number_for_all_inputs() -> None:
+    net = module(SEEDS, **UNITS)
+    state = steps(net, 3)
+    gone = empty_units(state, "hidden_layers.0.linear.weight")
+    assert gone.sum(1).tolist() == [4] * 3
+    outputs = net.eval()(torch.randn(50, 6), stop=1)  # [R, B, units]
+    varies = (outputs.amax(1) - outputs.amin(1)) > 1e-6
+    assert not varies[gone].any()
+    assert varies[~gone].all()
+
+
+@pytest.mark.parametrize("keys", [UNITS, UNITS | {"from_epoch": 1, "until_epoch": 3}])
+def test_units_of_a_seed_among_others_are_pruned_as_they_are_alone(keys: dict[str, Any]) -> None:
+    among = steps(module(SEEDS, **keys), 4)
+    for r, seed in enumerate(SEEDS):
+        for name, value in steps(module([seed], **keys), 4).items():
+            torch.testing.assert_close(among[name][r], value[0], rtol=1e-3, atol=1e-4)
+            assert torch.equal(among[name][r] == 0, value[0] == 0)
+
+
+def test_whole_filters_of_a_convnet_are_pruned(tmp_path: Path) -> None:
+    net = ["net=convnet", "net.width=0.1", "net.hidden=[9]", "data=mnist", "data.source=digits", "seeds=2"]
+    net += ["data.batch_size=200", "~callbacks.progress"]
+    words = [*net, "+technique=pruning", "techniques.pruning.units=true", "techniques.pruning.sparsity=0.5"]
+    train(compose(*words, "techniques.pruning.until_epoch=1", "trainer.max_epochs=1"), tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    weights = [name for name, value in state.items() if name.endswith("weight") and value.dim() > 2]
+    for name in weights[:-1]:
+        units = state[name].shape[1]
+        assert empty_units(state, name).sum(1).tolist() == [round(0.5 * units)] * 2
+    assert not empty_units(state, weights[-1]).any()
+
+
+def test_group_lasso_and_a_bound_leave_out_whole_units(tmp_path: Path) -> None:
+    words = [*SMOKE, "net.hidden=[30]", "trainer.max_epochs=12", "optimizer.lr=3e-3", "~callbacks.progress"]
+    words += ["+technique=[group_lasso,pruning]", "techniques.group_lasso.of=units", "techniques.pruning.units=true"]
+    words += ["techniques.group_lasso.strength=1e-2", "techniques.pruning.below=1e-3"]
+    train(compose(*words, "techniques.pruning.until_epoch=12"), tmp_path)
+    gone = empty_units(load_file(tmp_path / "model.safetensors"), "hidden_layers.0.linear.weight")
+    assert (gone.sum(1) > 0).all()
+    assert not gone.all(1).any()
+
+
 # --- as a run
 
 EPOCHS = [*SMOKE, "trainer.max_epochs=6"]
@@ -185,6 +251,13 @@ RUNS = {
         "techniques.pruning.from_epoch=2",
         "techniques.pruning.until_epoch=5",
         "net.norm=batch",
+    ],
+    "units": [
+        "+technique=pruning",
+        "techniques.pruning.units=true",
+        "techniques.pruning.sparsity=0.5",
+        "techniques.pruning.from_epoch=2",
+        "techniques.pruning.until_epoch=5",
     ],
     "below": [
         "+technique=[penalty,pruning]",
@@ -205,7 +278,7 @@ def test_a_run_keeps_its_best_pruned_weights_and_goes_on_with_them(name: str, tm
     weights = [value for key, value in load_file(whole / "model.safetensors").items() if key.endswith("weight")]
     shares = zero_share([w for w in weights if w.dim() == 3], 2).tolist()
     assert results["sparsity"] == pytest.approx(shares)
-    if name != "below":
+    if name in ("at once", "gradual"):
         assert shares == pytest.approx([0.9, 0.9], abs=1e-3)
     for epoch in (2, 3, 5):  # before it begins, within, after
         (cut / "checkpoints").mkdir(parents=True, exist_ok=True)
@@ -299,6 +372,7 @@ def test_no_arm_of_the_study_is_lost_on_fresh_seeds(arm: str, tmp_path: Path) ->
             {"until_epoch": 4},
             r"techniques\.pruning\.sparsity=None: nothing is pruned; type .* techniques\.pruning\.sparsity=0\.9",
         ),
+        ({"sparsity": 0.5, "until_epoch": 1, "units": 1}, r"techniques\.pruning\.units=1: true to prune whole units"),
         ({"from_epoch": 4}, r"techniques\.pruning\.sparsity=None: nothing is pruned"),
     ],
 )

@@ -46,6 +46,14 @@ RUNS = {
         "scheduler.threshold=0.9",
     ],
     "pruned": [*TINY, "+technique=pruning", "techniques.pruning.sparsity=0.5", "techniques.pruning.until_epoch=1"],
+    "whole units pruned, with group lasso": [
+        *TINY, "+technique=[pruning,group_lasso]", "techniques.pruning.sparsity=0.5", "techniques.pruning.units=true",
+        "techniques.pruning.until_epoch=1", "techniques.group_lasso.strength=1e-3",
+    ],
+    "a penalty of each layer": [
+        *TINY, "+technique=[penalty,output_bias]", "techniques.penalty.l1={hidden_layers.0.*: 1e-3, output.*: 1e-4}",
+    ],
+    "epochs of some batches": [*TINY, "+data.batches_per_epoch=5", "scheduler=exponential_steps"],
     "layers with their rates": [*TINY, "+technique=layer_rates", "techniques.layer_rates.factors={output.*: 0.1}"],
     "moved and lit images": [*TINY, *(f"data.augment.{name}=0.2" for name in ("zoom", "brightness", "contrast"))],
     "passes with dropout": [*TINY, "net.dropout=0.2", "net.input_dropout=0.1", "mc_dropout=5"],

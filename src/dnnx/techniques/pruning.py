@@ -1,4 +1,4 @@
-"""Pruning: the smallest weights of each replica become zero and stay zero."""
+"""Pruning: the smallest weights of each replica, or its smallest units, become zero and stay zero."""
 
 import math
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from torch import Tensor
 from dnnx.basics.at_work import must
 from dnnx.basics.errors import is_number, require
 from dnnx.techniques.base import Technique
+from dnnx.techniques.groups import of_units
 
 KEY = "techniques.pruning"
 
@@ -26,6 +27,10 @@ class Pruning(Technique):
     all would prune the lowest layer completely. Masks are computed at the start of every epoch. Pruned elements are
     zero and thus the smallest, so masks only grow, and a resumed run computes the same masks. An element that is zero
     for another reason also stays zero.
+
+    With `units` whole hidden units and filters are pruned: all weights into those whose weights have the smallest mean
+    magnitude (Li et al. 2017). A pruned unit returns a constant, so it could be removed. The last layer with weights is
+    left whole, because its units are the outputs.
     """
 
     order = 10
@@ -38,6 +43,7 @@ class Pruning(Technique):
         below: float | None = None,
         from_epoch: int | None = None,
         until_epoch: int | None = None,
+        units: bool = False,
     ):
         share = sparsity is None or (is_number(sparsity) and 0 < sparsity < 1)
         require(share, f"{KEY}.sparsity", sparsity, f"null, or a share in (0, 1), for example {KEY}.sparsity=0.9")
@@ -57,18 +63,30 @@ class Pruning(Technique):
             f"{KEY}.from_epoch", from_epoch, "null to prune at once" if below else
             f"null to prune at once, or an epoch from 1 to {KEY}.until_epoch={until}",
         )  # fmt: skip
+        require(isinstance(units, bool), f"{KEY}.units", units, "true to prune whole units and filters, else false")
+        self.units = units
         self.sparsity, self.below, self.until, self.first_epoch = sparsity, below, until, until
         self.start_epoch = until if from_epoch is None else from_epoch
         self.masks: list[Tensor] = []
 
+    def attach(self, module: Any) -> None:
+        super().attach(module)
+        told = f"the net has no layer below its outputs; type {KEY}.units=false"
+        require(not self.units or len(module.weight_names) > 1, f"{KEY}.units", self.units, told)
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """The weights that are pruned."""
+        return self.module.weights[: -1 if self.units else None]
+
     def before_epoch(self, epoch: int) -> None:
-        self.begin(epoch, self.module.weights, self.module.replicas.num_replicas)
+        self.begin(epoch, self.weights, self.module.replicas.num_replicas)
 
     def after_backward(self) -> None:
-        self.hold([w.grad for w in self.module.weights if w.grad is not None])
+        self.hold([w.grad for w in self.weights if w.grad is not None])
 
     def after_step(self) -> None:
-        self.hold(self.module.weights)
+        self.hold(self.weights)
 
     def metrics(self) -> dict[str, Tensor]:
         return {"train/sparsity": zero_share(self.module.weights, self.module.replicas.num_replicas)}
@@ -89,11 +107,12 @@ class Pruning(Technique):
             must(share >= before or gone[seed] == epoch, f"seed {seed} had {before:.2%} zeros, then {share:.2%}")
         for best in run.metrics["epoch/best"]:
             must(best is None or best >= until, f"the best weights are of epoch {best}, before all was pruned")
-        for name in run.module.weight_names if self.sparsity else ():
+        for name in run.module.weight_names[: len(self.weights)] if self.sparsity else ():
             weights = run.end[name].flatten(1)
-            zeros = (weights[weights.isfinite().all(1)] == 0).sum(1)
-            least = round(self.sparsity * weights.shape[1])
-            must((zeros >= least).all(), f"{name} has fewer than {least} zeros")
+            empty = (run.end[name].flatten(2) == 0).all(2) if self.units else weights == 0
+            least = round(self.sparsity * empty.shape[1])
+            told = f"{name} has fewer than {least} zero {'units' if self.units else 'weights'}"
+            must((empty.sum(1) >= least)[weights.isfinite().all(1)].all(), told)
 
     def share(self, epoch: int) -> float:
         """Return the share pruned at the start of an epoch t in t0 to t0 + n: s (1 - (1 - (t - t0) / n)^3)."""
@@ -105,8 +124,17 @@ class Pruning(Technique):
         """Prune these weights, [R, ...] or [...] for one replica, until the next epoch begins."""
         if epoch >= self.start_epoch:
             share = self.share(epoch)
-            self.masks = [larger(w.view(num_replicas, -1).abs(), share, self.below).view_as(w).to(w) for w in weights]
+            self.masks = [self._mask(w, num_replicas, share) for w in weights]
             self.hold(weights)
+
+    def _mask(self, w: Tensor, num_replicas: int, share: float) -> Tensor:
+        """Return 0 for the elements of a weight that are pruned, and 1 for the others."""
+        if not self.units:
+            return larger(w.view(num_replicas, -1).abs(), share, self.below).view_as(w).to(w)
+        stacked = self.module.replicas.stacked
+        kept = larger(of_units(w, stacked).abs().mean(2), share, self.below)  # [R, units]
+        axes = 2 if stacked else 1
+        return torch.ones_like(w) * kept.view(*w.shape[:axes], *[1] * (w.dim() - axes))
 
     @torch.no_grad()
     def hold(self, tensors: Sequence[Tensor]) -> None:
@@ -126,4 +154,4 @@ def larger(sizes: Tensor, share: float, below: float | None) -> Tensor:
 def zero_share(weights: Sequence[Tensor], num_replicas: int) -> Tensor:
     """Return the share of each replica's weights that is exactly zero, [R]."""
     zeros = torch.stack([(w.view(num_replicas, -1) == 0).sum(1) for w in weights]).sum(0)
-    return zeros / sum(w.numel() for w in weights) * num_replicas
+    return zeros / (sum(w.numel() for w in weights) // num_replicas)
