@@ -23,7 +23,7 @@ from dnnx.tuning.objective import settle
 from dnnx.tuning.prune_trials import Prune, timed
 from dnnx.tuning.space import Params, Space
 
-FOR_RUNS = ("checkpoint", "record", "progress", "layer_statistics")  # callbacks whose files a trial does not need
+FOR_RUNS = ("checkpoint", "record", "progress", "layer_statistics", "graph")  # a trial needs no files of theirs
 
 
 class CrossValidation:
