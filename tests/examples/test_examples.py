@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -214,3 +215,38 @@ def test_the_weights_of_a_convnet_are_imported_from_torch_and_from_keras(
         assert typed("import_weights", *words, f"weights={tmp_path / name}", *more, cwd=tmp_path) == (0, "")
         found = results(tmp_path / "imported" / "latest")
         assert found["test/loss"][0] == pytest.approx(results(folder)["test/loss"][0], rel=1e-5)
+
+
+@pytest.mark.slow
+def test_layers_that_are_trained_one_after_the_other_keep_those_below_them(tmp_path: Path) -> None:
+    small = ["data.source=digits", "seeds=2", "trainer.max_epochs=2", "jobs=1", "report=false"]
+    widths = {"layer1": "[7]", "layer2": "[7,6]", "layer3": "[7,6,5]"}
+    text = (EXAMPLES / "exp" / "greedy.yaml").read_text().replace("trainer.max_epochs=20", "trainer.max_epochs=2")
+    for width, own in zip(("[100,100,100]", "[100,100]", "[100]"), reversed(widths.values()), strict=True):
+        text = text.replace(width, own)
+    (tmp_path / "exp").mkdir()
+    text = text.replace("val_per_class: 100", "val_per_class: 10").replace("[100, 100, 100]", "[7,6,5]")
+    (tmp_path / "exp" / "greedy.yaml").write_text(text)
+    words = ["--config-dir", str(tmp_path), "+exp=greedy", *small, *QUIET, f"paths.outputs={tmp_path}"]
+    code, said = typed("train", *words, cwd=tmp_path)
+    assert code == 0, said
+    study = tmp_path / "greedy" / "latest"
+    layers = [load_file(study / arm / "model.safetensors") for arm in (*widths, "greedy")]
+    for depth, (below, above) in enumerate(pairwise(layers[:3]), 1):
+        for place in range(depth):
+            name = f"hidden_layers.{place}.linear.weight"
+            assert torch.equal(above[name], below[name])
+        assert f"hidden_layers.{depth}.linear.weight" in above
+    assert not torch.equal(layers[3]["hidden_layers.0.linear.weight"], layers[2]["hidden_layers.0.linear.weight"])
+    assert "test/accuracy" in results(study / "greedy")
+    assert "test/accuracy" not in results(study / "layer3")
+
+
+def test_rare_digits_are_rare_in_training_and_not_in_the_test_set(tmp_path: Path) -> None:
+    words = ["net.hidden=[8]", "data.source=digits", "data._target_=rare_digits.RareDigits", "+data.share=0.1"]
+    folder = run(tmp_path, *words, "seeds=2", "+technique=output_bias", "optimizer.lr=1e-12", epochs=1)
+    bias = load_file(folder / "model.safetensors")["output.bias"].exp()
+    assert bias.sum(1).tolist() == pytest.approx([1, 1])
+    assert bias[0, 1:].tolist() == pytest.approx([0.1 / 1.4] * 4, rel=0.15)
+    sizes = read_json(folder / "data.json")["sizes"]
+    assert sizes["test"] > sizes["val"]
