@@ -120,3 +120,25 @@ def test_views_of_an_image_are_dealt_to_no_folds() -> None:
         make_folds(data, 4, seed=0)
     data.views = 1  # type: ignore[attr-defined]
     assert make_folds(data, 4, seed=0).seeds == [0, 1, 2, 3]
+
+
+def test_half_of_the_examples_are_the_most_folds_and_data_without_weights_has_none(tmp_path: Any) -> None:
+    data = ArrayData(seeds=[0], x=torch.randn(40, 2), y=torch.arange(40) % 2)
+    data.setup()
+    most = (data.sizes["train"] + data.sizes["val"]) // 2
+    folded = make_folds(data, most, seed=0)
+    assert folded.weights is None
+    assert folded.sizes["val"] == 2
+    assert make_folds(data, 2, seed=0).seeds == [0, 1]
+    with pytest.raises(UserError, match=rf"folds={most + 1}: a whole number from 2 to {most}"):
+        make_folds(data, most + 1, seed=0)
+
+
+def test_data_that_says_nothing_of_folds_is_foldable() -> None:
+    data = ArrayData(seeds=[0], x=torch.randn(40, 2), y=torch.arange(40) % 2)
+    data.setup()
+    plain = SimpleNamespace(splits=data.splits, rows=data.rows, items="rows")
+    assert make_folds(plain, 3, seed=0).seeds == [0, 1, 2]
+    plain.foldable = False
+    with pytest.raises(UserError, match=r"^data=SimpleNamespace: folds are of images, not of rows"):
+        make_folds(plain, 3, seed=0)

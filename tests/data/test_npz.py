@@ -12,6 +12,7 @@ from made_up_mnist import idx_bytes
 from dnnx.basics.errors import UserError
 from dnnx.data.idx_files import IdxFiles
 from dnnx.data.npz import Npz
+from dnnx.data.npz_files import load_arrays
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(60, 4, 2)), np.arange(60) % 3
@@ -92,3 +93,16 @@ def test_idx_files_that_lack_something_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(UserError, match=r"t10k-labels-idx1-ubyte is missing, plain or \.gz"):
         IdxFiles(seeds=[0], root=str(tmp_path)).setup()
+
+
+@pytest.mark.parametrize(("place", "value"), [(6, 255), (8, 1), (8, 32), (10, 99)], ids=str)
+def test_an_archive_that_python_cannot_unpack_is_one_line(place: int, value: int, tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=np.arange(3.0))
+    contents = bytearray((tmp_path / "x.npz").read_bytes())
+    entry = contents.index(b"PK\x01\x02")  # in the directory at the end; the file's own header has the same flags
+    contents[entry + place] = value
+    contents[place - 2] = value
+    (tmp_path / "x.npz").write_bytes(contents)
+    with pytest.raises(UserError, match=r"x\.npz: it cannot be read \(") as error:
+        load_arrays(tmp_path / "x.npz", "data.file")
+    assert "\n" not in str(error.value)

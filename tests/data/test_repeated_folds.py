@@ -82,3 +82,10 @@ def test_scaling_by_all_rows_is_another_one(tmp_path: Path) -> None:
 def test_a_mistake_is_one_line(tmp_path: Path, settings: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says):
         table(tmp_path, [0], **settings)
+
+
+def test_two_folds_are_the_fewest_and_half_of_the_rows_the_most(tmp_path: Path) -> None:
+    assert table(tmp_path, [0, 1], folds=2).sizes["test"] == 30
+    assert table(tmp_path, [0], folds=30).sizes["test"] == 2
+    with pytest.raises(UserError, match=r"data\.folds=31: null, or a whole number from 2 to 30"):
+        table(tmp_path, [0], folds=31)

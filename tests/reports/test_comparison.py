@@ -11,8 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from dnnx.reports import binary
 from dnnx.reports.answers import answer
-from dnnx.reports.comparison import compare
+from dnnx.reports.comparison import compare, critical, pairs
+from dnnx.reports.levels import anytime_p, anytime_t
+from dnnx.reports.pooling import Pool
+from dnnx.reports.ranks import rank_sum_p
 from dnnx.reports.scales import EPOCH, Scale
 
 PLAIN = Scale(margin=0.6)
@@ -243,3 +247,162 @@ def test_neither_the_order_of_seeds_nor_that_of_arms_matters(xy: list[tuple[floa
 def test_one_seed_decides_nothing() -> None:
     assert not compare(series([0.9]), series([0.1]), PLAIN).tested
     assert not compare(series([0.9]), series([0.1, 0.2], [3, 4]), PLAIN).tested
+
+
+def test_two_groups_of_0_and_1_have_fishers_test_and_newcombes_interval() -> None:
+    a, b = series([1.0] * 9 + [0] * 3), series([1.0] * 2 + [0] * 10, range(100, 112))
+    found = compare(a, b, Scale(margin=0.001))
+    low, high = binary.unpaired_interval(a.to_numpy(), b.to_numpy(), 0.95)
+    assert (found.test, found.n, found.sign, found.paired) == ("Fisher's exact test", 24, 1, False)
+    assert (found.gap, found.low, found.high) == pytest.approx((7 / 12, low, high))
+    assert found.p == pytest.approx(stats.fisher_exact([[9, 3], [2, 10]]).pvalue)
+    assert compare(b, a, Scale(margin=0.001)).sign == -1
+    strict = compare(a, b, Scale(margin=0.001), alpha=0.99 * found.p)
+    assert strict.low <= 0 < strict.high, "an interval holds 0 wherever the test does not reject"
+
+
+def test_pairs_of_0_and_1_have_mcnemars_test() -> None:
+    a, b = series([1.0] * 10 + [0, 0]), series([1.0] + [0] * 11)
+    found = compare(a, b, Scale(margin=0.001))
+    low, high = binary.paired_interval(a.to_numpy(), b.to_numpy(), 0.95)
+    assert (found.test, found.n, found.sign) == ("exact McNemar test", 12, 1)
+    assert (found.gap, found.low, found.high, found.p) == pytest.approx((0.75, low, high, 2 / 2**9))
+    assert compare(b, a, Scale(margin=0.001)).sign == -1
+    assert compare(a, b, Scale(margin=0.001), earlier=1).p == pytest.approx(6 * found.p)
+
+
+def test_groups_without_any_spread_have_that_of_their_resolution() -> None:
+    a, b, resolution = series([0.9] * 4), series([0.8] * 4, range(10, 14)), 0.01
+    found = compare(a, b, Scale(resolution=resolution))
+    half = stats.t.ppf(0.975, 6) * resolution / 4**0.5
+    assert (found.low, found.high, found.df) == pytest.approx((0.1 - half, 0.1 + half, 6))
+    assert found.sd == pytest.approx(resolution * 2**0.5)
+    paired = compare(a, b.set_axis(range(4)), Scale(resolution=resolution))
+    half = stats.t.ppf(0.975, 3) * resolution / 4**0.5
+    assert (paired.low, paired.high, paired.sd, paired.df) == pytest.approx((0.1 - half, 0.1 + half, resolution, 3))
+
+
+def test_welchs_degrees_of_freedom_and_spread() -> None:
+    x, y = np.array([1.0, 2, 4, 8]), np.array([1.0, 1.5, 2, 2.5, 3, 9])
+    found = compare(series(x), series(y, range(10, 16)), PLAIN)
+    welch = stats.ttest_ind(x, y, equal_var=False)
+    assert (found.df, found.p) == pytest.approx((welch.df, welch.pvalue))
+    assert found.sd == pytest.approx(((x.var(ddof=1) / 4 + y.var(ddof=1) / 6) * 10) ** 0.5)
+    assert (found.n, found.test) == (10, "Welch t test")
+
+
+def test_one_value_on_a_side_is_no_test_and_two_are() -> None:
+    one = compare(series([1.0]), series([1.0, 2, 3], range(10, 13)), PLAIN)
+    assert (one.test, one.n, one.tested, one.gap) == ("no test", 4, False, -1)
+    assert compare(series([1.0, 5]), series([1.0, 2, 3], range(10, 13)), PLAIN).tested
+    assert compare(series([1.0]), series([2.0]), PLAIN).tested is False
+    assert np.isnan(one.low)
+    assert np.isnan(one.sd)
+    assert one.anytime is False
+
+
+def test_half_of_the_seeds_are_enough_to_pair() -> None:
+    b = series(range(8))
+    assert pairs(series([1, 2, 3, 4], [0, 1, 20, 21]), b) is not None
+    assert pairs(series([1, 2, 3, 4, 5], [0, 1, 20, 21, 22]), b) is None
+    assert pairs(series([1.0], [0]), b) is None
+    assert pairs(series([1.0, 2], [0, 1]), b) is not None
+
+
+def test_the_correlation_of_pairs() -> None:
+    x, y = np.array([1.0, 2, 4, 7]), np.array([1.0, 3, 2, 9])
+    assert compare(series(x), series(y), PLAIN).correlation == pytest.approx(np.corrcoef(x, y)[0, 1])
+    assert np.isnan(compare(series(x[:2]), series(y[:2]), PLAIN).correlation), "of two pairs it is always 1"
+    assert compare(series(x[:3]), series(y[:3]), PLAIN).correlation == pytest.approx(np.corrcoef(x[:3], y[:3])[0, 1])
+    assert np.isnan(compare(series(x), series([1.0] * 4), PLAIN).correlation)
+    assert np.isnan(compare(series([1.0] * 4), series(y), PLAIN).correlation)
+    infinite = compare(series([*x, 5]), series([*y, -np.inf]), PLAIN)
+    assert infinite.correlation == pytest.approx(np.corrcoef(x, y)[0, 1])
+
+
+@pytest.mark.parametrize(("count", "test"), [(1, "paired t test"), (2, "paired t test"), (3, "exact signed-rank test")])
+def test_up_to_a_quarter_of_the_pairs_may_be_infinite_in_a_t_test(count: int, test: str) -> None:
+    b = np.arange(8.0)
+    other = np.where(np.arange(8) < count, -np.inf, b)
+    found = compare(series(b + [1.0, 2] * 4), series(other), PLAIN)
+    assert found.test == test
+    assert found.sign == 1
+    if count <= 2:
+        finite = compare(series((b + [1.0, 2] * 4)[count:]), series(b[count:]), PLAIN)
+        assert (found.low, found.high, found.p) == (finite.low, np.inf, finite.p)
+        assert np.isnan(found.sd)
+        mirrored = compare(series(other), series(b + [1.0, 2] * 4), PLAIN)
+        assert (mirrored.low, mirrored.high, mirrored.sign) == (-np.inf, -finite.low, -1)
+
+
+def test_diverged_seeds_of_two_groups_are_ranked() -> None:
+    a, b = series([1.0, 2, 3, 4]), series([-np.inf, -np.inf, 0, 0.5], range(10, 14))
+    found = compare(a, b, PLAIN)
+    assert (found.test, found.sign, found.n) == ("exact rank-sum test", 1, 8)
+    assert found.p == pytest.approx(rank_sum_p(a.to_numpy(), b.to_numpy()))
+    assert compare(b, a, PLAIN).sign == -1
+    assert found.gap == pytest.approx(2.5 - 0.25)
+
+
+def test_folds_of_the_same_rows_have_wider_intervals() -> None:
+    """The corrected resampled t test of Nadeau and Bengio (2003): the variance of a mean is sd^2 (1 / n + overlap)."""
+    x = np.array([0.3, 0.1, 0.5, 0.2])
+    found = compare(series(x), series(np.zeros(4)), Scale(overlap=0.25))
+    error = x.std(ddof=1) * (1 / 4 + 0.25) ** 0.5
+    half = stats.t.ppf(0.975, 3) * error
+    assert (found.low, found.high) == pytest.approx((x.mean() - half, x.mean() + half))
+    assert found.p == pytest.approx(2 * stats.t.sf(x.mean() / error, 3))
+    assert "of folds" in found.test
+    assert np.isnan(found.sd)
+
+
+def test_critical_values_are_those_of_the_tests() -> None:
+    assert critical(5, 4, 0.05) == pytest.approx(stats.t.ppf(0.975, 4))
+    assert critical(5, 4, 0.05, anytime=True) == pytest.approx(anytime_t(5, 4, 0.05))
+
+
+def test_seeds_that_were_added_by_hand_have_an_anytime_valid_interval() -> None:
+    x = np.array([0.3, 0.1, 0.5, 0.2, 0.4])
+    found = compare(series(x), series(np.zeros(5)), PLAIN, earlier=1)
+    assert (found.anytime, found.test, found.df) == (True, "paired anytime-valid t test", 4)
+    half = anytime_t(5, 4, 0.05) * x.std(ddof=1) / 5**0.5
+    assert (found.low, found.high) == pytest.approx((x.mean() - half, x.mean() + half))
+    assert found.p == pytest.approx(anytime_p(x.mean() / (x.std(ddof=1) / 5**0.5), 5, 4))
+
+
+def test_two_finite_pairs_are_enough_for_a_t_test_and_one_is_not() -> None:
+    a, b = np.array([1.0, 2.5]), np.array([0.5, 1.0])
+    found = compare(series(a), series(b), PLAIN)
+    assert (found.test, found.n, found.p) == ("paired t test", 2, pytest.approx(stats.ttest_rel(a, b).pvalue))
+    one = compare(series([1.0, 2.0]), series([0.5, -np.inf]), PLAIN)
+    assert one.test == "exact signed-rank test"
+
+
+def test_a_p_value_of_results_that_were_looked_at_before_is_at_most_1() -> None:
+    a, b = series([1.0, 0, 1, 0]), series([0.0, 1, 1, 0])
+    assert compare(a, b, Scale(margin=0.001)).p == 1
+    assert compare(a, b, Scale(margin=0.001), earlier=2).p == 1
+
+
+def test_a_pool_gives_its_spread_if_that_is_larger_and_no_pair_is_infinite() -> None:
+    a, b = np.array([1.0, 2, 4, 4.5]), np.array([0.5, 1, 2, 4])
+    own = (a - b).std(ddof=1)
+    found = compare(series(a), series(b), PLAIN, pool=Pool(2 * own, 12.0, 5))
+    assert (found.test, found.sd, found.df) == ("paired t test with the spread of 5 arms", pytest.approx(2 * own), 12)
+    assert compare(series(a), series(b), PLAIN, pool=Pool(own / 2, 12.0, 5)).sd == pytest.approx(own)
+    one = compare(series([*a, 1]), series([*b, -np.inf]), PLAIN, pool=Pool(2 * own, 12.0, 5))
+    assert (one.test, one.df) == ("paired t test", 3)
+    assert compare(series(a), series(b), PLAIN, pool=Pool(2 * own, 12.0, 5), earlier=1).df == 3
+
+
+def test_a_small_spread_has_a_correlation_too() -> None:
+    x, y = np.array([1.0, 2, 4, 7]) / 100, np.array([1.0, 3, 2, 9]) / 100
+    assert compare(series(x), series(y), PLAIN).correlation == pytest.approx(np.corrcoef(x, y)[0, 1])
+
+
+def test_an_exact_test_whose_p_is_alpha_does_not_reject() -> None:
+    """Newcombe's interval of 6 pairs of which all differ leaves 0 out; McNemar's p is 2 / 2^6."""
+    a, b = series([1.0] * 6), series([0.0] * 6)
+    found = compare(a, b, Scale(margin=0.001), alpha=2 / 2**6)
+    assert (found.p, found.low) == (2 / 2**6, 0), "at alpha itself the interval holds 0"
+    assert compare(a, b, Scale(margin=0.001), alpha=1.01 * 2 / 2**6).low > 0

@@ -157,3 +157,20 @@ def test_equal_arms_get_at_most_5_percent_false_answers_over_all_looks(draw, sca
                 break
         wrong += given in ("yes", "no")
     assert wrong <= 24, f"{wrong} of 300; 5 % are 15, and more than 24 has a chance of 0.01"
+
+
+def test_a_level_is_of_one_claim_without_looks_unless_it_says_so() -> None:
+    level = Level()
+    assert (level.alpha, level.total, level.claims, level.look, level.looks, level.earlier) == (0.05, 0.05, 1, 0, 0, 0)
+
+
+def test_four_seeds_between_two_looks_are_enough_to_compute_their_dependence() -> None:
+    assert nominal_levels([5, 8], 0.05)[1] == pytest.approx(0.05 * 3 / 8)
+    assert nominal_levels([5, 9], 0.05)[1] > 1.01 * 0.05 * 4 / 9
+
+
+def test_few_seeds_after_many_have_a_level_too() -> None:
+    first, second, third = nominal_levels([10, 200, 204], 0.05)
+    assert first == pytest.approx(0.05 * 10 / 204)
+    assert 0.05 * 4 / 204 < third <= 0.05
+    assert 0.045 < second <= 0.05

@@ -58,3 +58,31 @@ def test_unlike_or_infinite_or_few_arms_are_not_pooled() -> None:
     assert pool_arms(arms | {"3": 50 * arms["3"]}) == {}
     assert pool_arms(arms | {"3": arms["3"].where(arms["3"].index > 0, np.inf)}) == {}
     assert pool_arms(arms | {"3": arms["3"].iloc[:10]}) == {}
+
+
+def test_the_pooled_spread_is_that_of_the_residuals_of_arms_and_seeds() -> None:
+    """By least squares on a column for each arm and each seed, as a two-way analysis of variance."""
+    arms = study(np.random.default_rng(1), [1.0] * 5, 7, shift=3.0)
+    y = np.concatenate([column.to_numpy() for column in arms.values()])
+    x = np.hstack([np.repeat(np.eye(5), 7, 0), np.tile(np.eye(7), (5, 1))])
+    residuals = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    found = pool_arms(arms)["3"]
+    assert found.sd == pytest.approx((2 * (residuals**2).sum() / (4 * 6)) ** 0.5)
+    assert (found.df, found.arms) == (12, 5)
+
+
+@pytest.mark.parametrize(("ratio", "pooled"), [(2.9, True), (3.1, False)])
+def test_arms_whose_spreads_differ_by_more_than_three_are_not_pooled(ratio: float, pooled: bool) -> None:
+    """Errors that sum to 0 over arms and seeds: the spreads of the arms are 1, 1, ratio, ratio."""
+    swing = np.array([1.0, -1, 1, -1, 1, -1])
+    table = {"0": swing, "1": -swing, "2": ratio * swing, "3": -ratio * swing}
+    assert bool(pool_arms({name: pd.Series(values) for name, values in table.items()})) is pooled
+
+
+def test_two_seeds_are_enough_to_pool_and_one_is_not() -> None:
+    arms = study(np.random.default_rng(3), [1.0] * 4, 2)
+    same = {name: pd.Series([0.0, 1.0]) * sign for name, sign in zip("0123", (1, -1, 1, -1), strict=True)}
+    assert pool_arms(same)["0"].df == 2
+    assert pool_arms({name: column[:1] for name, column in arms.items()}) == {}
+    equal = {name: pd.Series([0.5, 0.5]) for name in "0123"}
+    assert pool_arms(equal) == {}, "no spread"

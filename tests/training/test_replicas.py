@@ -15,7 +15,7 @@ from dnnx.nets.dense import DenseNet
 from dnnx.nets.layers.dropout import Dropout
 from dnnx.optim.ftrl import FTRL
 from dnnx.optim.fused_adam import FusedAdam
-from dnnx.training.replicas import Replicas
+from dnnx.training.replicas import Replicas, for_each
 
 SEEDS = [3, 7, 11]
 FEATURES, CLASSES, BATCH = 12, 5, 16
@@ -247,3 +247,90 @@ def test_parameters_count_all_replicas() -> None:
 def test_training_on_the_gpu_is_that_on_the_cpu(net: str, device: torch.device) -> None:
     here, there = train(NETS[net], SEEDS, "momentum", steps=5), train(NETS[net], SEEDS, "momentum", 5, device.type)
     assert all(relative_difference(there[name], value) < 1e-3 for name, value in here.items())
+
+
+# --- leaving, showing and parts
+
+
+def add(replicas: Replicas, number: float) -> None:
+    for value in replicas.stacked_state().values():
+        value += number
+
+
+def test_replicas_leave_and_come_back_in_the_state_that_they_left_in() -> None:
+    replicas = Replicas(dense, SEEDS).eval()
+    before = {name: value.clone() for name, value in replicas.stacked_state().items()}
+    x = torch.randn(BATCH, FEATURES)
+    whole = replicas(x, shared=True)
+    assert replicas.steps_of_each(12) == [12, 12, 12]
+    left = replicas.leaving([1], 5)
+    assert (left.running, left.steps.tolist()) == ([0, 2], [0, 5, 0])
+    assert replicas.num_replicas == 3, "asking changes nothing"
+    assert replicas.leave(left) == [0, 2]
+    assert (replicas.num_replicas, replicas.seeds, replicas.running) == (2, [3, 11], [0, 2])
+    torch.testing.assert_close(replicas(x, shared=True), whole[[0, 2]])
+    assert all(value.grad is None for value in replicas.parameters())
+    add(replicas, 1)
+    assert replicas.leave(replicas.leaving([0], 9)) == [1]
+    assert (replicas.seeds, replicas.steps_of_each(12)) == ([11], [9, 5, 12])
+    assert len(replicas.stacked_state()["output.bias"]) == 1, "the last of several keeps its axis"
+    add(replicas, 1)
+    replicas.rejoin()
+    assert replicas.seeds == SEEDS
+    for name, value in replicas.stacked_state().items():
+        assert torch.equal(value, torch.stack([before[name][0] + 1, before[name][1], before[name][2] + 1 + 1])), name
+
+
+def test_a_state_is_shown_for_the_time_being_whoever_has_left() -> None:
+    for seeds in ([3], SEEDS):
+        replicas = Replicas(dense, seeds)
+        other = {name: value.clone() + 7 for name, value in replicas.stacked_state().items()}
+        if len(seeds) > 1:
+            replicas.leave(replicas.leaving([1], 5))
+        before = {name: value.clone() for name, value in replicas.stacked_state().items()}
+        left = replicas.left
+        with replicas.showing(other):
+            assert replicas.left is None
+            assert all(torch.equal(value, other[name]) for name, value in replicas.stacked_state().items())
+        assert replicas.left is left
+        assert all(torch.equal(value, before[name]) for name, value in replicas.stacked_state().items())
+
+
+def test_an_evaluation_batch_of_images_is_computed_in_parts_by_its_size() -> None:
+    convolves = Replicas(lambda: nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten()), SEEDS)
+
+    def sizes(*shape: int, shared: bool = True) -> list[int]:
+        return [part.shape[0 if shared else 1] for part in convolves.parts(torch.zeros(shape), shared)]
+
+    assert sizes(300, 3, 32, 32) == [128, 128, 44]
+    assert sizes(3, 300, 3, 32, 32, shared=False) == [128, 128, 44]
+    assert sizes(300, 1, 8, 8) == [128, 128, 44], "small images too"
+    assert sizes(70, 3, 64, 64) == [32, 32, 6], "fewer large ones"
+    assert sizes(2, 3, 700, 700) == [1, 1]
+    assert sizes(0, 3, 32, 32) == [0]
+    assert convolves.parts(torch.zeros(3, 300, 3, 32, 32))[0].shape[:2] == (3, 128), "each has its own examples"
+    x = torch.zeros(300, FEATURES)
+    assert Replicas(dense, SEEDS).parts(x, shared=True)[0] is x
+
+
+def test_targets_of_all_replicas_are_those_of_each() -> None:
+    outputs = torch.zeros(3, 4, 5)
+    assert for_each(torch.arange(4), outputs).tolist() == [[0, 1, 2, 3]] * 3
+    own = torch.arange(12).view(3, 4)
+    assert for_each(own, outputs) is own
+    square = torch.zeros(4, 4, 2)
+    maps = torch.arange(16).view(4, 4)
+    assert for_each(maps, square) is maps
+    assert for_each(maps, square, shared=True).shape == (4, 4, 4)
+
+
+def test_a_way_is_chosen_or_refused_with_a_reason() -> None:
+    assert Replicas(dense, [3]).ways == ["alone"]
+    assert Replicas(dense, SEEDS).way == "batched"
+    vmapped = Replicas(Vmapped, SEEDS)
+    assert "batched" not in vmapped.ways
+    assert "has no batched form" in vmapped.refused["batched"]
+    assert Replicas(dense, SEEDS).refused == {}
+    assert Replicas(dense, SEEDS, way="loop").ways == ["loop"]
+    with pytest.raises(UserError, match=r"^replicas=batched: the layer .*Scale\) has no batched form; type replicas"):
+        Replicas(Vmapped, SEEDS, way="batched")

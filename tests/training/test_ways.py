@@ -50,6 +50,8 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[], nn.Module]]] = {
     ),
     "layer_norm": (IMAGES, lambda: Net(nn.Conv2d(3, 4, 3), nn.LayerNorm([4, 6, 7]))),
     "layer_norm_without_bias": (SERIES, lambda: Net(nn.LayerNorm(10, bias=False), nn.Linear(10, 3))),
+    "group_norm_without_weights": (IMAGES, lambda: Net(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4, affine=False))),
+    "layer_norm_without_weights": (SERIES, lambda: Net(nn.LayerNorm(10, elementwise_affine=False), nn.Linear(10, 3))),
     "group_norm": (IMAGES, lambda: Net(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4))),
     "prelu_of_channels": (IMAGES, lambda: Net(nn.Conv2d(3, 4, 3), nn.PReLU(4))),
     "prelu_of_features": (ROWS, lambda: Net(nn.Linear(7, 5), nn.PReLU(5))),
@@ -256,3 +258,17 @@ def test_a_loop_is_the_network_alone_bit_for_bit(rate: float) -> None:
     among = state(SEEDS)
     for r, seed in enumerate(SEEDS):
         assert all(torch.equal(among[name][r], value[0]) for name, value in state([seed]).items())
+
+
+def test_the_gradient_of_prelu_at_0_is_that_of_a_network_alone() -> None:
+    build = LAYERS["prelu_of_features"][1]
+    for way in ("alone", "batched"):
+        replicas = Replicas(build, SEEDS if way == "batched" else SEEDS[:1])
+        for value in replicas.stacked_state().values():
+            value *= 0
+        state = replicas.stacked_state()
+        state["layers.1.weight"] += 0.25
+        replicas(torch.ones(len(replicas.seeds), BATCH, 7)).sum().backward()
+        bias = next(value for name, value in replicas.named_parameters() if name.endswith("layers.0.bias"))
+        assert bias.grad is not None
+        assert bias.grad.unique().tolist() == [0.25 * BATCH], way

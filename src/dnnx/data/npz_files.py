@@ -1,6 +1,7 @@
 """The arrays of .npz files: how they are read, and how images in them are turned."""
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from dnnx.data.files import naming_file
 
 def load_arrays(path: Path, key: str) -> dict[str, np.ndarray]:
     """Return the arrays of an .npz file by name. Raise UserError for another file."""
-    with naming_file(path, ValueError, zipfile.BadZipFile, EOFError):
+    # zipfile raises RuntimeError for all that it cannot unpack: encrypted files, other versions.
+    with naming_file(path, ValueError, zipfile.BadZipFile, zlib.error, RuntimeError):
         loaded: Any = np.load(path, allow_pickle=False)
         require(hasattr(loaded, "files"), key, path, "an .npz file is needed, this is one array")
         return {name: loaded[name] for name in loaded.files}

@@ -77,7 +77,9 @@ class _Chain:
             tail, weights = _points(_bound(level, n), 1.0, NODES)
             return float(2 * weights @ self.density(tail, n)) - spent
 
-        return float(brentq(excess, spent, min(1.0, 20 * spent), rtol=1e-6))
+        most = min(1.0, 20 * spent)
+        most = 1.0 if excess(most) < 0 else most  # few seeds after many, whose looks spent nearly all
+        return float(brentq(excess, spent, most, rtol=1e-6))
 
     def go_on(self, n: int, level: float) -> None:
         """Go on to n seeds without the values that a test of this level rejects."""

@@ -281,3 +281,25 @@ def test_a_callback_that_checks_its_own_state_is_asked(two_epochs: Path, tmp_pat
     with suppress(UserError):
         fitted(tmp_path, 3, after=[own])
     assert own.found == {"then": "other keys"}
+
+
+def test_the_seeds_that_left_are_those_of_these_networks() -> None:
+    replicas = classifier(6, 3, {"hidden": [5, 4]}, SEEDS).replicas
+    saved = vars(replicas.leaving([1], 6))
+    found = checkpoint._left(saved, replicas)
+    assert (found.running, found.steps.tolist()) == ([0], [0, 6])
+    assert found.state.keys() == saved["state"].keys()
+    for steps in ([3, 6], [-1, 6], [0, -6]):
+        with pytest.raises(ValueError, match="no seed is left"):
+            checkpoint._left(saved | {"steps": torch.tensor(steps)}, replicas)
+    for damage in ({"steps": torch.tensor([0, 6, 0])}, {"steps": torch.tensor([0.0, 6.0])}, {"steps": [0, 6]}):
+        with pytest.raises(ValueError, match="steps is"):
+            checkpoint._left(saved | damage, replicas)
+    with pytest.raises(KeyError):
+        checkpoint._left({"steps": saved["steps"]}, replicas)
+
+
+def test_a_training_goes_on_after_its_first_epoch(tmp_path: Path) -> None:
+    fitted(tmp_path / "cut", 1)
+    resumed, _ = fitted(tmp_path / "cut", 2)
+    assert (resumed.current_epoch, resumed.global_step) == (2, 6)
