@@ -23,9 +23,13 @@ test: setup ## run the tests on every core; slow=1 adds the slow ones; DNNX_DATA
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(if $(slow),,-m 'not slow') --numprocesses auto --maxprocesses 8 --dist loadfile
 
 .PHONY: torture
-torture: setup ## kill, fill, damage and race everything, for at most 10 minutes; seed= makes other tries
+torture: setup ## kill, fill, damage and race everything, for at most 10 minutes; seed= makes other tries, files= so many damaged files alone
 	-$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[torture]'
-	DNNX_TORTURE=1 DNNX_TORTURE_SEED=$(or $(seed),0) timeout -s INT -k 20 600 $(BIN)/python -m pytest tests/torture
+	DNNX_TORTURE_SEED=$(or $(seed),0) $(if $(files),DNNX_TORTURE_FILES=$(files) DNNX_TORTURE_RECORD=$(record),DNNX_TORTURE=1 timeout -s INT -k 20 600) $(BIN)/python -m pytest $(if $(files),tests/torture/test_strangers.py,tests/torture)
+
+.PHONY: mutants
+mutants: setup ## change single words of the modules that results depend on, and count which changes the tests notice; number=, seed=, modules=
+	PYTHONPATH=tests:tests/helpers nice $(BIN)/python -m mutation.run $(foreach key,number seed modules record again,$(if $($(key)),'$(key)=$($(key))'))
 
 .PHONY: slurm
 slurm: setup ## install and start a Slurm of one node here (Debian, root), and disturb studies on it; seed= makes other tries
@@ -37,6 +41,12 @@ lint: setup ## check style and types, and whether a dependency is known to be vu
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python tests/helpers/audit.py
+
+.PHONY: sbom
+sbom: setup ## write the software bill of materials of .venv, in the form of CycloneDX: dist/sbom.json
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[sbom]'
+	mkdir -p dist
+	$(BIN)/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml --output-file dist/sbom.json $(BIN)/python
 
 .PHONY: bench
 bench: setup ## measure speed beside the bare PyTorch loop and others; rounds=, steps= and rows= choose

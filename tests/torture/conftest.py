@@ -8,11 +8,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import counted
 import pytest
 from torture import fuzz
 from torture.forks import STUDY, place, run
+from torture.strangers import NAMES
 from torture.study import Whole, note_changes
-from torture.tries import FULL, Tries
+from torture.tries import FILES, FULL, RECORD, Tries
 
 TRIES = Tries()
 
@@ -44,6 +46,11 @@ def fuzzing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subproce
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if FILES:
+        tries, failures = TRIES.made.get("a file of a stranger", (0, 0))
+        terminalreporter.write_line(f"{tries:,} files of strangers, {failures} kinds of failures")
+        if RECORD:
+            counted.write("files", {"seed": TRIES.seed, "kinds": len(NAMES), "tries": tries, "failures": failures})
     if FULL:
         for kind, (made, failed) in TRIES.made.items():
             terminalreporter.write_line(f"{kind}: {made:,} tries, {failed} failures")

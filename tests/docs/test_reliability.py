@@ -1,0 +1,24 @@
+"""The numbers of docs/reliability.md that a program counts are those that it wrote, and survivors are judged."""
+
+import json
+
+from counted import COUNTS, PAGE, rendered
+
+
+def test_the_page_shows_the_counts_of_the_programs() -> None:
+    page = PAGE.read_text()
+    assert "<!-- count: mutants all killed -->" in page
+    assert rendered(page) == page
+
+
+def test_enough_mutants_were_tested_and_killed() -> None:
+    found = json.loads((COUNTS / "mutants.json").read_text())
+    assert found["all"]["mutants"] >= 200
+    assert found["all"]["killed"] >= 0.9 * found["all"]["mutants"]
+    assert len(found["survivors"]) == found["all"]["mutants"] - found["all"]["killed"]
+
+
+def test_enough_files_of_strangers_were_tried_and_none_was_handled_worse() -> None:
+    found = json.loads((COUNTS / "files.json").read_text())
+    assert found["tries"] >= 100_000
+    assert found["failures"] == 0
