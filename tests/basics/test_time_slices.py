@@ -30,6 +30,13 @@ def test_a_worker_inherits_long_slices_and_its_priority() -> None:
         assert slices.split()[-1] == "100000000"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone is asked")
+def test_a_policy_that_was_chosen_stays() -> None:
+    code = "import os; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\n" + CODE
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.startswith("False False ")
+
+
 def test_no_call_is_made_on_an_unknown_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     from dnnx.basics import time_slices
 

@@ -17,7 +17,7 @@ def ask_for_long_slices() -> bool:
     the core stay the same; a program that wakes up is served at once (`man sched_setattr`, SCHED_BATCH).
     """
     number = SCHED_SETATTR.get(platform.machine())
-    if sys.platform != "linux" or number is None:
+    if sys.platform != "linux" or number is None or os.sched_getscheduler(0) != os.SCHED_OTHER:  # someone chose one
         return False
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     attributes = struct.pack("IIQiIQQQ", 48, os.SCHED_BATCH, 0, nice, 0, LONGEST_NS, 0, 0)
