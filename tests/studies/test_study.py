@@ -12,6 +12,7 @@ from omegaconf import open_dict
 from dnnx.basics.errors import UserError
 from dnnx.config.paths import experiment, options
 from dnnx.studies.claims import baseline, declared_verdicts
+from dnnx.studies.plan import check_names, check_study
 from dnnx.train import train
 from dnnx.training import run
 
@@ -108,6 +109,14 @@ def test_verdicts_name_existing_arms(name: str) -> None:
     for verdict in declared_verdicts(study):
         assert {verdict["arm"], verdict["than"]} <= set(study.arms)
     assert not study.arms or baseline(study) in study.arms
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_passes_the_checks_of_a_whole_study(name: str) -> None:
+    """Each arm alone is trained by another test; this is what `dnnx train +exp=<name>` asks before the first arm."""
+    config = compose(f"+exp={name}")
+    check_study(config)
+    check_names(config.study.arms, config.study.arms)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -2,7 +2,7 @@
 
 LONGEST = 255  # bytes of a file's name
 # dnnx writes these beside the arms of a study.
-TAKEN = ("figures", "latest", "shards", "checkpoints", "tensorboard", "before", "best.yaml", "config.yaml",
+TAKEN = ("figures", "latest", "shards", "checkpoints", "tensorboard", "best.yaml", "config.yaml",
          "study.json", "report.html", "report.md", "results.json", "metrics.csv", "data.json")  # fmt: skip
 
 
