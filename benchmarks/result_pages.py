@@ -132,7 +132,7 @@ def arms(record: Mapping[str, Any]) -> str:
 
 def answer(record: Mapping[str, Any]) -> str:
     """Return every decided claim in words, and how many are undecided or not tested."""
-    decided = [claim for claim in record["claims"] if claim["answer"] in ("yes", "no", "same")]
+    decided = [claim for claim in record["claims"] if claim["answer"] in repeats.DECIDED]
     told = [f"{_decided(claim)}" for claim in decided]
     counts = Counter(claim["answer"] for claim in record["claims"])
     rest = [

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 from studies_beside import STUDY, differences, end, start, study_in
+from torture.tries import ALL
 
 DAEMONS = Path(__file__).with_name("slurm.sh")
 SEED = int(os.environ.get("DNNX_TORTURE_SEED", "0"))
-DEATHS = 20 if os.environ.get("DNNX_TORTURE") == "all" else 3  # studies that are disturbed in each way
+DEATHS = 20 if ALL else 3  # studies that are disturbed in each way
 ON_SLURM = ("hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1", "hydra.launcher.mem_gb=2")
 
 pytestmark = pytest.mark.skipif("DNNX_SLURM" not in os.environ, reason="starts a Slurm here: type make slurm")

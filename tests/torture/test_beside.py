@@ -1,6 +1,5 @@
 """A study in worker processes ends with the same bytes, whichever of its processes is killed or stopped, and when."""
 
-import os
 import random
 import time
 from pathlib import Path
@@ -9,9 +8,9 @@ import pytest
 from torture.beside import STUDY, Disturb, disturbed, kill_foreman, kill_parent, kill_worker, resumed, stop, warm
 from torture.forks import place, run
 from torture.study import differences
-from torture.tries import Tries
+from torture.tries import ALL, Tries
 
-FEW, ALL = 4, 20  # tries of each kind in `make torture`, and with DNNX_TORTURE=all
+FEW, MANY = 4, 20  # tries of each kind in `make torture`, and with DNNX_TORTURE=all
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +34,7 @@ def test_a_study_in_workers_goes_on_to_the_same_bytes(
 ) -> None:
     whole, seconds = beside
     draw, wrong = random.Random(f"{tries.seed} {disturb.__name__}"), []
-    num = ALL if os.environ.get("DNNX_TORTURE") == "all" else tries.number(1, FEW)
+    num = MANY if ALL else tries.number(1, FEW)
     for number in range(num):
         folder, after_s = place(tmp_path / str(number)), draw.uniform(0, seconds)
         found = disturbed(folder, disturb, after_s, draw)

@@ -1,7 +1,6 @@
 """No slip of a careless user ends in a traceback or in a run of something else: a sample, or all."""
 
 import math
-import os
 import random
 import shutil
 from pathlib import Path
@@ -11,13 +10,12 @@ from commands import compose
 from tiny_backbone import make_backbone
 from torture import careless
 from torture.careless import Try
-from torture.tries import FULL, Tries
+from torture.tries import ALL, FULL, Tries
 
 from dnnx.basics.errors import UserError
 from dnnx.runs.tensors import load_tensors, save_tensors
 from dnnx.train import train
 
-ALL = os.environ.get("DNNX_TORTURE") == "all"  # every slip there is, in ten minutes of their own
 ONE = "one.safetensors"
 UNLEARNED = "every seed diverged", "are as they started"  # what a rate or share that is allowed can end in
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 
 FULL = bool(os.environ.get("DNNX_TORTURE"))  # `make torture` sets it
+ALL = os.environ.get("DNNX_TORTURE") == "all"  # tries that take minutes of their own
 FILES = int(os.environ.get("DNNX_TORTURE_FILES", "0"))  # of strangers; `make torture files=` sets it
 RECORD = bool(os.environ.get("DNNX_TORTURE_RECORD"))  # for docs/reliability.md; `make torture files= record=1` sets it
 

@@ -58,6 +58,15 @@ def masked(word: str) -> str:
     return SECRET.sub(rf"\1{HIDDEN}", URL_PASSWORD.sub(rf"\1{HIDDEN}@", word))
 
 
+def is_secret_key(key: str) -> bool:
+    """Return whether a key names a secret, whatever its value.
+
+    >>> is_secret_key("logger.wandb.api_key"), is_secret_key("optimizer.lr")
+    (True, False)
+    """
+    return masked(f"{key}=x") != f"{key}=x"
+
+
 def secrets_of(word: str) -> list[str]:
     """Return the texts that `masked` replaces in a word.
 

@@ -11,7 +11,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
 
 from dnnx.basics.errors import UserError, require, shown
-from dnnx.basics.typed import HIDDEN, masked
+from dnnx.basics.typed import HIDDEN, is_secret_key
 from dnnx.config.paths import CONF, options
 from dnnx.config.seeds import union
 from dnnx.runs import schema
@@ -115,7 +115,7 @@ def check_repeated(overrides: Sequence[str]) -> None:
     for key in {override.key_or_group for override in parsed if override.is_sweep_override()}:
         require(keys.count(key) == 1, key, "...", f"it is given {keys.count(key)} times, once as a sweep; type it once")
         told = "a secret takes one value: swept values name the folders of runs"
-        require(masked(f"{key}=x") == f"{key}=x", key, HIDDEN, told)
+        require(not is_secret_key(key), key, HIDDEN, told)
 
 
 def retype_study(arguments: list[str]) -> list[str]:

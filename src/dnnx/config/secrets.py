@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dnnx.basics.typed import HIDDEN, masked, secrets_of, without_secrets
+from dnnx.basics.typed import HIDDEN, is_secret_key, secrets_of, without_secrets
 
 FROM_VARIABLE = "${oc.env:"
 NAME = re.compile(r"\$\{oc\.env:\s*([^,}\s]+)")
@@ -54,7 +54,7 @@ def _without_variables(value: Any, key: str, is_logger: bool) -> Any:
     if not isinstance(value, str) or FROM_VARIABLE not in value:
         return value
     is_secret = is_logger or any(OF_SECRETS.search(name) for name in NAME.findall(value))
-    return HIDDEN if is_secret or masked(f"{key}=x") != f"{key}=x" else value
+    return HIDDEN if is_secret or is_secret_key(key) else value
 
 
 def _hidden(whole: Any, shown: Any) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """Output bias: start from the shares of the classes, as an untrained network should predict them."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -42,9 +41,6 @@ class OutputBias(Technique):
         require(bias.numel() == logits.numel(), KEY, self.parameter, told)
         bias.data.copy_(logits.view_as(bias))
         self.was_set = True
-
-    def keep(self, places: Sequence[int]) -> None:
-        """Nothing is held of a replica."""
 
     def state_dict(self) -> dict[str, Any]:
         return {"was_set": self.was_set}
