@@ -28,11 +28,14 @@ def repeated(measured: Record) -> dict[str, Any]:
 
 
 def counts(record: Record) -> Counter[str]:
-    """Return how many decided answers of a result came again, were undecided, and turned to another answer."""
+    """Return how many decided answers of a result came again, were undecided, and turned to another answer.
+
+    A fact is no test, so it is not counted.
+    """
     found = {_key(claim): claim["answer"] for claim in record["repeated"]["claims"]}
     told: Counter[str] = Counter()
     for claim in record["claims"]:
-        if claim["answer"] in DECIDED:
+        if claim["answer"] in DECIDED and not claim.get("fact"):
             now = found.get(_key(claim), "not tested")
             told["again" if now == claim["answer"] else "another" if now in DECIDED else "undecided"] += 1
     return told

@@ -8,7 +8,9 @@ A marker is followed by its text and `<!-- /result -->`. Its words are a study a
     answer                        all that is decided, in a cell
     number ARM METRIC             mean and interval; `mean ARM METRIC` the mean alone
     all repeats                   a table: the answers of studies that were run again with other seeds (no study)
+    all answers                   a table: how many claims have which answer (no study)
     verdict ARM THAN METRIC       yes, no, the same or undecided; `gap ARM THAN METRIC` the difference with its interval
+    ours ARM THAN METRIC          the number of the first arm in this claim; `theirs ARM THAN METRIC` that of the second
     beside ARM METRIC NUMBER      where a published number lies: in the interval, in the range of the seeds, or outside
 """
 
@@ -18,13 +20,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks import repeats
+from benchmarks import answer_counts, repeats
+from benchmarks.markers import fill
 from dnnx.basics.counts import many
 from dnnx.basics.errors import UserError
 from dnnx.config.paths import experiment
 from dnnx.reports.published import place
 
-MARKER = re.compile(r"(<!-- result: ([^>]*?) -->)(.*?)(<!-- /result -->)", re.S)
 OLD, STALE = "†", "‡"  # of an earlier version, without a result file; of settings that have changed since
 OF_OLD, NOT_YET = "Recorded by an earlier version, to be measured again.", "Not measured yet."
 RECORDED_BEFORE = frozenset(
@@ -51,20 +53,21 @@ RECORDED_BEFORE = frozenset(
         "pretraining",
     }
 )  # studies whose text holds numbers of before there were result files; a result file takes their place
-TABLES, CELLS = ("claims", "arms"), ("answer", "number", "mean", "verdict", "gap", "beside")
+OF_ALL = {"all repeats": repeats.table, "all answers": answer_counts.table}
+TABLES, CELLS = ("claims", "arms"), ("answer", "number", "mean", "verdict", "gap", "ours", "theirs", "beside")
 WIDTH = 118  # of a line in the head of an experiment
 Records = Mapping[str, Mapping[str, Any]]
 
 
 def rendered(page: str, records: Records, stale: Mapping[str, list[str]]) -> str:
     """Return a page with the text of every marker as the result files say it. `stale` has the reasons by study."""
-    return MARKER.sub(lambda found: f"{found[1]}{expand(found[2], records, stale)}{found[4]}", page)
+    return fill(page, "result", lambda marker: expand(marker, records, stale))
 
 
 def expand(marker: str, records: Records, stale: Mapping[str, list[str]]) -> str:
     """Return the text of one marker. Raise UserError for a marker that no result file can fill."""
-    if marker == "all repeats":
-        return f"\n{repeats.table(records)}\n"
+    if marker in OF_ALL:
+        return f"\n{OF_ALL[marker](records)}\n"
     study, what, *words = marker.split()
     record, changed = records.get(study), stale.get(study, [])
     if what == "mark":
@@ -110,7 +113,8 @@ def claims(record: Mapping[str, Any]) -> str:
     lines = ["| claim | answer | numbers |", "|---|---|---|"]
     for claim in record["claims"]:
         against = f"{claim['ours']} against {claim['theirs']}" if claim["ours"] else ""
-        numbers = "; ".join(part for part in (against, claim["difference"], f"n = {claim['n']}") if part)
+        size = "nothing is random" if claim.get("fact") else f"n = {claim['n']}"  # older result files have no facts
+        numbers = "; ".join(part for part in (against, claim["difference"], size) if part)
         lines.append(f"| {claim['ask']} | **{claim['words']}** | {numbers} |")
     return "\n".join(lines)
 
@@ -167,7 +171,7 @@ def _cell(record: Mapping[str, Any], what: str, words: list[str]) -> str:
         return text.partition(" (")[0] if what == "mean" else _without_n(text)
     arm, than, metric = words
     claim = next(c for c in record["claims"] if (c["arm"], c["than"], c["metric"]) == (arm, than, metric))
-    return {"verdict": f"**{claim['words']}**", "gap": claim["difference"]}[what]
+    return f"**{claim['words']}**" if what == "verdict" else claim[{"gap": "difference"}.get(what, what)]
 
 
 def beside(record: Mapping[str, Any], arm: str, metric: str, published: str) -> str:

@@ -3,15 +3,18 @@
 Epochs count steps: the loss of epoch e is that behind e steps. A published table begins with the loss before any.
 """
 
+import json
 import math
 from pathlib import Path
 
 import pytest
 from commands import compose
 
+from benchmarks import results
 from dnnx.reports.goals import parse_goal
 from dnnx.runs.read import read_run
 from dnnx.runs.run import Run
+from dnnx.studies.claims import declared_verdicts
 from dnnx.train import train
 
 
@@ -36,6 +39,30 @@ def test_the_and_gate_falls_below_its_goal_in_epoch_52(tmp_path: Path) -> None:
         assert loss(run, epoch) == pytest.approx(value, abs=6e-5), epoch
     first = {bound: parse_goal(f"epoch/val/loss<{bound}").of(run).tolist() for bound in (0.1, 0.09)}  # type: ignore[union-attr]
     assert first == {0.1: [36, 36], 0.09: [52, 52]}
+
+
+def test_a_random_start_is_no_fact_and_a_given_one_is(tmp_path: Path) -> None:
+    short = ["seeds=2", "trainer.max_epochs=3"]
+    random, given = (trained(tmp_path / name, name, "tanh", *short) for name in ("xor", "xor_given"))
+    assert (random.is_fixed, given.is_fixed) == (False, True)
+
+
+@pytest.mark.slow
+def test_a_study_in_which_nothing_is_random_has_a_result_file_of_facts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, study = tmp_path / "and_gate" / "2026-01-01_00-00-00", compose("+exp=and_gate").study
+    for arm in study.arms:
+        trained(folder, "and_gate", str(arm))
+    declared = {"name": "and_gate", "reference": "tens", "arms": [*study.arms], "verdicts": declared_verdicts(study)}
+    (folder / "study.json").write_text(json.dumps(declared))
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    record = json.loads(results.write(folder).read_text())
+    assert all(claim["fact"] for claim in record["claims"])
+    told = ["no, a fact", "yes, a fact", "the same, a fact", "yes, a fact"]
+    assert [claim["words"] for claim in record["claims"]] == told
+    assert record["claims"][0]["ours"] + " against " + record["claims"][0]["theirs"] == "never against 52"
+    assert record["arms"]["tens"]["metrics"]["test/loss"]["text"] == "0.08254 (not random)"
 
 
 def test_from_zeros_the_and_gate_has_the_published_loss_at_a_rate_of_one(tmp_path: Path) -> None:

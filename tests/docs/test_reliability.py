@@ -9,6 +9,8 @@ def test_the_page_shows_the_counts_of_the_programs() -> None:
     page = PAGE.read_text()
     assert "<!-- count: mutants all killed -->" in page
     assert rendered(page) == page
+    old = page.replace("<!-- count: mutants all killed -->", "<!-- count: mutants all killed -->9")
+    assert rendered(old) == page
 
 
 def test_enough_mutants_were_tested_and_killed() -> None:

@@ -4,13 +4,13 @@
 """
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
+from benchmarks.markers import fill
+
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE, COUNTS = DOCS / "reliability.md", DOCS / "counts"
-MARKER = re.compile(r"(<!-- count: (\w+) ([^>]*?) -->)(.*?)(<!-- /count -->)")
 
 
 def write(name: str, counts: dict[str, Any]) -> None:
@@ -22,10 +22,11 @@ def write(name: str, counts: dict[str, Any]) -> None:
 
 def rendered(page: str) -> str:
     """Return the page with the number of every marker as docs/counts/ has it."""
-    return MARKER.sub(lambda found: f"{found[1]}{_number(found[2], found[3].split())}{found[5]}", page)
+    return fill(page, "count", _number)
 
 
-def _number(name: str, keys: list[str]) -> str:
+def _number(words: str) -> str:
+    name, *keys = words.split()
     value = json.loads((COUNTS / f"{name}.json").read_text())
     for key in keys:
         value = value[key]

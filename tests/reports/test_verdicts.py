@@ -304,13 +304,12 @@ def test_four_arms_of_like_spread_share_their_spread() -> None:
 
 
 def test_two_baselines_with_one_value_each_are_not_tested() -> None:
-    runs = [made(name, {s: [1.0] for s in range(5)}, test__accuracy=[x] * 5) for name, x in (("a", 0.9), ("b", 0.8))]
-    assert answer(runs, spec())[0].answer == "no"
+    runs = [made(name, {s: [] for s in range(5)}, test__accuracy=[x] * 5) for name, x in (("a", 0.9), ("b", 0.8))]
+    assert (answer(runs, spec())[0].words, answer(runs, spec())[0].is_fact) == ("no", False)
     for run in runs:
         run.config["baseline"] = {"_target_": "sklearn.dummy.DummyClassifier"}
     [verdict] = answer(runs, spec())
-    assert verdict.answer == "not tested"
-    assert "neither arm is random" in verdict.evidence
+    assert (verdict.words, verdict.is_fact) == ("no, a fact", True)
 
 
 def test_the_means_of_an_answer_are_over_the_seeds_that_it_compares() -> None:

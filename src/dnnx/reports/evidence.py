@@ -1,5 +1,8 @@
 """Evidence: the numbers behind a verdict in one sentence, and the verdict in words."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
@@ -7,7 +10,9 @@ from dnnx.basics.counts import many
 from dnnx.reports import forecasts, images
 from dnnx.reports.answers import more_seeds
 from dnnx.reports.comparison import Comparison, compare, pairs
+from dnnx.reports.facts import show_fixed
 from dnnx.reports.format import decimals, number, show, show_p, span, suffix
+from dnnx.reports.goals import is_of_epochs
 from dnnx.reports.levels import Level
 from dnnx.reports.measures import RACES, describe, epoch_seconds, reach, reference_targets, values
 from dnnx.reports.questions import ONCE, ONE_CLOCK, Question
@@ -37,8 +42,8 @@ def evidence(question: Question, found: Comparison, level: Level, is_open: bool 
     if question.untested == ONE_CLOCK:
         return f"{_of_seconds(question)}; {ONE_CLOCK}."
     parts = [_means(question, found)]
-    if question.untested == ONCE:
-        return f"{parts[0].removeprefix('mean ').removeprefix('geometric mean ')}; {ONCE}."
+    if question.untested == ONCE or question.is_fact:
+        return f"{parts[0].removeprefix(middles(question, found)[0])}; {question.untested}."
     if question.untested:
         return f"{parts[0]}; {question.untested}."
     parts[0] += _test(question, found, level)
@@ -61,8 +66,9 @@ def middles(question: Question, found: Comparison) -> tuple[str, str, str]:
     word = "median " if not np.isfinite([*a, *b]).all() else "geometric mean " if question.scale.ratio else "mean "
     other = describe(question.than_metric, [question.than, question.arm])
     half = np.nan if question.scale.ratio else (found.high - found.low) / 2
-    ours, theirs = (_shown(_middle(x, word), about, half) for x, about in ((a, question.about), (b, other)))
-    if question.metric in RACES:
+    shown: Callable[[float, About], str] = show_fixed if question.is_fact else partial(_shown, half=half)
+    ours, theirs = (shown(_middle(x, word), about) for x, about in ((a, question.about), (b, other)))
+    if question.metric in RACES or is_of_epochs(question.metric):
         return word, ours, theirs
     return word, ours.replace("never", "diverged"), theirs.replace("never", "diverged")
 

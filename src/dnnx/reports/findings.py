@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from dnnx.reports.format import is_equal, show, show_estimate
+from dnnx.reports.facts import is_fixed, show_fixed
+from dnnx.reports.format import show_estimate
 from dnnx.reports.page import Image
 from dnnx.reports.questions import overlap
 from dnnx.reports.scales import is_skewed
@@ -43,9 +44,5 @@ def estimate_of(run: Run, metric: str) -> Estimate:
 def cell(run: Run, metric: str) -> str:
     """Return a metric of a run as the text of a cell: mean, interval and n; a value that is not random has no n."""
     e, about = estimate_of(run, metric), run.about(metric)
-    return f"{show(e.mean, about)} (not random)" if is_fixed(run, e) else show_estimate(e, about)
-
-
-def is_fixed(run: Run, e: Estimate) -> bool:
-    """Return whether an estimate is of a baseline that gives all seeds one value: nothing in it is random."""
-    return bool(run.setting("baseline")) and is_equal(e)
+    fixed = is_fixed(run, run.values(metric))
+    return f"{show_fixed(e.mean, about)} (not random)" if fixed else show_estimate(e, about)

@@ -57,6 +57,12 @@ class Goal:
         return first
 
 
+def is_of_epochs(metric: str) -> bool:
+    """Return whether a metric is the first epoch in which a goal is reached."""
+    goal = parse_goal(metric)
+    return goal is not None and goal.kind == "epoch"
+
+
 def parse_goal(metric: str) -> Goal | None:
     """Return the goal that a metric's name states, or None for any other metric.
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from dnnx.reports.goals import parse_goal
+from dnnx.reports.facts import is_fixed
+from dnnx.reports.goals import is_of_epochs
 from dnnx.reports.measures import ONCE_PER_RUN, describe, values
 from dnnx.reports.scales import Scale, scale_of
 from dnnx.runs.about import About, split_of
@@ -15,14 +16,14 @@ from dnnx.runs.run import Run
 
 ONCE = "measured once per run, n = 1, so chance cannot be told from effect"
 ONE_CLOCK = "seconds are not tested: all seeds of an arm share one clock and one machine load"
-FIXED = "neither arm is random, so this is a fact about these examples; other seeds would change nothing"
+FACT = "nothing is random here, so this is a fact about these examples, which other seeds would not change"
 TWO_SETS = "{} and {} images are two fixed sets, and more seeds cannot average out which images they hold"
 SETS = {"train": "training", "val": "validation", "test": "test", "mc": "test"}
 
 
 @dataclass(frozen=True)
 class Question:
-    """A claim `spec` about two arms, with their values by seed. `untested` says why it gets no yes or no, or is ""."""
+    """A claim `spec` about two arms, with their values by seed. `untested` says why seeds cannot decide, or is ""."""
 
     spec: Mapping[str, Any]
     arm: Run
@@ -49,6 +50,11 @@ class Question:
     def is_tested(self) -> bool:
         return not self.untested
 
+    @property
+    def is_fact(self) -> bool:
+        """Return whether the answer is known without a test, as nothing is random in both arms."""
+        return self.untested == FACT
+
 
 def ask(spec: Mapping[str, Any], arm: Run, than: Run) -> Question:
     """Return the question that a declared verdict asks about two runs."""
@@ -56,9 +62,9 @@ def ask(spec: Mapping[str, Any], arm: Run, than: Run) -> Question:
     pair = values(metric, arm, than, other)
     about = describe(metric, [arm, than])
     scale = scale_of(metric, about, pair, images(metric, arm), spec.get("same"))
-    is_time = (goal := parse_goal(metric)) is not None and goal.kind == "epoch"
-    scale = replace(scale, overlap=max(overlap(arm), overlap(than)), ranks=is_time)
-    untested = why_untested(spec) or unlike(arm, than) or _fixed(arm, than, pair)
+    scale = replace(scale, overlap=max(overlap(arm), overlap(than)), ranks=is_of_epochs(metric))
+    is_fact = all(is_fixed(run, measured) for run, measured in zip((arm, than), pair, strict=True))
+    untested = why_untested(spec) or unlike(arm, than) or (FACT if is_fact else "")
     return Question(spec, arm, than, pair, scale, about, untested)
 
 
@@ -84,12 +90,6 @@ def unlike(arm: Run, than: Run) -> str:
     if None not in versions and versions[0] != versions[1]:
         return f"the arms were trained by other versions, dnnx {versions[0]} and {versions[1]}"
     return ""
-
-
-def _fixed(arm: Run, than: Run, pair: tuple[pd.Series, pd.Series]) -> str:
-    """Return why seeds say nothing about two baselines with one value each; else ""."""
-    are_baselines = arm.setting("baseline") and than.setting("baseline")
-    return FIXED if are_baselines and all(values.nunique(dropna=False) == 1 for values in pair) else ""
 
 
 def why_untested(spec: Mapping[str, Any]) -> str:

@@ -88,6 +88,7 @@ def of_claim(verdict: Verdict) -> dict[str, Any]:
         "arm": verdict.arm,
         "than": verdict.than,
         "answer": verdict.answer,
+        "fact": verdict.is_fact,
         "words": verdict.words,
         "phrase": phrase(verdict),
         "says": say(verdict),

@@ -1,5 +1,6 @@
 """Answers as a person would say them: one sentence for a verdict, one for a single run."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from dnnx.basics.counts import many
@@ -37,19 +38,25 @@ def say(verdict: Verdict) -> str:
         return f"Not tested: {verdict.evidence}"
     _, ours, theirs = middles(question, found)
     numbers = f"{ours} against {theirs}"
+    if verdict.is_fact:
+        return f"{_start(verdict)}, {numbers}; nothing is random here."
     if found.low == found.low:  # no nan
         numbers += f", {difference(found, question.scale, question.about)}"
     level = verdict.level
     numbers += f", n = {many(found.n, 'seed')}{f', look {level.look} of {level.looks}' if level.look else ''}"
-    start = verdict.words.capitalize()
     if verdict.answer == "undecided":
         more = f"; about {many(verdict.more or 0, 'more seed')} would decide"
-        return f"{start} whether {phrase(verdict)}: {numbers}{more if verdict.more else ''}."
+        return f"Undecided whether {phrase(verdict)}: {numbers}{more if verdict.more else ''}."
+    return f"{_start(verdict)}, {numbers}."
+
+
+def _start(verdict: Verdict) -> str:
+    """Return the answer and what it says of the arms, without numbers."""
+    start = verdict.words.capitalize()
     if verdict.answer == "same":
-        return (
-            f"{start}: {describe(verdict.metric, [question.arm]).words} of {verdict.arm} and {verdict.than}, {numbers}."
-        )
-    return f"{start}: {phrase(verdict)}, {numbers}."
+        words = describe(verdict.metric, [verdict.question.arm]).words
+        return f"{start}: {words} of {verdict.arm} and {verdict.than}"
+    return f"{start}: {phrase(verdict)}"
 
 
 def say_looked(verdicts: list[Verdict]) -> str:
@@ -59,13 +66,21 @@ def say_looked(verdicts: list[Verdict]) -> str:
 
 
 def say_count(verdicts: list[Verdict]) -> str:
-    """Return how many of several questions are decided, or "" for fewer than three."""
+    """Return how many of several questions are decided, and how many answers are facts; "" for fewer than three."""
     asked = [verdict for verdict in verdicts if verdict.answer not in ("not tested", "not measured")]
     if len(asked) < 3:
         return ""
-    counts = {name: sum(v.answer == name for v in asked) for name in ("yes", "no", "same", "undecided")}
-    told = ", ".join(f"{count} {'the same' if name == 'same' else name}" for name, count in counts.items() if count)
-    return f"{len(asked) - counts['undecided']} of {len(asked)} questions are decided: {told}."
+    tested, facts = ([v for v in asked if v.is_fact is is_fact] for is_fact in (False, True))
+    decided = len(tested) - sum(verdict.answer == "undecided" for verdict in tested)
+    told = [f"{decided} of {len(tested)} questions are decided: {_counts(tested)}"] if tested else []
+    told += [f"{many(len(facts), 'answer')} without a test, as nothing is random: {_counts(facts)}"] if facts else []
+    return f"{'; '.join(told)}."
+
+
+def _counts(verdicts: list[Verdict]) -> str:
+    counts = Counter(verdict.answer for verdict in verdicts)
+    names = [name for name in ("yes", "no", "same", "undecided") if counts[name]]
+    return ", ".join(f"{counts[name]} {'the same' if name == 'same' else name}" for name in names)
 
 
 def phrase(verdict: Verdict) -> str:

@@ -8,7 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from dnnx.basics.counts import many
-from dnnx.reports.findings import estimate_of, is_fixed
+from dnnx.reports.facts import is_fixed
+from dnnx.reports.findings import estimate_of
 from dnnx.reports.format import bare, is_equal, label, show, span
 from dnnx.reports.saying import say, say_count, say_looked
 from dnnx.reports.scales import geometric
@@ -67,8 +68,10 @@ def _main(run: Run, metric: str) -> tuple[str, str]:
     e, about = estimate_of(run, metric), run.about(metric)
     if e.n < 2:
         return bare(e.mean, about) if e.n else "", ""
+    if is_fixed(run, run.values(metric)):
+        return bare(e.mean, about), "not random"
     if is_equal(e):
-        return bare(e.mean, about), "not random" if is_fixed(run, e) else "the same in all"
+        return bare(e.mean, about), "the same in all"
     mean, low, high = span(e.mean, e.low, e.high, about)
     return mean, f"{low} to {high}"
 

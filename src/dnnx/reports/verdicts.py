@@ -10,6 +10,7 @@ from dnnx.basics.errors import near_misses
 from dnnx.reports.answers import answer, more_seeds
 from dnnx.reports.comparison import Comparison, compare
 from dnnx.reports.evidence import evidence, in_words
+from dnnx.reports.facts import answer_of, difference_of
 from dnnx.reports.goals import parse_goal
 from dnnx.reports.levels import ALPHA, Level, nominal_levels
 from dnnx.reports.measures import DERIVED, RACES
@@ -22,7 +23,8 @@ from dnnx.runs.run import Study
 
 @dataclass(frozen=True)
 class Verdict:
-    """An answer to one claim: yes, no, same, undecided, not tested or not measured; `words` say it with its margin.
+    """An answer to one claim: yes, no, same, undecided, not tested or not measured; `words` say it with its margin, or
+    that it is a fact.
 
     `comparison` has the interval at the level that all verdicts together keep, `p` is adjusted to
     that too. `level` says for how many claims and looks.
@@ -52,6 +54,10 @@ class Verdict:
     @property
     def than(self) -> str:
         return self.question.than.name
+
+    @property
+    def is_fact(self) -> bool:
+        return self.question.is_fact
 
     @property
     def sentence(self) -> str:
@@ -131,6 +137,8 @@ def unmeasured(study: Study) -> list[str]:
 
 
 def _verdict(question: Question, level: Level, pools: Mapping[str, Mapping[str, Pool]]) -> Verdict:
+    if question.is_fact:
+        return _fact(question, level)
     if not level.look:
         level = replace(level, earlier=max(len(run.earlier) for run in (question.arm, question.than)))
     found = compare(*question.values, question.scale, level.alpha, _pool_of(question, pools), level.earlier)
@@ -147,6 +155,14 @@ def _verdict(question: Question, level: Level, pools: Mapping[str, Mapping[str, 
     p = level.adjusted(found.p) if found.tested else found.p
     more = more_seeds(found, level.alpha, question.scale.margin) if is_open else None
     return Verdict(question, given, words, found, p, told, level, more)
+
+
+def _fact(question: Question, level: Level) -> Verdict:
+    """Return the answer to a claim in which nothing is random."""
+    found = difference_of(*question.values, question.scale)
+    given = answer_of(found, question.spec["expect"])
+    words = f"{'the same' if given == 'same' else given}, a fact"
+    return Verdict(question, given, words, found, float("nan"), evidence(question, found, level), level)
 
 
 def _pools(questions: Sequence[Question]) -> dict[str, dict[str, Pool]]:

@@ -14,6 +14,7 @@ from dnnx.runs.about import About, is_loss
 from dnnx.runs.looks import Look, Looks
 
 COLUMNS = ["epoch", "split", "metric", "seed", "value"]
+CLOSE = 1e-4  # relative: rounding errors of 32 bits after thousands of steps; random starts differ by percents
 
 
 @dataclass
@@ -64,6 +65,20 @@ class Run:
         values = self.results.get(metric, [None] * len(self.seeds))
         numbers = [np.nan if value is None else float(value) for value in values]
         return pd.Series(numbers, index=self.seeds, dtype=float)
+
+    @property
+    def is_fixed(self) -> bool:
+        """Return whether nothing in the training is random: two seeds or more have the same losses and curves.
+
+        So it is where the initial weights are given and a batch holds all examples. Seeds then differ by rounding only,
+        as each adds up the examples in its own order.
+        """
+        curves = self.metrics[self.metrics["split"].isin(("train", "val"))].replace([np.inf, -np.inf], np.nan).dropna()
+        if len(self.seeds) < 2 or curves.empty:
+            return False
+        values = curves.groupby(["epoch", "split", "metric"])["value"].agg(["min", "max", "count"])
+        near = np.isclose(values["min"], values["max"], rtol=CLOSE, atol=0)
+        return bool((near & (values["count"] == len(self.seeds))).all())
 
     @property
     def is_cut_off(self) -> bool:

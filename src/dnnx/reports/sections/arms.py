@@ -1,7 +1,8 @@
 """The arms: every metric of the test set, the ensemble, and the seeds that diverged."""
 
 from dnnx.reports import images, page
-from dnnx.reports.findings import Findings, cell, estimate_of, is_fixed
+from dnnx.reports.facts import is_fixed
+from dnnx.reports.findings import Findings, cell
 from dnnx.reports.format import show, span, suffix
 from dnnx.reports.scales import geometric
 from dnnx.reports.statistics import LEVEL
@@ -36,7 +37,7 @@ def blocks(found: Findings) -> list[page.Block]:
     told += ["one is over seeds and images, for others of their kind"] if is_paired else []
     told += ["the ensemble is one value per arm"] if ensemble else []
     notes = dict.fromkeys(note for metric in metrics if (note := study.about(metric).note))
-    is_any_fixed = any(is_fixed(run, estimate_of(run, name)) for run in study.runs for name in metrics)
+    is_any_fixed = any(is_fixed(run, run.values(name)) for run in study.runs for name in metrics)
     more = [geometric(metrics), NOT_RANDOM if is_any_fixed else ""]
     caption = " ".join(["; ".join(told) + ".", *filter(None, more), *notes])
     return [
