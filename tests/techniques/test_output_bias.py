@@ -26,17 +26,17 @@ def unequal(rows: Tensor | None = None, classes: int | None = 3) -> Any:
     return SimpleNamespace(splits={"train": (x, y)}, rows={} if rows is None else {"train": rows}, num_classes=classes)
 
 
-def started(data: Any, classes: int = 3, epoch: int = 0, name: str = "output.bias") -> Any:
+def started(data: Any, classes: int = 3, was_set: bool = False, name: str = "output.bias") -> Any:
     module: Any = classifier(6, classes, {"hidden": [5]}, [0, 1], OutputBias(name))
-    module.trainer = SimpleNamespace(current_epoch=epoch)
-    module.techniques["OutputBias"].before_training(data)
+    module.techniques["OutputBias"].load_state_dict({"was_set": was_set})
+    module.begin(data)
     return module.replicas.net.output.bias.detach()
 
 
 def test_the_bias_is_the_logarithm_of_the_shares() -> None:
     expected = torch.tensor([0.6, 0.3, 0.1]).log().expand(2, 3)
     torch.testing.assert_close(started(unequal()), expected)
-    assert not started(unequal(), epoch=3).any(), "a resumed run has its own"
+    assert not started(unequal(), was_set=True).any(), "a resumed run has its own"
 
 
 def test_each_seed_has_the_shares_of_its_own_examples_and_an_absent_class_counts_as_one() -> None:

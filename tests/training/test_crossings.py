@@ -169,8 +169,7 @@ def crossings_of(run: Sequence[str], folder: Path) -> list[str]:
     data.to(META)
     module.to(META)
     data.trainer = SimpleNamespace(current_epoch=0)
-    for technique in module.techniques.values():
-        technique.before_training(data)
+    module.begin(data)
     [chunk] = islice(data.train_dataloader(), 1)
     return crossings(module, chunk, data.val_dataloader(), data.eval_dataloader("test"))
 

@@ -10,9 +10,10 @@ import torch
 from commands import SMOKE, compose, measured
 from omegaconf import OmegaConf
 from safetensors.torch import load_file
+from tiny_backbone import make_backbone, transfer
 
 from dnnx.basics.errors import UserError
-from dnnx.config.resume import searched
+from dnnx.config.resume import searched, settle_backbone
 from dnnx.data.arrays import ArrayData
 from dnnx.runs import shards as layout
 from dnnx.train import train
@@ -141,6 +142,27 @@ def test_nothing_is_pruned_during_the_search_for_a_learning_rate(tmp_path: Path)
     pruned.append("+technique=pruning")
     whole, same = (grid(compose(*SMOKE, *more), [0, 1], tmp_path, rates, 2)[1] for more in ([], pruned))
     assert torch.equal(whole, same)
+
+
+FEW = Settings(min=1e-5, max=0.1, steps=20)
+SLOW_LAYERS = ["+technique=layer_rates", "techniques.layer_rates.factors={hidden_layers.0.*: 0.1}"]
+
+
+def test_a_range_test_begins_with_what_techniques_do_before_training(tmp_path: Path) -> None:
+    """The bias of the output layer is that of the class shares; a layer learns with its own share of the rate."""
+    arms: list[list[str]] = [[], ["+technique=output_bias"], SLOW_LAYERS]
+    plain, biased, slow = (range_test(compose(*SMOKE, *words), [0, 1], tmp_path, FEW)[1] for words in arms)
+    assert not torch.equal(biased[0], plain[0]), "before the first step"
+    assert torch.equal(slow[0], plain[0])
+    assert not torch.equal(slow[1:], plain[1:])
+
+
+def test_a_range_test_on_cached_features_is_that_on_the_examples(tmp_path: Path) -> None:
+    backbone = make_backbone(tmp_path / "backbone", "seeds=2")
+    frozen = transfer(backbone, "techniques.pretrained.frozen=['hidden_layers.0.*']")
+    words = (compose(*frozen, f"techniques.pretrained.cached={word}") for word in ("false", "true"))
+    whole, cached = (range_test(settle_backbone(cfg, tmp_path), [0, 1], tmp_path, FEW)[1] for cfg in words)
+    torch.testing.assert_close(cached, whole, rtol=1e-3, atol=1e-4)
 
 
 def test_a_grid_chooses_the_learning_rate_without_the_test_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

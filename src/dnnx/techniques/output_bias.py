@@ -28,7 +28,7 @@ class OutputBias(Technique):
         self.parameter, self.was_set = parameter, False
 
     def before_training(self, data: Any) -> None:
-        if self.module.trainer.current_epoch > 0:  # a resumed run has learned its bias
+        if self.was_set:  # a resumed run has learned its bias
             return
         logits = logits_of(class_counts(data, self.module.replicas.num_replicas))
         named = dict(self.module.replicas.net.named_parameters())

@@ -101,6 +101,7 @@ def range_test(cfg: DictConfig, seeds: list[int], folder: Path, wanted: Settings
     """Return the training loss of each batch while each step multiplies the rate by a constant factor (Smith 2017)."""
     data, module, trainer = assemble(cfg, seeds, folder)
     module.to(trainer.strategy.root_device)
+    module.begin(data)
     optimizer = module.make_optimizer()
     rates = torch.logspace(math.log10(wanted.min), math.log10(wanted.max), wanted.steps, dtype=torch.float64).tolist()
     losses = []

@@ -147,8 +147,12 @@ class ReplicaModule(pl.LightningModule):
         return self.per_example(self.task.loss, outputs, y)
 
     def on_fit_start(self) -> None:
+        self.begin(self.trainer.datamodule)  # type: ignore[attr-defined]
+
+    def begin(self, data: Any) -> None:
+        """Let every technique act before the first step, with the data on its device."""
         for technique in self.techniques.values():
-            technique.before_training(self.trainer.datamodule)  # type: ignore[attr-defined]
+            technique.before_training(data)
 
     def on_train_epoch_start(self) -> None:
         optimizer = self.optimizers(use_pl_optimizer=False)
