@@ -14,8 +14,8 @@ MAX_PLACES = 5  # decimals; smaller numbers are shown by their own digits
 def show(value: float, about: About = PLAIN, digits: int = 3) -> str:
     """Return a value with its unit: a share in percent with two decimals, else significant digits.
 
-    >>> show(0.98, About("%")), show(2.3456, About("°C")), show(float("nan"))
-    ('98.00 %', '2.35 °C', 'not measured')
+    >>> show(0.98, About("%")), show(2.3456, About("°C")), show(0.559, About("100 k$")), show(float("nan"))
+    ('98.00 %', '2.35 °C', '55.9 k$', 'not measured')
     """
     if np.isnan(value):
         return "not measured"
@@ -87,12 +87,12 @@ def show_difference(value: float, about: About = PLAIN, half: float = np.nan) ->
     return _fixed(about.scale * value, decimals(half, about), signed=True)
 
 
-def whole(value: float, about: About) -> str:
+def whole(value: float, about: About, digits: int = 3) -> str:
     """Return a value that is no mean, such as the best epoch of one seed: without decimals where it has none."""
     is_whole = abs(value - round(value)) <= ROUNDING * max(1.0, abs(value)) if np.isfinite(value) else False
     if is_whole and (about.unit not in SHARES or value == 1):
         return f"{about.scale * round(value):,}{suffix(about)}"
-    return show(value, about)
+    return show(value, about, digits)
 
 
 def _fixed(scaled: float, places: int | None, signed: bool) -> str:
@@ -115,12 +115,13 @@ def show_p(p: float) -> str:
 
 def bare(value: float, about: About = PLAIN, digits: int = 3) -> str:
     """Return a value without its unit."""
-    return f"{about.scale * value:.2f}".replace("-0.00", "0.00") if about.unit in SHARES else number(value, digits)
+    shown = about.scale * value
+    return f"{shown:.2f}".replace("-0.00", "0.00") if about.unit in SHARES else number(shown, digits)
 
 
 def suffix(about: About, difference: bool = False) -> str:
     """Return the unit as it follows a number, "" for a plain one; a `difference` of shares counts in points."""
-    unit = "points" if difference and about.unit in SHARES else about.unit
+    unit = "points" if difference and about.unit in SHARES else about.shown_unit
     return f" {unit}" if unit else ""
 
 
@@ -130,7 +131,7 @@ def label(name: str, about: About) -> str:
     >>> label("test/mae", About("°C"))
     'test mae, °C'
     """
-    return f"{name.replace('/', ' ')}{f', {about.unit}' if about.unit else ''}"
+    return f"{name.replace('/', ' ')}{f', {about.shown_unit}' if about.unit else ''}"
 
 
 def number(x: float, digits: int = 3) -> str:

@@ -88,7 +88,7 @@ def scale_of(metric: str, about: About, values: tuple[pd.Series, pd.Series], ima
         epochs = same if same is not None else 1.0
         return Scale(False, EPOCH, epochs, f"{epochs:g} {'epoch' if epochs == 1 else 'epochs'}")
     if same is not None:
-        return Scale(margin=same, words=f"{same:g}{f' {about.unit}' if about.unit else ''}")
+        return Scale(margin=same / about.scale, words=f"{same:g}{f' {about.shown_unit}' if about.unit else ''}")
     other = values[1][np.isfinite(values[1])]
     size = abs(float(other.mean())) if len(other) else 0.0
     return Scale(margin=PERCENT / 100 * size or np.nan, words=f"{PERCENT:g} %")

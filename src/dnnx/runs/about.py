@@ -9,6 +9,7 @@ from dnnx.runs.legacy import about_of_old
 
 SPLITS = ("train", "val", "test")
 SHARES = {"%": 100, "points": 100}  # units of a number between 0 and 1 that is shown times this factor
+MANY = re.compile(r"(\d+) (.+)")  # a unit such as "100 k$": 0.56 of it is shown as 56 k$
 NOT_METRICS = ("about", "seeds")  # keys of results.json
 FACTS_IN_PERCENT = ("sparsity",)
 WORDS = {
@@ -35,8 +36,9 @@ WORDS = {
 class About:
     """How a metric is shown and which direction is better.
 
-    `unit` is "%" for a share between 0 and 1, "" for a plain number. `better` is "higher", "lower" or None where
-    neither is. `words` name the metric in a sentence, and `note` is a sentence for the caption of a table.
+    `unit` is "%" for a share between 0 and 1, "" for a plain number, and may begin with a whole number, "100 k$".
+    `better` is "higher", "lower" or None where neither is. `words` name the metric in a sentence, and `note` is a
+    sentence for the caption of a table.
     """
 
     unit: str = ""
@@ -47,7 +49,16 @@ class About:
     @property
     def scale(self) -> int:
         """Return the factor between the stored and the shown number."""
-        return SHARES.get(self.unit, 1)
+        return int(found[1]) if (found := MANY.fullmatch(self.unit)) else SHARES.get(self.unit, 1)
+
+    @property
+    def shown_unit(self) -> str:
+        """Return the unit of the shown number.
+
+        >>> About("100 k$").scale, About("100 k$").shown_unit, About("°C").shown_unit
+        (100, 'k$', '°C')
+        """
+        return found[2] if (found := MANY.fullmatch(self.unit)) else self.unit
 
     @property
     def sign(self) -> int:

@@ -2,6 +2,7 @@
 
 from dnnx.reports import page
 from dnnx.reports.findings import Findings, cell
+from dnnx.reports.format import suffix
 from dnnx.reports.published import place_of
 
 PLACE = 22
@@ -15,9 +16,9 @@ def applies(found: Findings) -> bool:
 def blocks(found: Findings) -> list[page.Block]:
     """Return the table of the published numbers."""
     study, metric = found.study, found.study.main
-    unit = study.about(metric).unit
+    unit = suffix(study.about(metric))
     rows = [
-        [run.name, f"{number:g}{unit and f' {unit}'}", place_of(run, metric, number), cell(run, metric)]
+        [run.name, f"{number:g}{unit}", place_of(run, metric, number), cell(run, metric)]
         for run in study.runs
         for number in study.published.get(run.name, ())
     ]
