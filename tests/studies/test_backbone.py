@@ -1,6 +1,7 @@
 """A backbone that no arm could start from, or that is a short try, is noticed before the first arm, with a command."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ from omegaconf import OmegaConf
 
 from dnnx.basics.errors import UserError
 from dnnx.config.compose import compose as compose_with
-from dnnx.studies.backbone import check_backbones
+from dnnx.config.seeds import parse_seeds
+from dnnx.studies.backbone import check_backbones, extend_backbone
+from dnnx.studies.plan import Plan
+from dnnx.studies.until import check_before
 
 TRANSFER = ("+exp=transfer", "data.source=digits", "trainer.max_epochs=1", "jobs=1")
 
@@ -114,3 +118,47 @@ def test_the_command_ends_before_its_first_arm(made: Any, tmp_path: Path) -> Non
     assert said.startswith("error: backbone=outputs/bn_vs_plain/latest/bn: it is not of +exp=bn_vs_plain as declared")
     assert said.count("\n") == 1
     assert not (tmp_path / "outputs/transfer").exists()
+
+
+def with_hydra(folder: Path, *words: str) -> Any:
+    return compose_with("train", ["+exp=transfer", f"paths.outputs={folder}/outputs", *words], [], with_hydra=True)
+
+
+def test_a_needed_study_gets_the_seeds_of_a_look(made: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study, ran = made(seeds=10), list[Any]()
+    config = with_hydra(tmp_path, "data.source=digits", "jobs=1")
+    extend_backbone(config, range(10), ran.append)
+    assert ran == [], "it has them"
+
+    def run(needed: Any) -> None:
+        ran.append(needed)
+        shutil.rmtree(study)
+        made(seeds=12)
+
+    extend_backbone(config, range(12), run)
+    (needed,) = ran
+    assert (needed.name, parse_seeds(needed.seeds), needed.jobs) == ("bn_vs_plain", list(range(12)), 1)
+    assert Path(needed.hydra.sweep.dir) == study.resolve()
+    assert "+exp=bn_vs_plain first gets 2 seeds, 10 to 11, from which this study starts" in capsys.readouterr().out
+
+
+def test_a_needed_study_that_takes_no_more_seeds_is_one_line(made: Any, tmp_path: Path) -> None:
+    made(seeds=10)
+    with pytest.raises(
+        UserError, match=r"^backbone=.*: .exp=bn_vs_plain has its answers and takes no more seeds; type"
+    ):
+        extend_backbone(with_hydra(tmp_path, "data.source=digits"), range(12), lambda needed: None)
+
+
+def test_a_backbone_that_was_typed_gets_no_seeds_and_must_have_all(made: Any, tmp_path: Path) -> None:
+    study, ran = made(seeds=10), list[Any]()
+    typed = shutil.copytree(study / "bn", tmp_path / "mine")
+    mine, needed = (with_hydra(tmp_path, *words) for words in ([f"backbone={typed}"], []))
+    extend_backbone(mine, range(12), ran.append)
+    assert ran == []
+    plan = Plan(tmp_path, [], {"verdicts": [], "looks": {"planned": [5, 12], "taken": []}})
+    check_before(plan, [needed])
+    with pytest.raises(
+        UserError, match="seed 10 starts from its network of that seed, and it has none; train it first"
+    ):
+        check_before(plan, [mine])

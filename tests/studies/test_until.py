@@ -200,6 +200,7 @@ class MadeUp:
         self.plan = planned(Plan(folder, jobs, declared), [5, 10, 20])
         self.config: Any = DictConfig({"name": "made", "seeds": 5})
         self.trained: list[tuple[str, int]] = []
+        self.prepared: list[int] = []
         self.dies_at: tuple[str, int] | None = None
         folder.mkdir()
         (folder / "study.json").write_text(json.dumps(self.plan.declared))
@@ -216,7 +217,8 @@ class MadeUp:
             write_run(folder, range(n), list(self.accuracy[job.name][:n]), environment=made[0], data=made[1])
 
     def go_on(self) -> None:
-        go_on_until_decided(self.config, self.plan, self.train, go_on(self.plan.folder))
+        prepare = lambda seeds: self.prepared.append(len(seeds))  # noqa: E731
+        go_on_until_decided(self.config, self.plan, self.train, go_on(self.plan.folder), prepare)
 
 
 def test_arms_of_decided_claims_take_no_more_seeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -225,7 +227,7 @@ def test_arms_of_decided_claims_take_no_more_seeds(tmp_path: Path, capsys: pytes
     first = [("plain", 5), ("better", 5), ("again", 5)]
     assert study.trained == [*first, ("plain", 10), ("again", 10), ("plain", 20), ("again", 20)]
     taken = looks_of(study.plan).taken
-    assert [len(look.seeds) for look in taken] == [5, 10, 20]
+    assert [len(look.seeds) for look in taken] == study.prepared == [5, 10, 20]
     assert taken[1].arms == taken[2].arms == ("plain", "again")
     said = " ".join(capsys.readouterr().out.split())
     for text in (

@@ -27,9 +27,35 @@ def train_backbone(config: DictConfig, run: Callable[[DictConfig], None]) -> Non
     `run` runs the study of a composed config.
     """
     words = backbone_study(config)
-    if words is None:
+    if words is not None:
+        _run_needed(config, words, run)
+
+
+def extend_backbone(config: DictConfig, seeds: Sequence[int], run: Callable[[DictConfig], None]) -> None:
+    """Train the seeds that the needed study lacks, in all its arms; a backbone that was typed keeps its seeds.
+
+    `run` runs the study of a composed config.
+    """
+    needs, backbone = config.study.needs, Path(str(config.backbone))
+    if not is_needed(config) or not (missing := _missing(backbone, seeds)):
         return
-    typed = split(retype_study(words))
+    which = f"seed {missing[0]}" if len(missing) == 1 else f"{len(missing)} seeds, {missing[0]} to {missing[-1]},"
+    console.print(f"+exp={needs} first gets {which} from which this study starts", soft_wrap=True)
+    jobs = [f"jobs={config.jobs}"] if config.jobs is not None else []
+    wanted = str([*resume.load_results(backbone)["seeds"], *missing]).replace(" ", "")
+    _run_needed(config, [f"resume={_place(config)}", f"seeds={wanted}", *jobs], run)
+    told = f"+exp={needs} has its answers and takes no more seeds; type backbone=... of a run with {len(seeds)} seeds"
+    require(not _missing(backbone, seeds), "backbone", resume.short(backbone), told)
+
+
+def _missing(backbone: Path, seeds: Sequence[int]) -> list[int]:
+    there = resume.load_results(backbone)["seeds"]
+    return [seed for seed in seeds if seed not in there]
+
+
+def _run_needed(config: DictConfig, words: Sequence[str], run: Callable[[DictConfig], None]) -> None:
+    """Run the needed study with these words. Raise UserError if it fails."""
+    typed = split(retype_study([*words]))
     own = _own_folders(config)
     needed = compose("train", typed.overrides, own)
     folder = run_folder(needed)
@@ -45,7 +71,7 @@ def train_backbone(config: DictConfig, run: Callable[[DictConfig], None]) -> Non
 
 def is_missing(config: DictConfig) -> bool:
     """Return whether the backbone is that of the needed study, and not there."""
-    return _is_default(config) and not Path(str(config.backbone), "results.json").exists()
+    return is_needed(config) and not Path(str(config.backbone), "results.json").exists()
 
 
 def backbone_study(config: DictConfig) -> list[str] | None:
@@ -85,7 +111,7 @@ def check_backbones(config: DictConfig, composed: Sequence[DictConfig]) -> None:
         if (path / "results.json").is_file():
             check_seeds(path, parse_seeds(one.seeds))
     is_typed = "hydra" in config and any(word.startswith("backbone=") for word in config.hydra.overrides.task)
-    if _is_default(config) and not is_missing(config) and not is_typed and config.resume is None:
+    if is_needed(config) and not is_missing(config) and not is_typed and config.resume is None:
         check_whole(config, Path(str(config.backbone)))
 
 
@@ -122,7 +148,8 @@ def check_whole(config: DictConfig, backbone: Path) -> None:
     require(not odd, "backbone", here, told)
 
 
-def _is_default(config: DictConfig) -> bool:
+def is_needed(config: DictConfig) -> bool:
+    """Return whether the backbone is an arm of the needed study, not another run that was typed."""
     return config.study.needs is not None and _place(config) in Path(str(config.backbone)).parents
 
 

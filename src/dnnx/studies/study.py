@@ -26,7 +26,7 @@ from dnnx.config.plain import is_plain
 from dnnx.config.resume import go_on
 from dnnx.runs.files import read_json, remove_empty, write_json
 from dnnx.runs.locks import sole_writer
-from dnnx.studies.backbone import check_backbones, is_missing, train_backbone
+from dnnx.studies.backbone import check_backbones, extend_backbone, is_missing, train_backbone
 from dnnx.studies.early import early_error
 from dnnx.studies.foreman import Task
 from dnnx.studies.looks import planned_looks
@@ -79,13 +79,13 @@ def train_plan(
     config: DictConfig, runner: Runner, plan: Plan, composed: Sequence[DictConfig], workers: int, pool: Pool | None
 ) -> None:
     """Train the arms of a checked plan in its folder, and write the report."""
-    is_new = not any(plan.folder.iterdir())
+    is_new, run = not any(plan.folder.iterdir()), partial(run_study, runner=runner)
     declare(plan)
     advice = go_on(plan.folder, *composed)
     with going_on(advice):
         train = partial(train_jobs, config, runner, workers, advice, pool)
         if "looks" in plan.declared:
-            go_on_until_decided(config, plan, train, advice)
+            go_on_until_decided(config, plan, train, advice, partial(extend_backbone, config, run=run))
         else:
             train(plan, composed)
         note_unfinished(plan)

@@ -17,10 +17,12 @@ from dnnx.runs import schema
 from dnnx.runs.checksums import is_other_data
 from dnnx.runs.files import read_json, write_json
 from dnnx.runs.looks import Look, Looks
+from dnnx.studies.backbone import is_needed
 from dnnx.studies.looks import seeds_at, words_of
 from dnnx.studies.plan import Job, Plan
 
 Train = Callable[[Plan], object]  # trains the jobs of a plan
+Prepare = Callable[[Sequence[int]], object]  # makes sure of all that these seeds start from
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,14 @@ class Claim:
     is_open: bool
 
 
-def go_on_until_decided(config: DictConfig, plan: Plan, train: Train, advice: str) -> None:
+def go_on_until_decided(config: DictConfig, plan: Plan, train: Train, advice: str, prepare: Prepare) -> None:
     """Take one look after the other until no claim is open or the last look is taken.
 
-    Each look trains the missing seeds of the arms that it needs. A look whose training fails is not taken; `advice`
-    says how to go on then.
+    Each look trains the missing seeds of the arms that it needs, after `prepare` had its seeds. A look whose training
+    fails is not taken; `advice` says how to go on then.
     """
     while (look := next_look(config, plan)) is not None:
+        prepare(look.seeds)
         train(replace(plan, jobs=jobs_of(plan, look)))
         require_alike(plan)
         if not is_trained(plan.folder, look):
@@ -142,7 +145,7 @@ def check_before(plan: Plan, configs: Sequence[DictConfig]) -> None:
         for look in looks.taken:
             told = f"the looks up to now had the seeds {shown(list(look.seeds))}; leave seeds out"
             require(list(look.seeds) == seeds[: len(look.seeds)], "seeds", shown(config.seeds), told)
-        if config.backbone is not None and not str(config.backbone).startswith("arm:"):
+        if config.backbone is not None and not str(config.backbone).startswith("arm:") and not is_needed(config):
             require_backbone(config_of_all(config, seeds))
     require_alike(plan)
     for arm, made in _made_by(plan):
