@@ -1,6 +1,7 @@
 """`python -m dnnx.import_weights weights=FILE`: write a run folder of networks that were trained elsewhere."""
 
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -32,37 +33,50 @@ def import_weights(cfg: DictConfig, folder: Path) -> dict[str, list]:
     check_run(run)
     check_config(run)
 
-    from dnnx.evaluation import preprocessing, results  # imports torch
-    from dnnx.nets.weight_files import read_arrays
-    from dnnx.nets.weight_import import fill
-    from dnnx.reports.table import results_table
-    from dnnx.runs import provenance
-    from dnnx.runs.tensors import save_tensors
-    from dnnx.training.assemble import build_data, build_module, choose_device
+    from dnnx.reports.table import results_table  # imports torch from here on
+    from dnnx.training.assemble import build_data, build_module
 
     data = build_data(run, seeds)
     module = build_module(run, data, seeds)
+    fill_module(module, files, cfg)
+    metrics = write_run(run, data, module, folder)
+    console.print(results_table(f"{many(len(seeds), 'imported network')} on {data.provenance['note']}", metrics))
+    console.print(f"run folder: {folder}", soft_wrap=True)
+    return metrics
+
+
+def fill_module(module: Any, files: list[str], cfg: DictConfig) -> None:
+    """Fill the network of each seed with the weights of its file, and say where each name of the file goes."""
+    from dnnx.nets.weight_files import read_arrays  # imports torch
+    from dnnx.nets.weight_import import fill
+
     state = module.replicas.stacked_state()
     for seed, path in enumerate(files):
         own = {name: value[seed] for name, value in state.items()}
         for line in fill(own, read_arrays(Path(path)), path, cfg.map, cfg.fresh, cfg.dropped, cfg.epsilon):
             console.print(line, soft_wrap=True, markup=False, highlight=False)
-    data.to(choose_device(run.trainer.accelerator))
-    metrics, predictions = results.measure(module, data, seeds, [True for _ in seeds])
-    about = results.about(module.task)
-    metrics |= {name: [None] * len(seeds) for name in UNTRAINED} | results.costs(module, data, [True for _ in seeds])
 
+
+def write_run(run: DictConfig, data: Any, module: Any, folder: Path) -> dict[str, list]:
+    """Test the networks and write the files of a run that has no epochs; return its results."""
+    from dnnx.evaluation import preprocessing, results  # imports torch
+    from dnnx.runs import provenance
+    from dnnx.runs.tensors import save_tensors
+    from dnnx.training.assemble import choose_device
+
+    data.to(choose_device(run.trainer.accelerator))
+    all_there = [True for _ in run.seeds]
+    metrics, predictions = results.measure(module, data, list(run.seeds), all_there)
+    metrics |= {name: [None] * len(all_there) for name in UNTRAINED} | results.costs(module, data, all_there)
     folder.mkdir(parents=True, exist_ok=True)
     resume.save_config(run, folder / "config.yaml")
     write_json(folder / "environment.json", provenance.environment())
     write_json(folder / "data.json", provenance.data_facts(data))
-    write_text(folder / "metrics.csv", HEADER)  # there are no epochs
+    write_text(folder / "metrics.csv", HEADER)
     save_tensors(module.replicas.stacked_state(), folder / "model.safetensors")
     preprocessing.write(preprocessing.of_data(data), folder)
     save_tensors(predictions, folder / "predictions.safetensors")
-    write_json(folder / "results.json", metrics | {"about": about})
-    console.print(results_table(f"{many(len(seeds), 'imported network')} on {data.provenance['note']}", metrics))
-    console.print(f"run folder: {folder}", soft_wrap=True)
+    write_json(folder / "results.json", metrics | {"about": results.about(module.task)})
     return metrics
 
 

@@ -53,24 +53,10 @@ def command(config_name: str, where: Where | None = None) -> Callable[[Task], Ca
 
         def main() -> None:
             ended: list[int] = []  # the exit code
-            if _is_own_process():
-                atexit.register(_leave, ended)
-                sys.excepthook = _uncaught
-            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors, and dnnx prints them
-            os.environ[COMMAND] = str(os.getpid())
-            logging.raiseExceptions = False  # Hydra's --info writes by logging, also into a closed pipe
-            threading.excepthook = _in_thread
+            _prepare_process(ended)
             made: list[tuple[Path, Path]] = []
             try:
-                if not sys.argv[1:] and config_name in BARE:
-                    print(examples(config_name), flush=True)
-                    return
-                with listen(), typing(config_name, sys.argv[1:]):
-                    sys.argv[1:] = settle(config_name, sys.argv[1:], where, made)
-                    if "--cfg" not in sys.argv or not show_job(config_name, split(sys.argv[1:])):
-                        tell_loading()
-                        run()
-                    sys.stdout.flush()
+                _run_typed(config_name, where, run, made)
             except BrokenPipeError:  # as after `| head`
                 ended.append(leave_pipe())
             except MISTAKES as error:
@@ -87,6 +73,32 @@ def command(config_name: str, where: Where | None = None) -> Callable[[Task], Ca
         return main
 
     return decorate
+
+
+def _run_typed(
+    config_name: str, where: Where | None, run: Callable[[], object], made: list[tuple[Path, Path]]
+) -> None:  # fmt: skip
+    """Run a command with the words of sys.argv, or print what they ask for; add the folder that it writes to `made`."""
+    if not sys.argv[1:] and config_name in BARE:
+        print(examples(config_name), flush=True)
+        return
+    with listen(), typing(config_name, sys.argv[1:]):
+        sys.argv[1:] = settle(config_name, sys.argv[1:], where, made)
+        if "--cfg" not in sys.argv or not show_job(config_name, split(sys.argv[1:])):
+            tell_loading()
+            run()
+        sys.stdout.flush()
+
+
+def _prepare_process(ended: list[int]) -> None:
+    """Set how this process tells errors, and ends as soon as `ended` has its exit code."""
+    if _is_own_process():
+        atexit.register(_leave, ended)
+        sys.excepthook = _uncaught
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors, and dnnx prints them
+    os.environ[COMMAND] = str(os.getpid())
+    logging.raiseExceptions = False  # Hydra's --info writes by logging, also into a closed pipe
+    threading.excepthook = _in_thread
 
 
 def settle(config_name: str, arguments: list[str], where: Where | None, made: list[tuple[Path, Path]]) -> list[str]:

@@ -100,34 +100,39 @@ def check(cfg: DictConfig) -> None:
     told = "null, or a LightningModule of yours, module._target_=my_project.Lit"
     told = INSTEAD.get(str(module), told)
     require(module is None or isinstance(module, DictConfig), "module", module, told)
-    epochs = cfg.trainer.get("max_epochs")
+    check_trainer(cfg.trainer)
+    check_callbacks(cfg)
+    check_ranges(cfg)
+
+
+def check_trainer(trainer: DictConfig) -> None:
+    """Raise UserError for an option of Lightning's Trainer that no run can have."""
+    epochs = trainer.get("max_epochs")
     valid = type(epochs) is int and 1 <= epochs <= MOST_EPOCHS
     require(valid, "trainer.max_epochs", epochs, f"a whole number of at least 1, at most {MOST_EPOCHS:,}")
-    choose("trainer.accelerator", cfg.trainer.get("accelerator"), dict.fromkeys(ACCELERATORS))
+    choose("trainer.accelerator", trainer.get("accelerator"), dict.fromkeys(ACCELERATORS))
     for name, (value, why) in FIXED_TRAINER_KEYS.items():
-        found = cfg.trainer.get(name)
+        found = trainer.get(name)
         require(found == value, f"trainer.{name}", shown(found), f"only {str(value).lower()} is valid: {why}")
+    told = "leave it out: seeds are independent and epochs complete"
     for name in REFUSED_TRAINER_KEYS:
-        require(
-            name not in cfg.trainer,
-            f"trainer.{name}",
-            cfg.trainer.get(name),
-            "leave it out: seeds are independent and epochs complete",
-        )
-    precision = cfg.trainer.get("precision")
+        require(name not in trainer, f"trainer.{name}", trainer.get(name), told)
+    precision = trainer.get("precision")
     told = "type 32-true or bf16-mixed; dnnx scales no loss, and data and networks are in 32 bits"
     require(precision in PRECISIONS, "trainer.precision", precision, told)
+
+
+def check_callbacks(cfg: DictConfig) -> None:
+    """Raise UserError without a callback that every run needs, or for a patience that would cut a schedule short."""
     for name in ("early_stopping", "record", "checkpoint"):
         found = isinstance(cfg.callbacks.get(name), DictConfig)
         require(found, f"callbacks.{name}", cfg.callbacks.get(name), "every run needs it; patience=1000 never stops")
     cycle, patience = cfg.scheduler.get("epochs"), cfg.callbacks.early_stopping.get("patience")
-    require(cycle in (None, epochs), "scheduler.epochs", cycle, f"the run's own {epochs}; set trainer.max_epochs alone")
-    require(
-        not (type(cycle) is int and type(patience) is int and patience < cycle),
-        "callbacks.early_stopping.patience", patience,
-        f"it could cut the schedule's {cycle} epochs short; type callbacks.early_stopping.patience={cycle}",
-    )  # fmt: skip
-    check_ranges(cfg)
+    told = f"the run's own {cfg.trainer.max_epochs}; set trainer.max_epochs alone"
+    require(cycle in (None, cfg.trainer.max_epochs), "scheduler.epochs", cycle, told)
+    is_short = type(cycle) is int and type(patience) is int and patience < cycle
+    told = f"it could cut the schedule's {cycle} epochs short; type callbacks.early_stopping.patience={cycle}"
+    require(not is_short, "callbacks.early_stopping.patience", patience, told)
 
 
 def check_ranges(cfg: DictConfig) -> None:
