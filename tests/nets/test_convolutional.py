@@ -45,6 +45,7 @@ PUBLISHED: list[tuple[str, list[str], tuple[int, ...], int, int]] = [
 TINY: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "lenet": (partial(LeNet, (1, 12, 12), 3), (1, 12, 12)),
     "lenet_bn": (partial(LeNet, (1, 12, 12), 3, "relu", "batch"), (1, 12, 12)),
+    "lenet_bn after": (partial(LeNet, (1, 12, 12), 3, "logistic", "batch", "after"), (1, 12, 12)),
     "alexnet": (partial(AlexNet, (1, 65, 65), 3, width=1 / 32), (1, 65, 65)),
     "alexnet28": (partial(AlexNet, (1, 9, 9), 3, "small", width=1 / 16, norm="batch"), (1, 9, 9)),
     "vgg": (partial(VGG, (2, 8, 8), 3, [[1, 4], [2, 6]], hidden=[8]), (2, 8, 8)),
@@ -66,6 +67,17 @@ def test_parameter_counts_are_those_published(
     with torch.device("meta"):
         made = build("net", config, in_shape=in_shape, num_outputs=num_outputs)
     assert sum(p.numel() for p in made.parameters()) == expected
+
+
+@pytest.mark.parametrize("at", ["before", "after"])
+def test_batch_norm_stands_before_or_after_every_activation_and_takes_the_bias_right_below(at: str) -> None:
+    net = LeNet(GREY28, 10, "relu", "batch", at)
+    layers = [layer for layer in net.modules() if not [*layer.children()] and not isinstance(layer, nn.AvgPool2d)]
+    first = [i for i, layer in enumerate(layers) if isinstance(layer, nn.Conv2d | nn.Linear)][:-1]
+    orders = [tuple(type(layer) for layer in layers[i + 1 : i + 3]) for i in first]
+    norms = [nn.BatchNorm2d] * 2 + [nn.BatchNorm1d] * 2
+    assert orders == [(norm, nn.ReLU) if at == "before" else (nn.ReLU, norm) for norm in norms]
+    assert {layers[i].bias is None for i in first} == {at == "before"}
 
 
 def trained(build_net: Callable[[], nn.Module], shape: tuple[int, ...], seeds: list[int]) -> dict[str, Tensor]:
@@ -118,6 +130,11 @@ def test_batched_layers_compute_what_each_network_computes_alone(name: str) -> N
         (partial(ResNet, GREY28, 3, blocks=[1]), r"net\.blocks=\[1\]: a number of blocks for each of the 4"),
         (partial(ResNet, GREY28, 3, width=0), r"net\.width=0: a factor"),
         (partial(LeNet, GREY28, 3, norm="layer"), r"net\.norm=layer: null or batch"),
+        (partial(LeNet, GREY28, 3, norm="batch", norm_at="input"), r"net\.norm_at=input: choose one of before, after"),
+        (
+            partial(LeNet, GREY28, 3, norm_at="after"),
+            r"net\.norm_at=after: nothing is normalized; type net\.norm=batch",
+        ),
     ],
 )
 def test_a_wrong_setting_is_one_line(made: Callable[[], Any], message: str) -> None:

@@ -1,6 +1,7 @@
 """LeNet (LeCun et al. 1998): two convolutions, two hidden layers; with sigmoid, or with ReLU and batch norm."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -23,18 +24,20 @@ class LeNet(nn.Module):
         num_outputs: int,
         activation: str = "logistic",
         norm: str | None = None,  # or "batch"
+        norm_at: str = "before",  # or "after" the activation
         init: str = "glorot_uniform",
     ):
         super().__init__()
-        check_norm(norm)
+        check_norm(norm, norm_at)
+        normed: dict[str, Any] = {"norm": norm, "norm_at": norm_at, "activation": activation}
         self.features = nn.Sequential(
-            ConvBlock(in_shape[0], 6, 5, padding=2, norm=norm, activation=activation),
+            ConvBlock(in_shape[0], 6, 5, padding=2, **normed),
             nn.AvgPool2d(2),
-            ConvBlock(6, 16, 5, norm=norm, activation=activation),
+            ConvBlock(6, 16, 5, **normed),
             nn.AvgPool2d(2),
         )
         shape = map_shape(self.features, in_shape)
-        self.head = Classifier(shape, [120, 84], num_outputs, norm=norm, activation=activation)
+        self.head = Classifier(shape, [120, 84], num_outputs, **normed)
         initialize(self, init)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from dnnx.basics.errors import UserError, is_number, require
+from dnnx.basics.errors import UserError, choose, is_number, require
 from dnnx.nets.layers.activations import make_activation
 
 LARGEST = 512  # pixels; an error message suggests no larger side
@@ -17,20 +17,23 @@ LARGEST = 512  # pixels; an error message suggests no larger side
 class ConvBlock(nn.Sequential):
     """A convolution, batch norm if `norm` is "batch", and an activation if `activation` is a name.
 
-    A convolution below batch norm has no bias, because the norm would cancel it; `bias=True` keeps it, as published
-    parameter counts need it.
+    `norm_at` puts the norm "before" or "after" the activation. A convolution right below batch norm has no bias,
+    because the norm would cancel it; `bias=True` keeps it, as published parameter counts need it.
     """
 
     def __init__(
         self, below: int, above: int, kernel: int, *,
-        norm: str | None = None, activation: str | None = "relu", bias: bool = False, **settings: Any,
+        norm: str | None = None, norm_at: str = "before", activation: str | None = "relu", bias: bool = False,
+        **settings: Any,
     ):  # fmt: skip
         super().__init__()
-        self.conv = nn.Conv2d(below, above, kernel, bias=bias or norm is None, **settings)
-        if norm is not None:
+        self.conv = nn.Conv2d(below, above, kernel, bias=bias or takes_bias(norm, norm_at), **settings)
+        if norm is not None and norm_at == "before":
             self.norm = nn.BatchNorm2d(above)
         if activation is not None:
             self.activation = make_activation(activation)
+        if norm is not None and norm_at == "after":
+            self.norm = nn.BatchNorm2d(above)
 
 
 class Classifier(nn.Sequential):
@@ -38,24 +41,34 @@ class Classifier(nn.Sequential):
 
     def __init__(
         self, shape: Sequence[int], hidden: Sequence[int], num_outputs: int, *,
-        norm: str | None = None, activation: str = "relu", dropout: float = 0.0,
+        norm: str | None = None, norm_at: str = "before", activation: str = "relu", dropout: float = 0.0,
     ):  # fmt: skip
         super().__init__(nn.Flatten(-3))
         below = math.prod(shape)
         for i, above in enumerate(hidden):
-            self.add_module(f"hidden{i}", nn.Linear(below, above, bias=norm is None))
-            if norm is not None:
+            self.add_module(f"hidden{i}", nn.Linear(below, above, bias=takes_bias(norm, norm_at)))
+            if norm is not None and norm_at == "before":
                 self.add_module(f"norm{i}", nn.BatchNorm1d(above))
             self.add_module(f"activation{i}", make_activation(activation))
+            if norm is not None and norm_at == "after":
+                self.add_module(f"norm{i}", nn.BatchNorm1d(above))
             if dropout:
                 self.add_module(f"dropout{i}", nn.Dropout(dropout))
             below = above
         self.output = nn.Linear(below, num_outputs)
 
 
-def check_norm(norm: str | None) -> None:
-    """Raise UserError for a norm that convolutional networks do not have."""
+def takes_bias(norm: str | None, norm_at: str) -> bool:
+    """Return whether a layer has a bias: not right below a norm, which would subtract it."""
+    return norm is None or norm_at == "after"
+
+
+def check_norm(norm: str | None, norm_at: str = "before") -> None:
+    """Raise UserError for a norm, or a place of it, that convolutional networks do not have."""
     require(norm in (None, "batch"), "net.norm", norm, "null or batch")
+    choose("net.norm_at", norm_at, dict.fromkeys(("before", "after")))
+    told = "nothing is normalized; type net.norm=batch"
+    require(norm is not None or norm_at == "before", "net.norm_at", norm_at, told)
 
 
 def check_share(key: str, value: float) -> None:
