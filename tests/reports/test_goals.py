@@ -51,7 +51,8 @@ def test_a_seed_that_diverged_has_not_reached_it() -> None:
 
 @pytest.mark.parametrize(("num", "answer"), [(20, "yes"), (3, "undecided")])
 def test_shares_and_epochs_are_compared_by_exact_tests(num: int, answer: str) -> None:
-    slow, fast = run("slow", [LOSSES["slow"]] * num), run("fast", [LOSSES["fast"]] * num)
+    curves = {name: [[(1 + seed / 100) * x for x in losses] for seed in range(num)] for name, losses in LOSSES.items()}
+    slow, fast = (run(name, curves[name]) for name in ("slow", "fast"))
     asked = [
         {"ask": "More often?", "metric": "reached/test/loss<0.25", "arm": "fast", "than": "slow", "expect": "higher"},
         {"ask": "Earlier?", "metric": "epoch/val/loss<0.15", "arm": "fast", "than": "slow", "expect": "lower"},
