@@ -53,6 +53,8 @@ def recipes(device: str, have: Collection[str]) -> list[Row]:
             own += [("Keras", "keras", {})] if "keras" in have else []
             own += [(f"JAX, {n} seeds", "jax", {"seeds": n}) for n in (1, 10)] if "jax" in have else []
         own += [(f"dnnx, {n} seeds", "dnnx", {"seeds": n, "overrides": []}) for n in (1, 5, 10)]
+        if device == "cpu":
+            own += [("dnnx, 10 seeds in 2 processes", "dnnx", {"seeds": 5, "overrides": [], "processes": 2})]
         if batch == 32:
             own += [
                 (f"dnnx, {n} seeds, {name}", "dnnx", {"seeds": n, "overrides": [override]})
@@ -70,46 +72,71 @@ def of_net(net: str) -> list[Row]:
     return [(f"bare PyTorch loop, {net.lower()}", "bare", {"net": net}), *dnnx]
 
 
-class Recipe:
-    """A running recipe: waits between epochs, so that only one of all computes."""
+class Process:
+    """A process of a recipe: waits between epochs, so that only one recipe of all computes."""
 
-    def __init__(self, name: str, module: str, arguments: dict[str, Any], data: Path, python: str | None = None):
-        self.name, self.arguments = name, arguments
-        self.rounds: list[dict[str, float]] = []
-        command = [python or sys.executable, "-m", f"benchmarks.recipes.{module}", json.dumps(arguments)]
-        path = os.pathsep.join([str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
-        environ = {**os.environ, "PYTHONPATH": path} | ({"BENCH_DATA": str(data)} if python else {})
-        started = time.perf_counter()
-        self.process = subprocess.Popen(
+    def __init__(self, name: str, command: list[str], environ: dict[str, str]):
+        self.name = name
+        self.popen = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=None if "BENCH_LOG" in os.environ else subprocess.DEVNULL, text=True,
             env=environ,
         )  # fmt: skip
-        self._answer()
-        self.startup_s = time.perf_counter() - started
 
-    def _answer(self) -> dict[str, float]:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
+    def answer(self) -> dict[str, float]:
+        assert self.popen.stdout is not None
+        line = self.popen.stdout.readline()
         if not line:
             raise UserError(f"{self.name}: it died; run with BENCH_LOG=1 to see why")
         return json.loads(line)
 
+    def begin(self) -> None:
+        assert self.popen.stdin is not None
+        self.popen.stdin.write("\n")
+        self.popen.stdin.flush()
+
+    def end(self) -> float:
+        """Return the megabytes that it held at most."""
+        assert self.popen.stdin is not None
+        self.popen.stdin.close()
+        memory = self.answer()["memory_mb"]
+        self.popen.wait()
+        return memory
+
+
+class Recipe:
+    """A running recipe, in one process or in several that compute at the same time."""
+
+    def __init__(self, name: str, module: str, arguments: dict[str, Any], data: Path, python: str | None = None):
+        self.name, self.arguments = name, arguments
+        self.num = arguments.get("processes", 1)
+        self.rounds: list[dict[str, float]] = []
+        given = {key: value for key, value in arguments.items() if key != "processes"}
+        command = [python or sys.executable, "-m", f"benchmarks.recipes.{module}", json.dumps(given)]
+        path = os.pathsep.join([str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
+        environ = {**os.environ, "PYTHONPATH": path} | ({"BENCH_DATA": str(data)} if python else {})
+        environ |= {"OMP_NUM_THREADS": "1"} if self.num > 1 else {}
+        started = time.perf_counter()
+        self.processes = [Process(name, command, environ) for _ in range(self.num)]
+        for process in self.processes:
+            process.answer()
+        self.startup_s = time.perf_counter() - started
+
     def epoch(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        self.rounds.append(self._answer())
+        started = time.perf_counter()
+        for process in self.processes:
+            process.begin()
+        answers = [process.answer() for process in self.processes]
+        sums = {key: sum(answer[key] for answer in answers) for key in ("images", "cpu_s")}
+        self.rounds.append(sums | {"seconds": time.perf_counter() - started})
 
     def finish(self) -> dict[str, Any]:
         """Ends it; its medians, the first epoch left out."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        memory = self._answer()["memory_mb"]
-        self.process.wait()
+        memory = sum(process.end() for process in self.processes)
         seconds, images = [r["seconds"] for r in self.rounds[1:]], self.rounds[0]["images"]
         cpu_s = statistics.median(r["cpu_s"] for r in self.rounds[1:])
-        median, seeds, batch = statistics.median(seconds), self.arguments.get("seeds", 1), self.arguments["batch_size"]
+        seeds, batch = self.arguments.get("seeds", 1) * self.num, self.arguments["batch_size"]
+        median = statistics.median(seconds)
         return {
             "row": self.name, "net": self.arguments.get("net", "dense5"), "batch_size": batch,
             "device": self.arguments["device"], "seeds": seeds,

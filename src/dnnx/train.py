@@ -133,10 +133,10 @@ def measure(cfg: DictConfig, seeds: list[int], folder: Path, run: Any) -> None:
     save_tensors(module.replicas.stacked_state(), folder / "model.safetensors")
     preprocessing.write(preprocessing.of_data(data), folder)
     about = results.about(module.task)
-    metrics, predictions = results.measure(module, data, seeds, stopping.survived(seeds))
+    metrics, predictions = results.measure(module, data, seeds, stopping.survived())
     save_tensors(predictions, folder / "predictions.safetensors")
     if cfg.get("mc_dropout"):
-        scores, curves = mc_dropout.measure(module, data, stopping.survived(seeds), cfg.mc_dropout)
+        scores, curves = mc_dropout.measure(module, data, stopping.survived(), cfg.mc_dropout)
         mc_dropout.draw(curves, folder)
         write_json(folder / mc_dropout.RELIABILITY, curves)
         metrics, about = metrics | scores, about | mc_dropout.ABOUT
@@ -178,6 +178,8 @@ def show(folder: Path) -> dict[str, list]:
     for seed, epoch in zip(metrics["seeds"], metrics["epoch/diverged"], strict=True):
         if epoch:
             console.print(f"seed {seed} diverged in epoch {epoch} and counts in no mean")
+    if all(metrics["epoch/diverged"]):
+        console.print("every seed diverged, so no number was measured; try a lower optimizer.lr", soft_wrap=True)
     if None not in [*metrics["time/epoch_s"], *metrics["time/fit_s"], *metrics["memory/peak_mb"]]:
         span = "for the longest shard" if shards.folders(folder) else "in all"
         console.print(

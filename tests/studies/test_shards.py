@@ -117,6 +117,14 @@ def test_a_shard_of_one_seed_joins(make: Callable[..., Path]) -> None:
     assert all(np.array_equal(value[1], alone[name][0]) for name, value in weights.items())
 
 
+def test_shards_of_which_every_seed_diverged_join(make: Callable[..., Path]) -> None:
+    folder = make(*(f"optimizer=sgd optimizer.lr=1e12 seeds=2 shard=[{seed}]" for seed in (0, 1)))
+    found = results(folder)
+    assert found["epoch/diverged"] == [1, 1]
+    assert found["test/accuracy"] == [None, None]
+    assert not read_run(folder, "run").missing
+
+
 def test_shards_that_are_there_are_not_trained_again(copy: Path) -> None:
     before = contents(copy)
     train(compose(*TINY, "seeds=4", "shard=[1,2]"), copy)

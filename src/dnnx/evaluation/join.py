@@ -111,9 +111,9 @@ class Union:
         if self.backbone:
             write_json(folder / checksums.FILE, self.backbone)
         write_text(folder / "metrics.csv", self.metrics)
-        for tensors, name in ((self.weights, "model"), (self.predictions, "predictions")):
-            if tensors:
-                save_tensors(tensors, folder / f"{name}.safetensors")
+        if self.weights:  # predictions are empty if every seed diverged
+            save_tensors(self.weights, folder / "model.safetensors")
+            save_tensors(self.predictions, folder / "predictions.safetensors")
         if self.curves:
             write_json(folder / mc_dropout.RELIABILITY, self.curves)
             mc_dropout.draw(self.curves, folder)

@@ -104,9 +104,10 @@ def measure(module: Any, data: Any, survived: list[bool], passes: int) -> tuple[
 
 def score_ensemble(once: Tensor, y: Tensor, survived: list[bool]) -> tuple[dict[str, list], dict[str, list]]:
     """Return scores `ensemble/*` and reliability of the mean of the seeds' probabilities [R, N, C] without dropout."""
-    alive = once[torch.tensor(survived, device=once.device)]
+    counts = any(survived)  # if every seed diverged, the scores are None
+    alive = once[torch.tensor(survived, device=once.device)] if counts else once
     entropy = calibration.entropy(alive).mean(0, keepdim=True)
-    return score("ensemble", alive.mean(0, keepdim=True), entropy, y, [True])
+    return score("ensemble", alive.mean(0, keepdim=True), entropy, y, [counts])
 
 
 def score(

@@ -28,11 +28,12 @@ def evaluate(
 ) -> dict[str, list]:
     """Return `metrics` of logits [R, N, C] for labels [N] or [R, N]: one value per seed, None for a diverged seed.
 
-    `chosen` holds more arguments of `metrics` for each seed.
+    `chosen` holds more arguments of `metrics` for each seed. If every seed diverged, all values are None.
     """
     seeds = zip(logits, for_each(y, logits), survived, chosen or [{}] * len(logits), strict=True)
     rows = [metrics(of_seed, labels, **own) if ok else None for of_seed, labels, ok, own in seeds]
-    names = next(row for row in rows if row is not None)
+    named = (row for row in rows if row is not None)
+    names = next(named, None) or metrics(logits[0].nan_to_num(), for_each(y, logits)[0])
     return {name: [row[name] if row else None for row in rows] for name in names}
 
 
@@ -71,8 +72,13 @@ def score(
 def together(
     task: Any, test: tuple[Tensor, Tensor], val: tuple[Tensor, Tensor], survived: list[bool]
 ) -> tuple[Tensor | None, dict[str, list]]:
-    """Return the ensemble's output [N, ...] on the test set, or None without ensemble, and its metrics `ensemble/*`."""
+    """Return the ensemble's output [N, ...] on the test set, or None without ensemble, and its metrics `ensemble/*`.
+
+    If every seed diverged, there is no ensemble and its metrics are None.
+    """
     (outputs, y), (val_outputs, val_y) = test, val
+    if not any(survived):
+        return None, {f"ensemble/{name}": [None] for name in task.ensemble_metrics()}
     ensemble = task.ensemble(alive(outputs, survived)) if y.dim() < 2 or y.shape[:2] != outputs.shape[:2] else None
     if ensemble is None:
         return None, {}

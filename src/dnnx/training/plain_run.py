@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dnnx.basics.console import console
 from dnnx.basics.counts import many
-from dnnx.basics.errors import UserError, require
+from dnnx.basics.errors import require
 from dnnx.runs import shards
 from dnnx.runs.files import append_text, read_json, write_json, write_text
 from dnnx.runs.memory import peak_memory_mb
@@ -39,9 +39,6 @@ def train_seeds(plan: Plan, seeds: list[int]) -> dict[str, Any]:
         else:
             append_text(path, outcome["rows"])
         outcomes[seed] = outcome
-    if all(outcome["results"]["epoch/diverged"] for outcome in outcomes.values()):
-        when = ", ".join(f"seed {s} in epoch {o['results']['epoch/diverged']}" for s, o in outcomes.items())
-        raise UserError(f"every seed diverged, {plan.monitor.name} or its loss was not finite ({when})")
     save_weights(plan.folder, {seed: load_tensors(_weights_of(plan.folder, seed)) for seed in seeds})
     return _together(plan, outcomes)
 

@@ -6,7 +6,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from dnnx.basics.errors import UserError, require
+from dnnx.basics.errors import require
 
 
 class EarlyStopping(pl.Callback):
@@ -74,13 +74,9 @@ class EarlyStopping(pl.Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
 
-    def survived(self, seeds: list[int]) -> list[bool]:
-        """Return which seeds did not diverge. Raise UserError if none is left."""
-        epochs = self.diverged_epoch.tolist()
-        if all(epochs):
-            when = ", ".join(f"seed {seed} in epoch {epoch}" for seed, epoch in zip(seeds, epochs, strict=True))
-            raise UserError(f"every seed diverged, its loss was not finite ({when}); try a lower optimizer.lr")
-        return [epoch == 0 for epoch in epochs]
+    def survived(self) -> list[bool]:
+        """Return which seeds did not diverge."""
+        return self.diverged_epoch.eq(0).tolist()
 
 
 def _to_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
