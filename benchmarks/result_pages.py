@@ -130,7 +130,9 @@ def arms(record: Mapping[str, Any]) -> str:
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name, arm in record["arms"].items():
         cells = [arm["metrics"].get(metric, {}).get("text", "") for metric in shown]
-        lines.append(f"| {' | '.join([name, *map(_without_n, cells)])} |")
+        gone, num = arm["diverged"], len(arm["seeds"].split())
+        title = f"{name} ({gone} of {num} seeds diverged)" if gone else name
+        lines.append(f"| {' | '.join([title, *([''] * len(cells) if gone == num else map(_without_n, cells))])} |")
     return "\n".join(lines)
 
 

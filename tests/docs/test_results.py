@@ -17,6 +17,7 @@ from benchmarks.result_pages import (
     OLD,
     RECORDED_BEFORE,
     STALE,
+    arms,
     beside,
     expand,
     head_of_experiment,
@@ -52,6 +53,15 @@ def test_a_digit_that_is_changed_by_hand_is_noticed(page: str) -> None:
     changed = text[: found.start(2)] + str((int(found[2]) + 1) % 10) + text[found.end(2) :]
     assert rendered(changed, RECORDS, {}) != changed
     assert rendered(changed, RECORDS, {}) == rendered(text, RECORDS, {})
+
+
+@pytest.mark.parametrize(
+    ("gone", "row"), [("some", "2 of 10 seeds diverged) | 9"), ("all", "10 of 10 seeds diverged) |  |")]
+)
+def test_seeds_that_diverged_stand_beside_their_arm(gone: str, row: str) -> None:
+    record = deepcopy(RECORDS["cyclical_rates"])
+    record["arms"]["halved"]["diverged"] = {"some": 2, "all": 10}[gone]
+    assert f"| halved ({row}" in arms(record)
 
 
 @pytest.mark.parametrize("study", sorted(STUDIES & (RECORDS.keys() | RECORDED_BEFORE)))
