@@ -62,7 +62,7 @@ def of_arm(run: Run, study: Study, claimed: Sequence[str] = ()) -> dict[str, Any
     metrics = {
         name: _number(estimate_of(run, name), cell(run, name)) | _range(run, name)
         for name in dict.fromkeys(names)
-        if name in run.results
+        if name in run.results and (estimate_of(run, name).n or not run.diverged)  # not if every seed diverged
     }
     if np.isfinite(joint := run.one(ensemble := f"ensemble/{study.main.partition('/')[2]}")):
         metrics[ensemble] = {"mean": _rounded(joint), "n": 1, "text": show(joint, study.about(study.main))}
