@@ -14,7 +14,8 @@ from dnnx.config.check import check as check_config
 from dnnx.config.check import check_keys
 from dnnx.config.paths import new_folder
 from dnnx.config.trust import check_run
-from dnnx.runs.files import link_latest, remove_empty, write_json, write_text
+from dnnx.runs.files import remove_empty, write_json, write_text
+from dnnx.runs.latest import link_latest
 from dnnx.runs.tables import HEADER
 
 OWN = ("weights", "map", "fresh", "dropped", "epsilon")  # keys of this command alone

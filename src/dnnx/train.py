@@ -21,7 +21,8 @@ from dnnx.config.seeds import parse_seeds
 from dnnx.config.shards import is_of_shards
 from dnnx.config.trust import check_run
 from dnnx.runs import checksums, shards
-from dnnx.runs.files import link_latest, remove_empty, write_json
+from dnnx.runs.files import remove_empty, write_json
+from dnnx.runs.latest import leave_failed, link_latest
 from dnnx.runs.locks import sole_writer
 from dnnx.runs.memory import begin_measuring
 from dnnx.studies.metric_names import check_logged
@@ -118,7 +119,12 @@ def recording(cfg: DictConfig, facts: dict[str, Any], folder: Path, study: Path 
         write_json(folder / "data.json", facts)
         if cfg.get("backbone") is not None:
             write_json(folder / checksums.FILE, checksums.of_networks(Path(cfg.backbone), parse_seeds(cfg.seeds)))
-        yield
+        try:
+            yield
+        except UserError:
+            if study == folder and (newest := leave_failed(folder)):  # a study looks at its end
+                console.print(f"latest is {resume.short(newest)}, the newest with results", soft_wrap=True)
+            raise
 
 
 def measure(cfg: DictConfig, seeds: list[int], folder: Path, run: Any) -> None:

@@ -78,7 +78,7 @@ def test_probabilities_of_image_files_are_those_that_the_run_stored(digits: Path
     assert found["seeds"].tolist() == [f"{n} of 2" for n in agree]
     one = answers(digits / "run", f"inputs=['{digits / 'png'}']", "seed=1")
     close(one["p(3)"], p[1, :, 3])
-    assert (one["spread"] == 0).all()
+    assert one["spread"].isna().all(), "one seed has no spread"
 
 
 def test_files_folders_arrays_and_python_give_the_same(digits: Path, tmp_path: Path) -> None:
@@ -92,6 +92,13 @@ def test_files_folders_arrays_and_python_give_the_same(digits: Path, tmp_path: P
     out = tmp_path / "new" / "answers.csv"
     answers(digits / "run", f"inputs='{digits / 'some.npz'}'", f"out={out}")
     assert pd.read_csv(out)["class"].astype(str).tolist() == [str(i) for i in p[:NUM].argmax(1).tolist()]
+
+
+def test_the_spread_of_one_seed_is_said_to_be_of_one_seed(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = (f"run={digits / 'run'}", "png/00.png", "seed=1", "out=b.csv")
+    assert typed("commands.predict", *words, cwd=digits) == (0, "")
+    assert "one seed" in capsys.readouterr().out
+    assert pd.read_csv(digits / "b.csv")["spread"].isna().all()
 
 
 def test_the_command_takes_files_as_they_are_typed(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:

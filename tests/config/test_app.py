@@ -143,3 +143,30 @@ def test_a_config_that_fills_the_memory_or_nests_too_deep_is_one_line(text: str,
     code, said = typed("train", "--config-dir", "mine", "+exp=bomb", cwd=tmp_path)
     assert (code, said.count("\n")) == (2, 1)
     assert "mine/exp/bomb.yaml: it " in said
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["train", "--confg-dir", "mine", "+exp=a"], "--confg-dir: there is no such flag; did you mean --config-dir"),
+        (["train", "--confg-dir=mine", "+exp=a"], "--confg-dir: there is no such flag; did you mean --config-dir"),
+        (["train", "--job", "+exp=dense5"], "--job: there is no such flag; did you mean --jobs"),
+        (["tune", "--jobs"], "--jobs: there is no such flag; choose one of --config-dir, --cfg, --info, --help, -m"),
+        (["train", "-x"], "-x: there is no such flag; choose one of --config-dir, --cfg, --info, --help, -m, --jobs"),
+    ],
+)
+def test_an_unknown_flag_is_one_line_with_near_misses(words: list[str], says: str, tmp_path: Path) -> None:
+    code, said = typed(words[0], *words[1:], cwd=tmp_path)
+    assert (code, said.count("\n")) == (2, 1)
+    assert said.startswith(f"error: {says}")
+
+
+def test_an_experiment_of_the_users_without_its_folder_is_found_and_named(tmp_path: Path) -> None:
+    (tmp_path / "mine/exp").mkdir(parents=True)
+    (tmp_path / "mine/exp/wide.yaml").write_text("# @package _global_\nname: wide\n")
+    code, said = typed("train", "+exp=wide", cwd=tmp_path)
+    assert (code, said) == (
+        2, "error: exp=wide: mine/exp/wide.yaml is a file of yours; type --config-dir mine before +exp=wide\n"
+    )  # fmt: skip
+    assert typed("train", "--config-dir", "mine", "+exp=wide", "--cfg", "job", cwd=tmp_path) == (0, "")
+    assert "a file exp/... of yours needs --config-dir FOLDER" in typed("train", "+exp=wode", cwd=tmp_path)[1]

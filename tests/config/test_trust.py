@@ -194,7 +194,7 @@ def test_a_study_folder_cannot_name_code_nor_trust_for_itself(here: Path) -> Non
         "config_dir": ["outputs/study/mine"],
     }  # fmt: skip
     for overrides, says in (
-        (["+exp=body", *TINY], "it is code of the run folder's; type packages=[evil]"),
+        (["+exp=body", *TINY], "it is code of the run folder's; type 'packages=[evil]'"),
         (["+exp=arms", *TINY], "packages=...: it is typed on the command line"),
         (["+exp=trusting", *TINY], "packages=['evil']: it is typed on the command line"),
         (["+exp=bn_vs_plain", "net._target_=evil.Net", *TINY], "it is code of the run folder's"),

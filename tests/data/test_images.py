@@ -156,5 +156,5 @@ def test_each_seed_draws_its_own_training_images_and_fewer_are_among_the_more(ti
 
 @pytest.mark.parametrize("n", [0, 101, 1.5, "all"])
 def test_more_training_images_than_exist_is_a_one_line_error(tiny_mnist: Make, n: int) -> None:
-    with pytest.raises(UserError, match=rf"data\.train_size={n}: null for all 100 training images"):
+    with pytest.raises(UserError, match=rf"data\.train_size={n}: a whole number from 1 to 100, the training examples"):
         few(tiny_mnist(), n, 0)

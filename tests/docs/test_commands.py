@@ -3,10 +3,11 @@
 import importlib
 import importlib.util
 import re
+import shlex
 from pathlib import Path
 
 import pytest
-from shown import ROOT, Shown, commands, commands_of, save_files
+from shown import BLOCK, PAGES, ROOT, SPAN, Shown, commands, commands_of, save_files
 
 from dnnx.commands import COMMANDS as COMMANDS_OF_DNNX
 from dnnx.config import check
@@ -98,3 +99,32 @@ def test_commands_are_found_in_blocks_and_spans_without_prompts_and_comments() -
     page = "Type `dnnx train`.\n\n```\n$ python -m dnnx.tune a=1 \\\n    b=2   # why\n.venv/bin/dnnx cost | head\n```\n"
     assert list(commands_of(page)) == ["python -m dnnx.tune a=1 b=2", "dnnx cost", "dnnx train"]
     assert len(COMMANDS) > 100
+
+
+def unquoted(text: str) -> list[str]:
+    """Return the words of a command that a shell would not pass on as they stand, such as a=[1], which zsh refuses."""
+    words = shlex.split(text, posix=False)
+    return [word for word in words if not {"'", '"'} & {*word} and shlex.quote(word) != word]
+
+
+@pytest.mark.parametrize("shown", COMMANDS, ids=text)
+def test_a_command_is_quoted_for_every_shell(shown: Shown) -> None:
+    assert unquoted(shown.text) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_key_with_brackets_is_quoted_wherever_it_is_to_be_typed(page: Path) -> None:
+    spans = SPAN.findall(BLOCK.sub("", page.read_text()))
+    typed = [word for span in spans for word in span.split() if re.match(r"\+{0,2}[\w.]+=\[", word)]
+    assert typed == []
+
+
+def test_help_texts_quote_what_a_shell_would_read() -> None:
+    for path in sorted(CONF.glob("*.yaml")):
+        lines = [line.strip() for line in path.read_text().splitlines() if re.match(r"\s+dnnx \w+ ", line)]
+        assert {line: unquoted(line) for line in lines if unquoted(line)} == {}, path.name
+
+
+def test_an_unquoted_bracket_is_noticed() -> None:
+    assert unquoted("dnnx train data.resize=[64,64] 'net.hidden=[20]' seeds=2") == ["data.resize=[64,64]"]
+    assert unquoted("dnnx train ~callbacks.progress") == ["~callbacks.progress"]

@@ -54,7 +54,8 @@ def test_a_regression_is_reported_in_its_unit_and_judged_in_its_direction(degree
     assert made.notes == []
     assert made.sentences == [
         "Is the test mae of b lower than that of a? Yes: mean test mae 1.98 °C (b) against 3.00 °C (a), difference "
-        "-1.02 °C (95 % interval -1.12 to -0.92), paired t test, correlation of pairs 0.94, n = 5 seeds, p < 0.001."
+        "-1.02 °C (95 % interval -1.12 to -0.92), paired t test, correlation over the seeds 0.94, n = 5 seeds, "
+        "p < 0.001."
     ]
     assert [path.stem for path in made.figures] == ["forest", "mae", *CURVES]
     assert "| arm | test mae | test r2 | test loss | diverged |" in text(made)

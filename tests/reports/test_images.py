@@ -8,6 +8,7 @@ from scipy.stats import norm
 from statsmodels.stats.contingency_tables import mcnemar
 
 from dnnx.reports.images import Ensembles, correct, difference, ensembles, interval
+from dnnx.reports.sections import answer, arms
 from dnnx.reports.verdicts import decide
 from dnnx.runs.run import Run, Study
 
@@ -90,3 +91,16 @@ def test_arms_are_compared_on_the_seeds_and_labels_that_both_have() -> None:
     assert values.shape == (2, 50)
     assert not values.any()
     assert difference(run("a", right, labels), run("b", right, labels[::-1])) is None
+
+
+def test_with_few_seeds_the_interval_over_seeds_and_images_may_be_the_narrower_one_and_the_report_says_so() -> None:
+    """Three seeds hardly know their spread, so t is 4.3 for them; thousands of images know theirs."""
+    narrower = []
+    for draw in range(50):
+        values = drawn(np.random.default_rng(draw), 3, 2000).astype(float)
+        low, high = interval(values, 0.95)
+        over_seeds = 2 * 4.303 * values.mean(1).std(ddof=1) / 3**0.5
+        narrower.append(high - low < over_seeds)
+    assert np.mean(narrower) > 0.2
+    assert "may be narrower where seeds are few" in arms.BOTH
+    assert "It may be narrower than that over seeds" in answer.METHOD

@@ -110,10 +110,21 @@ def test_question_answers_data_commands_and_differences_are_in_both_forms(tmp_pa
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_the_data_source_is_stamped_under_every_table_of_results(study):
+def test_the_data_is_named_at_the_top_and_in_its_own_section_alone(study):
     markdown = build([study], study).md.read_text().replace("\\", "")
-    captions = [line for line in markdown.splitlines() if line.startswith("*")]
-    assert sum("made-up <digits>" in line for line in captions) == len(captions) - 1  # all but the environment
+    top, *_ = markdown.split("## Answer")
+    of_data = markdown.split("## Data")[1].split("## ")[0]
+    assert "made-up <digits>: 1,000 train, 100 val, 10,000 test" in top
+    assert markdown.count("made-up <digits>") == top.count("made-up <digits>") + of_data.count("made-up <digits>")
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_arms_of_several_kinds_of_data_name_each_at_the_top(study):
+    described = json.loads((study / "bn/data.json").read_text())
+    (study / "bn/data.json").write_text(json.dumps(described | {"note": "other digits"}))
+    top = build([study], study, force=True).md.read_text().split("## Answer")[0]
+    assert "made-up" in top
+    assert "other digits" in top
 
 
 @pytest.mark.parametrize("file", FILES)

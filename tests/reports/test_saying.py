@@ -1,5 +1,6 @@
 """Answers read as a person would say them, with the direction that was found and the digits that they deserve."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from made_up_runs import write_run, write_study
 from rich.console import Console
 
+from dnnx.reports.findings import cell
 from dnnx.reports.report import build
 from dnnx.reports.saying import say, say_count, say_cut_off, say_looked
 from dnnx.reports.scales import geometric
@@ -119,3 +121,27 @@ def test_arms_that_were_cut_off_are_named(tmp_path: Path, limit: int, scheduler:
     run = read_run(write_run(tmp_path / "a", config=config), "a")
     run.results["epoch/best"] = [8, 8, 3, 8, None]
     assert bool(say_cut_off([run])) == told
+
+
+def test_the_table_of_the_console_has_the_digits_of_the_report(study: Path) -> None:
+    read = read_study([study])
+    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(study_table(read))
+    lines = console.export_text().splitlines()
+    for run in read.runs:
+        (line,) = [line for line in lines if line.split()[:1] == [run.name]]
+        for metric in ("val/loss", "epoch/best"):
+            mean = cell(run, metric).split("\u00a0")[0].split(" ")[0]
+            assert mean in line.split(), f"{metric} of {run.name}"
+
+
+def test_equal_best_epochs_are_a_whole_number_in_the_console(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "s", {"a": {}, "b": {"noise": 1}})
+    for arm in ("a", "b"):
+        results = json.loads((folder / arm / "results.json").read_text())
+        (folder / arm / "results.json").write_text(json.dumps(results | {"epoch/best": [6] * 5}))
+    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(study_table(read_study([folder])))
+    assert [line.split()[-1] for line in console.export_text().splitlines() if line.split()[:1] in (["a"], ["b"])] == [
+        "6", "6",
+    ]  # fmt: skip

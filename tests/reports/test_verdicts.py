@@ -88,7 +88,7 @@ def test_the_sentence_holds_the_numbers_of_a_recomputation_by_hand():
     # differences 1.1, 0.9, 1.0 points: mean 1.0, sd 0.1, t(2) = 4.303, half width 4.303 * 0.1 / sqrt(3) = 0.248
     assert verdict.sentence == (
         "Really? Yes: mean test accuracy 98.00 % (b) against 97.00 % (a), difference +1.00 points "
-        "(95 % interval +0.75 to +1.25), paired t test, correlation of pairs 0.87, n = 3 seeds, p = 0.00332."
+        "(95 % interval +0.75 to +1.25), paired t test, correlation over the seeds 0.87, n = 3 seeds, p = 0.00332."
     )
 
 
@@ -209,7 +209,7 @@ def test_two_metrics_of_one_arm_are_compared_seed_by_seed():
     # differences 1, 2, 3 points: mean 2, sd 1, t(2) = 4.303, half width 2.484
     assert verdict.sentence == (
         "Better? Undecided: mean test accuracy by MC dropout 52.7 % (b) against test accuracy 50.7 % (b), difference "
-        "+2.0 points (95 % interval -0.5 to +4.5), paired t test, correlation of pairs 1.00, n = 3 seeds, "
+        "+2.0 points (95 % interval -0.5 to +4.5), paired t test, correlation over the seeds 1.00, n = 3 seeds, "
         "p = 0.0742; about 2 more seeds would decide."
     )
     (verdict,) = answer([run], asked | {"metric": "ensemble/accuracy", "expect": "higher"})

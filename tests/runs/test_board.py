@@ -8,7 +8,7 @@ from tensorboard.backend.event_processing.plugin_event_multiplexer import EventM
 from torch.utils.tensorboard import SummaryWriter
 
 from dnnx.runs.board import link, main, newest_runs
-from dnnx.runs.files import link_latest
+from dnnx.runs.latest import link_latest
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dnnx.basics.errors import UserError
-from dnnx.runs.files import HOST, link_latest, own_folder, remove_empty, write_atomic, write_json, write_text
+from dnnx.runs.files import HOST, own_folder, remove_empty, write_atomic, write_json, write_text
 
 
 def test_text_and_json_are_read_back_unchanged(tmp_path: Path) -> None:
@@ -42,18 +42,6 @@ def test_a_value_that_json_cannot_hold_leaves_the_file_unchanged(tmp_path: Path)
     with pytest.raises(TypeError):
         write_json(path, {1, 2})
     assert json.loads(path.read_text()) == 1
-
-
-def test_latest_points_to_the_newest_and_survives_a_move(tmp_path: Path) -> None:
-    study = tmp_path / "outputs"
-    for name in ("first", "second"):
-        (study / name).mkdir(parents=True)
-        link_latest(study / name)
-    (study / "second" / "results.json").write_text("{}")
-    study.rename(tmp_path / "moved")
-    assert (tmp_path / "moved" / "latest").resolve().name == "second"
-    assert (tmp_path / "moved" / "latest" / "results.json").exists()
-    assert sorted(path.name for path in (tmp_path / "moved").iterdir()) == ["first", "latest", "second"]
 
 
 def test_leftovers_of_a_dead_process_are_removed_and_files_of_a_living_one_kept(tmp_path: Path) -> None:

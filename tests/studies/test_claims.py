@@ -77,10 +77,11 @@ def test_claims_come_before_verdicts_and_keep_their_own_words() -> None:
     ("claims", "says"),
     [
         ({"test/accuracy": ["plan > bn"]}, "plan is none of the arms plain, bn; did you mean plain?"),
-        ({"test/accuracy": ["bn higher plain"]}, "/accuracy=bn higher plain: a claim such as 'bn > plain'"),
+        ({"test/accuracy": ["bn higher plain"]}, "/accuracy=bn higher plain: a claim such as 'bn > plain', or 'bn <"),
         ({"test/accuracy": [3]}, "/accuracy=3: a claim such as"),
         ({"test/accuracy": [{"ask": "why?"}]}, "/accuracy=['ask']: a written-out claim has the keys"),
-        (["bn > plain"], "study.claims=bn > plain: a metric and a claim"),
+        (["bn > plain"], "study.claims=bn > plain: it names no metric; write it and two arms with > or <, such as"),
+        ("bn better than plain", "write it and two arms with > or <, such as 'test/accuracy: bn > plain'"),
         (3, "study.claims=3: a mapping such as"),
     ],
 )  # fmt: skip

@@ -1,7 +1,9 @@
 """The order of jobs in a pool: at most so many at once, each after the job that it needs; failures stop no others."""
 
+import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from fake_pool import FakePool
@@ -87,7 +89,7 @@ def test_a_killed_worker_is_said_with_the_line_to_go_on(capsys: pytest.CaptureFi
 def test_a_bug_has_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     run([part("a")], workers=1, fails={"a": Ended("a", None, 1, "", "Traceback: ZeroDivisionError\n")})
     assert capsys.readouterr().err == "Traceback: ZeroDivisionError\n"
-    assert FAILURES == ["a: a bug"]
+    assert FAILURES == ["a: Traceback: ZeroDivisionError"]
 
 
 def test_jobs_that_wait_for_each_other_are_named(capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,3 +110,26 @@ def test_only_the_last_part_of_a_job_shows_the_results(capsys: pytest.CaptureFix
     said = capsys.readouterr().out
     assert "table of a seeds 5-9" in said
     assert "table of a seeds 0-4" not in said
+
+
+def test_the_causes_of_failures_are_kept_by_job(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, library = tmp_path / "my_nets.py", os.__file__
+    frames = f'  File "{code}", line 7, in forward\n  File "{library}", line 1, in f\n'
+    trace = f"Traceback (most recent call last):\n{frames}"
+    fails = {
+        "a seeds 0-4": Ended("a seeds 0-4", None, 1, "its output\n", f"{trace}RuntimeError: broke\n"),
+        "b": Ended("b", "net.dropout=2: wrong", 0, "", "error: net.dropout=2: wrong\n"),
+    }
+    parts = [part("a seeds 0-4", job="a"), part("a seeds 5-9", job="a"), part("b"), part("c", after="b"), part("d")]
+    with View("study", len(parts)) as view:
+        schedule = Schedule(parts, 1, ADVICE, (), view, FakePool(fails))  # type: ignore[arg-type]
+        schedule.run()
+    assert schedule.failed == {
+        "a": f"a seeds 0-4: RuntimeError: broke; {code}, line 7",
+        "b": "net.dropout=2: wrong",
+        "c": "it goes on from b, which has no results",
+    }
+    said = capsys.readouterr().out
+    assert "study: a seeds 0-4 failed (1 of 5" in said
+    assert "study: b failed (3 of 5" in said
+    assert "b ends" not in said

@@ -268,8 +268,9 @@ def test_a_swept_learning_rate_is_not_searched_by_an_arm(tmp_path: Path) -> None
     ("arms", "says"),
     [
         ("{plain:[],bn:['optimizer=null']}", "optimizer=null: choose one of adagrad, adam"),
-        ("{plain:[],bn:'net.norm=batch'}", "study.arms.bn=net.norm=batch: a list of text"),
-        ("[plain,bn]", "study.arms=[plain,bn]: type a mapping for a mapping and a value for a value"),
+        ("{plain:[],bn:'net.norm=batch'}", "study.arms.bn=net.norm=batch: a list of overrides, such as [net"),
+        ("plain", "study.arms=plain: a mapping of arms to lists of overrides"),
+        ("[plain,bn]", "study.arms=[plain,bn]: a mapping of arms to lists of overrides, such as 'study.arms="),
     ],
 )
 def test_an_invalid_arm_is_refused_before_any_arm_trains(arms: str, says: str, tmp_path: Path) -> None:
@@ -307,7 +308,13 @@ def test_a_report_over_an_arm_that_failed_says_which(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(run.Run, "trained", trained)
     code, said = typed("train", "+exp=bn_vs_plain", *SMALL, cwd=tmp_path)
-    assert (code, said) == (2, "error: made up\n")
+    assert code == 2
+    (study,) = tmp_path.glob("outputs/bn_vs_plain/2*")
+    again = f"go on with: python -m dnnx.train resume={study.relative_to(tmp_path)}"
+    assert said.splitlines() == [
+        "error: made up", "bn failed: made up",
+        f"error: bn_vs_plain is not complete: 1 of 2 arms failed, bn; mend the cause, then {again}",
+    ]  # fmt: skip
     (report,) = tmp_path.rglob("report.md")
     assert "bn has no results: failed, stopped, or still in training" in report.read_text()
 

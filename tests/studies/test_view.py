@@ -39,3 +39,22 @@ def test_at_80_columns_a_job_keeps_its_times_loss_accuracy_and_seeds(monkeypatch
     (row,) = [line for line in console.export_text().splitlines() if "plain seeds 0-4" in line]
     assert "12/200  val loss 0.1234  97.53%  5/5 seeds" in row
     assert len(row.rstrip()) <= 80
+
+
+def test_a_job_that_failed_does_not_end_like_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    with View("study", 2) as view:
+        for job in ("bn", "plain"):
+            view.start(job)
+        view.end("bn", "", is_failed=True)
+        view.end("plain", "")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].startswith("study: bn failed (1 of 2")
+    assert lines[3].startswith("study: plain ends (2 of 2")
+
+
+def test_a_line_that_several_jobs_send_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with View("study", 2) as view:
+        for job in ("bn seeds 0-4", "bn seeds 5-9"):
+            view.start(job)
+            view.show("line", job, "WARNING: two softmaxes")
+    assert capsys.readouterr().out.count("WARNING: two softmaxes") == 1

@@ -230,7 +230,7 @@ def test_a_run_folder_of_a_stranger_is_not_run_until_its_package_is_typed(whole:
     (folder / "results.json").unlink()
     code, said = typed("train", f"resume={folder}", cwd=project)
     assert code == 2
-    assert "type packages=[lightning_module]" in said
+    assert "type 'packages=[lightning_module]'" in said
 
 
 def test_evaluate_measures_the_same_numbers_again(whole: Path, project: Path) -> None:

@@ -342,7 +342,9 @@ def test_a_forward_that_is_no_replicas_is_one_line(name: str, seeds: list[int]) 
     forward, told = WRONG[name]
     with pytest.raises(UserError, match=told) as error:
         Replicas(net(forward), seeds)(torch.randn(16, 10), shared=True)
-    assert "\n" not in str(error.value)
+    first, *lines = str(error.value).splitlines()
+    assert bool(lines) == (name == "fails"), first
+    assert all(line.startswith("  ") and "test_probe.py, line " in line for line in lines), "those of the user"
 
 
 @pytest.mark.parametrize(

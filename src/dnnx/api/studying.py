@@ -21,7 +21,8 @@ from dnnx.config.paths import run_folder, within
 from dnnx.config.words import keys_of, packages_of, word_of, words_of
 from dnnx.data.given import kept
 from dnnx.studies.declared import write_experiment
-from dnnx.studies.study import Jobs, Runner, run_study
+from dnnx.studies.jobs import Jobs, Runner
+from dnnx.studies.study import run_study
 from dnnx.train import run_words
 
 Arms = Mapping[str, Sequence[str]]

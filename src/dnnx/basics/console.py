@@ -32,3 +32,11 @@ def warn(text: str) -> None:
     """Print a warning in red; print nothing for an empty text."""
     if text:
         console.print(f"[bold red]WARNING: {escape(text)}", soft_wrap=True)
+
+
+def warn_at_once(text: str) -> None:
+    """Print a warning; in a worker, whose output is shown when it has ended, send it to the parent."""
+    if text and TELLERS:
+        tell(f"WARNING: {text}")
+    else:
+        warn(text)

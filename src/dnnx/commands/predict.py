@@ -1,5 +1,6 @@
 """`dnnx predict run=FOLDER image.png`: classes or numbers for new examples, by the trained networks of a run."""
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,6 +69,8 @@ def show(found: "pd.DataFrame", told: str) -> None:
 def _cell(value: Any, is_share: bool) -> str:
     if not isinstance(value, float):
         return escape(str(value))
+    if math.isnan(value):
+        return "one seed"
     return f"{100 * value:.1f} %" if is_share else f"{value:.4g}"
 
 

@@ -29,7 +29,7 @@ from dnnx.basics.typed import hide, typing
 from dnnx.config.commented import commented
 from dnnx.config.compose import compose_typed, require_small_files
 from dnnx.config.explain import explain
-from dnnx.config.overrides import Typed, choose_groups, quoted, retype_study, split
+from dnnx.config.overrides import Typed, check_flags, choose_groups, quoted, retype_study, split
 from dnnx.config.own_code import own_targets
 from dnnx.config.paths import CONF
 from dnnx.runs.files import remove_empty
@@ -103,6 +103,7 @@ def _prepare_process(ended: list[int]) -> None:
 
 def settle(config_name: str, arguments: list[str], where: Where | None, made: list[tuple[Path, Path]]) -> list[str]:
     """Return the command line for Hydra: with -m for a study, and with the output folder, which is added to `made`."""
+    check_flags(arguments, [JOBS] if config_name == "train" else [])
     prints_jobs = config_name == "train" and JOBS in arguments
     arguments = [word for word in arguments if not prints_jobs or word != JOBS]
     typed = split(retype_study(arguments) if config_name == "train" else arguments)

@@ -19,7 +19,7 @@ from dnnx.basics.errors import (
     takes,
 )  # fmt: skip
 from dnnx.basics.typed import HIDDEN, is_hidden
-from dnnx.config.locate import lines_of, locate, one_line
+from dnnx.config.locate import NOT_THEIRS, lines_of, locate, one_line
 
 # The base class of each group: a node of the group must be an instance of one of these.
 BASES: dict[str, tuple[str, ...]] = {
@@ -132,7 +132,7 @@ def naming(key: str, function: Any = None) -> Iterator[None]:
         if is_out_of_memory(error):
             raise
         module = str(getattr(function, "__module__", "dnnx"))
-        if module.split(".")[0] not in ("dnnx", "torch", "lightning", "optuna"):
+        if module.split(".")[0] not in NOT_THEIRS:
             kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
             raise UserError(f"{key}: {kind}{one_line(error)}{lines_of(error, module)}") from None
         misconfigured = type(error).__name__ == "MisconfigurationException"

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.errors import UserError, choose, fits, in_words, is_number, require, shown, unknown_key
 from dnnx.config import plain
-from dnnx.config.explain import flatten
+from dnnx.config.explain import ARMS, flatten
 from dnnx.config.overrides import no_option
 from dnnx.config.paths import CONF
 
@@ -167,7 +167,9 @@ def check_keys(cfg: DictConfig, *names: str, unread: tuple[str, ...] = ()) -> No
         if key not in own and wide is None:
             raise UserError(unknown_key(key, [*groups, *own]))
         kind = KINDS[wide] if wide else KINDS.get(key, _kind(own[key]))
-        require(fits(value, kind), key, shown(value), in_words(kind))
+        is_one = wide == "study.arms." and isinstance(value, str)
+        told = f"a list of overrides, such as [{value}]" if is_one else ARMS if key == "study.arms" else in_words(kind)
+        require(fits(value, kind), key, shown(value), told)
 
 
 @cache

@@ -4,7 +4,8 @@ import inspect
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
@@ -16,6 +17,7 @@ from dnnx.config.compose import compose
 from dnnx.config.overrides import split
 from dnnx.runs.legacy import CLASSES, TECHNIQUES
 
+ARMS = "a mapping of arms to lists of overrides, such as 'study.arms={plain: [], bn: [net.norm=batch]}'"
 EXAMPLES = {"run": "run=outputs/dense5/latest", "weights": "weights=model.npz net.hidden=[100,100]"}
 
 
@@ -37,15 +39,28 @@ def explain(error: Exception, config_name: str, arguments: Sequence[str]) -> str
         return f"{match[1]}: it is not in the config; to add it, type +{match[1]}=..."
     if match := re.search(r"Could not override '([^']+)'", text):
         return _explain_key(match[1], text, config_name, arguments)
+    if match := re.match(r"Error merging override (study\.arms=.*)", text):
+        return f"{match[1]}: {ARMS}"
     if match := re.match(r"Error merging override (.*)", text):
         return f"{match[1]}: type a mapping for a mapping and a value for a value; see all keys with --cfg job"
     if match := re.search(r"'hydra/launcher/(joblib|submitit_\w+)'", text):
         return f"hydra/launcher={match[1]} is not installed; type {pip_install('launchers')}"
     if match := re.search(r"Could not find '([^']+)'\s+Available options in '([^']+)':((?:\s+\S+$)+)", text, re.M):
         option, options = match[1].removeprefix(match[2] + "/"), match[3].split()
-        own = "; a file exp/... of yours needs --config-dir FOLDER" if match[2] == "exp" else ""
-        return f"{match[2]}={option}: choose one of {', '.join(options)}{near_misses(option, options)}{own}"
+        if match[2] == "exp" and (own := _own_experiment(option)) is not None:
+            return f"exp={option}: {own} is a file of yours; type --config-dir {own.parts[0]} before +exp={option}"
+        hint = "; a file exp/... of yours needs --config-dir FOLDER" if match[2] == "exp" else ""
+        return f"{match[2]}={option}: choose one of {', '.join(options)}{near_misses(option, options)}{hint}"
     return " ".join(text.split())
+
+
+def _own_experiment(option: str) -> Path | None:
+    """Return the file <folder>/exp/<option>.yaml in the current folder, or None if there is none."""
+    with suppress(OSError):
+        places = sorted(Path.cwd().glob("*/exp"))
+        found = (path for path in (place / f"{option}.yaml" for place in places) if path.is_file())
+        return next((path.relative_to(Path.cwd()) for path in found), None)
+    return None
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from dnnx.basics.errors import UserError, message_of, near_misses, require, show
 DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 DNNX = str(Path(__file__).parents[1])
+NOT_THEIRS = ("dnnx", "torch", "lightning", "optuna")  # packages whose errors show none of their own lines
 
 
 def locate(key: str, target: Any) -> Any:
@@ -114,11 +115,21 @@ def lines_of(error: BaseException, module: str) -> str:
     frames = [(f.filename, f.lineno or 0) for f in traceback.extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError) and error.filename:
         frames.append((error.filename, error.lineno or 0))
-    own = [(name, line) for name, line in dict.fromkeys(frames) if _is_theirs(name, top)]
+    own = [(name, line) for name, line in dict.fromkeys(frames) if is_theirs(name, top)]
     return "".join(f"\n  {_short(name)}, line {i}: {linecache.getline(name, i).strip()}" for name, i in own)
 
 
-def _is_theirs(filename: str, top: str) -> bool:
+def own_lines_of(error: BaseException, cls: type) -> str:
+    """Return the lines of the user's code in the traceback of an error that an object of the class `cls` raised.
+
+    A class of dnnx or of a library has none of its own; a function of the user's may have built it.
+    """
+    top = cls.__module__.partition(".")[0]
+    return lines_of(error, "" if top in NOT_THEIRS else top)
+
+
+def is_theirs(filename: str, top: str = "") -> bool:
+    """Return whether a file is of the user's: not of dnnx, Python or an installed package but `top`."""
     path = Path(filename)
     if top in {*path.parts, path.stem}:
         return True

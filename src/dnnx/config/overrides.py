@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
 
-from dnnx.basics.errors import UserError, require, shown
+from dnnx.basics.errors import UserError, near_misses, require, shown
 from dnnx.basics.typed import HIDDEN, is_secret_key
 from dnnx.config.paths import CONF, options
 from dnnx.config.seeds import union
@@ -22,8 +22,10 @@ LONG = {"-cp": "--config-path", "-cn": "--config-name", "-cd": "--config-dir", "
 SHOWS = {"-h", "--help", "-i", "--info", "--cfg"}  # Hydra prints something and starts no job
 INFOS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 NO_CONFIG = {"--hydra-help", "--version", "-sc", "--shell-completion"}
+FLAGS = {*LONG, *LONG.values(), *SHOWS, *NO_CONFIG, *MULTIRUN, "--resolve", "--run", "-r", "--experimental-rerun"}
 # Of Hydra's keys, study.json may set only the launcher: the file may come from a stranger.
 OF_A_STUDY = r"hydra/launcher=\w+$|hydra\.launcher\.n_jobs=-?\d+$|(?![^=]*hydra)[+~]*\w"
+LENGTH = "trainer.max_epochs"  # a run or study that goes on may be given a higher number
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,16 @@ def split(arguments: Sequence[str]) -> Typed:
         else:
             typed.overrides.append(word)
     return typed
+
+
+def check_flags(arguments: Sequence[str], more: Sequence[str] = ()) -> None:
+    """Raise UserError for a flag that neither Hydra nor the command (`more`) has; Hydra would print its whole usage."""
+    known = [*more, *sorted(FLAGS)]
+    usual = ", ".join(["--config-dir", "--cfg", "--info", "--help", "-m", *more])
+    for name in (word.partition("=")[0] for word in arguments if word.startswith("-")):
+        told = near_misses(name, [flag for flag in known if flag.startswith("--")]) or f"; choose one of {usual}"
+        if name not in known:
+            raise UserError(f"{name}: there is no such flag{told}")
 
 
 def parse(arguments: Sequence[str]) -> dict[int, Override]:
@@ -121,8 +133,8 @@ def check_repeated(overrides: Sequence[str]) -> None:
 def retype_study(arguments: list[str]) -> list[str]:
     """Return the command line of a study for `resume=<its folder>`.
 
-    Overrides of hydra and `jobs=` may stand beside it, and `seeds=`: the seeds that the study is to have too. So must
-    secrets, which its file does not keep.
+    Overrides of hydra and `jobs=` may stand beside it, `seeds=` (the seeds that the study is to have too) and
+    `trainer.max_epochs=` (of all arms). So must secrets, which its file does not keep.
     """
     resumed = [argument for argument in arguments if argument.startswith("resume=")]
     others = [argument for argument in arguments if argument not in resumed]
@@ -132,8 +144,9 @@ def retype_study(arguments: list[str]) -> list[str]:
     study = _declared(path, resumed[0])
     hidden = {key_of(o): o for o in study.get("overrides", []) if HIDDEN in o}
     again = [argument for argument in others if key_of(argument) in hidden]
-    typed_too = ("hydra", "packages=", "seeds=", "jobs=", *MULTIRUN)
-    if not all(argument.startswith(typed_too) for argument in others if argument not in again):
+    typed_too = ("hydra", "packages=", "seeds=", "jobs=", f"{LENGTH}=", *MULTIRUN)
+    if odd := [argument for argument in others if argument not in again and not argument.startswith(typed_too)]:
+        _require_whole(odd, arguments, resumed[0])
         return arguments
     for key in hidden.keys() - set(map(key_of, again)):
         told = f"it is a secret, which study.json does not keep; type it too: '+{key}=${{oc.env:NAME}}'"
@@ -141,12 +154,30 @@ def retype_study(arguments: list[str]) -> list[str]:
     own = [word for folder in study.get("config_dir", []) for word in ("--config-dir", folder)]
     left_out = {*hidden, "packages"}  # must be typed each time
     overrides = [override for override in study.get("overrides", []) if key_of(override) not in left_out]
+    if any(key_of(argument) == LENGTH for argument in others):
+        _require_unswept(study.get("overrides", []))
+        overrides = [word for word in overrides if key_of(word) != LENGTH]
     if typed := [argument for argument in others if argument.startswith("seeds=")]:
         kept = [word for word in overrides if not word.startswith("seeds=")]
         arguments = [argument for argument in arguments if argument not in typed]
         more = _more_seeds(path.parent, study["arms"], [*overrides, typed[-1]])
         overrides = [*kept, f"seeds={more}"] if more is not None else overrides
     return ["-m", *own, *overrides, *arguments]
+
+
+def _require_whole(odd: Sequence[str], arguments: Sequence[str], resumed: str) -> None:
+    """Raise UserError for words beside resume=<study> that are neither a whole command nor settings that may change."""
+    starts = any(key_of(word).startswith(("exp", "study", "debug")) or word.startswith("-") for word in odd)
+    if not starts and not any(flag in arguments for flag in MULTIRUN):
+        told = f"a study goes on with the settings of its start; beside {resumed} type only seeds=, {LENGTH}=, jobs= "
+        raise UserError(f"{odd[0]}: {told}or packages=, or start another study without resume")
+
+
+def _require_unswept(overrides: Sequence[str]) -> None:
+    """Raise UserError for the overrides of a study that varies the number of epochs."""
+    for override in parse(overrides).values():
+        told = "the study varies it, so it takes no other; start another one"
+        require(override.key_or_group != LENGTH or not override.is_sweep_override(), LENGTH, "...", told)
 
 
 def key_of(override: str) -> str:

@@ -36,7 +36,8 @@ def limit(config: Any, packages: Iterable[str], trusted: Any = None) -> None:
     needed = [*dict.fromkeys(target.partition(".")[0] for target in foreign.values())]
     for key, target in foreign.items():
         if target.partition(".")[0] not in {*packages}:
-            told = f"it is code of the run folder's; type packages=[{','.join(needed)}] if you trust it"
+            opened = f"'packages=[{','.join(needed)}]'"
+            told = f"it is code of the run folder's; type {opened} if you trust it"
             raise UserError(f"{key}={target}: {told}")
     for key, target in foreign.items():
         _require_kind(key, target, target.partition(".")[0])

@@ -202,7 +202,8 @@ class ArrayData(OfReplicas, pl.LightningDataModule):
 def draw(available: int, n: int, seeds: Sequence[int]) -> Tensor:
     """Return each seed's own `n` of the available training examples, [R, n]. Raise UserError if there are fewer."""
     valid = type(n) is int and 1 <= n <= available
-    require(valid, "data.train_size", n, f"null for all {available} training images, or so many of them")
+    told = f"a whole number from 1 to {available:,}, the training examples that there are, or null for all of them"
+    require(valid, "data.train_size", n, told)
     return torch.stack([torch.randperm(available, generator=generator(seed, "draw"))[:n] for seed in seeds])
 
 

@@ -15,7 +15,8 @@ def answer_table(run: Trained, inputs: Inputs) -> pd.DataFrame:
     """Return the predictions for inputs.
 
     Classes have the columns class and probability (of the ensemble, the mean over seeds), spread (the standard
-    deviation of that probability over seeds), seeds (how many choose this class), and p(<class>) for each class.
+    deviation of that probability over seeds, nan for one seed), seeds (how many choose this class), and p(<class>) for
+    each class.
     Numbers have the mean over seeds, in the unit of the target, and its spread.
     """
     predicted = run.predict(inputs.x).double()  # [S, N, ...]
@@ -60,5 +61,5 @@ def _numbers(run: Trained, outputs: Tensor) -> dict[str, Any]:
 
 
 def _spread(values: Tensor) -> Tensor:
-    """Return the standard deviation over seeds of values [S, N]; 0 for one seed."""
-    return values.std(0) if len(values) > 1 else values.new_zeros(values.shape[1])
+    """Return the standard deviation over seeds of values [S, N]; nan for one seed, which has none."""
+    return values.std(0) if len(values) > 1 else values.new_full(values.shape[1:], math.nan)

@@ -105,7 +105,8 @@ def _test(question: Question, found: Comparison, level: Level) -> str:
         spread = f"higher in {higher}, lower in {lower}, equal in {equal} seeds" if found.paired else ""
     else:
         spread = difference(found, question.scale, question.about, f"{wide} ")
-    linked = "" if np.isnan(found.correlation) or not found.sd > 0 else f"correlation of pairs {found.correlation:.2f}"
+    is_linked = not np.isnan(found.correlation) and found.sd > 0
+    linked = f"correlation over the seeds {found.correlation:.2f}" if is_linked else ""
     sizes = " and ".join(str(x.notna().sum()) for x in question.values)
     name = "adjusted " if level.looks > 1 else ""
     name = "Bonferroni-adjusted " if level.claims > 1 else name

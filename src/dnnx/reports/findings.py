@@ -1,7 +1,7 @@
 """Findings: a study with its answers, as every section and figure of a report sees it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dnnx.reports.facts import is_fixed, show_fixed
 from dnnx.reports.format import show_estimate
@@ -23,16 +23,14 @@ class Findings:
     images: Sequence[Image] = ()
 
     def images_of(self, section: str) -> list[Image]:
-        """Return the figures of a section, with the data in their captions."""
-        return [
-            replace(image, caption=f"{image.caption} {self.stamp}") for image in self.images if image.section == section
-        ]
+        """Return the figures of a section."""
+        return [image for image in self.images if image.section == section]
 
     @property
-    def stamp(self) -> str:
-        """Return the sentence that ends every caption: the data of all arms."""
-        sources = (str(run.data.get("note") or run.data.get("source") or "not recorded") for run in self.study.runs)
-        return f"Data: {'; '.join(dict.fromkeys(sources))}."
+    def sources(self) -> list[str]:
+        """Return the descriptions of the data of all arms, each once."""
+        notes = (run.data.get("note") or run.data.get("source") for run in self.study.runs)
+        return [str(note) for note in dict.fromkeys(notes) if note]
 
 
 def estimate_of(run: Run, metric: str) -> Estimate:

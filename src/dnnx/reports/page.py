@@ -48,7 +48,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text with a caption that names the data."""
+    """Rows of text with a caption; the head of the page names the data."""
 
     caption: str
     head: Sequence[str]

@@ -9,7 +9,7 @@ from dnnx.reports.format import show
 from dnnx.reports.measures import describe
 from dnnx.reports.verdicts import Verdict
 from dnnx.runs.about import split_of
-from dnnx.runs.run import Run
+from dnnx.runs.run import Run, Study
 
 PHRASES = {  # of a metric: the arm a is higher than the arm b, and lower
     "test/accuracy": ("{a} is more accurate than {b}", "{a} is less accurate than {b}"),
@@ -114,3 +114,30 @@ def say_cut_off(runs: Sequence[Run]) -> str:
     short = ", ".join(run.name for run in runs if run.is_cut_off)
     told = f"Still improving in the last epoch allowed: {short}. More trainer.max_epochs may change this."
     return told if short else ""
+
+
+def say_lengths(study: Study) -> str:
+    """Return a sentence on arms that trained longer than arms for which the study declares the same length; else "".
+
+    An arm that was stopped early before that length has trained no longer.
+    """
+    longer: dict[str, int] = {}
+    for declared in dict.fromkeys(study.epochs.values()):
+        alike = [run for run in study.runs if study.epochs.get(run.name) == declared]
+        lengths = {run.name: run.setting("trainer.max_epochs") for run in alike}
+        allowed = {name: epochs for name, epochs in lengths.items() if type(epochs) is int}
+        shortest = min(allowed.values(), default=0)
+        longer |= {run.name: allowed[run.name] for run in alike if allowed.get(run.name, 0) > shortest < _last(run)}
+    if not longer:
+        return ""
+    told = ", ".join(f"{name} up to {many(epochs, 'epoch')}" for name, epochs in longer.items())
+    again = f"python -m dnnx.train resume=<the folder of the study> trainer.max_epochs={max(longer.values())}"
+    return (
+        f"Trained longer than the other arms: {told}. So arms differ by more than the settings that they declare, and "
+        f"an answer about them may be one about the length of training. {again} trains all arms alike."
+    )
+
+
+def _last(run: Run) -> int:
+    """Return the last epoch of any seed of a run."""
+    return int(run.metrics["epoch"].max()) if len(run.metrics) else 0

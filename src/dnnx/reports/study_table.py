@@ -10,7 +10,7 @@ from rich.text import Text
 from dnnx.basics.counts import many
 from dnnx.reports.facts import is_fixed
 from dnnx.reports.findings import estimate_of
-from dnnx.reports.format import bare, is_equal, label, show, span
+from dnnx.reports.format import bare, is_equal, label, span, suffix, whole
 from dnnx.reports.saying import say, say_count, say_looked
 from dnnx.reports.scales import geometric
 from dnnx.reports.verdicts import Verdict
@@ -77,6 +77,14 @@ def _main(run: Run, metric: str) -> tuple[str, str]:
 
 
 def _mean(run: Run, metric: str) -> str:
+    """Return the mean of a metric without its unit, with the digits that the report shows."""
     about = run.about(metric)
-    mean = run.one(metric) if metric.startswith("ensemble/") else estimate_of(run, metric).mean
-    return show(mean, about).removesuffix(" %") if np.isfinite(mean) else ""
+    if metric.startswith("ensemble/"):
+        joint = run.one(metric)
+        return bare(joint, about) if np.isfinite(joint) else ""
+    e = estimate_of(run, metric)
+    if not np.isfinite(e.mean):
+        return ""
+    if e.n < 2 or is_equal(e):
+        return whole(e.mean, about).removesuffix(suffix(about))
+    return span(e.mean, e.low, e.high, about)[0]

@@ -111,8 +111,3 @@ def remove_empty(folder: Path, outputs: Path) -> None:
                 path.rmdir()
                 if path == outputs:
                     break
-
-
-def link_latest(folder: Path) -> None:
-    """Point the link `latest` beside `folder` to it."""
-    write_atomic(folder.with_name("latest"), lambda beside: beside.symlink_to(folder.name))

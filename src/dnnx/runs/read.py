@@ -101,6 +101,7 @@ def read_study(folders: Sequence[Path], declared: dict | None = None, reference:
         looks=Looks.of(declared.get("looks")),
         unfinished=[*absent, *(run.name for run in runs if not run.results and not run.broken)],
         published=declared.get("published") or {},
+        epochs=declared.get("epochs") or {},
     )
 
 

@@ -151,7 +151,8 @@ class Study:
 
     `verdicts` are the declared claims: {ask, metric, arm, than, expect[, than_metric]}. `axes` are the keys that were
     swept besides the arm. `looks` are those of a study that goes on until it is decided. `unfinished` are the arms
-    without results. `published` are numbers of the main metric by arm, in the unit in which it is shown.
+    without results. `published` are numbers of the main metric by arm, in the unit in which it is shown. `epochs` are
+    the declared lengths of the arms.
     """
 
     name: str
@@ -164,6 +165,7 @@ class Study:
     looks: Looks | None = None
     unfinished: list[str] = field(default_factory=list)
     published: dict[str, list[float]] = field(default_factory=dict)
+    epochs: dict[str, int] = field(default_factory=dict)
 
     def run(self, name: str) -> Run | None:
         return next((run for run in self.runs if run.name == name), None)

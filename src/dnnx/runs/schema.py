@@ -119,6 +119,7 @@ def study(found: Any) -> dict[str, Any]:
         _need(_list_of(_is_text, declared.get(key) or []), f"{key} must list words")
     told = "published must map arms to lists of numbers"
     _need(_mapping_of(partial(_list_of, is_finite), declared.get("published") or {}), told)
+    _need(_mapping_of(_is_seed, declared.get("epochs") or {}), "epochs must map arms to whole numbers")
     told = "looks must have increasing numbers of seeds, `planned`, and a look `taken` at each of the first of them"
     _need(not declared.get("looks") or _is_looks(declared["looks"]), told)
     return declared

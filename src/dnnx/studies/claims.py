@@ -26,7 +26,7 @@ from dnnx.basics.errors import UserError, choose, is_number, near_misses, requir
 from dnnx.runs.about import SHARES, about, is_loss
 from dnnx.runs.schema import VERDICT
 
-EXAMPLE = "a claim such as 'bn > plain', or 'dropout < test/ece of plain' where the metrics differ"
+EXAMPLE = "a claim such as '{} > {}', or '{} < test/ece of {}' where the metrics differ"
 EXPECT = {"<": "lower", ">": "higher"}
 FORM = re.compile(r"\s*(\S+)\s*([<>])\s*(?:(\S+)\s+of\s+)?(\S+)\s*")
 QUESTIONS = {
@@ -44,7 +44,8 @@ QUESTIONS = {
 def declared_verdicts(study: Any) -> list[dict[str, Any]]:
     """Return the verdicts of a study's config: its claims, then its `verdicts`. Raise UserError for an invalid one."""
     plain: Any = OmegaConf.to_container(study, resolve=True) if OmegaConf.is_config(study) else study
-    claimed = [_verdict(metric, claim, plain["arms"]) for metric, claim in _claims(plain.get("claims"))]
+    claims = _claims(plain.get("claims"), plain["arms"])
+    claimed = [_verdict(metric, claim, plain["arms"]) for metric, claim in claims]
     for verdict in plain["verdicts"]:
         _check(verdict, plain["arms"])
     return [*claimed, *plain["verdicts"]]
@@ -62,7 +63,7 @@ def baseline(study: Any) -> str | None:
     return names[0] if names else None
 
 
-def _claims(claims: Any) -> Iterator[tuple[str, Any]]:
+def _claims(claims: Any, arms: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield (metric, claim) in their order."""
     if claims is None:
         return
@@ -70,7 +71,9 @@ def _claims(claims: Any) -> Iterator[tuple[str, Any]]:
     for group in groups:
         if isinstance(group, str):  # "test/accuracy: bn > plain", as typed in Python
             metric, colon, text = group.partition(":")
-            require(bool(colon), "study.claims", group, "a metric and a claim, such as 'test/accuracy: bn > plain'")
+            one, other = _two_of(arms, group)
+            told = f"it names no metric; write it and two arms with > or <, such as 'test/accuracy: {one} > {other}'"
+            require(bool(colon), "study.claims", group, told)
             group = {metric.strip(): text}
         valid = isinstance(group, Mapping)
         require(valid, "study.claims", shown(group), "a mapping such as {test/accuracy: [bn > plain]}")
@@ -90,7 +93,7 @@ def _verdict(metric: str, claim: Any, arms: Mapping[str, Any]) -> dict[str, Any]
         _check_margin(f"{key}.same", metric, margin)
     match = FORM.fullmatch(line) if isinstance(line, str) else None
     if match is None:
-        raise UserError(f"{key}={shown(line)}: {EXAMPLE}")
+        raise UserError(f"{key}={shown(line)}: {EXAMPLE.format(*_two_of(arms, str(line)) * 2)}")
     arm, sign, than_metric, than = match.groups()
     for name in (arm, than):
         if name not in arms:
@@ -100,6 +103,17 @@ def _verdict(metric: str, claim: Any, arms: Mapping[str, Any]) -> dict[str, Any]
     other = {"than_metric": than_metric} if than_metric not in (None, metric) else {}
     asked = ask if ask is not None else _question(metric, arm, expect, other.get("than_metric"), than)
     return {"ask": str(asked), "metric": metric, "arm": arm, "than": than, "expect": expect} | other | margin
+
+
+def _two_of(arms: Mapping[str, Any], text: str) -> tuple[str, str]:
+    """Return two arms for an example: those that a wrong claim names, or others.
+
+    >>> _two_of({"plain": [], "wide": [], "bn": []}, "bn better than plain")
+    ('bn', 'plain')
+    """
+    named = [word for word in text.split() if word in arms]
+    one, other, *_ = [*dict.fromkeys([*named, *arms, "bn", "plain"])]
+    return str(one), str(other)
 
 
 def _question(metric: str, arm: str, expect: str, than_metric: str | None, than: str) -> str:

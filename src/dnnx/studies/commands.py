@@ -10,11 +10,12 @@ from dnnx.basics.errors import UserError
 from dnnx.config import check, plain, resume
 from dnnx.config.compose import compose, config_dirs
 from dnnx.config.trust import check_run
-from dnnx.runs.files import link_latest
+from dnnx.runs.latest import link_latest
 from dnnx.runs.locks import sole_writer
 from dnnx.studies.backbone import backbone_study
+from dnnx.studies.jobs import waves
 from dnnx.studies.plan import Job, Plan, make_plan
-from dnnx.studies.study import declare, waves
+from dnnx.studies.study import declare
 
 Check = Callable[[Sequence[Sequence[str]]], object]
 

@@ -1,16 +1,22 @@
 """The order of jobs in a pool: each starts when a worker is free and the job that it needs has succeeded."""
 
+import re
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from dnnx.basics.console import console
 from dnnx.basics.typed import hide
 from dnnx.config.app import FAILURES, fail
+from dnnx.config.locate import is_theirs
+from dnnx.config.resume import short
 from dnnx.studies.foreman import Ended, Task
 from dnnx.studies.pool import Pool
 from dnnx.studies.view import View
+
+FRAME = re.compile(r'\s+File "([^"]+)", line (\d+)')  # of a traceback
 
 
 @dataclass(frozen=True)
@@ -23,10 +29,14 @@ class Part:
     is_finished: bool = False
 
 
-def run_parts(name: str, parts: Sequence[Part], workers: int, advice: str, gpus: Sequence[str], pool: Pool) -> None:
-    """Run the parts of a study, or of a run, in a pool, at most `workers` at once."""
+def run_parts(
+    name: str, parts: Sequence[Part], workers: int, advice: str, gpus: Sequence[str], pool: Pool
+) -> dict[str, str]:
+    """Run the parts of a study, or of a run, in a pool, at most `workers` at once; return why jobs failed, by job."""
     with View(name, len(parts)) as view:
-        Schedule(parts, workers, advice, gpus, view, pool).run()
+        schedule = Schedule(parts, workers, advice, gpus, view, pool)
+        schedule.run()
+    return schedule.failed
 
 
 def run_last(task: Task, advice: str, pool: Pool) -> bool:
@@ -63,9 +73,10 @@ class Schedule:
     gpus: Sequence[str]
     view: View
     pool: Pool
+    failed: dict[str, str] = field(default_factory=dict, init=False)  # the causes, by job
 
     def run(self) -> None:
-        self.waiting, self.failed = list(self.parts), set[str]()
+        self.waiting = list(self.parts)
         self.slots: dict[str, int] = {}  # of the workers, by task
         try:
             while self.start_ready():
@@ -101,8 +112,9 @@ class Schedule:
         """Drop the parts that wait for a job that failed, and say so."""
         while hopeless := next((part for part in self.waiting if part.after in self.failed), None):
             self.waiting = [part for part in self.waiting if part.job != hopeless.job]
-            self.failed.add(hopeless.job)
-            fail(f"{hopeless.job} was not run: it goes on from {hopeless.after}, which has no results")
+            told = f"it goes on from {hopeless.after}, which has no results"
+            self.failed[hopeless.job] = told
+            fail(f"{hopeless.job} was not run: {told}")
 
     def start(self, part: Part) -> None:
         slot = min(set(range(self.workers)) - set(self.slots.values()))
@@ -119,10 +131,10 @@ class Schedule:
         message = failure(ended, self.advice)
         job = next(part.job for part in self.parts if part.task.name == ended.name)
         is_last = job not in self.unfinished()
-        self.view.end(ended.name, ended.out if is_last or message else "")
+        self.view.end(ended.name, ended.out if is_last or message else "", is_failed=message is not None)
         print_errors(ended, message)
         if message is not None:
-            self.failed.add(job)
+            self.failed.setdefault(job, message)
             if ended.exitcode == 1:
                 FAILURES.append(message)  # its traceback has been printed
             else:
@@ -136,11 +148,23 @@ def signal_of(ended: Ended) -> signal.Signals | None:
     return signal.Signals(number) if number in list(signal.Signals) else None
 
 
+def last_line(traceback: str) -> str:
+    r"""Return the error at the end of a traceback, with the line of code of the user's that raised it.
+
+    >>> last_line("Traceback (most recent call last):\n...\nZeroDivisionError: division by zero\n")
+    'ZeroDivisionError: division by zero'
+    """
+    lines = traceback.strip().splitlines()
+    frames = [(found[1], int(found[2])) for found in map(FRAME.match, lines) if found]
+    own = [f"{short(Path(name))}, line {number}" for name, number in frames if is_theirs(name)]
+    return "; ".join([*lines[-1:], *own[-1:]])
+
+
 def failure(ended: Ended, advice: str) -> str | None:
     """Return the reason why a task failed, in one line with `advice`; None if it ended well."""
     code = ended.exitcode or 0
     if number := signal_of(ended):
         return f"{ended.name} died: its process was ended by {number.name}; {advice}"
     if code > 0:
-        return f"{ended.name}: a bug"
+        return f"{ended.name}: {last_line(ended.err) or 'a bug'}"
     return ended.value if isinstance(ended.value, str) else None

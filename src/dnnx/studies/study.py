@@ -3,17 +3,12 @@
 `run_study` is the whole of it, read from top to bottom; Hydra calls it through hydra_plugins.dnnx_sweeper.
 """
 
-import gc
 import os
-import time
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 
 from dnnx.basics.console import console
@@ -22,34 +17,27 @@ from dnnx.basics.signals import going_on
 from dnnx.config import check
 from dnnx.config.app import FAILURES, fail, guard, is_single, typed_overrides
 from dnnx.config.compose import compose
+from dnnx.config.overrides import LENGTH, key_of
 from dnnx.config.plain import is_plain
-from dnnx.config.resume import go_on
+from dnnx.config.resume import go_on, short
 from dnnx.runs.files import read_json, remove_empty, write_json
+from dnnx.runs.latest import leave_failed
 from dnnx.runs.locks import sole_writer
 from dnnx.studies.backbone import check_backbones, extend_backbone, is_missing, train_backbone
 from dnnx.studies.early import early_error
 from dnnx.studies.foreman import Task
+from dnnx.studies.jobs import Runner, Training, tell_failed
+from dnnx.studies.lengths import settle_lengths
 from dnnx.studies.looks import planned_looks
-from dnnx.studies.parts import Work, make_parts
-from dnnx.studies.plan import Job, Plan, chosen_overrides, compose_jobs, make_plan
+from dnnx.studies.parts import data_of, is_finished
+from dnnx.studies.plan import Plan, chosen_overrides, compose_jobs, make_plan
 from dnnx.studies.pool import Pool, open_pool
-from dnnx.studies.schedule import run_last, run_parts
+from dnnx.studies.schedule import run_last
 from dnnx.studies.until import check_before, go_on_until_decided, planned
-from dnnx.studies.workers import count_workers, gpus_of
+from dnnx.studies.workers import count_workers
 
-Jobs = Sequence[Sequence[str]]  # each a list of overrides
-
-
-@dataclass(frozen=True)
-class Runner:
-    """How jobs are run: `check` composes them all, `launch(jobs, first)` runs them, numbered from `first`.
-
-    `work` runs one job in a worker. Without it a launcher that was typed decides where jobs run.
-    """
-
-    check: Callable[[Jobs], list[DictConfig]]
-    launch: Callable[[Jobs, int], Sequence[JobReturn]]
-    work: Work | None = None
+LATER = ("seeds", LENGTH)  # keys that a study takes anew when it goes on
+ON_A_GPU = ("cuda", "gpu")
 
 
 def run_study(config: DictConfig, runner: Runner) -> None:
@@ -60,43 +48,44 @@ def run_study(config: DictConfig, runner: Runner) -> None:
     plan = planned(make_plan(config), planned_looks(config))
     told = "a launcher that is typed starts the jobs; leave out one of the two"
     require(config.jobs is None or runner.work is not None, "jobs", config.jobs, told)
-    composed = compose_jobs(plan.jobs, runner.check)
+    plan, composed = settle_lengths(config, plan, compose_jobs(plan.jobs, runner.check))
     check_values(composed)
     check_backbones(config, composed)
     workers = count_workers(config.jobs, str(config.trainer.get("accelerator"))) if runner.work else 1
+    early = early_checks(config, runner, plan, composed)
     if is_missing(config):
-        check_early(config, plan, composed)  # before a backbone is trained for them
+        check_early(early)  # before a backbone is trained for them
         train_backbone(config, partial(run_study, runner=runner))
     with open_pool() if workers > 1 else nullcontext() as pool:
-        check_early(config, plan, composed, pool)
+        check_early(early, pool)
         check_before(plan, composed)
         plan.folder.mkdir(parents=True, exist_ok=True)
         with sole_writer(plan.folder):
-            train_plan(config, runner, plan, composed, workers, pool)
+            train_plan(plan, composed, Training(config, runner, workers, go_on(plan.folder, *composed), pool))
 
 
-def train_plan(
-    config: DictConfig, runner: Runner, plan: Plan, composed: Sequence[DictConfig], workers: int, pool: Pool | None
-) -> None:
+def train_plan(plan: Plan, composed: Sequence[DictConfig], training: Training) -> None:
     """Train the arms of a checked plan in its folder, and write the report."""
-    is_new, run = not any(plan.folder.iterdir()), partial(run_study, runner=runner)
+    is_new, config, pool = not any(plan.folder.iterdir()), training.config, training.pool
+    run = partial(run_study, runner=training.runner)
     declare(plan)
-    advice = go_on(plan.folder, *composed)
-    with going_on(advice):
-        train = partial(train_jobs, config, runner, workers, advice, pool)
+    with going_on(training.advice):
         if "looks" in plan.declared:
-            go_on_until_decided(config, plan, train, advice, partial(extend_backbone, config, run=run))
+            go_on_until_decided(
+                config, plan, training.train, training.advice, partial(extend_backbone, config, run=run)
+            )
         else:
-            train(plan, composed)
-        note_unfinished(plan)
+            training.train(plan, composed)
         if is_new and not any(plan.folder.glob("*/")):  # no arm came so far as to write anything
             (plan.folder / "study.json").unlink()
             remove_empty(plan.folder.absolute(), Path(config.paths.outputs).absolute())
         if not is_reportable(plan):
+            note_unfinished(plan)
             return
         report = partial(guarded, partial(report_on, config.name, config.study.question, plan.folder))
-        if pool is None or not run_last(Task("the report", report), advice, pool):
+        if pool is None or not run_last(Task("the report", report), training.advice, pool):
             report()
+        tell_failed(plan, training.failed, training.advice)
 
 
 def check_values(composed: Sequence[DictConfig]) -> None:
@@ -112,14 +101,26 @@ def check_values(composed: Sequence[DictConfig]) -> None:
         raise wrong[0]
 
 
-def check_early(config: DictConfig, plan: Plan, composed: Sequence[DictConfig], pool: Pool | None = None) -> None:
-    """Raise UserError for a claim or a backbone that no arm can use; a worker looks, as it has torch anyway."""
+def early_checks(config: DictConfig, runner: Runner, plan: Plan, composed: Sequence[DictConfig]) -> Task:
+    """Return the task of a worker to look for a claim, an arm or a backbone that could not be: it returns the error.
+
+    Finished arms are not tried again. Jobs of a launcher may run on a machine with a GPU that this one has not.
+    """
+    arms = dict(zip(plan.names, composed, strict=True))
+    elsewhere = runner.work is None and config.trainer.get("accelerator") in ON_A_GPU
+    tried = {name: one for name, one in arms.items() if not elsewhere and not is_finished(one, plan.folder / name)}
     verdicts = plan.declared["verdicts"] if config.study.arms else []
-    look = partial(early_error, verdicts, dict(zip(plan.names, composed, strict=True)))
+    look = partial(early_error, verdicts, arms, tried, bool(config.study.arms))
+    first = next(iter(tried.values()), None)
+    return Task("the checks", look, data=data_of(first) if first is not None else None)
+
+
+def check_early(early: Task, pool: Pool | None = None) -> None:
+    """Raise UserError for the error that the early checks find; a worker looks, as it has torch anyway."""
     ended = None
     with suppress(EOFError):
-        ended = pool.call(Task("the checks", look)) if pool is not None else None
-    error = ended.value if ended is not None and ended.exitcode == 0 else look()
+        ended = pool.call(early) if pool is not None else None
+    error = ended.value if ended is not None and ended.exitcode == 0 else early.function()
     if error is not None:
         raise UserError(error)
 
@@ -130,73 +131,23 @@ def is_reportable(plan: Plan) -> bool:
     return any((plan.folder / name / file).is_file() for name in plan.names for file in files)
 
 
-def train_jobs(
-    config: DictConfig, runner: Runner, workers: int, advice: str, pool: Pool | None,
-    plan: Plan, composed: Sequence[DictConfig] | None = None,
-) -> None:  # fmt: skip
-    """Train the jobs of a plan in a pool, or one after the other; `composed` are their configs, if they are there."""
-    if pool is None or runner.work is None:
-        run_jobs(config, plan, runner)
-        return
-    parts = make_parts(plan, composed or compose_jobs(plan.jobs, runner.check), runner.work, workers)
-    pool.prepare("dnnx.reports.report")
-    run_parts(config.name, parts, workers, advice, gpus_of(str(config.trainer.get("accelerator"))), pool)
-
-
 def declare(plan: Plan) -> None:
-    """Write study.json; in a study that goes on, the words that started it are kept, but for more seeds."""
+    """Write study.json; in a study that goes on, the words that started it are kept, but for seeds and epochs."""
     path, declared = plan.folder / "study.json", plan.declared
     if path.exists():
         kept = {key: value for key, value in read_json(path).items() if key in ("config_dir", "overrides")}
-        if seeds := [word for word in declared["overrides"] if word.startswith("seeds=")]:
-            others = [word for word in kept.get("overrides", []) if not word.startswith("seeds=")]
-            kept["overrides"] = [*others, *seeds]
-        declared = declared | kept
+        new = [word for word in declared["overrides"] if key_of(word) in LATER]
+        others = [word for word in kept.get("overrides", []) if key_of(word) not in map(key_of, new)]
+        declared = declared | kept | {"overrides": [*others, *new]}
     write_json(path, declared)
 
 
-def run_jobs(config: DictConfig, plan: Plan, runner: Runner) -> None:
-    """Run all jobs in waves, and note the failures of jobs in other processes."""
-    started, done = time.monotonic(), 0
-    for wave in waves(plan.jobs, side_by_side=runner.work is None):
-        left = (time.monotonic() - started) / done * (len(plan.jobs) - done) if done else None
-        about = f", about {left / 60:.1f} min left" if left else ""
-        names = ", ".join(job.name for job in wave)
-        count = f"{done + 1} of {len(plan.jobs)}" if len(wave) == 1 else f"{len(wave)} of {len(plan.jobs)}"
-        console.rule(f"{config.name}: {names} ({count}{about})", align="left")
-        for ended in runner.launch([job.overrides for job in wave], done):
-            note_failure(ended)
-        done += len(wave)
-        gc.collect()  # trainer and module hold each other, and with them the data of every arm that is done
-
-
 def note_unfinished(plan: Plan) -> None:
-    """Note the jobs without results, unless an error was already printed."""
-    unfinished = [name for name in plan.names if not (plan.folder / name / "results.json").exists()]
-    if unfinished and not FAILURES:
-        fail(f"no results from {', '.join(unfinished)}")
-
-
-def waves(jobs: Sequence[Job], side_by_side: bool) -> Iterator[list[Job]]:
-    """Yield the jobs that may run at once: one alone, or all whose backbone is trained."""
-    left = list(jobs)
-    while left:
-        waiting = {job.name for job in left}
-        ready = [job for job in left if job.after not in waiting] if side_by_side else left[:1]
-        wave = ready or left
-        left = [job for job in left if job not in wave]
-        yield wave
-
-
-def note_failure(ended: JobReturn) -> None:
-    """Note the failure of a job. A user's mistake was printed by the job; the traceback of a bug is printed here."""
-    try:
-        message = ended.return_value
-    except Exception:
-        traceback.print_exc()
-        message = "a bug"
-    if message is not None and message not in FAILURES:
-        FAILURES.append(str(message))
+    """Note the jobs without results, unless an error was already printed; `latest` is no study that has none."""
+    if newest := leave_failed(plan.folder):
+        console.print(f"latest is {short(newest)}, the newest with results", soft_wrap=True)
+    if not FAILURES:
+        fail(f"no results from {', '.join(plan.names)}")
 
 
 def guarded(function: Callable[[], None]) -> str | None:
@@ -207,7 +158,7 @@ def guarded(function: Callable[[], None]) -> str | None:
 def report_on(name: str, question: str | None, folder: Path) -> None:
     """Write the report of a study, show its answers, and log them for TensorBoard."""
     from dnnx.reports import report
-    from dnnx.reports.saying import say_cut_off
+    from dnnx.reports.saying import say_cut_off, say_lengths
     from dnnx.reports.study_table import answers_in_words, study_table
 
     made = report.build([folder], folder, force=True)
@@ -215,7 +166,7 @@ def report_on(name: str, question: str | None, folder: Path) -> None:
     console.rule(name, align="left")
     console.print(question or "", markup=False)
     console.print(study_table(made.study))
-    notes = [*filter(None, [say_cut_off(made.study.runs)]), *made.notes]
+    notes = [*filter(None, [say_lengths(made.study), say_cut_off(made.study.runs)]), *made.notes]
     for line in [*answers_in_words(made.verdicts), *notes]:  # wrapped at words on a terminal only
         console.print(line, soft_wrap=not console.is_terminal, markup=False)
     console.print(f"report: {os.path.relpath(made.html)}", soft_wrap=True)

@@ -19,6 +19,7 @@ class View:
         self.rows: dict[str, TaskID] = {}
         self.shares: dict[str, float] = {}  # of the epochs of each running job
         self.due: dict[str, tuple[float, float]] = {}  # of each running job: its start, and seconds to its next line
+        self.lines: set[str] = set()  # that were shown; several jobs may warn of the same
         self.bars = Progress(
             TextColumn("{task.description}"), BarColumn(8), TimeElapsedColumn(), TextColumn("<"),
             TimeRemainingColumn(compact=True), TextColumn("{task.fields[status]}"),
@@ -42,11 +43,15 @@ class View:
         self._show()
 
     def show(self, kind: str, job: str, *told: Any) -> None:
-        """Show a message of a running job: ("epoch", job, epoch, last, status) or ("line", job, text)."""
-        if kind == "line":
-            console.print(*told, soft_wrap=True, markup=False)
-        else:
+        """Show a message of a running job: ("epoch", job, epoch, last, status) or ("line", job, text).
+
+        A line is shown once, whatever the number of jobs that send it.
+        """
+        if kind != "line":
             self.epoch(job, *told)
+        elif told[0] not in self.lines:
+            self.lines.add(told[0])
+            console.print(told[0], soft_wrap=True, markup=False)
 
     def epoch(self, job: str, epoch: int, last: int, status: str) -> None:
         """Show the last finished epoch of a job, of at most `last`."""
@@ -64,16 +69,19 @@ class View:
         self.shares.pop(job, None)
         self._show()
 
-    def end(self, job: str, out: str) -> None:
-        """Show the end of a job with the text that it printed; without text it is a line."""
+    def end(self, job: str, out: str, is_failed: bool = False) -> None:
+        """Show the end of a job with the text that it printed; without text, or if it failed, it is a line."""
         self.num_ended += 1
         self.pause(job)
         about = f"({self.num_ended} of {self.total}{self._left()})"
-        if out.strip():
+        if is_failed:
+            console.print(f"{self.name}: {job} failed {about}", soft_wrap=True, markup=False)
+        elif out.strip():
             console.rule(f"{self.name}: {job} {about}", align="left")
-            console.out(out.rstrip(), highlight=False)
         elif not console.is_terminal:
             console.print(f"{self.name}: {job} ends {about}", soft_wrap=True, markup=False)
+        if out.strip():
+            console.out(out.rstrip(), highlight=False)
 
     def _left(self) -> str:
         """Return the minutes that the jobs will still take, estimated from those that have ended."""

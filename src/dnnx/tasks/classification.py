@@ -32,6 +32,7 @@ class Classification(Task):
         "confusion": Metric(),
     }
     has_classes = True
+    takes_logits = True
     top: int | None = None
 
     def __init__(self, top: int | None = None):

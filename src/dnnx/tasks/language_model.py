@@ -26,6 +26,7 @@ class LanguageModel(Task):
     """
 
     curves = ("loss", "bits")
+    takes_logits = True
     metrics: Mapping[str, Metric] = {
         "loss": Metric(better="lower"),
         "bits": Metric(unit="bits", better="lower", note="Bits are for each token: a character, or a word."),

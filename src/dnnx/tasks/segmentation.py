@@ -24,6 +24,7 @@ class Segmentation(Task):
     """
 
     curves = ("loss", "pixel_accuracy")
+    takes_logits = True
     metrics: Mapping[str, Metric] = {
         "loss": Metric(better="lower"),
         "mean_iou": Metric(unit="%", better="higher", note=IOU),

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dnnx.basics.at_work import Check
 from dnnx.basics.errors import UserError, message_of
+from dnnx.config.locate import own_lines_of
 from dnnx.tasks.metric import Metric
 
 
@@ -29,6 +30,7 @@ class Task:
     metrics: Mapping[str, Metric] = {"loss": Metric(better="lower")}  # every name that `measure` returns
     unit = ""  # of the numbers that it predicts
     has_classes = False  # whether outputs are logits [N, C, ...] of integer labels
+    takes_logits = False  # whether the loss applies a softmax or a sigmoid to the outputs itself
     checks: Sequence[Check] = ()
 
     def num_outputs(self, data: Any) -> int | None:
@@ -49,8 +51,8 @@ class Task:
         try:
             loss = self.loss(outputs, y)
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
-            reason = message_of(error)
-            raise UserError(f"{self.misfit(outputs, y)} ({reason})") from None
+            reason = f"({message_of(error)}){own_lines_of(error, type(self))}"
+            raise UserError(f"{self.misfit(outputs, y)} {reason}") from None
         if tuple(loss.shape) != (len(outputs),):
             raise UserError(f"task={type(self).__name__}: loss must return [N], one value per example, "
                             f"not {tuple(loss.shape)} for {len(outputs)} examples")  # fmt: skip

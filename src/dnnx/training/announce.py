@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from dnnx.basics.console import console, warn
+from dnnx.basics.console import console, warn, warn_at_once
 from dnnx.basics.counts import many
 from dnnx.basics.machine import busy_note
 
@@ -20,6 +20,7 @@ def announce(cfg: DictConfig, facts: dict[str, Any], module: Any, trainer: Any) 
     show_way(module)
     console.print(f"data: {facts['note']}: {sizes}", soft_wrap=True)
     warn(facts["warning"])
+    warn_at_once(module.doubt)
     warn_if_busy(cfg)
 
 
@@ -30,11 +31,9 @@ def warn_if_busy(cfg: DictConfig) -> None:
 
 
 def show_way(module: Any) -> None:
-    """Print the way in which the replicas run, why the faster ways were refused, and whether the step is fast."""
+    """Print the way in which the replicas run, and why the faster ways were refused."""
     replicas = module.replicas
     if replicas.num_replicas > 1:
         console.print(f"replicas: {replicas.way}")
     for way, why in replicas.refused.items():
         console.print(f"not {way}: {why}", soft_wrap=True, markup=False)
-    if module.by_hand.why_not:
-        console.print(f"no fast step: {module.by_hand.why_not}", soft_wrap=True, markup=False)

@@ -16,6 +16,7 @@ from dnnx.data.lightning import SETTINGS, is_complete, wrap
 from dnnx.nets.layers.self_normalizing import check_input
 from dnnx.optim.checks import build_optimizer, build_scheduler, check_schedule
 from dnnx.tasks.own_metrics import add_metrics, build_metrics
+from dnnx.training.doubts import doubt_of
 from dnnx.training.dropout_on import require_dropout
 from dnnx.training.module import ReplicaModule
 from dnnx.training.trainer import bare_trainer, build_loggers, build_trainer
@@ -114,7 +115,7 @@ def check_length(module: ReplicaModule, last: int) -> None:
 
 @torch.no_grad()
 def check_fit(module: ReplicaModule, data: Any) -> None:
-    """Raise UserError if the outputs of a few validation examples do not fit the task."""
+    """Raise UserError if the outputs of a few validation examples do not fit the task; note a doubt about them."""
     x, y, *_ = next(iter(data.eval_dataloader("val")))
     few = slice(0, FEW)
     x, y = (x[few], y[few]) if module.is_shared(x) else (x[:, few], y[:, few])
@@ -128,6 +129,7 @@ def check_fit(module: ReplicaModule, data: Any) -> None:
     if module.task.has_classes and outputs.dim() == 3 and (num or 1) > 1:  # more outputs than classes would train too
         found = f"{outputs.shape[-1]} outputs for {num} classes"
         require(outputs.shape[-1] == num, "net", found, "build its last layer with num_outputs units")
+    module.doubt = doubt_of(module, x if module.is_shared(x) else x[0])
     module.train()
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dnnx.basics.errors import UserError, is_out_of_memory, require
 from dnnx.basics.seeding import derive, generator
+from dnnx.config.locate import own_lines_of
 from dnnx.training.batched import make_batched
 from dnnx.training.batched_functions import NO_FORM, blamed
 from dnnx.training.ways import ALONE, DRAWS, RUN, Batch, beside_cpu, build_net, stack, state_of
@@ -145,7 +146,7 @@ def _called(net: nn.Module, x: Tensor) -> Any:
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        told = f"its forward fails on a batch {list(x.shape)}: {_line(error)}"
+        told = f"its forward fails on a batch {list(x.shape)}: {_line(error)}{own_lines_of(error, type(net))}"
         raise UserError(f"net={type(net).__name__}: {told}") from error
 
 

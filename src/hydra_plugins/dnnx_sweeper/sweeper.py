@@ -26,7 +26,8 @@ class StudySweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         from dnnx.studies.commands import print_jobs
-        from dnnx.studies.study import Runner, run_study
+        from dnnx.studies.jobs import Runner
+        from dnnx.studies.study import run_study
         from dnnx.train import run_words
 
         assert self.config is not None

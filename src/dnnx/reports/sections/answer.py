@@ -3,7 +3,7 @@
 from dnnx.basics.counts import many
 from dnnx.reports import page
 from dnnx.reports.findings import Findings, cell
-from dnnx.reports.saying import say, say_count, say_cut_off, say_looked, say_run
+from dnnx.reports.saying import say, say_count, say_cut_off, say_lengths, say_looked, say_run
 
 PLACE = 10
 METHOD = (
@@ -13,6 +13,9 @@ METHOD = (
     "with 95 % (Bonferroni). Differences are paired by seed; epochs and losses are compared as ratios. More than a few "
     "diverged seeds leave no mean: they count as worst, and exact ranks decide. Where nothing is random, the "
     "difference is a fact and needs no test. Answers are for these test images; "
+    "an interval over seeds and images is for other images of their kind too. It may be narrower than that over seeds: "
+    "a few seeds hardly know their spread, which widens their interval, and many images know theirs. Where both arms "
+    "do well with the same seeds (their correlation over the seeds is above 0), pairs make the interval narrower. "
     "docs/statistics.md has the tests, and the error rates that were simulated. Intervals in tables are 95 % intervals "
     "of the mean over seeds, n the number of seeds measured; of losses, epochs, seconds and bytes it is the geometric "
     "mean, with the interval of its logarithm."
@@ -42,8 +45,10 @@ def blocks(found: Findings) -> list[page.Block]:
         told.append(page.Text(looked))
     if found.verdicts:
         told += [page.Heading("How the answers were found", folded=True), page.Text(METHOD)]
+    lengths = say_lengths(study)
     return [
         page.Heading("Answer" if found.verdicts else "Result"),
+        *([page.Text(lengths)] if lengths else []),
         *([page.Text(count)] if count else []),
         *told,
     ]

@@ -12,6 +12,7 @@ from dnnx.runs.run import Run, Study
 PLACE = 20
 SETS = {"test": "the test set", "val": "the validation set"}
 
+BOTH = "one is over seeds and images, for others of their kind, and may be narrower where seeds are few"
 NOT_RANDOM = "An arm that is not random has one value, whatever the seed, so it has no interval."
 
 
@@ -34,7 +35,7 @@ def blocks(found: Findings) -> list[page.Block]:
     rows = [_row(study, run, metrics, ensemble, is_paired) for run in study.runs]
     told = [f"Best weights of every seed on {SETS.get(split, split)}"]
     told += ["intervals are over seeds, for these test images"]
-    told += ["one is over seeds and images, for others of their kind"] if is_paired else []
+    told += [BOTH] if is_paired else []
     told += ["the ensemble is one value per arm"] if ensemble else []
     notes = dict.fromkeys(note for metric in metrics if (note := study.about(metric).note))
     is_any_fixed = any(is_fixed(run, run.values(name)) for run in study.runs for name in metrics)
@@ -42,7 +43,7 @@ def blocks(found: Findings) -> list[page.Block]:
     caption = " ".join(["; ".join(told) + ".", *filter(None, more), *notes])
     return [
         page.Heading("Arms" if len(study.runs) > 1 else "Scores"),
-        page.Table(f"{caption} {found.stamp}", head, rows),
+        page.Table(caption, head, rows),
     ]
 
 

@@ -20,7 +20,7 @@ def blocks(found: Findings) -> list[page.Block]:
     caption = (
         "Expected calibration error on the test set in 15 bins of confidence. Its floor is the error of labels that "
         "are drawn from the predictions: a calibrated network with these outputs has it. Verdicts on calibration "
-        f"should use the Brier score or the NLL, which have no such floor. Means are geometric. {found.stamp}"
+        "should use the Brier score or the NLL, which have no such floor. Means are geometric."
     )
     rows = []
     for run in found.study.runs:

@@ -28,7 +28,7 @@ def blocks(found: Findings) -> list[page.Block]:
     rows = [["arm" if longer else "key", *names]]
     rows += [[key, *(config.get(key, "absent") for config in flat)] for key in keys]
     head, *rows = [list(column) for column in zip(*rows, strict=True)] if longer else rows
-    return [heading, page.Table(f"All keys of config.yaml that are not equal in all arms. {found.stamp}", head, rows)]
+    return [heading, page.Table("All keys of config.yaml that are not equal in all arms.", head, rows)]
 
 
 def _flatten(config: dict[str, Any], prefix: str = "") -> dict[str, str]:

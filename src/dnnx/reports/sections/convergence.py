@@ -28,10 +28,11 @@ def blocks(found: Findings) -> list[page.Block]:
     assert reference is not None, "read_study makes sure of the reference"
     head = ["arm", "seeds that reach it", "median epoch", "median seconds", *FINALS.values()]
     caption = (
-        f"First epoch with a validation loss no higher than the best of {study.reference}: of the same seed, or its "
-        "mean where the seeds are others. Seeds that never reach it count as later than any. The reference always "
-        "reaches it, so verdicts race to 1.1 times the loss that both arms reach: the higher of their bests. Seconds "
-        f"are wall time with all seeds of an arm trained together. {geometric(FINALS)} {found.stamp}"
+        f"The first epoch in which the validation loss of a seed is as low as the best of {study.reference} (of the "
+        "same seed, or its mean where the seeds are others), and the seconds until then, with all seeds of an arm "
+        "trained together. A median over the seeds; one that never arrives counts as later than any. By this measure "
+        f"{study.reference} always arrives, so the answers about convergence take another loss, which both arms reach: "
+        f"1.1 times the higher of their two best. {geometric(FINALS)}"
     )
     table = page.Table(caption, head, [_row(run, reference) for run in study.runs])
     return [page.Heading("Convergence", folded=True), table, *_at_losses(found)]
@@ -48,9 +49,8 @@ def _at_losses(found: Findings) -> list[page.Block]:
     head = ["arm", *(f"val loss {number(loss)}" for loss in losses)]
     rows = [[name, *(_first(curve, loss) for loss in losses)] for name, curve in curves.items()]
     caption = (
-        "Median of the first epochs with a validation loss no higher than these, and how many seeds reach it. The "
-        "last one is the highest mean best loss of an arm. Seeds that never reach a loss count as later than any. "
-        f"{found.stamp}"
+        "The median over the seeds of the first epoch with a validation loss as low as this, and how many seeds reach "
+        "it; one that never does counts as later than any. The last column has the highest mean best loss of an arm."
     )
     return [page.Table(caption, head, rows)]
 

@@ -28,7 +28,7 @@ def blocks(found: Findings) -> list[page.Block]:
     caption = (
         "Parameters are of one network; seconds and memory of all seeds of an arm together, once per run (n = 1), "
         "and where seeds were trained in parts, the sum of their seconds; "
-        f"those to predict are for the test set, the fastest of several passes. {found.stamp}"
+        "those to predict are for the test set, the fastest of several passes."
     )
     return [page.Heading("Cost", folded=True), page.Table(caption, head, [_row(run) for run in found.study.runs])]
 

@@ -23,17 +23,16 @@ def applies(found: Findings) -> bool:
 def blocks(found: Findings) -> list[page.Block]:
     """Return the question, and date, command, commit, data and network."""
     study = found.study
-    run = study.reference_first[0]
     networks = list(dict.fromkeys(map(network, study.runs)))
     pairs = {
         "date": date(study),
         "command": AND.join(dict.fromkeys(filter(None, map(command_of, study.runs)))),
         "commit": _once(study, "git_commit"),
-        "data": _data(run),
+        "data": "; ".join(dict.fromkeys(filter(None, map(_data, study.runs)))),
         "network": networks[0] if len(networks) == 1 else "differs by arm",
         "runs": f"{many(len(study.runs), 'arm')}, {_seeds(study)}",
     }
-    short = [pairs["date"], pairs["runs"], str(run.data.get("note") or run.data.get("source") or "")]
+    short = [pairs["date"], pairs["runs"], *found.sources]
     told = [(name, text) for name, text in pairs.items() if text]
     facts = page.Facts(told, "; ".join(text for text in short if text))
     return [*([page.Text(study.question)] if study.question else []), facts]

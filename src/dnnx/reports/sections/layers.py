@@ -24,7 +24,7 @@ def blocks(found: Findings) -> list[page.Block]:
     caption = (
         "Units are dead that have one output for all validation images, equal that do what another unit of their "
         "layer does; shares of all hidden units, and the mean over layers of the absolute mean activation, at the "
-        f"best epoch. {found.stamp}"
+        "best epoch."
     )
     rows = [_row(run) for run in found.study.runs if run.hidden_layers]
     return [page.Heading("Hidden layers", folded=True), page.Table(caption, head, rows)]

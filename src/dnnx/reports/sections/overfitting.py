@@ -30,4 +30,4 @@ def blocks(found: Findings) -> list[page.Block]:
         return [run.name, cell(run, f"train/{rest}"), cell(run, main), gaps, rises]
 
     rows = [row(run) for run in found.study.runs]
-    return [page.Heading("Overfitting", folded=True), page.Table(f"{caption} {found.stamp}", head, rows)]
+    return [page.Heading("Overfitting", folded=True), page.Table(caption, head, rows)]

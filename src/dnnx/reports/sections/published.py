@@ -24,6 +24,6 @@ def blocks(found: Findings) -> list[page.Block]:
     ]
     caption = (
         "A published number is of one training, so it may lie anywhere in the range of the seeds; outside of it, the "
-        f"recipe, the data or luck differs. The interval is that of the mean over the seeds. {found.stamp}"
+        "recipe, the data or luck differs. The interval is that of the mean over the seeds."
     )
     return [page.Heading("Published numbers"), page.Table(caption, ["arm", "published", "it lies", "here"], rows)]

@@ -19,7 +19,7 @@ def blocks(found: Findings) -> list[page.Block]:
         "The first 30 tokens of the test text and 120 drawn after them, at a temperature of 0.8, by the network of the "
         "first seed of each arm (n = 1)."
     )
-    return [page.Table(f"{caption} {found.stamp}", ["arm", "sample"], [[run.name, text_of(run)] for run in runs])]
+    return [page.Table(caption, ["arm", "sample"], [[run.name, text_of(run)] for run in runs])]
 
 
 def text_of(run: Run) -> str:

@@ -31,7 +31,7 @@ def blocks(found: Findings) -> list[page.Block]:
     head = ["arm", *SIZES.values(), *TIMES.values()]
     return [
         page.Heading("Zero weights", folded=True),
-        page.Table(f"{caption} {found.stamp}", head, [_row(run) for run in found.study.runs]),
+        page.Table(caption, head, [_row(run) for run in found.study.runs]),
     ]
 
 

@@ -1,0 +1,87 @@
+"""The rehearsal of a study: before the first arm trains, each arm is built, and a few examples go through its nets."""
+
+import gc
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from dnnx.basics.console import console
+from dnnx.basics.errors import UserError, is_out_of_memory
+from dnnx.config import plain, resume
+from dnnx.config.build import build
+from dnnx.config.explain import explain_os
+from dnnx.config.locate import lines_of, one_line
+from dnnx.config.seeds import parse_seeds
+
+
+def check_arms(configs: Mapping[str, DictConfig], are_arms: bool = True) -> None:
+    """Raise UserError, with its arm and its cause, if an arm could not begin to train. `configs` are by arm.
+
+    Where they are no arms but the settings of a sweep, the error is that of all; one of some is said by its job. Arms
+    that start from a network which is not trained yet are left out.
+    """
+    known: dict[str, Any] = {}
+    tried = {arm: config for arm, config in configs.items() if _is_ready(config)}
+    errors = {arm: told for arm, config in tried.items() if (told := fault_of(config, known))}
+    known.clear()
+    gc.collect()  # trainer and module hold each other, and with them the data
+    if not errors:
+        return
+    first = next(iter(errors.values()))
+    alike = [arm for arm, told in errors.items() if told == first]
+    is_of_all = len(alike) == len(configs)
+    if are_arms and not (is_of_all and len(configs) > 1):
+        raise UserError(f"study.arms.{', '.join(alike)}: {first}")
+    if is_of_all:
+        raise UserError(first)
+
+
+def fault_of(config: DictConfig, known: dict[str, Any]) -> str:
+    """Return why the run of a config cannot begin; "" if it can, or if the fault is none of the user's.
+
+    `known` keeps the data for the next config.
+    """
+    from lightning.pytorch.utilities.seed import isolate_rng  # torch from here on
+
+    try:
+        with TemporaryDirectory() as folder, isolate_rng(), console.capture():
+            _rehearse(config, Path(folder), known)
+    except UserError as error:
+        return str(error)
+    except OSError as error:
+        return explain_os(error)
+    except Exception as error:  # without a line of the user's it is a bug, which has its traceback in the job
+        own = "" if is_out_of_memory(error) else lines_of(error, "")
+        return f"{type(error).__name__}: {one_line(error)}{own}" if own else ""
+    return ""
+
+
+def _is_ready(config: DictConfig) -> bool:
+    return config.get("backbone") is None or (Path(str(config.backbone)) / "results.json").is_file()
+
+
+def _rehearse(config: DictConfig, folder: Path, known: dict[str, Any]) -> None:
+    """Build everything that a run needs, for its first and its last seed, as the run itself does; write nothing."""
+    from dnnx.training.assemble import assemble, build_data
+    from dnnx.training.plain import Plan
+
+    if "baseline" in config:
+        build("baseline", config.baseline, ())
+        return
+    if plain.is_plain(config):
+        Plan(plain.settle(config, ()), folder).build()
+        return
+    cfg = resume.settle_backbone(config, folder).copy()
+    OmegaConf.set_struct(cfg, False)
+    cfg.logger = {}
+    seeds = parse_seeds(cfg.seeds)
+    seeds = [seeds[0], *seeds[1:][-1:]]
+    key = json.dumps([OmegaConf.to_container(cfg.data, resolve=True), seeds], default=str)
+    if key not in known:
+        known.clear()
+        known[key] = build_data(cfg, seeds)
+    assemble(cfg, seeds, folder, known[key])
