@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dnnx.basics.counts import many
-from dnnx.reports.facts import is_fixed
+from dnnx.reports.facts import is_fixed, show_fixed
 from dnnx.reports.findings import estimate_of
 from dnnx.reports.format import bare, is_equal, label, span, suffix, whole
 from dnnx.reports.saying import say, say_count, say_looked
@@ -85,6 +85,8 @@ def _mean(run: Run, metric: str) -> str:
     e = estimate_of(run, metric)
     if not np.isfinite(e.mean):
         return ""
+    if is_fixed(run, run.values(metric)):
+        return show_fixed(e.mean, about).removesuffix(suffix(about))
     if e.n < 2 or is_equal(e):
         return whole(e.mean, about).removesuffix(suffix(about))
     return span(e.mean, e.low, e.high, about)[0]

@@ -129,7 +129,7 @@ def check_fit(module: ReplicaModule, data: Any) -> None:
     if module.task.has_classes and outputs.dim() == 3 and (num or 1) > 1:  # more outputs than classes would train too
         found = f"{outputs.shape[-1]} outputs for {num} classes"
         require(outputs.shape[-1] == num, "net", found, "build its last layer with num_outputs units")
-    module.doubt = doubt_of(module, x if module.is_shared(x) else x[0])
+    module.replicas.doubt = doubt_of(module, x if module.is_shared(x) else x[0])
     module.train()
 
 

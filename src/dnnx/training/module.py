@@ -62,7 +62,6 @@ class ReplicaModule(pl.LightningModule):
         self.epoch_metrics: dict[str, Tensor] = {}
         self.rates: dict[str, Tensor] = {}
         self.facts: dict[str, float] = {}  # further measurements of the run, for its results
-        self.doubt = ""  # a warning about the outputs of a first batch
         self.train_sums, self.val_sums = EpochSums(task, len(seeds)), EpochSums(task, len(seeds))
         self.techniques = dict(sorted((techniques or {}).items(), key=lambda item: item[1].order))
         for technique in self.techniques.values():
