@@ -159,6 +159,15 @@ def test_a_marker_that_no_result_can_fill_is_an_error() -> None:
             expand(marker, RECORDS, {})
 
 
+def test_the_two_numbers_of_a_claim_are_cells_too() -> None:
+    claim = next(c for c in RECORDS["xor"]["claims"] if c["metric"].startswith("epoch/"))
+    asked = f"{claim['arm']} {claim['than']} {claim['metric']}"
+    assert expand(f"xor ours {asked}", RECORDS, {}) == claim["ours"] != claim["theirs"]
+    assert expand(f"xor theirs {asked}", RECORDS, {}) == claim["theirs"]
+    with pytest.raises(UserError, match="has no such number"):
+        expand(f"xor mine {asked}", RECORDS, {})
+
+
 def test_the_head_of_an_experiment_has_the_answer_of_its_result() -> None:
     text = "# a\n# Answer: old,\n# in two lines.\n# All numbers: x\nname: a\n"
     new = head_of_experiment(text, RECORDS["bn_place"])
