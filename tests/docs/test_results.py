@@ -27,6 +27,7 @@ from benchmarks.stale import declared, other_files, reasons
 from dnnx.basics.errors import UserError
 from dnnx.config.compose import compose
 from dnnx.config.paths import experiment
+from dnnx.reports.record import of_data
 from dnnx.runs.run import Run, Study
 
 RECORDS = results.records()
@@ -157,6 +158,13 @@ def test_a_marker_that_no_result_can_fill_is_an_error() -> None:
     ):
         with pytest.raises(UserError, match="marker"):
             expand(marker, RECORDS, {})
+
+
+def test_a_result_file_leaves_out_the_folder_of_the_data() -> None:
+    note = "Fashion-MNIST, IDX files of /home/me/data/raw, validation: the first 5,000 training images"
+    found = of_data(Run("a", Path("a"), data={"note": note, "source": "idx"}))
+    told = "Fashion-MNIST, IDX files, validation: the first 5,000 training images"
+    assert found == {"note": told, "source": "idx"}
 
 
 def test_the_two_numbers_of_a_claim_are_cells_too() -> None:

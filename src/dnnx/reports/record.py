@@ -4,6 +4,7 @@ Pages are rendered from records, so no number in them is written by hand.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
@@ -35,6 +36,7 @@ OWN_KEYS = (
     "report",
 )  # not of a network
 DIGITS = 6
+FOLDER = re.compile(r" (?:of|in) /[^,;:]+")  # in the note on data: it is of one machine
 
 
 def record(study: Study, verdicts: list[Verdict]) -> dict[str, Any]:
@@ -50,10 +52,16 @@ def record(study: Study, verdicts: list[Verdict]) -> dict[str, Any]:
         "date": date(study)[:10],
         "minutes": _rounded(seconds / 60),
         "machine": {key: first.environment[key] for key in FACTS if key in first.environment},
-        "data": {key: first.data[key] for key in ("source", "note", "sizes", "files") if key in first.data},
+        "data": of_data(first),
         "arms": {run.name: of_arm(run, study, claimed) for run in study.runs},
         "claims": [of_claim(verdict) for verdict in verdicts],
     }
+
+
+def of_data(run: Run) -> dict[str, Any]:
+    """Return the facts about a run's data, without the folder of its files."""
+    facts: dict[str, Any] = {key: run.data[key] for key in ("source", "note", "sizes", "files") if key in run.data}
+    return facts | ({"note": FOLDER.sub("", facts["note"])} if "note" in facts else {})
 
 
 def of_arm(run: Run, study: Study, claimed: Sequence[str] = ()) -> dict[str, Any]:
