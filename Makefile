@@ -23,9 +23,9 @@ test: setup ## run the tests on every core; slow=1 adds the slow ones; DNNX_DATA
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(if $(slow),,-m 'not slow') --numprocesses auto --maxprocesses 8 --dist loadfile
 
 .PHONY: torture
-torture: setup ## kill, fill, damage and race everything, for at most 10 minutes; seed= makes other tries, files= so many damaged files alone
+torture: setup ## kill, fill, damage and race everything, for at most 10 minutes; seed= makes other tries, files= and processes= so many of these alone
 	-$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[torture]'
-	DNNX_TORTURE_SEED=$(or $(seed),0) $(if $(files),DNNX_TORTURE_FILES=$(files) DNNX_TORTURE_RECORD=$(record),DNNX_TORTURE=1 timeout -s INT -k 20 600) $(BIN)/python -m pytest $(if $(files),tests/torture/test_strangers.py,tests/torture)
+	DNNX_TORTURE_SEED=$(or $(seed),0) DNNX_TORTURE_RECORD=$(record) DNNX_TORTURE_AGAIN=$(again) $(if $(files),DNNX_TORTURE_FILES=$(files),$(if $(processes)$(again),DNNX_TORTURE_PROCESSES=$(or $(processes),0),DNNX_TORTURE=1 timeout -s INT -k 20 600)) $(BIN)/python -m pytest $(if $(files),tests/torture/test_strangers.py,$(if $(processes)$(again),-s tests/torture/test_processes.py,tests/torture))
 
 .PHONY: mutants
 mutants: setup ## change single words of the modules that results depend on, and count which changes the tests notice; number=, seed=, modules=

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from dnnx.basics.errors import near_misses
-from dnnx.basics.pipes import leave_pipe
+from dnnx.basics.pipes import leave_pipe, open_closed
 from dnnx.commands import COMMANDS, completion
 
 USAGE = """dnnx: questions about training deep networks, answered with seeds and a confidence interval.
@@ -22,6 +22,7 @@ dnnx <command> --help lists the keys of a command; dnnx completion says how your
 
 def main() -> None:
     """Start the command that was typed; one that nobody reads ends quietly."""
+    open_closed()
     try:
         choose(sys.argv[1:])
         sys.stdout.flush()

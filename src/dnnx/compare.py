@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from dnnx.basics.errors import UserError
-from dnnx.basics.pipes import leave_pipe
+from dnnx.basics.pipes import leave_pipe, open_closed
 from dnnx.basics.signals import Stopped, listen
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the answer and the path of the report; return the exit code."""
+    open_closed()
     try:
         with listen():
             options = _parser().parse_args(arguments)

@@ -24,3 +24,10 @@ def test_enough_files_of_strangers_were_tried_and_none_was_handled_worse() -> No
     found = json.loads((COUNTS / "files.json").read_text())
     assert found["tries"] >= 100_000
     assert found["failures"] == 0
+
+
+def test_enough_commands_were_disturbed_and_all_ended_well() -> None:
+    found = json.loads((COUNTS / "processes.json").read_text())
+    assert found["all"]["tries"] >= 1_000
+    assert found["all"]["failures"] == 0
+    assert sum(kind["tries"] for name, kind in found.items() if name not in ("seed", "all")) == found["all"]["tries"]

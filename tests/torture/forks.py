@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 from made_up_cifar10 import expect_few, image_files, packed
+from torture import disk
 
 WARM = [
     "dnnx.studies.study", "dnnx.training.lr_search", "dnnx.evaluation.results", "dnnx.evaluation.mc_dropout",
     "dnnx.training.callbacks.checkpoint",
     "dnnx.training.callbacks.record", "dnnx.training.callbacks.progress", "dnnx.data.cifar10", "dnnx.data.digits",
     "dnnx.training.module", "dnnx.reports.report", "dnnx.reports.table", "torch._dynamo", "made_up_cifar10",
+    "dnnx.tuning.opening", "dnnx.tuning.trials", "dnnx.evaluation.answers", "dnnx.evaluation.exported",
+    "dnnx.data.decoding", "sklearn.datasets", "torch.utils.tensorboard",
 ]  # fmt: skip
 CONF = Path(__file__).parents[1] / "conf"
 Before = Callable[[], object]
@@ -33,7 +36,8 @@ def start(module: str, *arguments: str, cwd: Path, before: Before = _nothing, lo
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(WARM)
     process = context.Process(target=_act, args=(module, arguments, cwd, before, log))
-    process.start()
+    with disk.preloaded():  # into the fork server, which starts with the first process
+        process.start()
     return process
 
 

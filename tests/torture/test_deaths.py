@@ -2,51 +2,17 @@
 
 import os
 import random
-import resource
-import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 from torture.forks import STUDY, draw_little, place, run
-from torture.study import Whole, at_changes, differences
+from torture.moments import die_after_cpu_s, die_at_change, die_in_write
+from torture.study import Whole, differences
 from torture.tries import Tries
 
 Die = Callable[[float], None]
-
-
-def at_change(n: float) -> None:
-    """Dies before the n-th change of a file; where that is a rename, with half of the new file written."""
-
-    def act(i: int, event: str, path: str) -> None:
-        if i == n:
-            if event == "os.rename" and os.path.isfile(path) and not os.path.islink(path):
-                os.truncate(path, os.path.getsize(path) // 2)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    draw_little()
-    at_changes(act)
-
-
-def after_cpu_s(seconds: float) -> None:
-    """Dies after so much CPU time, wherever that is: the kernel ends a process that does not catch this signal."""
-    draw_little()
-    signal.setitimer(signal.ITIMER_PROF, seconds)
-
-
-def in_write(n: float) -> None:
-    """Dies in the middle of a write: of the first that makes a file longer than 500 bytes, from the n-th change on."""
-
-    def act(i: int, event: str, path: str) -> None:
-        if i == n:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
-
-    draw_little()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-    at_changes(act)
 
 
 def test_a_study_that_dies_anywhere_is_resumed_to_the_same_results(whole: Whole, tmp_path: Path, tries: Tries) -> None:
@@ -67,9 +33,9 @@ def deaths(whole: Whole, rng: random.Random, num: int) -> list[tuple[Die, float]
         kinds.setdefault(kind, []).append(i)
     changes = [rng.choice(places) for places in kinds.values()]
     most = len(whole.places)
-    some: list[tuple[Die, float]] = [(at_change, n) for n in rng.sample(changes, min(len(changes), num // 2))]
-    some += [(after_cpu_s, rng.uniform(0, 0.8 * whole.cpu_s)) for _ in range(num // 4)]
-    return some + [(in_write, rng.randint(1, int(0.8 * most))) for _ in range(num - len(some))]
+    some: list[tuple[Die, float]] = [(die_at_change, n) for n in rng.sample(changes, min(len(changes), num // 2))]
+    some += [(die_after_cpu_s, rng.uniform(0, 0.8 * whole.cpu_s)) for _ in range(num // 4)]
+    return some + [(die_in_write, rng.randint(1, int(0.8 * most))) for _ in range(num - len(some))]
 
 
 def die_and_resume(whole: Whole, folder: Path, die: Die, x: float) -> list[str]:

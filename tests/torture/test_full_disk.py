@@ -1,11 +1,8 @@
 """A disk that is full or read-only: one line and exit code 2, what was there is whole, and a resume goes on."""
 
-import errno
 import os
 import random
-import resource
 import shutil
-import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,32 +11,9 @@ from pathlib import Path
 
 import pytest
 from torture.forks import STUDY, draw_little, place, run
-from torture.study import Whole, at_changes, differences
+from torture.moments import full_from, no_space_from
+from torture.study import Whole, differences
 from torture.tries import FULL, Tries
-
-
-def full_from(n: int) -> None:
-    """From the n-th change of a file on, no file can grow beyond 500 bytes and no new file can be made."""
-
-    def act(i: int, event: str, path: str) -> None:
-        if i == n:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (500, resource.RLIM_INFINITY))
-
-    draw_little()
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write then fails
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    at_changes(act)
-
-
-def no_space_from(n: int) -> None:
-    """Everything that makes or renames a file fails from the n-th change on, as where there is not a byte left."""
-
-    def act(i: int, event: str, path: str) -> None:
-        if i >= n and event != "os.remove":
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
-
-    draw_little()
-    at_changes(act)
 
 
 @pytest.mark.slow

@@ -1,12 +1,14 @@
 """Several commands at once: none spoils what another writes."""
 
+import shutil
 import time
 from pathlib import Path
 
 import pytest
-from torture.forks import STUDY, draw_little, place, run, start
+from torture.forks import CONF, STUDY, draw_little, place, run, start
 from torture.study import Whole, at_changes, differences
 from torture.tries import FULL, Tries
+from tuning_sweeps import load
 
 
 @pytest.mark.skipif(not FULL, reason="make torture runs it")
@@ -31,6 +33,33 @@ def test_two_studies_at_once_and_two_first_users_of_one_cache(
             (folder / "outputs/torture/latest").symlink_to(study.name)
             assert differences(whole.folder, folder) == []
     tries.count("two studies at once, one outputs folder, one cache", num)
+
+
+@pytest.mark.slow
+def test_two_spaces_begun_at_once_under_one_name(tmp_path: Path, tries: Tries) -> None:
+    """One of them is the study; the other is told so in one line, and no trial is of two spaces."""
+    shutil.copytree(CONF / "sweep", tmp_path / "mine/sweep")
+    other = (tmp_path / "mine/sweep/tiny.yaml").read_text().replace("range(4,20,4)", "range(20,40,4)")
+    (tmp_path / "mine/sweep/other.yaml").write_text(other)
+    num = tries.number(1, 6)
+    for i in range(num):
+        words = ("--config-dir", "../mine", "+exp=dense5", "n_trials=2", "seeds=1", "retrain=false")
+        (folder := tmp_path / str(i)).mkdir()
+        both = [
+            start("tune", *words, f"+sweep={sweep}", cwd=folder, before=draw_little, log=sweep)
+            for sweep in ("tiny", "other")
+        ]
+        for process in both:
+            process.join()
+        told = {sweep: (folder / sweep).read_text() for sweep in ("tiny", "other")}
+        assert sorted(process.exitcode or 0 for process in both) == [0, 2], told
+        refused = told["tiny" if both[0].exitcode else "other"]
+        assert "that study was begun with another search" in refused
+        assert refused.count("error: ") == 1
+        assert "Traceback" not in told["tiny"] + told["other"]
+        widths = {trial.params["width"] < 20 for trial in load(folder / "outputs/tune/dense5").trials}
+        assert widths == {both[0].exitcode == 0}
+    tries.count("two spaces begun at once under one name", num)
 
 
 def wait_at_second_arm() -> None:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 FULL = bool(os.environ.get("DNNX_TORTURE"))  # `make torture` sets it
 ALL = os.environ.get("DNNX_TORTURE") == "all"  # tries that take minutes of their own
 FILES = int(os.environ.get("DNNX_TORTURE_FILES", "0"))  # of strangers; `make torture files=` sets it
-RECORD = bool(os.environ.get("DNNX_TORTURE_RECORD"))  # for docs/reliability.md; `make torture files= record=1` sets it
+PROCESSES = int(os.environ.get("DNNX_TORTURE_PROCESSES", "0"))  # that are disturbed; `make torture processes=` sets it
+RECORD = bool(os.environ.get("DNNX_TORTURE_RECORD"))  # for docs/reliability.md; with record=1 the two above set it
+AGAIN = bool(os.environ.get("DNNX_TORTURE_AGAIN"))  # makes those tries of processes that failed; again=1 sets it
 
 
 class Tries:

@@ -1,8 +1,30 @@
-"""The end of a command whose output nobody reads any more, as after `| head`."""
+"""Outputs of a command that are closed at its start, or that nobody reads any more."""
 
 import os
 import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
+
+
+def open_closed() -> None:
+    """Let inputs and outputs that are closed, as by `>&-`, lead to nowhere.
+
+    Otherwise the next file that is opened takes the number of an output, and holds what libraries print.
+    """
+    for number in (0, 1, 2):
+        with suppress(OSError):
+            os.fstat(number)
+            continue
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        if nowhere == number:
+            os.set_inheritable(number, True)
+        else:
+            os.dup2(nowhere, number)
+            os.close(nowhere)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))
 
 
 def leave_pipe() -> int:

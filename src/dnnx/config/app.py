@@ -23,12 +23,13 @@ from yaml import YAMLError
 from dnnx.basics.console import console
 from dnnx.basics.errors import UserError, is_out_of_memory, require
 from dnnx.basics.parent import COMMAND, ending_with_command
-from dnnx.basics.pipes import leave_pipe
+from dnnx.basics.pipes import leave_pipe, open_closed
 from dnnx.basics.signals import Stopped, listen
 from dnnx.basics.typed import hide, typing
 from dnnx.config.commented import commented
 from dnnx.config.compose import compose_typed, require_small_files
 from dnnx.config.explain import explain
+from dnnx.config.locate import lines_of_cause, one_line
 from dnnx.config.overrides import Typed, check_flags, choose_groups, quoted, retype_study, split
 from dnnx.config.own_code import own_targets
 from dnnx.config.paths import CONF
@@ -52,6 +53,7 @@ def command(config_name: str, where: Where | None = None) -> Callable[[Task], Ca
         run = hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(guard(task, config_name))
 
         def main() -> None:
+            open_closed()
             ended: list[int] = []  # the exit code
             _prepare_process(ended)
             made: list[tuple[Path, Path]] = []
@@ -155,10 +157,14 @@ def guard(task: Task, config_name: str) -> Callable[[Any], str | None]:
             raise
         except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
             return fail(explain(error, config_name, sys.argv[1:]))
-        except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            return fail("out of memory: fewer seeds, or a smaller net.hidden, data.batch_size or mc_dropout, may fit")
+        except Exception as error:
+            if isinstance(error, MemoryError | RuntimeError) and is_out_of_memory(error):
+                return fail(
+                    "out of memory: fewer seeds, or a smaller net.hidden, data.batch_size or mc_dropout, may fit"
+                )
+            if lines := lines_of_cause(error):
+                return fail(f"{type(error).__name__}: {one_line(error)}{lines}")
+            raise
         return None
 
     return guarded

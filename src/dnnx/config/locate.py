@@ -109,6 +109,13 @@ def one_line(error: BaseException) -> str:
     return text or (frames[-1].line or "" if frames else "")
 
 
+def lines_of_cause(error: BaseException) -> str:
+    """Return the user's own lines if the last line outside of libraries is theirs; "" for an error of dnnx itself."""
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    files = [name for name in files if not name.startswith((*LIBRARIES, "<"))]
+    return lines_of(error, "") if files and not files[-1].startswith(DNNX) else ""
+
+
 def lines_of(error: BaseException, module: str) -> str:
     """Return the user's own lines in the traceback of an error, each indented on a line; "" if there are none."""
     top = module.partition(".")[0]

@@ -40,10 +40,12 @@ class SlurmLauncher(AwayLauncher):
             flush=True,
         )
         try:
-            return [wait(there, job) for there, job in zip(submitted, jobs, strict=True)]
+            ended = [wait(there, job) for there, job in zip(submitted, jobs, strict=True)]
         except Stopped:
             print(f"Slurm job {number} goes on without this command; scancel {number} ends it", file=sys.stderr)
             raise
+        forget(submitted)
+        return ended
 
     def submit(self, jobs: Sequence[Away]) -> list[Any]:
         """Return submitit's jobs."""
@@ -55,6 +57,7 @@ class SlurmLauncher(AwayLauncher):
             executor = submitit.AutoExecutor(folder=folder, cluster="slurm", slurm_max_num_timeout=retries)
         except RuntimeError as error:
             raise UserError(f"hydra/launcher=slurm: {' '.join(str(error).split())}") from None
+        make_private(folder)
         executor.update_parameters(**{key if key in SHARED else f"slurm_{key}": own[key] for key in own})
         try:
             with executor.batch():
@@ -81,6 +84,22 @@ def wait(there: Any, job: Away) -> JobReturn:
         told = str(error).strip().splitlines()[-1]
         return died(f"{job.name}: Slurm job {there.job_id} failed: {told}; its log is {log}")
     return said(there.result())
+
+
+def make_private(folder: str) -> None:
+    """Make the folder of submitit for this user alone, if it is new: its pickles hold the words that were typed."""
+    from submitit.core.utils import JobPaths
+
+    root = JobPaths.get_first_id_independent_folder(folder)
+    if not root.exists():
+        root.mkdir(mode=0o700, parents=True)
+
+
+def forget(submitted: Sequence[Any]) -> None:
+    """Remove the pickles of jobs that have ended, which nobody reads again; their logs stay."""
+    for there in submitted:
+        for path in (there.paths.submitted_pickle, there.paths.result_pickle):
+            Path(path).unlink(missing_ok=True)
 
 
 def state_of(job_id: str) -> str:
