@@ -69,6 +69,25 @@ def test_a_training_that_failed_holds_no_signal() -> None:
         listening(hold, let_go, hup, partial(pytest.fail, "it is still held"))
 
 
+def test_a_library_that_cleans_up_badly_after_a_signal_hides_it_not() -> None:
+    def clean_up_badly() -> None:
+        try:
+            term()
+        finally:
+            raise AttributeError("half made")
+
+    def read() -> None:
+        try:
+            clean_up_badly()
+        except AttributeError as error:
+            raise ValueError(f"not readable: {error}") from None
+
+    with pytest.raises(Stopped), listen(), listen():
+        read()
+    with pytest.raises(ValueError, match="another"), listen():
+        raise ValueError("another")
+
+
 def test_an_ignored_signal_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:

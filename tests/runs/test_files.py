@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dnnx.basics.errors import UserError
-from dnnx.runs.files import HOST, own_folder, remove_empty, write_atomic, write_json, write_text
+from dnnx.runs.files import HOST, naming, own_folder, remove_empty, write_atomic, write_json, write_text
 
 
 def test_text_and_json_are_read_back_unchanged(tmp_path: Path) -> None:
@@ -64,6 +64,14 @@ def test_an_error_while_writing_names_the_file(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match=r"No space left on device: .*a\.txt"):
         write_atomic(tmp_path / "a.txt", full)
+
+
+def test_an_error_of_the_disk_without_a_name_gets_one() -> None:
+    with pytest.raises(OSError, match="events") as error, naming(Path("events")):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert (error.value.errno, error.value.filename) == (errno.ENOSPC, "events")
+    with pytest.raises(OSError, match="other"), naming(Path("events")):
+        raise OSError(errno.ENOSPC, "No space left on device", "other")
 
 
 def test_empty_folders_are_removed_up_to_outputs_and_no_further(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """One try of a process: a command is disturbed, and then goes on, or is repeated, undisturbed."""
 
+import errno
 import os
 import random
 import resource
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from torture import disk, scenes
-from torture.disturbances import DISTURBANCES, Disturbance
+from torture.disturbances import DISTURBANCES, ERRORS, Disturbance
 from torture.forks import Before, draw_little, run, start
 from torture.scenes import Scene
 from torture.slips import slip
@@ -20,6 +21,7 @@ from workers import hear_ctrl_c, of_sessions
 LIMIT_S = 60.0  # after which a command hangs
 PATIENCE_S = 15.0  # after which one with a slip is taken for a training that takes its time, and stopped
 GIGABYTES = 4  # of memory
+NAMELESS = [os.strerror(number) for number in (errno.EFBIG, *(n for numbers in ERRORS.values() for n in numbers))]
 KINDS = {**DISTURBANCES, "slips": slip}
 ROUNDS = {"tune": 14, "go on tuning": 14, "tune in SQLite": 14}  # these take ten times as long as the others
 
@@ -45,7 +47,7 @@ def plan(num: int, seed: int) -> list[Planned]:
             for kind in KINDS
             if kind not in ("errors", "slow") or disk.library()  # they need a compiler
             for name, command in scenes.COMMANDS.items()
-            if turn % ROUNDS.get(name, 1) == 0 and (kind != "damage" or command.reads)
+            if (turn + 1) % ROUNDS.get(name, 1) == 0 and (kind != "damage" or command.reads)
         ]
         random.Random(f"{seed} {turn}").shuffle(pairs)
         chosen += [Planned(len(chosen) + i, *pair) for i, pair in enumerate(pairs)]
@@ -126,8 +128,15 @@ def faults_of_end(by: Disturbance, code: int, told: str) -> list[str]:
     wrong = [] if code in by.codes else [f"exit code {code}"]
     wrong += ["a traceback"] if "Traceback" in told else []
     lines = [line for line in told.splitlines() if line.startswith("error: ")]
-    is_silent = by.told in ("close both",)
-    return wrong + ([f"{len(lines)} lines of error"] if code == 2 and len(lines) != 1 and not is_silent else [])
+    is_silent = by.told == "close both"
+    nameless = [
+        f"no file is named: {line}"
+        for line in lines
+        if line.removeprefix("error: ") in NAMELESS and by.told != "fill output"
+    ]
+    return (
+        wrong + nameless + ([f"{len(lines)} lines of error"] if code == 2 and len(lines) != 1 and not is_silent else [])
+    )
 
 
 def gone_on(scene: Scene, by: Disturbance, folder: Path, code: int) -> list[str]:

@@ -24,7 +24,7 @@ def open_closed() -> None:
             os.close(nowhere)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w"))
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
 
 
 def leave_pipe() -> int:

@@ -52,17 +52,33 @@ def listen() -> Iterator[None]:
     Do nothing inside another `listen`, or outside the main thread, where Python allows no handlers.
     """
     if _state.earlier or threading.current_thread() is not threading.main_thread():
-        yield
+        with _unmasked():
+            yield
         return
     found = {number: signal.getsignal(number) for number in ENDING}
     _state.earlier = {number: handler for number, handler in found.items() if handler not in (signal.SIG_IGN, None)}
     take()
     try:
-        yield
+        with _unmasked():
+            yield
     finally:
         for number, handler in _state.earlier.items():
             signal.signal(number, handler)
         _state.__init__()  # type: ignore[misc]
+
+
+@contextmanager
+def _unmasked() -> Iterator[None]:
+    """Raise Stopped in place of an error that followed from it: libraries clean up badly after one in their midst."""
+    try:
+        yield
+    except Exception as error:
+        first: BaseException | None = error
+        while first is not None and not isinstance(first, Stopped):
+            first = first.__context__
+        if first is None:
+            raise
+        raise first from None
 
 
 def take() -> None:

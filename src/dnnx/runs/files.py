@@ -3,8 +3,8 @@
 import json
 import os
 import platform
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from dnnx.runs import schema
 from dnnx.runs.locks import is_alive
 
 HOST = platform.node()
+EVENTS = "events.out.tfevents"  # the start of the names of TensorBoard's files
 
 
 def write_atomic(path: Path, write: Callable[[Path], Any]) -> None:
@@ -45,6 +46,17 @@ def _remove_leftovers(path: Path) -> None:
         if pid.isdecimal() and not is_alive(int(pid)):
             with suppress(OSError):
                 left.unlink()
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Add the name of a file to an OSError that has none, as those of TensorBoard."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
 
 
 def append_text(path: Path, text: str) -> None:

@@ -19,5 +19,5 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     """Return the tensors that `save_tensors` wrote. Raise UserError for any other file."""
     try:
         return load_file(path)
-    except (OSError, SafetensorError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch opens the file once more, and raises the second
         raise UserError(f"{path}: not readable as safetensors ({error})") from None

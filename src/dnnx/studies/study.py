@@ -20,7 +20,7 @@ from dnnx.config.compose import compose
 from dnnx.config.overrides import LENGTH, key_of
 from dnnx.config.plain import is_plain
 from dnnx.config.resume import go_on, short
-from dnnx.runs.files import read_json, remove_empty, write_json
+from dnnx.runs.files import EVENTS, naming, read_json, remove_empty, write_json
 from dnnx.runs.latest import leave_failed
 from dnnx.runs.locks import sole_writer
 from dnnx.studies.backbone import check_backbones, extend_backbone, is_missing, train_backbone
@@ -179,7 +179,7 @@ def log_report(folder: Path, sentences: list[str], pictures: list[Path]) -> None
     from matplotlib.image import imread
     from torch.utils.tensorboard import SummaryWriter
 
-    with SummaryWriter(str(folder)) as writer:
+    with naming(folder / EVENTS), SummaryWriter(str(folder)) as writer:
         writer.add_text("answer", "\n\n".join(sentences))
         for picture in pictures:
             writer.add_image(picture.stem, imread(picture), dataformats="HWC")

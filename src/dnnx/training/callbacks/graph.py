@@ -1,6 +1,7 @@
 """Graph: the network's graph of operations, for TensorBoard's GRAPHS tab."""
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -8,6 +9,7 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from dnnx.basics.errors import UserError, message_of
+from dnnx.runs.files import EVENTS, naming
 
 
 class Graph(pl.Callback):
@@ -22,7 +24,8 @@ class Graph(pl.Callback):
         x, *_ = next(iter(trainer.val_dataloaders))
         example = (x if pl_module.is_shared(x) else x[0])[:1].cpu()
         net = pl_module.replicas.network(0).eval()
-        with SummaryWriter(str(trainer.default_root_dir)) as writer, warnings.catch_warnings():
+        folder = Path(trainer.default_root_dir)
+        with naming(folder / EVENTS), SummaryWriter(str(folder)) as writer, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch.jit.trace, which draws it, is old
             try:
                 with torch.no_grad():

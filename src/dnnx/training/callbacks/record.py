@@ -13,7 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from dnnx.basics.errors import require
-from dnnx.runs.files import append_text, sync, write_text
+from dnnx.runs.files import EVENTS, append_text, naming, sync, write_text
 from dnnx.runs.tables import HEADER
 from dnnx.training.callbacks.early_stopping import EarlyStopping
 from dnnx.training.callbacks.tags import spread_tag, tag
@@ -94,7 +94,8 @@ class Record(pl.Callback):
             if (margin := spread_tag(name)) is not None:
                 shown |= {f"{margin}/low": mean - spread, f"{margin}/high": mean + spread}
         event = Summary(value=[Summary.Value(tag=name, simple_value=float(value)) for name, value in shown.items()])
-        self.writer._get_file_writer().add_summary(event, epoch)  # one event: a third of the time
+        with naming(self.path.with_name(EVENTS)):
+            self.writer._get_file_writer().add_summary(event, epoch)  # one event: a third of the time
         for logger in self.loggers:
             logger.log_metrics({name: float(value) for name, value in scalars.items()}, epoch)
         self._take("".join(rows))
@@ -102,7 +103,8 @@ class Record(pl.Callback):
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         if self.writer is not None:
-            self.writer.close()
+            with naming(self.path.with_name(EVENTS)):
+                self.writer.close()
             for logger in self.loggers:
                 close_logger(logger)
 
@@ -142,7 +144,7 @@ def _rows_of(path: Path, written: int, checksum: str) -> str:
 def log_embedding(folder: Path, predictions: dict[str, Tensor]) -> None:
     """Write the kept activations of test images for TensorBoard's PROJECTOR tab."""
     if "embedded" in predictions:
-        with SummaryWriter(str(folder)) as writer:
+        with naming(folder / EVENTS), SummaryWriter(str(folder)) as writer:
             writer.add_embedding(predictions["embedded"], predictions["embedded_labels"].tolist())
 
 
@@ -153,7 +155,7 @@ def log_hparams(folder: Path, settings: dict[str, Any], metrics: dict[str, float
     all runs and shows the settings that differ first.
     """
     shown = {tag(name): value for name, value in metrics.items()}
-    with SummaryWriter(str(folder)) as writer:
+    with naming(folder / EVENTS), SummaryWriter(str(folder)) as writer:
         for summary in hparams(settings, shown)[1:]:
             writer._get_file_writer().add_summary(summary)
         for name, value in shown.items():
