@@ -19,6 +19,7 @@ NARROW = "net.width=0.1"
 WORDS = {
     "mnist_pooling": ["data=idx", "data.root={root}", *GREY, NARROW],
     "lenet": ["data.root={root}", *GREY],
+    "bn_place_conv": ["data.root={root}", *GREY],
     "fashion_classics": ["data.root={root}", *GREY],
     "fashion_resnet": ["data.root={root}", *GREY],
     "batch_size": ["data.root={root}", *GREY, NARROW],
