@@ -98,9 +98,16 @@ def require_as_declared(study: Study, now: dict[str, Any]) -> None:
             continue
         plain: Any = OmegaConf.to_container(compose("train", [f"+exp={study.name}", *overrides], []), resolve=True)
         own, expected = settings(run.config), settings(plain)
-        for key in own.keys() & expected.keys() - SEARCHED:
+        given = {key for key, value in expected.items() if value in (None, [])} if plain["study"]["needs"] else set()
+        for key in own.keys() & expected.keys() - SEARCHED - given:  # a backbone gives its net's settings
             told = f"{arm} was trained with {own[key]}; a result file is of the study as conf/ declares it"
-            require(own[key] == expected[key], key, expected[key], told)
+            require(own[key] == expected[key] or is_newest(own[key], expected[key]), key, expected[key], told)
+
+
+def is_newest(own: Any, expected: Any) -> bool:
+    """Return whether an arm's folder is declared as that of the newest study, or as an arm of this one."""
+    at = Path(str(own)).parts[-3:]
+    return len(at) == 3 and str(expected).endswith((f"{at[0]}/latest/{at[2]}", f"arm:{at[2]}"))
 
 
 SEARCHED = {"optimizer.lr", "scheduler.max_lr"}  # a search may have chosen them

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from commands import compose, python
+from omegaconf import OmegaConf, open_dict
 
 from dnnx.basics.errors import UserError
 from dnnx.config.check import RANGES, check
@@ -28,6 +30,26 @@ def test_the_others_are_taken(precision: str) -> None:
 def test_several_nodes_are_refused(own: list[str]) -> None:
     with pytest.raises(UserError, match=r"trainer\.num_nodes=2: only 1 is valid"):
         check(compose(*own, "+trainer.num_nodes=2"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (
+            "trainer.max_epochs: 20",
+            r"trainer\.max_epochs=20: .* each level; write trainer: {max_epochs: 20}",
+        ),
+        ("optimizer.lrr: 1", r"optimizer\.lrr=1: .*write optimizer: {lrr: 1}"),
+        ("task: regression", "task: regression: a file names it under defaults; write - override /task: regression"),
+        ("task: regresion", "task=regresion: choose one of .*regression"),
+    ],
+)
+def test_what_only_a_command_line_can_say_so_is_refused_in_a_file(lines: str, says: str) -> None:
+    config = compose()
+    with open_dict(config):
+        config.merge_with(OmegaConf.create({key: yaml.safe_load(value) for key, value in [lines.split(": ")]}))
+    with pytest.raises(UserError, match=says):
+        check(config)
 
 
 @pytest.mark.parametrize("key", RANGES)

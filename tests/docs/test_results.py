@@ -198,6 +198,19 @@ def test_runs_with_other_settings_than_the_study_declares_are_refused() -> None:
         )
 
 
+def test_what_a_backbone_gives_its_arms_is_as_declared() -> None:
+    arms = {arm: words for arm, words in now("transfer")["arms"].items() if arm == "frozen5"}
+    plain: Any = OmegaConf.to_container(compose("train", ["+exp=transfer", *arms["frozen5"]], []), resolve=True)
+    plain["backbone"] = "outputs/bn_vs_plain/2026-11-28_01-57-14/bn"
+    plain["net"]["activation"] = "elu"
+    only = {**now("transfer"), "arms": arms}
+    study = Study("transfer", "", "frozen5", [Run("frozen5", Path("a"), config=plain)], [], [])
+    results.require_as_declared(study, only)
+    plain["backbone"] = "outputs/bn_vs_plain/2026-11-28_01-57-14/plain"
+    with pytest.raises(UserError, match="backbone=outputs/bn_vs_plain/latest/bn"):
+        results.require_as_declared(study, only)
+
+
 def test_the_markers_of_a_study_that_is_not_measured_wait_for_its_result_file() -> None:
     waiting = next(name for name in sorted(STUDIES) if name not in RECORDS.keys() | RECORDED_BEFORE)
     assert [expand(f"{waiting} {table}", RECORDS, {}) for table in ("claims", "arms")] == ["", ""]

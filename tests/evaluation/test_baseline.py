@@ -13,6 +13,7 @@ from sklearn.metrics import mean_absolute_error
 from dnnx.basics.errors import UserError
 from dnnx.config.paths import options
 from dnnx.reports.report import build
+from dnnx.runs.read import read_run
 from dnnx.train import train
 from dnnx.training.assemble import build_data
 
@@ -47,6 +48,16 @@ def test_probabilities_are_those_of_scikit_learn(tmp_path: Path) -> None:
     model = LogisticRegression(max_iter=1000).fit(*splits["train"])
     assert found["test/accuracy"][0] == pytest.approx(model.score(*splits["test"]))
     assert found["test/auc"][0] > 0.99
+
+
+def test_shards_of_a_baseline_join_with_their_predictions(houses: Path, tmp_path: Path) -> None:
+    words = [*TABLE, f"data.file={houses}", "task=regression", "baseline=linear"]
+    for seed in (0, 1):
+        train(compose(*words, f"shard=[{seed}]"), tmp_path / "run")
+    run = read_run(tmp_path / "run", "run")
+    assert run.seeds == [0, 1]
+    assert not run.missing
+    assert len(run.predictions["outputs"]) == 2
 
 
 def test_each_seed_has_its_own_rows_and_random_numbers(houses: Path, tmp_path: Path) -> None:

@@ -157,6 +157,10 @@ def check_keys(cfg: DictConfig, *names: str, unread: tuple[str, ...] = ()) -> No
     A value has the type of its default; where that is null, it is text.
     """
     groups, own = _stated(names)
+    for key in (key for key in map(str, cfg) if "." in key):  # such a key of a file would change nothing
+        *above, last = key.split(".")
+        inside = f"{': {'.join(above)}: {{{last}: {shown(cfg[key])}{'}' * len(above)}"
+        raise UserError(f"{key}={shown(cfg[key])}: a file takes one key in each level; write {inside}")
     for group in groups - {"lr_search", "baseline", *unread}:
         if not isinstance(cfg.get(group), DictConfig):
             raise no_option(group, cfg.get(group))

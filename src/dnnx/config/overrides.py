@@ -117,6 +117,8 @@ def choose_groups(arguments: Sequence[str]) -> list[str]:
 
 def no_option(group: str, found: object) -> UserError:
     """Return the error for a value that is no option of a group of conf/."""
+    if found in options(group):  # written as a key of a file, which makes it a word and no option
+        return UserError(f"{group}: {found}: a file names it under defaults; write - override /{group}: {found}")
     return UserError(f"{group}={shown(found)}: choose one of {', '.join(options(group))}")
 
 

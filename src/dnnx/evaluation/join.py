@@ -12,7 +12,7 @@ from dnnx.basics.errors import require
 from dnnx.config import resume
 from dnnx.config.plain import is_plain
 from dnnx.config.shards import Shard, config_of, config_of_all
-from dnnx.evaluation import mc_dropout, preprocessing, results
+from dnnx.evaluation import baseline, mc_dropout, preprocessing, results
 from dnnx.runs import checksums, tables
 from dnnx.runs.files import read_json, write_json, write_text
 from dnnx.runs.tensors import load_tensors, save_tensors
@@ -110,6 +110,8 @@ class Union:
             preprocessing.write(self.preprocessing, folder)
         if self.backbone:
             write_json(folder / checksums.FILE, self.backbone)
+        if "baseline" in self.cfg:
+            self._fit_again(folder)
         write_text(folder / "metrics.csv", self.metrics)
         if self.weights:  # predictions are empty if every seed diverged
             save_tensors(self.weights, folder / "model.safetensors")
@@ -118,6 +120,11 @@ class Union:
             write_json(folder / mc_dropout.RELIABILITY, self.curves)
             mc_dropout.draw(self.curves, folder)
         write_json(folder / "results.json", self.results)
+
+    def _fit_again(self, folder: Path) -> None:
+        """Fit a baseline for all seeds, as it keeps no weights: for predictions and the ensemble."""
+        found = baseline.prepare(self.cfg, self.seeds).fit(folder)
+        self.results |= {name: values for name, values in found.items() if name.startswith("ensemble/")}
 
 
 def _results_of(shard: Shard) -> dict[str, Any]:

@@ -1,0 +1,29 @@
+"""Layers and parameters of a net that torch does not see: those in a list, tuple or dict of Python."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from torch import nn
+
+from dnnx.basics.errors import UserError
+
+
+def require_seen(net: nn.Module) -> None:
+    """Raise UserError if a module holds layers or parameters in a list, tuple or dict of Python.
+
+    torch would neither train nor save them, and each seed would compute with those of another.
+    """
+    seen = {*map(id, net.modules()), *map(id, net.parameters())}
+    for path, module in net.named_modules():
+        for name, value in vars(module).items():
+            hidden = [one for one in _held(value) if id(one) not in seen]
+            if hidden and not name.startswith("_"):
+                kind = "ModuleList or nn.ModuleDict" if isinstance(hidden[0], nn.Module) else "ParameterList"
+                where = f"{type(net).__name__}.{path}{'.' if path else ''}{name}"
+                told = f"a {type(value).__name__} of Python, in which torch neither trains nor saves them"
+                raise UserError(f"net: the layers or parameters in {where} are in {told}; make it an nn.{kind}")
+
+
+def _held(value: Any) -> Iterable[Any]:
+    values = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [one for one in values if isinstance(one, nn.Module | nn.Parameter)]
