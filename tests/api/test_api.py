@@ -30,6 +30,19 @@ class Small(nn.Module):
         return self.output(self.dropout(torch.relu(self.hidden(x))))
 
 
+class Breaking(nn.Module):
+    """A net that breaks in training, where batches are larger than those that an arm is tried with."""
+
+    def __init__(self, in_shape: tuple[int, ...], num_outputs: int, breaks: bool = False):
+        super().__init__()
+        self.breaks, self.output = breaks, nn.Linear(in_shape[-1] ** 2, num_outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.breaks and self.training and x.shape[-4] == 32:
+            raise RuntimeError("broke in training")
+        return self.output(x.flatten(-3))
+
+
 class Digits(pl.LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         x, y = digits()
@@ -90,10 +103,17 @@ def test_a_study_answers_its_claims_and_shows_its_report(tmp_path: Path) -> None
 
 
 def test_an_arm_that_fails_leaves_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arms = {"wrong": ["net.dropout=1.5"], "right": ["net.hidden=[4]"]}
-    study = dnnx.study(arms, seeds=2, jobs=1, outputs=tmp_path, overrides=["data.source=digits", *FEW])
+    arms = {"wrong": ["++net.breaks=true"], "right": ["++net.breaks=false"]}
+    study = dnnx.study(arms, net=Breaking, seeds=2, jobs=1, outputs=tmp_path, overrides=["data.source=digits", *FEW])
     assert set(study.runs) == {"right"}
-    assert "error: net.dropout=1.5: a share in [0, 1)" in capsys.readouterr().err
+    assert "broke in training" in capsys.readouterr().err
+
+
+def test_a_wrong_number_in_an_arm_is_refused_before_any_arm_trains(tmp_path: Path) -> None:
+    arms = {"right": ["net.hidden=[4]"], "wrong": ["net.dropout=1.5"]}
+    with pytest.raises(UserError, match=r"^study\.arms\.wrong: net\.dropout=1\.5: a share in \[0, 1\)"):
+        dnnx.study(arms, seeds=2, jobs=1, outputs=tmp_path, overrides=["data.source=digits", *FEW])
+    assert not list(tmp_path.rglob("results.json"))
 
 
 def test_a_study_without_an_arm_that_trains_is_an_error(tmp_path: Path) -> None:
