@@ -9,6 +9,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -173,10 +174,17 @@ def guard(task: Task, config_name: str) -> Callable[[Any], str | None]:
 def fail(message: str) -> str:
     """Print an error once. The command continues with its other jobs and ends with exit code 2."""
     message = hide(message)
-    if message not in FAILURES:  # an error of every arm is printed once
-        print(f"error: {message}", file=sys.stderr)
+    is_new = message not in FAILURES  # an error of every arm is printed once
     FAILURES.append(message)
+    if is_new:
+        warn(f"error: {message}")
     return message
+
+
+def warn(line: str) -> None:
+    """Print to stderr; where that is a file on a full disk, nothing more is said, and the exit code stays."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def examples(config_name: str) -> str:

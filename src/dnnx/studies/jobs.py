@@ -1,7 +1,6 @@
 """The jobs of a study: trained by workers or through a launcher; those that fail are told at the end with the cause."""
 
 import gc
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from omegaconf import DictConfig
 
 from dnnx.basics.console import console
 from dnnx.basics.typed import hide
-from dnnx.config.app import FAILURES, fail
+from dnnx.config.app import FAILURES, fail, warn
 from dnnx.config.locate import lines_of, one_line
 from dnnx.studies.parts import Work, make_parts
 from dnnx.studies.plan import Job, Plan, compose_jobs
@@ -105,7 +104,7 @@ def tell_failed(plan: Plan, failed: Mapping[str, str], advice: str) -> None:
     lost = [name for name in plan.names if name in failed or not (plan.folder / name / "results.json").exists()]
     for name in lost:
         cause = failed.get(name, "it left no results").removesuffix(f"; {advice}").replace("\n  ", "; ")
-        print(hide(f"{name} failed: {' '.join(cause.split())}"), file=sys.stderr)
+        warn(hide(f"{name} failed: {' '.join(cause.split())}"))
     if lost:
         told = f"{len(lost)} of {len(plan.names)} arms failed, {', '.join(lost)}"
         fail(f"{plan.declared['name']} is not complete: {told}; mend the cause, then {advice}")
