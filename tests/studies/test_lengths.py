@@ -29,6 +29,11 @@ def study_of(folder: Path, **epochs: int) -> Path:
     return write_study(folder, arms, overrides=STARTED)
 
 
+def declare_epochs(folder: Path, **epochs: int) -> None:
+    """Let the study declare these numbers of epochs for its arms."""
+    write_json(folder / "study.json", json.loads((folder / "study.json").read_text()) | {"epochs": epochs})
+
+
 def settled(folder: Path, *words: str) -> tuple[Plan, list[DictConfig]]:
     """Return plan and configs of the study when these words are typed."""
     place = f"hydra.sweep.dir={quoted(folder)}"
@@ -111,19 +116,17 @@ def test_a_swept_length_is_not_replaced(tmp_path: Path) -> None:
 def test_the_report_names_arms_that_trained_longer_than_others_of_the_same_length(tmp_path: Path) -> None:
     folder = study_of(tmp_path / "s", plain=6, bn=8)
     assert say_lengths(read_study([folder])) == "", "it declares no lengths: an older study"
-    declared = json.loads((folder / "study.json").read_text())
-    write_json(folder / "study.json", declared | {"epochs": {"plain": 6, "bn": 6}})
+    declare_epochs(folder, plain=6, bn=6)
     told = say_lengths(read_study([folder]))
     assert told.startswith("Trained longer than the other arms: bn up to 8 epochs. So arms differ by more than ")
     assert "resume=<the folder of the study> trainer.max_epochs=8 trains all arms alike" in told
-    write_json(folder / "study.json", declared | {"epochs": {"plain": 6, "bn": 8}})
+    declare_epochs(folder, plain=6, bn=8)
     assert say_lengths(read_study([folder])) == "", "the arms declare it"
 
 
 def test_an_arm_that_stopped_early_did_not_train_longer(tmp_path: Path) -> None:
     folder = study_of(tmp_path / "s", plain=6, bn=8)
-    declared = json.loads((folder / "study.json").read_text())
-    write_json(folder / "study.json", declared | {"epochs": {"plain": 6, "bn": 6}})
+    declare_epochs(folder, plain=6, bn=6)
     lines = [line for line in (folder / "bn/metrics.csv").read_text().splitlines()[1:] if int(line[0]) <= 6]
     (folder / "bn/metrics.csv").write_text(HEADER + "\n".join(lines) + "\n")
     assert say_lengths(read_study([folder])) == ""

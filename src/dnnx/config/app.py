@@ -177,11 +177,11 @@ def fail(message: str) -> str:
     is_new = message not in FAILURES  # an error of every arm is printed once
     FAILURES.append(message)
     if is_new:
-        warn(f"error: {message}")
+        to_stderr(f"error: {message}")
     return message
 
 
-def warn(line: str) -> None:
+def to_stderr(line: str) -> None:
     """Print to stderr; where that is a file on a full disk, nothing more is said, and the exit code stays."""
     with suppress(OSError):
         print(line, file=sys.stderr, flush=True)

@@ -67,10 +67,11 @@ def of_data(run: Run) -> dict[str, Any]:
 def of_arm(run: Run, study: Study, claimed: Sequence[str] = ()) -> dict[str, Any]:
     """Return the numbers of an arm, those of `claimed` metrics among them: each with mean, interval, n and text."""
     names = [study.main, *claimed, "test/loss", "val/loss", "epoch/best"]
+    has_numbers = len(run.diverged) < len(run.seeds)
     metrics = {
         name: _number(estimate_of(run, name), cell(run, name)) | _range(run, name)
         for name in dict.fromkeys(names)
-        if name in run.results and (estimate_of(run, name).n or not run.diverged)  # not if every seed diverged
+        if has_numbers and name in run.results
     }
     if np.isfinite(joint := run.one(ensemble := f"ensemble/{study.main.partition('/')[2]}")):
         metrics[ensemble] = {"mean": _rounded(joint), "n": 1, "text": show(joint, study.about(study.main))}

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from dnnx.basics.console import console
 from dnnx.basics.typed import hide
-from dnnx.config.app import FAILURES, fail, warn
+from dnnx.config.app import FAILURES, fail, to_stderr
 from dnnx.config.locate import lines_of, one_line
 from dnnx.studies.parts import Work, make_parts
 from dnnx.studies.plan import Job, Plan, compose_jobs
@@ -104,7 +104,7 @@ def tell_failed(plan: Plan, failed: Mapping[str, str], advice: str) -> None:
     lost = [name for name in plan.names if name in failed or not (plan.folder / name / "results.json").exists()]
     for name in lost:
         cause = failed.get(name, "it left no results").removesuffix(f"; {advice}").replace("\n  ", "; ")
-        warn(hide(f"{name} failed: {' '.join(cause.split())}"))
+        to_stderr(hide(f"{name} failed: {' '.join(cause.split())}"))
     if lost:
         told = f"{len(lost)} of {len(plan.names)} arms failed, {', '.join(lost)}"
         fail(f"{plan.declared['name']} is not complete: {told}; mend the cause, then {advice}")
