@@ -147,10 +147,13 @@ def _spoil(name: str, how: str, new: bytes, folder: Path) -> Callable[[], None]:
         path.chmod(0 if how == "unreadable" else 0o644)
 
     def restore() -> None:
-        if how == "folder" and path.is_dir() and not path.is_symlink():
-            path.rmdir()
-        path.unlink(missing_ok=True)
-        path.write_bytes(kept)
+        place = path
+        if not path.parent.is_dir():  # the command moved it into a shard
+            place = next(path.parents[1].glob(f"shards/*/{path.parent.name}")) / path.name
+        if how == "folder" and place.is_dir() and not place.is_symlink():
+            place.rmdir()
+        place.unlink(missing_ok=True)
+        place.write_bytes(kept)
 
     return restore
 

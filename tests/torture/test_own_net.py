@@ -30,9 +30,12 @@ class Net(nn.Module):
 """
 WORDS = ("+exp=dense5", "+debug=smoke", "net._target_=own.Net", "data.batch_size=64", "callbacks.checkpoint.every_s=0",
          "hydra.run.dir=made", "trainer.max_epochs=4", "trainer.accelerator=cpu")  # fmt: skip
+SLIP = "shapes cannot be multiplied ({})\n  own.py, line 16"
 RAISES = {
-    "raise ValueError('a slip of mine')": "ValueError: a slip of mine\n  own.py, line 16: raise ValueError",
-    "None.weight": "AttributeError: 'NoneType' object has no attribute 'weight'\n  own.py, line 16",
+    "raise ValueError('a slip of mine')": ("ValueError: ", "a slip of mine\n  own.py, line 16: raise ValueError"),
+    "None.weight": ("AttributeError: ", "'NoneType' object has no attribute 'weight'\n  own.py, line 16"),
+    "x.flatten(1) @ x.flatten(1)[:3]": ("RuntimeError: ", SLIP.format("64x64 and 3x64")),
+    "self.inner(x.flatten(1)[:, :3])": ("RuntimeError: ", SLIP.format("64x3 and 64x5")),
 }
 ALLOCATES = ("torch.ones(2**50)", "self.hoard = [bytearray(2**28) for _ in range(100)]", "raise MemoryError")
 
@@ -77,7 +80,9 @@ def test_an_error_is_a_line_with_the_lines_of_the_user(
     tries.count("an own net in mid-epoch", 1)
     assert code == 2, told
     assert "Traceback" not in told
-    assert f"error: {RAISES[act]}" in told
+    kind, message = RAISES[act]
+    assert f"error: {kind}" in told
+    assert message in told
     assert f"own.py, line 16: {act}" in told
     assert mended(tmp_path) == whole
 

@@ -30,9 +30,9 @@ from dnnx.basics.typed import hide, typing
 from dnnx.config.commented import commented
 from dnnx.config.compose import compose_typed, require_small_files
 from dnnx.config.explain import explain
-from dnnx.config.locate import lines_of_cause, one_line
 from dnnx.config.overrides import Typed, check_flags, choose_groups, quoted, retype_study, split
 from dnnx.config.own_code import own_targets
+from dnnx.config.own_lines import described_if_theirs
 from dnnx.config.paths import CONF
 from dnnx.runs.files import remove_empty
 
@@ -163,8 +163,8 @@ def guard(task: Task, config_name: str) -> Callable[[Any], str | None]:
                 return fail(
                     "out of memory: fewer seeds, or a smaller net.hidden, data.batch_size or mc_dropout, may fit"
                 )
-            if lines := lines_of_cause(error):
-                return fail(f"{type(error).__name__}: {one_line(error)}{lines}")
+            if told := described_if_theirs(error):
+                return fail(told)
             raise
         return None
 

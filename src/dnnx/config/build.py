@@ -19,7 +19,8 @@ from dnnx.basics.errors import (
     takes,
 )  # fmt: skip
 from dnnx.basics.typed import HIDDEN, is_hidden
-from dnnx.config.locate import NOT_THEIRS, lines_of, locate, one_line
+from dnnx.config.locate import locate
+from dnnx.config.own_lines import NOT_THEIRS, described, lines_of, one_line
 
 # The base class of each group: a node of the group must be an instance of one of these.
 BASES: dict[str, tuple[str, ...]] = {
@@ -133,8 +134,9 @@ def naming(key: str, function: Any = None) -> Iterator[None]:
             raise
         module = str(getattr(function, "__module__", "dnnx"))
         if module.split(".")[0] not in NOT_THEIRS:
-            kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-            raise UserError(f"{key}: {kind}{one_line(error)}{lines_of(error, module)}") from None
+            is_of_value = isinstance(error, ValueError)
+            told = one_line(error) + lines_of(error, module) if is_of_value else described(error, module)
+            raise UserError(f"{key}: {told}") from None
         misconfigured = type(error).__name__ == "MisconfigurationException"
         if isinstance(error, TypeError | ValueError | RuntimeError) or misconfigured:
             raise UserError(f"{key}: {one_line(error)}") from None

@@ -2,23 +2,18 @@
 
 import importlib
 import importlib.metadata
-import linecache
 import re
 import sys
-import sysconfig
-import traceback
 from collections.abc import Iterable
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from dnnx.basics.errors import UserError, message_of, near_misses, require, shown
+from dnnx.basics.errors import UserError, near_misses, require, shown
+from dnnx.config.own_lines import described
 
 DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
-LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
-DNNX = str(Path(__file__).parents[1])
-NOT_THEIRS = ("dnnx", "torch", "lightning", "optuna")  # packages whose errors show none of their own lines
 
 
 def locate(key: str, target: Any) -> Any:
@@ -86,8 +81,7 @@ def _module(key: str, target: str, name: str, above: ModuleType | None) -> Modul
 
 
 def _broken(key: str, target: str, name: str, error: BaseException) -> UserError:
-    kind = type(error).__name__
-    return UserError(f"{key}={target}: importing {name} raises {kind}: {one_line(error)}{lines_of(error, name)}")
+    return UserError(f"{key}={target}: importing {name} raises {described(error, name)}")
 
 
 def _no_such_name(key: str, target: str, path: str, found: Any) -> UserError:
@@ -100,49 +94,3 @@ def _top_level_names() -> list[str]:
     here = Path.cwd()
     own = [path.stem for path in here.glob("*.py")] + [path.parent.name for path in here.glob("*/*.py")]
     return sorted({*own, *importlib.metadata.packages_distributions()})
-
-
-def one_line(error: BaseException) -> str:
-    """Return the message of an error in one line; for an assertion without message, its code."""
-    text = message_of(error)
-    frames = traceback.extract_tb(error.__traceback__)
-    return text or (frames[-1].line or "" if frames else "")
-
-
-def lines_of_cause(error: BaseException) -> str:
-    """Return the user's own lines if the last line outside of libraries is theirs; "" for an error of dnnx itself."""
-    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
-    files = [name for name in files if not name.startswith((*LIBRARIES, "<"))]
-    return lines_of(error, "") if files and not files[-1].startswith(DNNX) else ""
-
-
-def lines_of(error: BaseException, module: str) -> str:
-    """Return the user's own lines in the traceback of an error, each indented on a line; "" if there are none."""
-    top = module.partition(".")[0]
-    frames = [(f.filename, f.lineno or 0) for f in traceback.extract_tb(error.__traceback__)]
-    if isinstance(error, SyntaxError) and error.filename:
-        frames.append((error.filename, error.lineno or 0))
-    own = [(name, line) for name, line in dict.fromkeys(frames) if is_theirs(name, top)]
-    return "".join(f"\n  {_short(name)}, line {i}: {linecache.getline(name, i).strip()}" for name, i in own)
-
-
-def own_lines_of(error: BaseException, cls: type) -> str:
-    """Return the lines of the user's code in the traceback of an error that an object of the class `cls` raised.
-
-    A class of dnnx or of a library has none of its own; a function of the user's may have built it.
-    """
-    top = cls.__module__.partition(".")[0]
-    return lines_of(error, "" if top in NOT_THEIRS else top)
-
-
-def is_theirs(filename: str, top: str = "") -> bool:
-    """Return whether a file is of the user's: not of dnnx, Python or an installed package but `top`."""
-    path = Path(filename)
-    if top in {*path.parts, path.stem}:
-        return True
-    return not filename.startswith((*LIBRARIES, DNNX, "<"))
-
-
-def _short(filename: str) -> str:
-    path = Path(filename)
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -17,7 +17,7 @@ from dnnx.basics.console import console
 from dnnx.basics.counts import many
 from dnnx.basics.errors import UserError, require, takes
 from dnnx.config.build import build, find
-from dnnx.config.locate import one_line
+from dnnx.config.own_lines import one_line
 from dnnx.data.loaders import as_input
 from dnnx.evaluation import results
 from dnnx.runs.files import write_text

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from dnnx.basics.console import console
 from dnnx.basics.typed import hide
 from dnnx.config.app import FAILURES, fail, to_stderr
-from dnnx.config.locate import lines_of, one_line
+from dnnx.config.own_lines import described
 from dnnx.studies.parts import Work, make_parts
 from dnnx.studies.plan import Job, Plan, compose_jobs
 from dnnx.studies.pool import Pool
@@ -93,7 +93,7 @@ def noted_failure(ended: JobReturn) -> str | None:
         message = ended.return_value
     except Exception as error:
         traceback.print_exc()
-        message = f"{type(error).__name__}: {one_line(error)}{lines_of(error, '')}"
+        message = described(error)
     if message is not None and message not in FAILURES:
         FAILURES.append(str(message))
     return None if message is None else str(message)

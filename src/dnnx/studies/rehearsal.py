@@ -14,7 +14,7 @@ from dnnx.basics.errors import UserError, is_out_of_memory
 from dnnx.config import plain, resume
 from dnnx.config.build import build
 from dnnx.config.explain import explain_os
-from dnnx.config.locate import lines_of, one_line
+from dnnx.config.own_lines import described_if_theirs
 from dnnx.config.seeds import parse_seeds
 
 
@@ -55,8 +55,7 @@ def fault_of(config: DictConfig, known: dict[str, Any]) -> str:
     except OSError as error:
         return explain_os(error)
     except Exception as error:  # without a line of the user's it is a bug, which has its traceback in the job
-        own = "" if is_out_of_memory(error) else lines_of(error, "")
-        return f"{type(error).__name__}: {one_line(error)}{own}" if own else ""
+        return "" if is_out_of_memory(error) else described_if_theirs(error)
     return ""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from dnnx.basics.console import console
 from dnnx.basics.typed import hide
 from dnnx.config.app import FAILURES, fail
-from dnnx.config.locate import is_theirs
+from dnnx.config.own_lines import is_theirs
 from dnnx.config.resume import short
 from dnnx.studies.foreman import Ended, Task
 from dnnx.studies.pool import Pool

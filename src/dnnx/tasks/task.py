@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dnnx.basics.at_work import Check
 from dnnx.basics.errors import UserError, message_of
-from dnnx.config.locate import own_lines_of
+from dnnx.config.own_lines import own_lines_of
 from dnnx.tasks.metric import Metric
 
 

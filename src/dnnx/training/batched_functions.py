@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from dnnx.basics.errors import is_out_of_memory
+from dnnx.config.own_lines import blame_caller
+from dnnx.training.batched_errors import error_alone, of_first
 from dnnx.training.batched_layers import Batched, fold, unfold
 
 AXES: dict[str, tuple[int, ...]] = {  # the places of a function's axes among its arguments
@@ -39,24 +41,31 @@ class OfReplicas(TorchFunctionMode):
     """Within it every tensor [R, ...] looks like the tensor [...] of one network.
 
     `reshaping` collects the names of further functions whose result has another shape than their first argument.
+
+    A function that fails for one network too raises the error of that one, as the user's. One that torch does not
+    compute for R networks raises RuntimeError with its name.
     """
 
-    def __init__(self, reshaping: set[str]):
+    def __init__(self, reshaping: set[str], num: int):
         super().__init__()
-        self.reshaping = reshaping
+        self.reshaping, self.num = reshaping, num
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None) -> Any:
         kwargs, name = dict(kwargs or {}), getattr(func, "__name__", "")
-        if (told := SHAPES.get(func)) is not None:
-            return told(*args, **kwargs)
         try:
+            if (told := SHAPES.get(func)) is not None:
+                return told(*args, **kwargs)
             if (form := FORMS.get(name)) is not None:
                 return form(func, *args, **kwargs)
             out = func(*args, **_shifted_keywords(kwargs))
         except Exception as error:
             if is_out_of_memory(error):
                 raise
-            raise RuntimeError(f"forward calls {name}, which {NO_FORM}") from error
+            one = error_alone(lambda: func(*of_first(args, self.num), **of_first(kwargs, self.num)))
+            if one is not None:
+                raise one from None
+            lacking = RuntimeError(f"forward calls {name}, which {NO_FORM}")
+            raise (lacking if name in FORMS else blame_caller(lacking)) from error
         if isinstance(out, Tensor) and args and out.shape != getattr(args[0], "shape", out.shape):
             self.reshaping.add(name)
         return out
@@ -83,7 +92,7 @@ def written_for_one(kind: Any) -> Any:
 
     @wraps(kind.forward)
     def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with OfReplicas(self.reshaping) if self.whole else nullcontext():
+        with OfReplicas(self.reshaping, len(args[0])) if self.whole else nullcontext():
             return kind.forward(self, *args, **kwargs)
 
     own = {name: vars(kind)[name] for name in ("in_order",) if name in vars(kind)}  # read from the net's own class

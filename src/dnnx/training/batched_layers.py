@@ -5,6 +5,10 @@ from typing import Any, ClassVar, Self
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
+
+from dnnx.basics.errors import is_out_of_memory
+from dnnx.training.batched_errors import error_alone, of_first
 
 
 class Batched:
@@ -27,11 +31,24 @@ class Batched:
         if not self.whole:
             return super().forward(x)  # type: ignore[misc]
         with torch._C.DisableTorchFunction():  # here x has the axis R, also in dnnx.training.batched_functions
-            return self.of_all(x)
+            try:
+                return self.of_all(x)
+            except Exception as error:
+                one = None if is_out_of_memory(error) else error_alone(lambda: self._of_first(x))
+                raise one or error from None
 
     def of_all(self, x: Tensor) -> Tensor:
         """Compute [R, B, ...] from [R, B, ...]."""
         raise NotImplementedError
+
+    def _of_first(self: Any, x: Tensor) -> Tensor:
+        """Compute [B, ...] of the first network from [R, B, ...]."""
+        state = of_first({**dict(self.named_parameters()), **dict(self.named_buffers())}, len(x))
+        self.whole = False
+        try:
+            return functional_call(self, state, (x[0],))
+        finally:
+            self.whole = True
 
 
 class BatchedLinear(Batched, nn.Linear):

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dnnx.config.locate import is_theirs
+from dnnx.config.own_lines import is_theirs
 from dnnx.config.resume import short
 
 TOLERANCE = 1e-4  # of a sum of probabilities

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dnnx.basics.errors import UserError, is_out_of_memory, require
 from dnnx.basics.seeding import derive, generator
-from dnnx.config.locate import own_lines_of
+from dnnx.config.own_lines import own_lines_of
 from dnnx.training.batched import make_batched
 from dnnx.training.batched_functions import NO_FORM, blamed
 from dnnx.training.ways import ALONE, DRAWS, RUN, Batch, beside_cpu, build_net, stack, state_of
