@@ -10,9 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from commands import compose, measured
+from omegaconf import DictConfig
 from safetensors.numpy import load_file
 
 from dnnx.basics.errors import UserError
+from dnnx.config import resume
+from dnnx.config.shards import find
+from dnnx.runs.files import write_text
 from dnnx.runs.read import read_run
 from dnnx.train import train
 
@@ -130,6 +134,31 @@ def test_shards_that_are_there_are_not_trained_again(copy: Path) -> None:
     train(compose(*TINY, "seeds=4", "shard=[1,2]"), copy)
     train(compose(*TINY, "seeds=4"), copy)
     assert contents(copy) == before
+
+
+def test_joining_reads_each_shard_s_config_once(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Joining 1,000 shards takes as long as reading their configs; more often would be minutes."""
+    read: list[Path] = []
+
+    def load(folder: Path, *arguments: Any) -> DictConfig:
+        read.append(folder)
+        return load_config(folder, *arguments)
+
+    load_config = resume.load_config
+    (copy / "results.json").unlink()
+    monkeypatch.setattr(resume, "load_config", load)
+    train(compose(*TINY, "seeds=4"), copy)
+    assert [read.count(copy / "shards" / name) for name in ("0-1", "2-3")] == [1, 1]
+    assert results(copy)["seeds"] == [0, 1, 2, 3]
+
+
+def test_a_shard_that_changed_since_is_read_again(copy: Path) -> None:
+    cfg = compose(*TINY, "seeds=4")
+    known = find(cfg, copy)
+    path = known[0].folder / "config.yaml"
+    write_text(path, path.read_text().replace("- 0\n- 1\n", "- 1\n- 0\n"))
+    assert [shard.seeds for shard in find(cfg, copy, known)] == [[1, 0], [2, 3]]
+    assert find(cfg, copy, known)[1] is known[1]
 
 
 def test_a_run_of_some_shards_is_not_finished_and_goes_on(joined: Path, make: Callable[..., Path]) -> None:

@@ -148,8 +148,8 @@ def _spoil(name: str, how: str, new: bytes, folder: Path) -> Callable[[], None]:
 
     def restore() -> None:
         place = path
-        if not path.parent.is_dir():  # the command moved it into a shard
-            place = next(path.parents[1].glob(f"shards/*/{path.parent.name}")) / path.name
+        if not path.parent.is_dir():  # the command moved it into the first shard
+            place = min(path.parents[1].glob(f"shards/*/{path.parent.name}")) / path.name
         if how == "folder" and place.is_dir() and not place.is_symlink():
             place.rmdir()
         place.unlink(missing_ok=True)

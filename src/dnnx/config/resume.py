@@ -3,6 +3,7 @@
 import os
 import shlex
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,14 +76,21 @@ def load_config(folder: Path, key: str, typed: DictConfig | None = None) -> Dict
     whole = all(isinstance(group, DictConfig) for group in [*groups, *(groups[-1] or {}).values()])
     require(whole, key, folder, "its config.yaml is not that of a run")
     assert isinstance(cfg, DictConfig)
-    for name, value in OmegaConf.load(CONF / "train.yaml").items():  # keys that are newer than the run
-        if name not in ("defaults", "hydra") and name not in cfg:
-            cfg[name] = value
+    for name in _todays_keys().keys() - cfg.keys():  # those that are newer than the run
+        cfg[name] = _todays_keys()[name]
     for logger in cfg.get("logger") or {}:  # files of a run move in folders of these names
         require(not fault_of_name(logger), "logger", shown(logger), fault_of_name(logger))
     cfg.packages = list(typed.get("packages") or []) if typed is not None else []  # typed, never read from a file
     limit(cfg, cfg.packages, typed)
     return cfg
+
+
+@cache
+def _todays_keys() -> DictConfig:
+    """Return the keys of conf/train.yaml."""
+    keys = OmegaConf.load(CONF / "train.yaml")
+    assert isinstance(keys, DictConfig)
+    return OmegaConf.masked_copy(keys, [str(name) for name in keys if name not in ("defaults", "hydra")])
 
 
 def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> DictConfig:

@@ -27,6 +27,7 @@ class Shard:
     folder: Path
     config: DictConfig
     seeds: list[int]
+    stamp: tuple[int, int]  # of its config.yaml when that was read
 
     @property
     def is_finished(self) -> bool:
@@ -63,9 +64,13 @@ def is_of_shards(cfg: DictConfig, run: Path) -> bool:
     return parse_seeds(resume.load_config(run, "resume", cfg).seeds) != parse_seeds(cfg.seeds)
 
 
-def find(cfg: DictConfig, run: Path) -> list[Shard]:
-    """Return the shards of a run, that in the run's own folder first; UserError for a seed that is in two of them."""
-    found = [Shard(path, *_read(path, cfg)) for path in layout.folders(run)]
+def find(cfg: DictConfig, run: Path, known: Sequence[Shard] = ()) -> list[Shard]:
+    """Return the shards of a run, that in the run's own folder first; UserError for a seed that is in two of them.
+
+    Those of an earlier `find` that are `known` and whose file is the same are not read again: that takes 0.03 s each.
+    """
+    there = {shard.folder: shard for shard in known}
+    found = [_read(path, cfg, there.get(path)) for path in layout.folders(run)]
     if (own := _own(cfg, run, found)) is not None:
         found = [own, *found]
     first: dict[int, Path] = {}
@@ -77,11 +82,11 @@ def find(cfg: DictConfig, run: Path) -> list[Shard]:
     return found
 
 
-def declared_seeds(cfg: DictConfig, run: Path) -> list[int]:
+def declared_seeds(cfg: DictConfig, run: Path, shards: Sequence[Shard]) -> list[int]:
     """Return the seeds that a run folder is for: those of its config.yaml, those of `cfg`, those of its shards."""
     saved = (run / "config.yaml").exists() and parse_seeds(resume.load_config(run, "resume", cfg).seeds)
-    shards = sorted((shard.seeds for shard in find(cfg, run)), key=min)
-    return list(dict.fromkeys([*(saved or []), *parse_seeds(cfg.seeds), *(seed for own in shards for seed in own)]))
+    ordered = sorted((shard.seeds for shard in shards), key=min)
+    return list(dict.fromkeys([*(saved or []), *parse_seeds(cfg.seeds), *(seed for own in ordered for seed in own)]))
 
 
 def _own(cfg: DictConfig, run: Path, shards: Sequence[Shard]) -> Shard | None:
@@ -89,16 +94,20 @@ def _own(cfg: DictConfig, run: Path, shards: Sequence[Shard]) -> Shard | None:
     finished, begun = (run / "results.json").exists(), (run / "checkpoints").exists()
     if not (run / "config.yaml").exists() or not (finished or begun):
         return None
-    config, seeds = _read(run, cfg)
-    is_union = not begun and {seed for shard in shards for seed in shard.seeds} >= set(seeds)
-    return None if is_union else Shard(run, config, seeds)
+    own = _read(run, cfg)
+    is_union = not begun and {seed for shard in shards for seed in shard.seeds} >= set(own.seeds)
+    return None if is_union else own
 
 
-def _read(folder: Path, cfg: DictConfig) -> tuple[DictConfig, list[int]]:
+def _read(folder: Path, cfg: DictConfig, known: Shard | None = None) -> Shard:
     told = "it holds no config.yaml, so it is no whole shard; copy the folder again, or delete it"
     require((folder / "config.yaml").is_file(), "shard", folder, told)
+    file = (folder / "config.yaml").stat()
+    stamp = (file.st_ino, file.st_mtime_ns)
+    if known is not None and known.stamp == stamp:
+        return known
     config = resume.load_config(folder, "shard", cfg)
-    return config, parse_seeds(config.seeds)
+    return Shard(folder, config, parse_seeds(config.seeds), stamp)
 
 
 def config_of(cfg: DictConfig, seeds: Sequence[int], is_own: bool = False) -> DictConfig:

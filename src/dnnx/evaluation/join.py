@@ -47,7 +47,10 @@ class Union:
         """Return that of all seeds; None where the shards have no networks of dnnx."""
         if is_plain(cfg) or "baseline" in cfg:
             return None
-        parts = [preprocessing.load(config_of(self.cfg, s.seeds), s.folder, s.seeds) for s in self.shards]
+        first, *others = self.shards
+        parts = [preprocessing.load(config_of(self.cfg, first.seeds), first.folder, first.seeds)]
+        if parts[0].per_seed:
+            parts += [preprocessing.load(config_of(self.cfg, s.seeds), s.folder, s.seeds) for s in others]
         return preprocessing.join(parts, self.order)
 
     def _stack_plain(self) -> None:

@@ -27,16 +27,25 @@ def name_of(seeds: Sequence[int]) -> str:
     >>> name_of([0, 1, 2, 3, 4]), name_of([3, 7]), name_of([0, 2, 3, 4, 9])
     ('0-4', '3,7', '0,2-4,9')
     """
-    ranges: list[list[int]] = []
-    for seed in seeds:
-        if ranges and seed == ranges[-1][-1] + 1:
-            ranges[-1] = [ranges[-1][0], seed]
-        else:
-            ranges.append([seed])
-    name = ",".join("-".join(map(str, ends)) for ends in ranges)
+    name = ",".join(ranges(seeds))
     if len(name) <= LONGEST:
         return name
     return f"{seeds[0]}..{seeds[-1]}_{len(seeds)}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def ranges(seeds: Sequence[int]) -> list[str]:
+    """Return seeds in words, those that follow each other as one.
+
+    >>> ranges([0, 2, 3, 4, 9])
+    ['0', '2-4', '9']
+    """
+    found: list[list[int]] = []
+    for seed in seeds:
+        if found and seed == found[-1][-1] + 1:
+            found[-1] = [found[-1][0], seed]
+        else:
+            found.append([seed])
+    return ["-".join(map(str, ends)) for ends in found]
 
 
 def folders(run: Path) -> list[Path]:

@@ -23,20 +23,22 @@ def train_shards(cfg: DictConfig, run: Path, train: Train) -> bool:
     """
     finish_moving(cfg, run)
     chosen = of_run.chosen_seeds(cfg)
-    cfg = config_of_all(cfg, of_run.declared_seeds(cfg, run))
-    require_agreement(cfg, find(cfg, run))
+    shards = find(cfg, run)
+    cfg = config_of_all(cfg, of_run.declared_seeds(cfg, run, shards))
+    require_agreement(cfg, shards)
     of_run.require_backbone(cfg)
-    made = [*declare(cfg, run)]
+    made = [*declare(cfg, run, shards)]
     try:
-        search_rate(cfg, run)
-        for seeds, folder in missing(cfg, run, chosen):
+        if not shards:
+            search_rate(cfg, run)
+        for seeds, folder in missing(cfg, run, shards, chosen):
             made = [folder, *made]
             folder.mkdir(parents=True, exist_ok=True)
             with sole_writer(folder):
                 train(config_of(resume.settle_rate(cfg, run), seeds, is_own=folder == run), folder)
     finally:
         layout.remove_unused(run, made)
-    return unite(cfg, run)
+    return unite(cfg, run, shards)
 
 
 def finish_moving(cfg: DictConfig, run: Path) -> None:
@@ -47,9 +49,9 @@ def finish_moving(cfg: DictConfig, run: Path) -> None:
             layout.move_into_shard(run, parse_seeds(saved.seeds), _loggers(saved))
 
 
-def declare(cfg: DictConfig, run: Path) -> Iterator[Path]:
+def declare(cfg: DictConfig, run: Path, shards: Sequence[Shard]) -> Iterator[Path]:
     """Write the config.yaml of a run without any training, and yield it if it is new."""
-    if any(is_own(shard, run) for shard in find(cfg, run)) or (run / "results.json").exists():
+    if any(is_own(shard, run) for shard in shards) or (run / "results.json").exists():
         return
     with layout.turn(run):
         path = run / "config.yaml"
@@ -62,7 +64,7 @@ def declare(cfg: DictConfig, run: Path) -> Iterator[Path]:
 
 def search_rate(cfg: DictConfig, run: Path) -> None:
     """Search the learning rate of a run with all of its seeds, once, before its first shard."""
-    if "lr_search" not in cfg or resume.searched(run) or find(cfg, run):
+    if "lr_search" not in cfg or resume.searched(run):
         return
     from dnnx.training import lr_search  # torch from here on
 
@@ -71,24 +73,25 @@ def search_rate(cfg: DictConfig, run: Path) -> None:
             lr_search.search(cfg, parse_seeds(cfg.seeds), run)
 
 
-def missing(cfg: DictConfig, run: Path, chosen: Sequence[int] | None) -> list[tuple[list[int], Path]]:
+def missing(
+    cfg: DictConfig, run: Path, shards: Sequence[Shard], chosen: Sequence[int] | None
+) -> list[tuple[list[int], Path]]:
     """Return the seeds and the folder of each shard that needs training, for the seeds `chosen`."""
     wanted = parse_seeds(cfg.seeds) if chosen is None else chosen
-    shards = find(cfg, run)
     jobs = [(s.seeds, s.folder) for s in shards if not is_done(cfg, s) and not set(wanted).isdisjoint(s.seeds)]
     there = {seed for shard in shards for seed in shard.seeds}
     left = [seed for seed in wanted if seed not in there]
     return jobs + ([(left, run / layout.FOLDER / layout.name_of(left))] if left else [])
 
 
-def unite(cfg: DictConfig, run: Path) -> bool:
+def unite(cfg: DictConfig, run: Path, known: Sequence[Shard]) -> bool:
     """Write the union of all shards into the run's folder if all are finished; return whether they are."""
     with layout.turn(run):
-        shards, seeds = find(cfg, run), parse_seeds(cfg.seeds)
+        shards, seeds = find(cfg, run, known), parse_seeds(cfg.seeds)
         there = {seed for shard in shards if is_done(cfg, shard) for seed in shard.seeds}
         if left := [seed for seed in seeds if seed not in there]:
             console.print(
-                f"{len(there)} of {len(seeds)} seeds are trained; for seed {', '.join(map(str, left))}: "
+                f"{len(there)} of {len(seeds)} seeds are trained; for seed {', '.join(layout.ranges(left))}: "
                 f"{resume.resuming(run, cfg)}", soft_wrap=True,
             )  # fmt: skip
             return False
