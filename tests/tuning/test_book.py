@@ -1,5 +1,6 @@
 """The book that workers share: places are taken once, dead trials fail, different searches are not mixed."""
 
+import errno
 import os
 import platform
 import subprocess
@@ -168,3 +169,18 @@ def test_an_invalid_journal_is_a_one_line_error_and_stays_unchanged(more: str, s
         book.open_storage(None, tmp_path)
     assert "\n" not in str(error.value)
     assert journal.read_text() == before
+
+
+@pytest.mark.parametrize("call", ["os.fsync", "json.loads"])
+def test_an_error_of_the_disk_names_the_journal(call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*given: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    storage = book.open_storage(None, tmp_path)
+    optuna.create_study(storage=storage, study_name="mine")
+    reader = book.open_storage(None, tmp_path)
+    optuna.create_study(storage=storage, study_name="later")
+    monkeypatch.setattr(call, fail)
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        optuna.create_study(storage=reader, study_name="other")
+    assert caught.value.filename == str(tmp_path / "journal.log")

@@ -1,5 +1,7 @@
 """Paths: the folder conf/, and the folder that a command writes to."""
 
+import time
+from contextlib import suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -12,6 +14,8 @@ from dnnx.basics.names import fault_of_name
 PACKAGE = Path(__file__).parents[1]
 # An installed wheel carries conf/ inside the package; a checkout has it at the top.
 CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parents[1] / "conf"
+OF_A_TIME = "????-??-??_??-??-??*"  # names of run folders
+STARTING_S = 86400.0  # after which an empty folder is none of a run that starts
 
 
 def experiment(name: str) -> Path | None:
@@ -32,6 +36,7 @@ def run_folder(cfg: DictConfig) -> Path:
     if cfg.resume is not None:
         return resumed_folder(cfg.resume)
     new = within(cfg.paths.outputs, cfg.name, datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+    _remove_left(new.parent)
     for number in count(1):
         folder = new if number == 1 else new.with_name(f"{new.name}_{number}")
         try:
@@ -40,6 +45,14 @@ def run_folder(cfg: DictConfig) -> Path:
             continue
         return folder
     raise AssertionError
+
+
+def _remove_left(outputs: Path) -> None:
+    """Remove the empty folders of processes that were killed while they started, a day ago or more."""
+    for folder in outputs.glob(OF_A_TIME):
+        with suppress(OSError):
+            if time.time() - folder.lstat().st_mtime > STARTING_S:
+                folder.rmdir()  # fails unless it is an empty folder
 
 
 def new_folder(cfg: DictConfig) -> Path:

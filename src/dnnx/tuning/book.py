@@ -7,7 +7,7 @@ and a worker starts another in its place.
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,29 @@ from optuna.trial import FrozenTrial, TrialState
 from dnnx.basics.errors import UserError, differences, message_of
 from dnnx.basics.typed import masked
 from dnnx.config.resume import OFF
+from dnnx.runs.files import naming
 from dnnx.runs.locks import lives, this_process
 from dnnx.tuning.journal_lock import JournalLock
 
 HEARTBEAT_S = 60  # at most one heartbeat per this many seconds: each is a line in the journal
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+class Journal(JournalFileBackend):
+    """Optuna's journal in a file; an OSError names that file."""
+
+    def __init__(self, path: Path, lock: JournalLock):
+        super().__init__(str(path), lock)  # type: ignore[arg-type]
+        self.path = path
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+        with naming(self.path):
+            yield from super().read_logs(log_number_from)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        with naming(self.path):
+            super().append_logs(logs)
 
 
 def open_storage(storage: str | None, folder: Path) -> BaseStorage:
@@ -50,10 +67,11 @@ def _open_journal(path: Path) -> JournalStorage:
     A worker that died, or a full disk, leaves half a line; the next entry would be appended to it.
     """
     lock = JournalLock(path)
-    backend = JournalFileBackend(str(path), lock)  # type: ignore[arg-type]
+    backend = Journal(path, lock)
     lock.acquire()
     try:
-        *entries, torn = path.read_bytes().split(b"\n")
+        with naming(path):
+            *entries, torn = path.read_bytes().split(b"\n")
         for number, entry in enumerate(entries, 1):
             _require_entry(entry, f"{path}: line {number}")
         if torn:
