@@ -37,7 +37,9 @@ def test_choose_lists_the_valid_names_for_an_unknown_one(value: object) -> None:
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("name", "near"), [("bacth", "did you mean batch?"), ("quite_another", "")])
+@pytest.mark.parametrize(
+    ("name", "near"), [("bacth", "did you mean batch?"), ("BATCH", "did you mean batch?"), ("quite_another", "")]
+)
 def test_near_misses_are_named_only_when_they_are_near(name: str, near: str) -> None:
     assert near in near_misses(name, ["batch", "layer"])
     assert bool(near_misses(name, ["batch", "layer"])) == bool(near)

@@ -10,8 +10,22 @@ import pytest
 WORDS = ["dnnx", "dnnx train --help", "train --info", "train --cfg job", "train --help", "compare --help"]
 
 
+TINY = "data.source=digits trainer.max_epochs=1 seeds=2 net.hidden=[8] trainer.accelerator=cpu"
+
+
 @pytest.mark.parametrize("words", [*WORDS, "train +exp=bn_vs_plain --cfg job"])
 def test_a_closed_pipe_ends_quietly(words: str, tmp_path: Path) -> None:
+    ends_quietly(words, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [f"train {TINY}", f"train +exp=bn_vs_plain {TINY} jobs=1"])
+def test_a_training_into_a_closed_pipe_ends_quietly(words: str, tmp_path: Path) -> None:
+    """The job itself meets the pipe, inside Hydra, which prints what its jobs raise."""
+    ends_quietly(words, tmp_path)
+
+
+def ends_quietly(words: str, tmp_path: Path) -> None:
     module, *arguments = words.split()
     read, write = os.pipe()
     os.close(read)  # nobody reads, from the first byte on

@@ -53,6 +53,31 @@ def test_training_rows_alone_set_scale_and_means(tmp_path: Path) -> None:
     assert all(x.isfinite().all() for x, _ in data.splits.values())
 
 
+@pytest.mark.parametrize(("separator", "comma"), [(";", "."), (";", ","), ("\t", ","), (",", ".")])
+def test_semicolons_and_tabs_separate_columns_too_then_with_decimal_commas(
+    tmp_path: Path, separator: str, comma: str
+) -> None:
+    lines = [f"{i % 7}.25,{i},{'big' if i % 3 else 'small'},{1 + i % 2}" for i in range(60)]
+    asked = [table(tmp_path, lines).splits[part][0] for part in ("train", "test")]
+    others = [line.replace(",", separator).replace(".", comma) for line in lines]
+    found = table(tmp_path, others, separator.join(["a", "b", "size", "w"])).splits
+    assert all(torch.equal(found[part][0], x) for part, x in zip(("train", "test"), asked, strict=True))
+
+
+def test_a_comma_in_the_header_wins(tmp_path: Path) -> None:
+    data = table(tmp_path, header='"a;b;c;d;e",b,size,w')
+    assert data.in_shape == (3,)
+
+
+def test_a_missing_column_is_told_with_all_that_fit_on_some_lines(tmp_path: Path) -> None:
+    names = [f"column{i}" for i in range(30)]
+    with pytest.raises(UserError, match=r"did you mean column29\?; it has column0, .*, column13, .*column29$"):
+        table(tmp_path, [",".join(["1"] * 30)], ",".join(names), target="COLUMN29")
+    names = [f"column{i}" for i in range(300)]
+    with pytest.raises(UserError, match=r"column11, \.\.\., column299$"):
+        table(tmp_path, [",".join(["1"] * 300)], ",".join(names), target="y")
+
+
 def test_rows_with_gaps_can_be_dropped(tmp_path: Path) -> None:
     lines = rows()
     lines[3], lines[4] = ",1,big,1", "1,1,,1"

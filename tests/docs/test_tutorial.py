@@ -21,6 +21,9 @@ def test_the_tutorial_goes_from_a_table_to_an_answer(tmp_path: Path) -> None:
             assert python(shlex.split(step)[2], tmp_path).returncode == 0
             continue
         shown = Shown("tutorial", next(commands_of(f"```\n{step}\n```")))
+        if shown.program == "dnnx.predict":
+            assert typed("predict", *shown.words, cwd=tmp_path)[0] == 0
+            continue
         seeds = "seeds=3" if "resume=" in step else "seeds=2"
         small = [seeds, *([] if "resume=" in step else ["trainer.max_epochs=2"]), "jobs=1"]
         code, said = typed(shown.program.removeprefix("dnnx."), *shown.words, *small, cwd=tmp_path)
@@ -28,9 +31,12 @@ def test_the_tutorial_goes_from_a_table_to_an_answer(tmp_path: Path) -> None:
     for arm in ("raw", "scaled"):
         results = json.loads((tmp_path / "outputs" / "scaling" / "latest" / arm / "results.json").read_text())
         assert results["seeds"] == [0, 1, 2]
+    for file in ("figures", "raw/metrics.csv", "raw/predictions.safetensors", "raw/model.safetensors"):
+        assert (tmp_path / "outputs" / "scaling" / "latest" / file).exists()
+    assert "cm" in (tmp_path / "outputs" / "flowers" / "latest" / "report.md").read_text()
     report = (tmp_path / "outputs" / "scaling" / "latest" / "report.md").read_text()
     assert re.search(r"[Ss]caled is (more|less) accurate than raw|[Ss]caled", report)
 
 
 def test_every_step_is_a_command() -> None:
-    assert len(STEPS) == 5
+    assert len(STEPS) == 8

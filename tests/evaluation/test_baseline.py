@@ -5,13 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from commands import command, compose
+from safetensors.torch import load_file
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import mean_absolute_error
 
+import dnnx
 from dnnx.basics.errors import UserError
 from dnnx.config.paths import options
+from dnnx.data.splitting import split_rows
 from dnnx.reports.report import build
 from dnnx.runs.read import read_run
 from dnnx.train import train
@@ -110,6 +115,22 @@ def test_a_mistake_is_one_line(tmp_path: Path, typed: list[str], says: str) -> N
     with pytest.raises(UserError, match=says) as error:
         train(compose("data.source=digits", "seeds=1", *words), tmp_path / "run")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("baseline", ["linear", "trees_regression"])
+def test_a_baseline_is_fitted_again_to_predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, baseline: str) -> None:
+    """Its predictions for the test rows are those that the run stored; with other data it is refused."""
+    monkeypatch.chdir(tmp_path)
+    rows = np.random.default_rng(0).normal(size=(80, 3))
+    pd.DataFrame(rows, columns=["a", "b", "y"]).to_csv("x.csv", index=False)
+    words = ["data=table", "data.file=x.csv", "data.target=y", "task=regression", f"baseline={baseline}", "seeds=2"]
+    train(compose(*words), tmp_path / "run")
+    found = dnnx.load("run").predict("x.csv", seed=1)
+    test = split_rows(torch.from_numpy(rows[:, 2]), (0.7, 0.15, 0.15), 0)[2]
+    assert torch.equal(found[test], load_file("run/predictions.safetensors")["outputs"][1])
+    pd.DataFrame(rows[1:], columns=["a", "b", "y"]).to_csv("x.csv", index=False)
+    with pytest.raises(UserError, match="run=run: its data are others than those of then"):
+        dnnx.load("run").predict("x.csv")
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """Five answers from one interval; seeds that would decide; statsmodels as the oracle."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,8 +9,9 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
-from dnnx.reports.answers import answer, more_seeds, power
+from dnnx.reports.answers import Enough, answer, enough_seeds, power
 from dnnx.reports.comparison import Comparison, compare
+from dnnx.reports.levels import Level
 from dnnx.reports.scales import Scale
 
 
@@ -64,21 +67,53 @@ def test_power_is_that_of_statsmodels() -> None:
         assert power(found, n, 0.01, np.nan) == pytest.approx(expected, abs=2e-4)
 
 
-def test_as_many_more_seeds_as_are_said_decide_in_80_percent() -> None:
+def test_a_new_study_of_the_seeds_that_are_said_decides_in_80_percent() -> None:
     rng = np.random.default_rng(1)
     for gap, margin in ((0.8, 0.2), (0.0, 0.7)):
-        more = more_seeds(Comparison("paired t test", 5, gap, sd=1.0, df=4), 0.01, margin)
-        assert more is not None
-        decided = 0
-        for _ in range(300):
-            x = pd.Series(rng.normal(gap, 1, 5 + more))
-            decided += answer(compare(x, 0 * x, Scale(), 0.01), "higher", 0.01, margin)[0] != "undecided"
-        assert 0.73 <= decided / 300 <= 0.87
+        seeds = enough_seeds(Comparison("paired t test", 5, gap, sd=1.0, df=4), Level(0.01, 0.05, 5), margin).new
+        assert seeds is not None
+        assert 0.73 <= share_decided(rng, gap, margin, seeds, earlier=0) <= 0.87
+
+
+def test_as_many_seeds_added_by_hand_as_are_said_decide_in_80_percent() -> None:
+    """By the interval that the answer will have then, which is wider than that of a new study."""
+    rng = np.random.default_rng(2)
+    found = enough_seeds(Comparison("paired t test", 5, 0.8, sd=1.0, df=4), Level(0.01, 0.05, 5), 0.2)
+    assert found.added is not None
+    assert found.new is not None
+    assert 5 + found.added > found.new
+    assert 0.73 <= share_decided(rng, 0.8, 0.2, 5 + found.added, earlier=1) <= 0.87
+    assert share_decided(rng, 0.8, 0.2, found.new, earlier=1) < 0.7
+
+
+def share_decided(rng: np.random.Generator, gap: float, margin: float, seeds: int, earlier: int) -> float:
+    """Return the share of 300 studies whose answer at the level of 1 % is not undecided."""
+    decided = 0
+    for _ in range(300):
+        x = pd.Series(rng.normal(gap, 1, seeds))
+        found = compare(x, 0 * x, Scale(), 0.01, earlier=earlier)
+        decided += answer(found, "higher", 0.01, margin)[0] != "undecided"
+    return decided / 300
+
+
+def test_seeds_are_added_by_hand_to_no_study_with_planned_looks() -> None:
+    """And a new study, which looks once, has the whole level of the claim."""
+    found = Comparison("paired t test", 20, 0.3, sd=1.0, df=19)
+    looked = enough_seeds(found, Level(0.03, 0.05, 1, 3, 3), 0.1)
+    assert looked.added is None
+    assert looked.new == enough_seeds(found, Level(), 0.1).new
+
+
+def test_arms_without_common_seeds_need_half_of_all_seeds_each() -> None:
+    found = Comparison("Welch t test", 10, 0.8, sd=2.0, df=8, paired=False)
+    alike = enough_seeds(replace(found, paired=True), Level(), 0.2)
+    assert alike.new is not None
+    assert enough_seeds(found, Level(), 0.2) == Enough((alike.new + 1) // 2)
 
 
 def test_no_number_of_seeds_is_said_where_none_is_known() -> None:
-    assert more_seeds(Comparison("paired t test", 5, 0.0, sd=1.0, df=4), 0.05, np.nan) is None
-    assert more_seeds(Comparison("exact signed-rank test", 8, p=0.2), 0.05, 1.0) is None
+    assert enough_seeds(Comparison("paired t test", 5, 0.0, sd=1.0, df=4), Level(), np.nan).words == ""
+    assert enough_seeds(Comparison("exact signed-rank test", 8, p=0.2), Level(), 1.0) == Enough()
 
 
 def test_bonferroni_is_that_of_statsmodels() -> None:

@@ -210,7 +210,7 @@ def test_two_metrics_of_one_arm_are_compared_seed_by_seed():
     assert verdict.sentence == (
         "Better? Undecided: mean test accuracy by MC dropout 52.7 % (b) against test accuracy 50.7 % (b), difference "
         "+2.0 points (95 % interval -0.5 to +4.5), paired t test, correlation over the seeds 1.00, n = 3 seeds, "
-        "p = 0.0742; about 2 more seeds would decide."
+        "p = 0.0742; a new study of about 5 seeds would decide, or about 5 seeds added to this one."
     )
     (verdict,) = answer([run], asked | {"metric": "ensemble/accuracy", "expect": "higher"})
     assert "n = 1, so chance cannot be told from effect" in verdict.sentence
@@ -229,7 +229,7 @@ def test_equal_arms_are_the_same_within_the_margin_that_a_claim_declares() -> No
     assert declared.sentence.startswith("Really? The same within 0.2 points: mean test accuracy")
     (narrow,) = answer([a, b], spec() | {"same": 0.01})
     assert narrow.answer == "undecided"
-    assert "more seeds would decide" in narrow.sentence
+    assert "seeds would decide" in narrow.sentence
 
 
 def test_a_difference_below_the_margin_is_said_to_be_one() -> None:

@@ -312,3 +312,14 @@ def test_a_metric_of_the_epoch_is_its_mean_and_one_of_the_step_its_last_value(pr
     for (split, metric), values in found.groupby(["split", "metric"])["value"]:
         assert values.tolist() == [last if metric == "by_step" else mean] * 2, (split, metric)
     assert set(found["metric"]) == {"by_step", "by_epoch", "by_both", "of_dict", "loss"}
+
+
+def test_a_training_step_without_gradient_is_refused_before_training(project: Path) -> None:
+    (project / "blind.py").write_text(
+        "import torch\nfrom lightning_module import DigitsLitModule\n\n\nclass Blind(DigitsLitModule):\n"
+        "    @torch.no_grad()\n    def training_step(self, *args):\n        return super().training_step(*args)\n"
+    )
+    code, said = typed("train", "module._target_=blind.Blind", *SHORT[1:], cwd=project)
+    assert code == 2
+    assert said.startswith("error: module=Blind: no gradient reaches its parameters")
+    assert said.count("\n") == 1

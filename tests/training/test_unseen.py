@@ -45,3 +45,30 @@ def test_a_list_of_layers_that_torch_sees_is_taken() -> None:
 
     assert Replicas(Net, [0])
     assert Replicas(lambda: Outer(nn.ModuleList([nn.Linear(2, 2)])), [0])
+
+
+class Blind(nn.Module):
+    """A net whose forward hides its parameters from autograd, always or in evaluation only."""
+
+    def __init__(self, how: str):
+        super().__init__()
+        self.how, self.layer = how, nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.how == "detach":
+            return self.layer(x).detach()
+        with torch.set_grad_enabled(self.how == "in evaluation" and self.training):
+            return self.layer(x)
+
+
+@pytest.mark.parametrize("how", ["no_grad", "detach"])
+@pytest.mark.parametrize("seeds", [[0], [0, 1]])
+def test_a_net_that_no_gradient_reaches_is_refused(how: str, seeds: list[int]) -> None:
+    told = r"net=Blind: no gradient reaches its parameters, .* take torch\.no_grad\(\) and \.detach\(\) out"
+    with pytest.raises(UserError, match=told):
+        Replicas(lambda: Blind(how), seeds)(torch.randn(len(seeds), 4, 3))
+
+
+def test_a_net_without_gradient_in_evaluation_is_taken() -> None:
+    replicas = Replicas(lambda: Blind("in evaluation"), [0, 1])
+    assert replicas(torch.randn(2, 4, 3)).requires_grad

@@ -204,5 +204,6 @@ def is_out_of_memory(error: BaseException) -> bool:
 def near_misses(name: str, names: Iterable[str], prefix: str = "") -> str:
     """Return "; did you mean a or b?" for the closest of `names`, each behind `prefix`; "" if none is close."""
     typed = [one for one in names if "._" not in f".{one}" or "._" in f".{name}"]  # _target_ is no slip of lr
-    near = difflib.get_close_matches(name, typed, n=3, cutoff=0.6)
+    alike = [one for one in typed if one.casefold() == name.casefold()]
+    near = alike or difflib.get_close_matches(name, typed, n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(prefix + one for one in near)}?" if near else ""

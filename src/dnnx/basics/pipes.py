@@ -7,6 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 
 
+class Unread(BaseException):
+    """Nobody reads the output of a job any more. As no Exception it passes Hydra, which would print a traceback."""
+
+
 def open_closed() -> None:
     """Let inputs and outputs that are closed, as by `>&-`, lead to nowhere.
 

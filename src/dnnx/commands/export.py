@@ -8,7 +8,7 @@ from dnnx.basics.console import console
 from dnnx.basics.errors import choose, require, require_installed
 from dnnx.config.app import command
 from dnnx.config.check import check_keys
-from dnnx.config.finished import finished_run
+from dnnx.config.finished import network_run
 
 FORMATS = ("onnx", "pt2", "safetensors")
 
@@ -22,7 +22,7 @@ def export(cfg: DictConfig) -> Path:
     if cfg.format == "onnx":
         for package in ("onnx", "onnxscript"):
             require_installed(package, "format=onnx", "onnx")
-    own = finished_run(cfg.run, cfg)
+    own = network_run(cfg.run, cfg)
 
     from dnnx.evaluation.exported import WRITERS  # imports torch
     from dnnx.evaluation.trained import open_run

@@ -24,7 +24,7 @@ from yaml import YAMLError
 from dnnx.basics.console import console
 from dnnx.basics.errors import UserError, is_out_of_memory, require
 from dnnx.basics.parent import COMMAND, ending_with_command
-from dnnx.basics.pipes import leave_pipe, open_closed
+from dnnx.basics.pipes import Unread, leave_pipe, open_closed
 from dnnx.basics.signals import Stopped, listen
 from dnnx.basics.typed import hide, typing
 from dnnx.config.commented import commented
@@ -60,7 +60,7 @@ def command(config_name: str, where: Where | None = None) -> Callable[[Task], Ca
             made: list[tuple[Path, Path]] = []
             try:
                 _run_typed(config_name, where, run, made)
-            except BrokenPipeError:  # as after `| head`
+            except (BrokenPipeError, Unread):  # as after `| head`
                 ended.append(leave_pipe())
             except MISTAKES as error:
                 fail(explain(error, config_name, sys.argv[1:]))
@@ -155,7 +155,7 @@ def guard(task: Task, config_name: str) -> Callable[[Any], str | None]:
             with listen(), ending_with_command():  # in a launcher's process
                 task(cfg)
         except BrokenPipeError:
-            raise
+            raise Unread from None
         except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
             return fail(explain(error, config_name, sys.argv[1:]))
         except Exception as error:

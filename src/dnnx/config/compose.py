@@ -14,6 +14,7 @@ from dnnx.basics.errors import UserError, message_of, require
 from dnnx.basics.typed import remember
 from dnnx.config.overrides import Typed, choose_groups, parse
 from dnnx.config.own_code import own_targets
+from dnnx.config.own_experiment import check_experiment
 from dnnx.config.paths import CONF, experiment
 from dnnx.config.secrets import secret_values
 from dnnx.runs import schema
@@ -31,7 +32,7 @@ def compose(
     """
     own = list(own_folders() if folders is None else folders)
     words = own_targets(choose_groups(overrides), name, own)
-    _refuse_hidden(words, own)
+    _check_experiment(name, words, own)
     paths = ",".join(f"file://{folder}" for folder in own)
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
@@ -40,13 +41,15 @@ def compose(
     return config
 
 
-def _refuse_hidden(words: Sequence[str], folders: Iterable[str]) -> None:
-    """Raise UserError for an experiment of the user's that Hydra would not find, as one of dnnx has its name."""
+def _check_experiment(name: str, words: Sequence[str], folders: Iterable[str]) -> None:
+    """Raise UserError for an experiment of the user's with the name of one of dnnx, or one that Hydra would misread."""
     for override in parse(words).values():
         chosen = override.value() if override.key_or_group == "exp" else None
         for path in [Path(folder, "exp", f"{chosen}.yaml") for folder in folders if isinstance(chosen, str)]:
             told = f"dnnx has an experiment of this name; give yours, {path}, another name"
             require(not path.exists() or experiment(str(chosen)) is None, "exp", chosen, told)
+            if path.exists():
+                check_experiment(path, name)
 
 
 def compose_typed(name: str, typed: Typed) -> DictConfig:

@@ -20,10 +20,19 @@ def named_run(named: str, typed: DictConfig) -> DictConfig:
 
 
 def finished_run(named: str, typed: DictConfig) -> DictConfig:
-    """Return the config of the run folder of run=. Raise UserError if it has no networks that could predict."""
+    """Return the config of the run folder of run=. Raise UserError if it has nothing that could predict.
+
+    A baseline has no weights: it is fitted again.
+    """
     cfg = named_run(named, typed)
-    told = "a baseline keeps no weights, so it cannot predict; python -m dnnx.train fits it again, in seconds"
-    require("baseline" not in cfg, "run", named, told)
-    has_weights = is_plain(cfg) or Path(named, "model.safetensors").is_file()
+    has_weights = is_plain(cfg) or "baseline" in cfg or Path(named, "model.safetensors").is_file()
     require(has_weights, "run", named, "its best weights, model.safetensors, are missing; copy the folder again")
+    return cfg
+
+
+def network_run(named: str, typed: DictConfig) -> DictConfig:
+    """Return the config of the run folder of run=. Raise UserError if it has no networks."""
+    cfg = finished_run(named, typed)
+    told = "a baseline has no network; dnnx predict fits it again and predicts with it"
+    require("baseline" not in cfg, "run", named, told)
     return cfg

@@ -44,7 +44,7 @@ def own_targets(arguments: Sequence[str], name: str, folders: Iterable[str] = ()
     if not typed and not own_folders:
         return [argument for argument in chosen if argument]
     choices = [text for text in map(_as_choice, parsed.values(), [own_folders] * len(parsed)) if text]
-    groups = [group for group in NODES if group in _groups(name)]
+    groups = [group for group in NODES if group in groups_of(name)]
     whole = _composed(name, choices, own_folders)
     bare = _composed(name, [c for c in choices if c.partition("=")[0] not in groups], own_folders, groups)
     in_files = {node for node in _own_nodes(whole) if node not in typed}
@@ -172,8 +172,8 @@ def _own_nodes(config: Any) -> list[str]:
     ]
 
 
-def _groups(name: str) -> list[str]:
+def groups_of(name: str) -> list[str]:
     """Return the groups in the defaults of conf/<name>.yaml and of the config that it extends."""
     defaults: Any = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml")).get("defaults", [])  # type: ignore
     named = [group for one in defaults if isinstance(one, dict) for group in one]
-    return named + [g for one in defaults if isinstance(one, str) and one != "_self_" for g in _groups(one)]
+    return named + [g for one in defaults if isinstance(one, str) and one != "_self_" for g in groups_of(one)]

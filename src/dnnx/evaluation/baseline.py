@@ -71,6 +71,10 @@ class Baseline:
         save_tensors(predictions, folder / "predictions.safetensors")
         return found | {"about": results.about(self.task)}
 
+    def predict(self, place: int, x: Tensor) -> Tensor:
+        """Return the outputs [N, ...] of the estimator of the seed at `place`, fitted again, for x [N, ...]."""
+        return self.task.estimated(self._fitted(place, self.seeds[place]), _plain(x))
+
     def _fitted(self, place: int, seed: int) -> Any:
         estimator = build("baseline", self.cfg.baseline, ())
         if "random_state" in estimator.get_params():

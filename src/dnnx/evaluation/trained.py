@@ -1,4 +1,4 @@
-"""Trained: the networks of a finished run with all that a prediction needs."""
+"""Trained: the networks, or the baseline, of a finished run with all that a prediction needs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
+from dnnx.basics.console import console
 from dnnx.basics.errors import UserError, message_of, require
 from dnnx.config import resume
 from dnnx.config.build import build
@@ -18,6 +19,7 @@ from dnnx.data.readers.arrays import read_npz
 from dnnx.data.readers.columns import Columns
 from dnnx.data.readers.reader import Inputs, find_files, joined
 from dnnx.evaluation import preprocessing
+from dnnx.evaluation.baseline import Baseline, prepare
 from dnnx.evaluation.preprocessing import Preprocessing
 from dnnx.evaluation.saved import as_input, network
 
@@ -49,7 +51,25 @@ class Trained:
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
+        if self.baseline is not None:
+            return preprocessing.of_data(self.baseline.data)
         return preprocessing.load(self.cfg, self.folder, self.results["seeds"])
+
+    @cached_property
+    def baseline(self) -> Baseline | None:
+        """Return the baseline of a run that trained no network, with the data to fit it again.
+
+        Raise UserError unless the data are there, with the checksums of then.
+        """
+        if "baseline" not in self.cfg:
+            return None
+        told = "a baseline keeps no weights; it is fitted again to"
+        console.print(f"{told} {self.facts['note']}", soft_wrap=True, markup=False)
+        found = prepare(self.cfg, self.results["seeds"])
+        same = found.facts["files"] == self.facts["files"]
+        told = "its data are others than those of then, by checksum, so its baseline cannot be fitted again"
+        require(same, "run", self.folder, told)
+        return found
 
     @cached_property
     def nets(self) -> list[nn.Module]:
@@ -94,9 +114,7 @@ class Trained:
         """
         x, in_shape = as_input(x), self.facts["in_shape"]
         try:
-            outputs = torch.stack(
-                [self._outputs(net, x, own) for net, own in zip(self.nets, self.scalings, strict=True)]
-            )
+            outputs = torch.stack([self._outputs(place, x) for place in range(len(self.seeds))])
         except FAILURES as error:
             needed = f"; the data was [N, {', '.join(map(str, in_shape))}]" if in_shape else ""
             reason = message_of(error, 200)
@@ -105,9 +123,12 @@ class Trained:
             ) from None
         return outputs.double().softmax(-1) if self.has_classes else outputs
 
-    def _outputs(self, net: nn.Module, x: Tensor, scaling: tuple[Tensor, Tensor] | None) -> Tensor:
+    def _outputs(self, place: int, x: Tensor) -> Tensor:
+        scaling = self.scalings[place]
         scaled = x if scaling is None else (x - scaling[0]) / scaling[1]
-        parts = [net(part) for part in scaled.split(BATCH)]
+        if self.baseline is not None:
+            return self.baseline.predict(self.results["seeds"].index(self.seeds[place]), scaled)
+        parts = [self.nets[place](part) for part in scaled.split(BATCH)]
         return torch.cat([self.task.read(part) if self.task else part for part in parts])
 
 

@@ -1,12 +1,39 @@
-"""Five answers from one interval, and how many more seeds would bring an open one to an end."""
+"""Five answers from one interval, and with how many seeds an open one would be decided."""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
 
+from dnnx.basics.counts import many
 from dnnx.reports.comparison import Comparison, critical
+from dnnx.reports.levels import Level
 
-POWER = 0.8  # of a study with as many seeds as `more_seeds` says
+POWER = 0.8  # of a study with as many seeds as `enough_seeds` says
 MAX_SEEDS = 1000
+
+
+@dataclass(frozen=True)
+class Enough:
+    """Seeds that would decide with a chance of 80 %, if gap and spread stay as they are; None where not known.
+
+    `new` counts all seeds of a new study, `added` those that are added to this study by hand.
+    """
+
+    new: int | None = None
+    added: int | None = None
+
+    @property
+    def words(self) -> str:
+        """Return both counts in words.
+
+        >>> Enough(15, 21).words
+        'a new study of about 15 seeds would decide, or about 21 seeds added to this one'
+        """
+        if self.new is None:
+            return ""
+        added = "" if self.added is None else f", or about {many(self.added, 'seed')} added to this one"
+        return f"a new study of about {many(self.new, 'seed')} would decide{added}"
 
 
 def answer(found: Comparison, expect: str, alpha: float, margin: float) -> tuple[str, bool]:
@@ -25,20 +52,29 @@ def answer(found: Comparison, expect: str, alpha: float, margin: float) -> tuple
     return ("same" if inside else "undecided"), False
 
 
-def more_seeds(found: Comparison, alpha: float, margin: float) -> int | None:
-    """Return how many more seeds would decide with a chance of 80 %, if gap and spread stay as they are.
+def enough_seeds(found: Comparison, level: Level, margin: float) -> Enough:
+    """Return with how many seeds an open claim would be decided.
 
-    None where that is not known: ranks and shares, or more than 1,000 seeds.
+    A new study looks once, so it has the whole level of its claim. Seeds that are added by hand are a second look,
+    with the wider anytime-valid interval; a study with planned looks takes none.
     """
-    if not found.sd > 0:
+    new = _fewest(found, level.total / max(level.claims, 1), margin, 2)
+    if not found.paired:
+        return Enough(None if new is None else (new + 1) // 2)  # n counts the seeds of both arms
+    by_hand = replace(found, anytime=True, df=found.n - 1)
+    both = None if level.look else _fewest(by_hand, level.alpha, margin, found.n)
+    return Enough(new, None if both is None else both - found.n)
+
+
+def _fewest(found: Comparison, alpha: float, margin: float, low: int) -> int | None:
+    """Return the fewest seeds above `low` that decide with a chance of 80 %; None for ranks, shares, or over 1,000."""
+    if not found.sd > 0 or power(found, MAX_SEEDS, alpha, margin) < POWER:
         return None
-    low, high = found.n, MAX_SEEDS
-    if power(found, high, alpha, margin) < POWER:
-        return None
+    high = MAX_SEEDS
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if power(found, middle, alpha, margin) >= POWER else (middle, high)
-    return high - found.n
+    return high
 
 
 def power(found: Comparison, n: int, alpha: float, margin: float) -> float:

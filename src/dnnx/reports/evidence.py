@@ -8,7 +8,7 @@ import pandas as pd
 
 from dnnx.basics.counts import many
 from dnnx.reports import forecasts, images
-from dnnx.reports.answers import more_seeds
+from dnnx.reports.answers import enough_seeds
 from dnnx.reports.comparison import Comparison, compare, pairs
 from dnnx.reports.facts import show_fixed
 from dnnx.reports.format import decimals, number, show, show_p, span, suffix
@@ -48,10 +48,8 @@ def evidence(question: Question, found: Comparison, level: Level, is_open: bool 
         return f"{parts[0]}; {question.untested}."
     parts[0] += _test(question, found, level)
     parts += [*_of_looks(level, is_open), *_of_images(question, level), *_caveats(question, found)]
-    if is_open and (more := more_seeds(found, level.alpha, question.scale.margin)):
-        parts.append(
-            f"about {more} more {'seed' if more == 1 else 'seeds'}{'' if found.paired else ' in all'} would decide"
-        )
+    if is_open and (enough := enough_seeds(found, level, question.scale.margin).words):
+        parts.append(enough)
     return f"{'; '.join(parts)}."
 
 

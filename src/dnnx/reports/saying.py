@@ -45,8 +45,8 @@ def say(verdict: Verdict) -> str:
     level = verdict.level
     numbers += f", n = {many(found.n, 'seed')}{f', look {level.look} of {level.looks}' if level.look else ''}"
     if verdict.answer == "undecided":
-        more = f"; about {many(verdict.more or 0, 'more seed')} would decide"
-        return f"Undecided whether {phrase(verdict)}: {numbers}{more if verdict.more else ''}."
+        enough = f"; {verdict.enough.words}" if verdict.enough.words else ""
+        return f"Undecided whether {phrase(verdict)}: {numbers}{enough}."
     return f"{_start(verdict)}, {numbers}."
 
 

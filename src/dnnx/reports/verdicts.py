@@ -1,13 +1,13 @@
 """Verdicts: from the runs of a study and its declared claims to answers, with one interval each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
 from dnnx.basics.errors import near_misses
-from dnnx.reports.answers import answer, more_seeds
+from dnnx.reports.answers import Enough, answer, enough_seeds
 from dnnx.reports.comparison import Comparison, compare
 from dnnx.reports.evidence import evidence, in_words
 from dnnx.reports.facts import answer_of, difference_of
@@ -37,7 +37,7 @@ class Verdict:
     p: float
     evidence: str
     level: Level
-    more: int | None = None  # seeds that would decide, where it is undecided
+    enough: Enough = field(default_factory=Enough)  # seeds that would decide, where it is undecided
 
     @property
     def ask(self) -> str:
@@ -153,8 +153,8 @@ def _verdict(question: Question, level: Level, pools: Mapping[str, Mapping[str, 
     is_open = given == "undecided"
     told = evidence(question, found, level, is_open)
     p = level.adjusted(found.p) if found.tested else found.p
-    more = more_seeds(found, level.alpha, question.scale.margin) if is_open else None
-    return Verdict(question, given, words, found, p, told, level, more)
+    enough = enough_seeds(found, level, question.scale.margin) if is_open else Enough()
+    return Verdict(question, given, words, found, p, told, level, enough)
 
 
 def _fact(question: Question, level: Level) -> Verdict:

@@ -25,6 +25,7 @@ from dnnx.config.plain import OUR_CALLBACKS, OURS
 from dnnx.training.callbacks.plain import Follow, Resume
 from dnnx.training.plain_metrics import Monitor, choose_monitor, split_of
 from dnnx.training.trainer import build_loggers, build_trainer, close_logger
+from dnnx.training.unseen import GRADIENT
 
 SEEDED_ENVIRONMENT = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")
 
@@ -105,9 +106,12 @@ def prepare(cfg: DictConfig, seeds: Sequence[int], folder: Path) -> Plan:
 
 
 class Before(pl.Callback):
-    """Store the names that validation logs."""
+    """Store the names that validation logs, and refuse a loss that trains nothing."""
 
     in_validation: Sequence[str] = ()
+
+    def on_before_backward(self, trainer: Any, pl_module: Any, loss: Tensor) -> None:
+        require(loss.requires_grad, "module", type(pl_module).__name__, f"{GRADIENT} its training_step")
 
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
         self.before = set(trainer.callback_metrics)

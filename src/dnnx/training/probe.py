@@ -13,6 +13,7 @@ from dnnx.basics.seeding import derive, generator
 from dnnx.config.own_lines import own_lines_of
 from dnnx.training.batched import make_batched
 from dnnx.training.batched_functions import NO_FORM, blamed
+from dnnx.training.unseen import require_gradient
 from dnnx.training.ways import ALONE, DRAWS, RUN, Batch, beside_cpu, build_net, stack, state_of
 
 NUM_EXAMPLES = 8
@@ -136,7 +137,8 @@ def _check_alone(net: nn.Module, x: Tensor) -> tuple[str, bool]:
             off is None, "net", name, "its forward depends on the other examples of the batch, so that no seed and no "
             f"test result would be its own: of {num // 2} examples {off} with the other {num - num // 2}",
         )  # fmt: skip
-        _called(net.train(), x.clone())
+        with torch.enable_grad():
+            require_gradient(net, _called(net.train(), x.clone()))
     return name, not _equal(streams, _streams(x.device)) or any(map(_drops_inside, net.modules()))
 
 

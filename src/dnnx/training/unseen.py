@@ -1,11 +1,13 @@
-"""Layers and parameters of a net that torch does not see: those in a list, tuple or dict of Python."""
+"""Layers and parameters that torch does not train: those in a container of Python, and those without a gradient."""
 
 from collections.abc import Iterable
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from dnnx.basics.errors import UserError
+from dnnx.basics.errors import UserError, require
+
+GRADIENT = "no gradient reaches its parameters, so nothing would be trained; take torch.no_grad() and .detach() out of"
 
 
 def require_seen(net: nn.Module) -> None:
@@ -22,6 +24,12 @@ def require_seen(net: nn.Module) -> None:
                 where = f"{type(net).__name__}.{path}{'.' if path else ''}{name}"
                 told = f"a {type(value).__name__} of Python, in which torch neither trains nor saves them"
                 raise UserError(f"net: the layers or parameters in {where} are in {told}; make it an nn.{kind}")
+
+
+def require_gradient(net: nn.Module, out: Tensor) -> None:
+    """Raise UserError if the outputs of a net in training mode depend on no parameter that autograd sees."""
+    is_trained = any(parameter.requires_grad for parameter in net.parameters())
+    require(out.requires_grad or not is_trained, "net", type(net).__name__, f"{GRADIENT} its forward")
 
 
 def _held(value: Any) -> Iterable[Any]:

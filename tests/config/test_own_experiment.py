@@ -1,0 +1,48 @@
+"""A file of the user's in exp/ that Hydra would misread is refused in one line with what to type."""
+
+from pathlib import Path
+
+import pytest
+
+from dnnx.basics.errors import UserError
+from dnnx.config.compose import compose
+from dnnx.config.own_experiment import HEADER
+from dnnx.config.paths import CONF
+
+
+def composed(folder: Path, text: str) -> dict:
+    (folder / "exp").mkdir()
+    (folder / "exp/mine.yaml").write_text(text)
+    return dict(compose("train", ["+exp=mine"], [str(folder)]))
+
+
+def test_an_experiment_without_its_first_line_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"exp=mine: exp/mine\.yaml lacks its first line, .* write {HEADER}$"):
+        composed(tmp_path, "# my study\nname: mine\n")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("data: table", "override /data: table"),
+        ("/data: table", "override /data: table"),
+        ("override data: table", "override /data: table"),
+        ("technique: pruning", "/technique: pruning"),
+        ("override /technique: pruning", "/technique: pruning"),
+    ],
+)
+def test_an_option_that_hydra_would_not_find_is_refused_with_the_right_words(
+    tmp_path: Path, wrong: str, right: str
+) -> None:
+    with pytest.raises(UserError, match=rf"exp=mine: under defaults in exp/mine.yaml write - {right}, not - {wrong}$"):
+        composed(tmp_path, f"{HEADER}\ndefaults:\n  - {wrong}\n  - _self_\nname: mine\n")
+
+
+def test_right_words_and_a_comment_above_the_first_line_are_taken(tmp_path: Path) -> None:
+    defaults = "  - dense5\n  - override /net: lenet\n  - /technique: pruning\n  - _self_\n"
+    found = composed(tmp_path, f"# mine\n{HEADER}\ndefaults:\n{defaults}name: mine\n")
+    assert found["name"] == "mine"
+
+
+def test_the_experiments_of_dnnx_have_the_first_line() -> None:
+    assert all(HEADER in path.read_text() for path in (CONF / "exp").rglob("*.yaml"))
