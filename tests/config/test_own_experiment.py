@@ -21,6 +21,11 @@ def test_an_experiment_without_its_first_line_is_refused(tmp_path: Path) -> None
         composed(tmp_path, "# my study\nname: mine\n")
 
 
+def test_the_first_line_is_below_no_comment(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="lacks its first line"):
+        composed(tmp_path, f"# my study\n{HEADER}\nname: mine\n")
+
+
 @pytest.mark.parametrize(
     ("wrong", "right"),
     [
@@ -38,9 +43,9 @@ def test_an_option_that_hydra_would_not_find_is_refused_with_the_right_words(
         composed(tmp_path, f"{HEADER}\ndefaults:\n  - {wrong}\n  - _self_\nname: mine\n")
 
 
-def test_right_words_and_a_comment_above_the_first_line_are_taken(tmp_path: Path) -> None:
-    defaults = "  - dense5\n  - override /net: lenet\n  - /technique: pruning\n  - _self_\n"
-    found = composed(tmp_path, f"# mine\n{HEADER}\ndefaults:\n{defaults}name: mine\n")
+def test_right_words_are_taken(tmp_path: Path) -> None:
+    defaults = "  - dense5\n  - /technique: pruning\n  - _self_\n  - override /net: lenet\n"
+    found = composed(tmp_path, f"{HEADER}\n# mine\ndefaults:\n{defaults}name: mine\n")
     assert found["name"] == "mine"
 
 

@@ -1,5 +1,6 @@
 """A file of the user's in exp/ that Hydra would put in the wrong place: its first line, and its list of defaults."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ def check_experiment(path: Path, command: str) -> None:
         lines, found = path.read_text().splitlines(), OmegaConf.to_container(read_yaml(path, name))
     except (UserError, OSError, UnicodeDecodeError):
         return  # Hydra reports it
-    comments = [line.split() for line in lines if line.startswith("#")]
-    if HEADER.split() not in comments:
+    first = next((line for line in lines if line.strip()), "")  # Hydra reads no later one
+    if not re.fullmatch(r"\s*#\s*@package\s+_global_\s*", first):
         raise UserError(f"{key}: {name} lacks its first line, without which its keys have no effect; write {HEADER}")
     defaults: Any = found.get("defaults") if isinstance(found, dict) else None
     groups = groups_of(command)

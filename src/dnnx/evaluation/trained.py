@@ -138,4 +138,6 @@ def open_run(cfg: DictConfig, folder: Path, seed: int | None) -> Trained:
     alive = [s for s, epoch in zip(results["seeds"], results["epoch/diverged"], strict=True) if epoch is None]
     told = "all of its seeds diverged, so that no network is left"
     require(bool(alive) or seed is not None, "run", folder, told)
+    known = ", ".join(map(str, results["seeds"]))
+    require(seed is None or seed in results["seeds"], "seed", seed, f"this run has the seeds {known}")
     return Trained(cfg, folder, alive if seed is None else [seed])
