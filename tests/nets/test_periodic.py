@@ -1,6 +1,7 @@
 """PeriodicNet: the waves by hand, a step that plain numbers learn late, seeds apart, and values that are refused."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -31,7 +32,7 @@ def test_the_first_frequencies_have_the_given_deviation() -> None:
     assert PeriodicFeatures(20, 500, 1, 0.25).frequencies.std().item() == pytest.approx(0.25, rel=0.02)
 
 
-def trained(build: partial[nn.Module], seeds: list[int], steps: int) -> tuple[Replicas, torch.Tensor]:
+def trained(build: Callable[[], nn.Module], seeds: list[int], steps: int) -> tuple[Replicas, torch.Tensor]:
     """Train on twelve steps up and down of one feature; return the replicas and the last losses of the seeds."""
     net = Replicas(build, seeds)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
