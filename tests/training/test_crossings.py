@@ -24,6 +24,7 @@ from dnnx.nets import (
     encoder_decoder,
     googlenet,
     lenet,
+    periodic,
     recurrent,
     recurrent_text,
     resnet,
@@ -108,6 +109,7 @@ NETS: dict[str, tuple[Callable[[], nn.Module], Task, tuple[int, ...]]] = {
     "efficientnet": (partial(efficientnet_lite.EfficientNetLite0, COLOUR, CLASSES, False), Classification(), COLOUR),
     "conv1d": (partial(conv1d.Conv1d, SERIES, CLASSES, kernels=(3, 3, 1)), Classification(), SERIES),
     "temporal_conv": (partial(temporal_conv.TemporalConv, SERIES, CLASSES, 4, blocks=2), Classification(), SERIES),
+    "periodic": (partial(periodic.PeriodicNet, (6,), CLASSES, [4], dropout=0.1), Classification(), (6,)),
     "lstm": (partial(recurrent.Recurrent, SERIES, CLASSES, hidden=4), Classification(), SERIES),
     "gru from scratch": (
         partial(recurrent.Recurrent, SERIES, CLASSES, "gru", 4, recurrent_dropout=0.1, implementation="scratch"),
