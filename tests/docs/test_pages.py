@@ -11,7 +11,7 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 EXPERIMENTS = {path.stem: path for path in (ROOT / "conf" / "exp").glob("*/*.yaml")}
-OF_THE_READER = {"scaling", "wide"}  # experiments that a page tells its reader to write
+OF_THE_READER = {"scaling", "flowers", "wide"}  # experiments that a page tells its reader to write
 
 
 def name(path: Path) -> str:

@@ -86,6 +86,19 @@ def test_many_arms_have_a_panel_each_and_every_arm_is_drawn(tmp_path: Path, arms
     assert np.nanmax(shown) > 50, "a share is shown in percent"
 
 
+def test_of_very_many_arms_the_reference_and_the_best_have_a_panel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(curves, "MAX_PANELS", 2)
+    accuracies = {"first": 0.1, "low": 0.2, "high": 0.9, "middle": 0.5, "lower": 0.15}
+    arms: dict[str, dict[str, Any]] = {name: {"accuracy": [a, a], "seeds": [0, 1]} for name, a in accuracies.items()}
+    planned = curves.plan(read_study([write_study(tmp_path / "s", arms)]))
+    assert planned
+    for drawing_ in planned:
+        assert [run.name for run in drawing_.runs] == ["first", "high", "middle"]
+        assert "The reference and the 2 best of 5 arms." in drawing_.caption
+
+
 def test_epochs_have_whole_ticks(tmp_path: Path) -> None:
     run = read_run(write_run(tmp_path / "a", epochs=3), "a")
     figure = curves.draw([run], "val", "loss")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from dnnx.runs.legacy import about_of_old
@@ -118,7 +119,8 @@ def main_metric(results: Sequence[Mapping[str, Any]]) -> str | None:
     Metrics of the validation set stand in where no run has any of the test set. None where no run has either.
     """
     for split in ("test", "val"):
-        found = [name for result in results for name in names(result, split)]
-        if found:
-            return min(found, key=is_loss)
+        found = (name for result in results for name in names(result, split))  # lazily: there may be 1,000 results
+        first = next(found, None)
+        if first is not None:
+            return next((name for name in chain([first], found) if not is_loss(name)), first)
     return None

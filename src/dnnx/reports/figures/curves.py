@@ -17,6 +17,7 @@ from dnnx.runs.run import Run, Study
 
 PLACE = 30
 MAX_TOGETHER = 4  # arms in one panel with their seeds
+MAX_PANELS = 30  # arms beside the reference with a panel of their own
 SECTION = "Learning curves"
 TOLD = (
     "Light lines are single seeds, strong lines their mean, in which a seed that has ended counts with its best epoch."
@@ -26,9 +27,12 @@ TOLD = (
 def plan(study: Study) -> list[Drawing]:
     """Return a figure for each metric and set by epoch, and for the validation set by wall seconds.
 
-    Many arms get a panel each, with the reference in it and all other arms in grey.
+    Many arms get a panel each, with the reference in it and all other arms in grey. Of very many, the best do.
     """
     runs = [run for run in study.reference_first if run.curves("val")]
+    count = len(runs)
+    runs = _best(runs, study.main)
+    few = "" if len(runs) == count else f" The reference and the {MAX_PANELS} best of {count:,} arms."
     sizes = ", ".join(f"{run.name} {len(run.seeds)}" for run in runs)
     half = " Accuracy at the threshold 0.5." if at_half(study) else ""
     shown = [(split, name) for name in validated(runs) for split in ("val", "train")]
@@ -41,7 +45,7 @@ def plan(study: Study) -> list[Drawing]:
             if not having or (seconds and not (split == "val" and _has_clock(having) and len(runs) <= MAX_ARMS)):
                 continue
             by = "wall second" if seconds else "epoch"
-            caption = f"{SETS.get(split, split)} {name} by {by}. {TOLD} Seeds: {sizes}.{half}"
+            caption = f"{SETS.get(split, split)} {name} by {by}. {TOLD}{few} Seeds: {sizes}.{half}"
             drawing = partial(draw, having, split, name, seconds)
             title = f"{'seconds' if seconds else 'curves'}_{split}_{name}".replace("/", "_")
             planned.append(Drawing(title, caption, having, drawing, crowded=True, section=SECTION))
@@ -49,6 +53,16 @@ def plan(study: Study) -> list[Drawing]:
 
 
 SETS = {"val": "Validation", "train": "Training"}
+
+
+def _best(runs: list[Run], metric: str) -> list[Run]:
+    """Return all runs, or the first and the best of the others by the mean of a metric, if there are very many."""
+    if len(runs) <= 1 + MAX_PANELS:
+        return runs
+    sign = runs[0].about(metric).sign
+    means = {run.name: sign * run.values(metric).mean() for run in runs[1:] if metric in run.results}
+    ranked = sorted(runs[1:], key=lambda run: -np.nan_to_num(means.get(run.name, np.nan), nan=-np.inf))
+    return [runs[0], *ranked[:MAX_PANELS]]
 
 
 def draw(runs: Sequence[Run], split: str, name: str, seconds: bool = False) -> Figure:
