@@ -12,7 +12,7 @@ METHOD = (
     "inside the margin, around 0: the same. Otherwise undecided. All intervals of a study hold together "
     "with 95 % (Bonferroni). Differences are paired by seed; epochs and losses are compared as ratios. More than a few "
     "diverged seeds leave no mean: they count as worst, and exact ranks decide. Where nothing is random, the "
-    "difference is a fact and needs no test. Answers are for these test images; "
+    "difference is a fact and needs no test. Answers are for these test examples; "
     "an interval over seeds and images is for other images of their kind too. It may be narrower than that over seeds: "
     "a few seeds hardly know their spread, which widens their interval, and many images know theirs. Where both arms "
     "do well with the same seeds (their correlation over the seeds is above 0), pairs make the interval narrower. "

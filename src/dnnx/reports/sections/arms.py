@@ -34,7 +34,7 @@ def blocks(found: Findings) -> list[page.Block]:
     head += [ensemble.replace("/", " "), "diverged"] if ensemble else ["diverged"]
     rows = [_row(study, run, metrics, ensemble, is_paired) for run in study.runs]
     told = [f"Best weights of every seed on {SETS.get(split, split)}"]
-    told += ["intervals are over seeds, for these test images"]
+    told += ["intervals are over seeds, for these test examples"]
     told += [BOTH] if is_paired else []
     told += ["the ensemble is one value per arm"] if ensemble else []
     notes = dict.fromkeys(note for metric in metrics if (note := study.about(metric).note))
