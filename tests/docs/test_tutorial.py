@@ -22,7 +22,7 @@ def test_the_tutorial_goes_from_a_table_to_an_answer(tmp_path: Path) -> None:
             continue
         shown = Shown("tutorial", next(commands_of(f"```\n{step}\n```")))
         if shown.program == "dnnx.predict":
-            assert typed("predict", *shown.words, cwd=tmp_path)[0] == 0
+            assert typed("commands.predict", *shown.words, cwd=tmp_path)[0] == 0
             continue
         seeds = "seeds=3" if "resume=" in step else "seeds=2"
         small = [seeds, *([] if "resume=" in step else ["trainer.max_epochs=2"]), "jobs=1"]

@@ -96,7 +96,7 @@ def all_tries(backbone: Path, run: Path) -> list[Try]:
     beside = {option: tuple(_with(word, files) for word in base) for option, base in beside.items()}
     tries = [*_of_groups("train", SMALL, beside), *_of_groups("tune", TUNING, {})]
     of_study = {key: value for key, value in _keys(CONF / "train.yaml").items() if key.startswith(("study", "arm"))}
-    tries += _of_keys("train", ("+exp=bn_vs_plain", *SMALL[1:]), of_study)
+    tries += _of_keys("train", ("+exp=bn_vs_plain", *SMALL[1:], "jobs=1"), of_study)
     tries += _of_keys("train", SMALL, {key: v for key, v in _keys(CONF / "train.yaml").items() if key not in of_study})
     for path in sorted((CONF / "exp").rglob("*.yaml")):
         stated = _keys(path)

@@ -114,7 +114,7 @@ def check_arms(config: DictConfig) -> None:
 
 def check_names(arms: Iterable[Any], runs: Iterable[str]) -> None:
     """Raise UserError for an arm, or a run with its swept values, whose folder would lie elsewhere or be a file."""
-    for key, names in (("study.arms", map(str, arms)), ("the folder of a run", runs)):
+    for key, names in (("study.arms", map(str, arms)), ("arm (the folder of a run)", runs)):
         for name in names:
             fault = fault_of_name(name, TAKEN)
             require(not fault, key, shown(name[:80]), fault)
