@@ -8,7 +8,7 @@ import pandas as pd
 
 from dnnx.basics.counts import many
 from dnnx.reports import forecasts, images
-from dnnx.reports.answers import enough_seeds
+from dnnx.reports.answers import Enough
 from dnnx.reports.comparison import Comparison, compare, pairs
 from dnnx.reports.facts import show_fixed
 from dnnx.reports.format import decimals, number, show, show_p, span, suffix
@@ -32,8 +32,11 @@ def in_words(answer: str, is_small: bool, scale: Scale) -> str:
     return f"{answer}, by less than {scale.words}" if is_small else answer
 
 
-def evidence(question: Question, found: Comparison, level: Level, is_open: bool = False) -> str:
-    """Return both arms' means, their difference with its interval, the test, and all that limits them."""
+def evidence(question: Question, found: Comparison, level: Level, enough: Enough | None = None) -> str:
+    """Return both arms' means, their difference with its interval, the test, and all that limits them.
+
+    `enough` are the seeds that would decide an open question.
+    """
     for run, metric, measured in zip(
         (question.arm, question.than), (question.metric, question.than_metric), question.values, strict=True
     ):
@@ -47,9 +50,9 @@ def evidence(question: Question, found: Comparison, level: Level, is_open: bool 
     if question.untested:
         return f"{parts[0]}; {question.untested}."
     parts[0] += _test(question, found, level)
-    parts += [*_of_looks(level, is_open), *_of_images(question, level), *_caveats(question, found)]
-    if is_open and (enough := enough_seeds(found, level, question.scale.margin).words):
-        parts.append(enough)
+    parts += [*_of_looks(level, enough is not None), *_of_images(question, level), *_caveats(question, found)]
+    if enough is not None and enough.words:
+        parts.append(enough.words)
     return f"{'; '.join(parts)}."
 
 

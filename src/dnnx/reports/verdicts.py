@@ -150,11 +150,10 @@ def _verdict(question: Question, level: Level, pools: Mapping[str, Mapping[str, 
         return Verdict(question, "not measured", "not measured", found, float("nan"), told, level)
     given, is_small = answer(found, question.spec["expect"], level.alpha, question.scale.margin)
     words = in_words(given, is_small, question.scale)
-    is_open = given == "undecided"
-    told = evidence(question, found, level, is_open)
+    enough = enough_seeds(found, level, question.scale.margin) if given == "undecided" else None
+    told = evidence(question, found, level, enough)
     p = level.adjusted(found.p) if found.tested else found.p
-    enough = enough_seeds(found, level, question.scale.margin) if is_open else Enough()
-    return Verdict(question, given, words, found, p, told, level, enough)
+    return Verdict(question, given, words, found, p, told, level, enough or Enough())
 
 
 def _fact(question: Question, level: Level) -> Verdict:

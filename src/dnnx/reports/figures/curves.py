@@ -59,10 +59,10 @@ def _best(runs: list[Run], metric: str) -> list[Run]:
     """Return all runs, or the first and the best of the others by the mean of a metric, if there are very many."""
     if len(runs) <= 1 + MAX_PANELS:
         return runs
-    sign = runs[0].about(metric).sign
-    means = {run.name: sign * run.values(metric).mean() for run in runs[1:] if metric in run.results}
-    ranked = sorted(runs[1:], key=lambda run: -np.nan_to_num(means.get(run.name, np.nan), nan=-np.inf))
-    return [runs[0], *ranked[:MAX_PANELS]]
+    first, *others = runs
+    scores = first.about(metric).sign * pd.Series([run.values(metric).mean() for run in others])
+    ranked = scores.sort_values(ascending=False, kind="stable").index  # those without a mean last
+    return [first, *(others[i] for i in ranked[:MAX_PANELS])]
 
 
 def draw(runs: Sequence[Run], split: str, name: str, seconds: bool = False) -> Figure:
