@@ -86,6 +86,15 @@ def test_as_many_seeds_added_by_hand_as_are_said_decide_in_80_percent() -> None:
     assert share_decided(rng, 0.8, 0.2, found.new, earlier=1) < 0.7
 
 
+def test_a_new_study_needs_as_many_seeds_whether_or_not_seeds_were_added_to_this_one() -> None:
+    found = Comparison("paired t test", 5, 0.4, sd=1.0, df=4)
+    added_to = enough_seeds(replace(found, anytime=True), Level(), 0.1)
+    assert added_to == enough_seeds(found, Level(), 0.1)
+    assert added_to.new is not None
+    assert added_to.added is not None
+    assert added_to.new < 5 + added_to.added
+
+
 def share_decided(rng: np.random.Generator, gap: float, margin: float, seeds: int, earlier: int) -> float:
     """Return the share of 300 studies whose answer at the level of 1 % is not undecided."""
     decided = 0

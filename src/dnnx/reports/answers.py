@@ -58,7 +58,8 @@ def enough_seeds(found: Comparison, level: Level, margin: float) -> Enough:
     A new study looks once, so it has the whole level of its claim. Seeds that are added by hand are a second look,
     with the wider anytime-valid interval; a study with planned looks takes none.
     """
-    new = _fewest(found, level.total / max(level.claims, 1), margin, 2)
+    one_look = replace(found, anytime=False)  # also where seeds were added to this study
+    new = _fewest(one_look, level.total / max(level.claims, 1), margin, 2)
     if not found.paired:
         return Enough(None if new is None else (new + 1) // 2)  # n counts the seeds of both arms
     by_hand = replace(found, anytime=True, df=found.n - 1)
