@@ -2,6 +2,7 @@
 
 import json
 import random
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +80,11 @@ def drawn_from() -> list[Any]:
     return [random.getstate(), of_numpy["state"]["key"].tolist(), torch.get_rng_state().tolist()]
 
 
-def test_a_net_that_works_has_no_fault_and_leaves_no_trace(here: Path) -> None:
+def test_a_net_that_works_has_no_fault_and_leaves_no_trace(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = compose(*arm("net._target_=rehearsed_nets.Good", "net.width=8"))
     streams = drawn_from()
     before = config.copy()
+    monkeypatch.setattr(tempfile, "tempdir", str(here / "missing"))  # a death would leave a temporary folder behind
     assert fault_of(config, {}) == ""
     assert drawn_from() == streams
     assert config == before
