@@ -84,7 +84,7 @@ def test_a_net_that_works_has_no_fault_and_leaves_no_trace(here: Path, monkeypat
     config = compose(*arm("net._target_=rehearsed_nets.Good", "net.width=8"))
     streams = drawn_from()
     before = config.copy()
-    monkeypatch.setattr(tempfile, "mkdtemp", None)  # a death would leave a temporary folder behind
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda *_: pytest.fail("a death would leave this folder behind"))
     assert fault_of(config, {}) == ""
     assert drawn_from() == streams
     assert config == before
