@@ -55,6 +55,10 @@ def test_a_misspelt_key_names_near_misses(tmp_path: Path) -> None:
         ("resume=nowhere", "resume=nowhere: there is no such folder"),
         ("seeds", "missing EQUAL"),
         ("name=zahl_ü", """name=zahl_ü: it cannot be parsed; quotes help, as in 'name="zahl_ü"'"""),
+        (
+            "+study.arms.max=[net._target_=my.Net,net.hidden=[2,3]]",
+            """quotes help, as in '+study.arms.max=["net._target_=my.Net","net.hidden=[2,3]"]'\n""",
+        ),
         ('name=a"b"ü', "it cannot be parsed; see hydra.cc"),
         ("trainer.precision=16-mixed", "type +trainer.precision=... to add it"),
         ("trainer.accelerator=tpu", "trainer.accelerator=tpu: choose one of auto, cpu, cuda, gpu"),

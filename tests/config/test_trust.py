@@ -149,7 +149,7 @@ def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def refused(here: Path, *words: str, says: str = "it is code of the run folder's") -> None:
+def refused(here: Path, *words: str, says: str = "the folder names this code") -> None:
     code, said = typed(*words, cwd=here)
     assert (code, says in said) == (2, True), said
     assert not (here / "was_run").exists()
@@ -194,13 +194,16 @@ def test_a_study_folder_cannot_name_code_nor_trust_for_itself(here: Path) -> Non
         "config_dir": ["outputs/study/mine"],
     }  # fmt: skip
     for overrides, says in (
-        (["+exp=body", *TINY], "it is code of the run folder's; type 'packages=[evil]'"),
+        (
+            ["+exp=body", *TINY],
+            "the folder names this code, which is not of dnnx; type 'packages=[evil]' if it is yours",
+        ),
         (["+exp=arms", *TINY], "packages=...: it is typed on the command line"),
         (["+exp=trusting", *TINY], "packages=['evil']: it is typed on the command line"),
-        (["+exp=bn_vs_plain", "net._target_=evil.Net", *TINY], "it is code of the run folder's"),
-        (["+exp=bn_vs_plain", "net._target_=evil.Net", "packages=[evil]", *TINY], "it is code of the run folder's"),
-        (["+exp=bn_vs_plain", "+callbacks.x={_target_: evil.run}", *TINY], "it is code of the run folder's"),
-        (["+exp=bn_vs_plain", "+metrics.x=evil.run", *TINY], "it is code of the run folder's"),
+        (["+exp=bn_vs_plain", "net._target_=evil.Net", *TINY], "the folder names this code"),
+        (["+exp=bn_vs_plain", "net._target_=evil.Net", "packages=[evil]", *TINY], "the folder names this code"),
+        (["+exp=bn_vs_plain", "+callbacks.x={_target_: evil.run}", *TINY], "the folder names this code"),
+        (["+exp=bn_vs_plain", "+metrics.x=evil.run", *TINY], "the folder names this code"),
     ):
         (study / "study.json").write_text(json.dumps(declared | {"overrides": overrides}))
         refused(here, "train", "resume=outputs/study", says=says)
@@ -296,7 +299,7 @@ def test_a_best_yaml_cannot_name_code(here: Path) -> None:
     best = here / "best.yaml"
     for text in ("net._target_: evil.Net", "metrics.x: evil.run", "optimizer.a.b._target_: evil.run"):
         best.write_text(text)
-        with pytest.raises(UserError, match="it is code of the run folder's"):
+        with pytest.raises(UserError, match="the folder names this code"):
             read_params(best, ["seeds=3"])
     best.write_text("net._target_: evil.Net")
     refused(here, "train", *TINY, "params=best.yaml")

@@ -107,6 +107,21 @@ def test_other_words_beside_a_study_are_refused_with_those_that_may_stand_there(
     assert "seeds=, trainer.max_epochs=, jobs= or packages=" in said
 
 
+def test_an_arm_is_added_in_the_file_of_a_study_and_not_beside_resume(tmp_path: Path) -> None:
+    file, arms = tmp_path / "mine/exp/own.yaml", "study: {arms: {one: [], two: [net.norm=batch]"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"# @package _global_\nname: own\n{arms}}}}}\n")
+    start = ["train", "--config-dir", "mine", "+exp=own", "paths.outputs=out", "data.source=digits", "--jobs"]
+    assert typed(*start, cwd=tmp_path) == (0, "")
+    (study,) = (tmp_path / "out/own").glob("*-*")
+    code, said = typed("train", f"resume={study}", "+study.arms.three=['net.dropout=0.3']", cwd=tmp_path)
+    assert (code, said.count("\n")) == (2, 1)
+    assert said.startswith("error: study.arms.three: no arm can be typed beside resume=")
+    file.write_text(f"# @package _global_\nname: own\n{arms}, three: [net.dropout=0.3]}}}}\n")
+    assert typed("train", f"resume={study}", "--jobs", cwd=tmp_path) == (0, "")
+    assert (study / "three/config.yaml").is_file()
+
+
 def test_a_swept_length_is_not_replaced(tmp_path: Path) -> None:
     folder = write_study(tmp_path / "s", {"a": {}}, overrides=["+exp=dense5", "trainer.max_epochs=2,3"])
     with pytest.raises(UserError, match=r"^trainer\.max_epochs=\.\.\.: the study varies it"):

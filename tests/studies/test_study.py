@@ -268,7 +268,11 @@ def test_a_swept_learning_rate_is_not_searched_by_an_arm(tmp_path: Path) -> None
     ("arms", "says"),
     [
         ("{plain:[],bn:['optimizer=null']}", "optimizer=null: choose one of adagrad, adam"),
-        ("{plain:[],bn:'net.norm=batch'}", "study.arms.bn=net.norm=batch: a list of overrides, such as [net"),
+        (
+            "{plain:[],bn:'net.norm=batch'}",
+            'study.arms.bn=net.norm=batch: a list of overrides, such as ["net.norm=batch"]',
+        ),
+        ('{plain:[],bn:"[net.norm=batch]"}', 'study.arms.bn=[net.norm=batch]: a list of overrides, such as ["net.n'),
         ("plain", "study.arms=plain: a mapping of arms to lists of overrides"),
         ("[plain,bn]", "study.arms=[plain,bn]: a mapping of arms to lists of overrides, such as 'study.arms="),
     ],

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.errors import UserError, choose, fits, in_words, is_number, require, shown, unknown_key
 from dnnx.config import plain
-from dnnx.config.explain import ARMS, flatten
+from dnnx.config.explain import ARMS, flatten, quoted_items
 from dnnx.config.overrides import no_option
 from dnnx.config.paths import CONF
 
@@ -172,7 +172,9 @@ def check_keys(cfg: DictConfig, *names: str, unread: tuple[str, ...] = ()) -> No
             raise UserError(unknown_key(key, [*groups, *own]))
         kind = KINDS[wide] if wide else KINDS.get(key, _kind(own[key]))
         is_one = wide == "study.arms." and isinstance(value, str)
-        told = f"a list of overrides, such as [{value}]" if is_one else ARMS if key == "study.arms" else in_words(kind)
+        told = ARMS if key == "study.arms" else in_words(kind)
+        if is_one:
+            told = f"a list of overrides, such as {quoted_items(value if value.startswith('[') else f'[{value}]')}"
         require(fits(value, kind), key, shown(value), told)
 
 

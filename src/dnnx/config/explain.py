@@ -19,7 +19,8 @@ from dnnx.config.overrides import split
 from dnnx.config.paths import experiment
 from dnnx.runs.legacy import CLASSES, TECHNIQUES
 
-ARMS = "a mapping of arms to lists of overrides, such as 'study.arms={plain: [], bn: [net.norm=batch]}'"
+ARMS = """a mapping of arms to lists of overrides, such as 'study.arms={plain: [], bn: ["net.norm=batch"]}'"""
+QUOTES = "'\""
 EXAMPLES = {"run": "run=outputs/dense5/latest", "weights": "weights=model.npz net.hidden=[100,100]"}
 
 
@@ -118,12 +119,44 @@ def _explain_unparsed(argument: str) -> str:
     key, equals, value = argument.partition("=")
     if not equals:
         return f"{argument}: missing EQUAL sign; type {argument}=..."
-    quotes = f'{key}="{value}"'
-    try:
-        OverridesParser.create().parse_override(quotes)
-    except HydraException:
-        return f"{argument}: it cannot be parsed; see hydra.cc/docs/1.3/advanced/override_grammar/basic"
-    return f"{argument}: it cannot be parsed; quotes help, as in {shlex.quote(quotes)}"
+    for quotes in (f"{key}={quoted_items(value)}", f'{key}="{value}"'):
+        with suppress(HydraException):
+            OverridesParser.create().parse_override(quotes)
+            return f"{argument}: it cannot be parsed; quotes help, as in {shlex.quote(quotes)}"
+    return f"{argument}: it cannot be parsed; see hydra.cc/docs/1.3/advanced/override_grammar/basic"
+
+
+def quoted_items(value: str) -> str:
+    """Return a value with quotes around each override in its lists, as the grammar of Hydra needs them.
+
+    >>> quoted_items("[net._target_=my_net.Conv,net.hidden=[10,10]]")
+    '["net._target_=my_net.Conv","net.hidden=[10,10]"]'
+    >>> quoted_items("{plain: [], bn: [net.norm=batch]}")
+    '{plain: [],bn: ["net.norm=batch"]}'
+    """
+    if value[:1] + value[-1:] == "[]":
+        return f"[{','.join(map(quoted_items, _items(value[1:-1])))}]"
+    if value[:1] + value[-1:] == "{}":
+        pairs = [item.partition(":") for item in _items(value[1:-1])]
+        return f"{{{','.join(f'{key}: {quoted_items(own.strip())}' for key, _, own in pairs)}}}"
+    return f'"{value}"' if "=" in value and value[0] not in QUOTES else value
+
+
+def _items(text: str) -> list[str]:
+    """Return the items of a list: the text between commas that are in no brackets and no quotes."""
+    items, depth, quote = [""], 0, ""
+    for mark in text:
+        if quote:
+            quote = "" if mark == quote else quote
+        elif mark in QUOTES:
+            quote = mark
+        else:
+            depth += (mark in "[{(") - (mark in "]})")
+        if mark == "," and not depth and not quote:
+            items.append("")
+        else:
+            items[-1] += mark
+    return [item.strip() for item in items if item.strip()]
 
 
 def _valid_keys(config_name: str, wrong: str, arguments: Sequence[str]) -> list[str]:

@@ -169,6 +169,10 @@ def retype_study(arguments: list[str]) -> list[str]:
 
 def _require_whole(odd: Sequence[str], arguments: Sequence[str], resumed: str) -> None:
     """Raise UserError for words beside resume=<study> that are neither a whole command nor settings that may change."""
+    arms = [word for word in odd if key_of(word).startswith("study.arms.")]
+    if arms and not any(key_of(word) in ("exp", "study.arms") or word.startswith("-") for word in odd):
+        told = f"no arm can be typed beside {resumed}; write it under arms in the file of the study and type {resumed} "
+        raise UserError(f"{key_of(arms[0])}: {told}again, or start a new study without resume")
     starts = any(key_of(word).startswith(("exp", "study", "debug")) or word.startswith("-") for word in odd)
     if not starts and not any(flag in arguments for flag in MULTIRUN):
         told = f"a study goes on with the settings of its start; beside {resumed} type only seeds=, {LENGTH}=, jobs= "

@@ -37,7 +37,7 @@ def limit(config: Any, packages: Iterable[str], trusted: Any = None) -> None:
     for key, target in foreign.items():
         if target.partition(".")[0] not in {*packages}:
             opened = f"'packages=[{','.join(needed)}]'"
-            told = f"it is code of the run folder's; type {opened} if you trust it"
+            told = f"the folder names this code, which is not of dnnx; type {opened} if it is yours or you trust it"
             raise UserError(f"{key}={target}: {told}")
     for key, target in foreign.items():
         _require_kind(key, target, target.partition(".")[0])
