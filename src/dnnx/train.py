@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from dnnx.basics.console import console
+from dnnx.basics.console import console, warn_at_once
 from dnnx.basics.counts import many
 from dnnx.basics.errors import UserError
 from dnnx.basics.signals import going_on
@@ -19,6 +19,7 @@ from dnnx.config.app import command, guard, is_single, run_folder, study_folder,
 from dnnx.config.compose import compose, own_folders
 from dnnx.config.seeds import parse_seeds
 from dnnx.config.shards import is_of_shards
+from dnnx.config.source_files import KEY, doubt_of_code, own_code
 from dnnx.config.trust import check_run
 from dnnx.runs import checksums, shards
 from dnnx.runs.files import remove_empty, write_json
@@ -115,7 +116,9 @@ def recording(cfg: DictConfig, facts: dict[str, Any], folder: Path, study: Path 
         link_latest(study)
     with put_aside(folder), going_on(resume.go_on(study or folder, cfg)):
         resume.save_config(cfg, folder / "config.yaml")
-        write_json(folder / "environment.json", provenance.environment())
+        code = own_code(cfg)
+        warn_at_once(doubt_of_code(code, folder))
+        write_json(folder / "environment.json", provenance.environment() | ({KEY: code} if code else {}))
         write_json(folder / "data.json", facts)
         if cfg.get("backbone") is not None:
             write_json(folder / checksums.FILE, checksums.of_networks(Path(cfg.backbone), parse_seeds(cfg.seeds)))

@@ -171,9 +171,8 @@ def check_keys(cfg: DictConfig, *names: str, unread: tuple[str, ...] = ()) -> No
         if key not in own and wide is None:
             raise UserError(unknown_key(key, [*groups, *own]))
         kind = KINDS[wide] if wide else KINDS.get(key, _kind(own[key]))
-        is_one = wide == "study.arms." and isinstance(value, str)
         told = ARMS if key == "study.arms" else in_words(kind)
-        if is_one:
+        if wide == "study.arms." and isinstance(value, str):
             told = f"a list of overrides, such as {quoted_items(value if value.startswith('[') else f'[{value}]')}"
         require(fits(value, kind), key, shown(value), told)
 
