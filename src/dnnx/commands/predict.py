@@ -1,6 +1,7 @@
 """`dnnx predict run=FOLDER image.png`: classes or numbers for new examples, by the trained networks of a run."""
 
 import math
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:  # --help answers without pandas
 SHOWN = 20  # rows on the screen
 MIN_INPUT = 8  # letters of a line with the name of an input, which may take several lines
 MAX_WIDTH = 10_000  # more than any table needs
+OF_SEED = re.compile(r"seed \d+( \d+)?")  # columns for the file alone
 MAX_CLASSES = 5  # with more classes the screen shows the most probable one alone
 
 
@@ -46,7 +48,8 @@ def predict(cfg: DictConfig) -> "pd.DataFrame":
 
     run = open_run(own, Path(cfg.run), cfg.seed)
     found = answer_table(run, run.read(inputs, cfg.convert))
-    left_out = show(found, many(len(run.seeds), "seed"))
+    shown = [name for name in found.columns if not OF_SEED.fullmatch(name)]
+    left_out = show(found[shown], many(len(run.seeds), "seed"))
     if left_out:
         has_all = "out=answers.csv writes all" if cfg.out is None else f"{cfg.out} has all"
         console.print(f"shown: {left_out}; {has_all}", soft_wrap=True, markup=False)

@@ -15,9 +15,9 @@ def answer_table(run: Trained, inputs: Inputs) -> pd.DataFrame:
     """Return the predictions for inputs.
 
     Classes have the columns class and probability (of the ensemble, the mean over seeds), spread (the standard
-    deviation of that probability over seeds, nan for one seed), seeds (how many choose this class), and p(<class>) for
-    each class.
-    Numbers have the mean over seeds, in the unit of the target, and its spread.
+    deviation of that probability over seeds, nan for one seed), seeds (how many choose this class), p(<class>) for
+    each class, and `seed <seed>`, the class that this seed chooses.
+    Numbers have the mean over seeds, in the unit of the target, its spread, and the number of each seed.
     """
     predicted = run.predict(inputs.x).double()  # [S, N, ...]
     of_classes = run.has_classes and predicted.dim() == 3
@@ -38,13 +38,15 @@ def _classes(run: Trained, p: Tensor) -> dict[str, Any]:
     mean, names = p.mean(0), run.facts["class_names"]
     best = mean.argmax(-1)
     of_best = p.gather(2, best[None, :, None].expand(len(p), -1, 1))[..., 0]  # [S, N]
-    agree = (p.argmax(-1) == best).sum(0)
+    of_seeds = p.argmax(-1)  # [S, N]
+    agree = (of_seeds == best).sum(0)
     return {
         "class": [names[i] for i in best.tolist()],
         "probability": mean.gather(1, best[:, None])[:, 0].numpy(),
         "spread": _spread(of_best).numpy(),
         "seeds": [f"{n} of {len(p)}" for n in agree.tolist()],
         **{f"p({name})": mean[:, i].numpy() for i, name in enumerate(names)},
+        **{f"seed {seed}": [names[i] for i in own.tolist()] for seed, own in zip(run.seeds, of_seeds, strict=True)},
     }
 
 
@@ -54,10 +56,12 @@ def _numbers(run: Trained, outputs: Tensor) -> dict[str, Any]:
     unit = getattr(run.task, "unit", "")
     target = f"{run.preprocessing.target or 'prediction'}{f' [{unit}]' if unit else ''}"
     columns: dict[str, Any] = {}
+    of_seeds: dict[str, Any] = {}
     for i in range(outputs.shape[-1]):
         end = f" {i + 1}" if outputs.shape[-1] > 1 else ""
         columns |= {f"{target}{end}": outputs[..., i].mean(0).numpy(), f"spread{end}": _spread(outputs[..., i]).numpy()}
-    return columns
+        of_seeds |= {f"seed {seed}{end}": own[:, i].numpy() for seed, own in zip(run.seeds, outputs, strict=True)}
+    return columns | of_seeds
 
 
 def _spread(values: Tensor) -> Tensor:
