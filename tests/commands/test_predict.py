@@ -257,6 +257,16 @@ def test_all_files_of_a_folder_that_do_not_fit_are_named_in_one_line(digits: Pat
     assert said.strip().endswith("; and 4 more")
 
 
+def test_a_doubt_is_told_about_images_with_light_and_dark_swapped(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "swapped.npz", x=255 - pixels()[:NUM])
+    for name, is_doubtful in ((digits / "some.npz", False), (digits / "png", False), (tmp_path / "swapped.npz", True)):
+        answers(digits / "run", f"inputs='{name}'")
+        told = " ".join(capsys.readouterr().out.split())
+        assert ("much lighter than those of the training data (mean pixel 177 against 78)" in told) == is_doubtful
+
+
 def test_images_are_converted_on_demand(digits: Path, tmp_path: Path) -> None:
     Image.fromarray(pixels()[0]).resize((16, 16), Image.Resampling.NEAREST).convert("RGB").save(tmp_path / "x.png")
     found = answers(digits / "run", f"inputs='{tmp_path / 'x.png'}'", "convert=true")

@@ -7,8 +7,12 @@ import pandas as pd
 from torch import Tensor
 
 from dnnx.basics.errors import UserError
+from dnnx.data.readers.pictures import Pictures
 from dnnx.data.readers.reader import Inputs
+from dnnx.evaluation.saved import as_input
 from dnnx.evaluation.trained import Trained
+
+MAX_GAP = 90  # of the mean pixel, 0 to 255, from that of the training data
 
 
 def answer_table(run: Trained, inputs: Inputs) -> pd.DataFrame:
@@ -31,6 +35,19 @@ def answer_table(run: Trained, inputs: Inputs) -> pd.DataFrame:
         raise UserError(f"run={run.folder}: its task is {task}: {told}; use run.predict(x) in Python{more}")
     columns = _classes(run, predicted) if of_classes else _numbers(run, predicted)
     return pd.DataFrame({"input": inputs.names} | columns)
+
+
+def doubt(run: Trained, inputs: Inputs) -> str:
+    """Return a line of doubt about images much lighter or darker than those of the training data, or ""."""
+    reader = run.preprocessing.reader
+    if not isinstance(reader, Pictures) or reader.mean is None:
+        return ""
+    found = 255 * as_input(inputs.x).mean().item()
+    if abs(found - reader.mean) < MAX_GAP:
+        return ""
+    told = f"much {'lighter' if found > reader.mean else 'darker'} than those of the training data"
+    means = f"(mean pixel {found:.0f} against {reader.mean:.0f})"
+    return f"these images are {told} {means}, so the answers may be wrong; are light and dark swapped?"
 
 
 def _classes(run: Trained, p: Tensor) -> dict[str, Any]:
