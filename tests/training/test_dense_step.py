@@ -82,7 +82,7 @@ def learned(module: ReplicaModule, fast: bool, *given: tuple[Tensor, ...]) -> di
     left: dict[str, Tensor] = {}
     for i, batch in enumerate(given):
         found = dict(zip(("outputs", "targets", "losses"), module.learn(batch, optimizer), strict=True))
-        assert bool(module.by_hand.passes) == fast
+        assert bool(module.by_hand.built) == fast
         found |= {f"gradient of {n}": p.grad.clone() for n, p in module.named_parameters() if p.grad is not None}
         left |= {f"{i} {name}": value for name, value in found.items()}
     return left | {name: value.clone() for name, value in module.replicas.net.state_dict().items()}
@@ -246,7 +246,7 @@ def test_a_layer_that_is_watched_or_replaced_is_noticed() -> None:
     module.by_hand.look()
     assert module.by_hand.why_not is None
     outputs = probed(module).learn(batches(2, 4)[0], module.make_optimizer())[0]
-    assert module.by_hand.passes
+    assert module.by_hand.built
     assert outputs.abs().max() < 1
 
 
@@ -259,6 +259,6 @@ def test_a_reconstruction_whose_targets_are_its_inputs_keeps_them() -> None:
         optimizer=OPTIMIZERS[0],
     )  # fmt: skip
     targets = probed(module).learn(x, module.make_optimizer())[1]
-    assert module.by_hand.passes
+    assert module.by_hand.built
     assert torch.equal(x[0], before)
     assert torch.equal(targets, before)

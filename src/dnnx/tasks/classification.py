@@ -53,7 +53,7 @@ class Classification(Task):
     def differentiated(self, outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         log_p, index = outputs.log_softmax(-1), y[:, None]
         loss = log_p.gather(1, index)[:, 0].neg_()
-        return loss, log_p.exp_().scatter_add_(1, index, outputs.new_full((1, 1), -1.0).expand_as(index))
+        return loss, log_p.exp_().scatter_(1, index, -1.0, reduce="add")
 
     def per_example(self, outputs: Tensor, y: Tensor) -> dict[str, Tensor]:
         return {"accuracy": outputs.argmax(-1) == y}
