@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -74,17 +73,11 @@ def _in_place(operator: Any, **settings: Any) -> Callable[[Tensor, Tensor], Any]
     return lambda gradient, value: partial(operator, gradient, value, grad_input=gradient, **settings)
 
 
-def _elu(layer: Any, scale: float = 1.0) -> Any:
-    settings = layer.alpha, scale, 1.0
-
+def _elu(alpha: float, scale: float = 1.0) -> Any:
     def derive(gradient: Tensor, y: Tensor) -> Any:
-        return partial(aten.elu_backward.grad_input, gradient, *settings, True, y, grad_input=gradient)
+        return partial(aten.elu_backward.grad_input, gradient, alpha, scale, 1.0, True, y, grad_input=gradient)
 
-    return lambda x: F.elu_(x, *settings), derive
-
-
-def _selu(layer: Any) -> Any:
-    return _elu(SimpleNamespace(alpha=1.6732632423543772), 1.0507009873554805)
+    return lambda x: F.elu_(x, alpha, scale), derive  # type: ignore[call-arg]
 
 
 def _leaky_relu(layer: Any) -> Any:
@@ -105,8 +98,8 @@ def _of(function: Any, operator: Any, **settings: Any) -> Callable[[Any], Any]:
 # An activation by its class: its function, which writes in place or to `out`; and what makes the call that writes the
 # gradient of its input in the place of its output's, which it is given with the output or the input.
 BY_OUTPUT: dict[type[nn.Module], Callable[[Any], Any]] = {
-    nn.ELU: _elu,
-    nn.SELU: _selu,
+    nn.ELU: lambda layer: _elu(layer.alpha),
+    nn.SELU: lambda _: _elu(1.6732632423543772, 1.0507009873554805),
     nn.ReLU: _of(torch.relu_, aten.threshold_backward.grad_input, threshold=0),
     nn.LeakyReLU: _leaky_relu,
     nn.Tanh: _of(torch.tanh_, aten.tanh_backward.grad_input),

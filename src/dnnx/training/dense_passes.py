@@ -32,7 +32,7 @@ class Pass:
 
     def __init__(self, layer: Any, x: Tensor, rows: Tensor, is_own: bool, goes_down: bool):
         self.layer, self.x, self.rows, self.is_own, self.goes_down = layer, x, rows, is_own, goes_down
-        self.gradients: list[tuple[Tensor, Tensor]] = []  # parameters, and where their gradients are written
+        self.gradients: list[tuple[Tensor, Tensor]] = []  # parameters, buffers that get theirs
 
     def forward(self, calls: Calls) -> Tensor:
         """Add the calls of the forward pass; return the buffer of the output."""
@@ -64,8 +64,10 @@ class LinearPass(Pass):
         return out
 
     def backward(self, gradient: Tensor, calls: Calls) -> Tensor:
-        if (of_weight := self.own(self.layer.weight, *self.weight.shape)) is not None:
-            calls.add(torch.bmm, gradient, self.rows, out=of_weight)
+        self.parameter = self.layer.weight
+        if self.parameter.requires_grad:
+            self.own_product = torch.empty_like(self.parameter)
+            calls.add(self._multiply, gradient, self.own_product.view(self.weight.shape))
         if (of_bias := self.own(self.layer.bias, *self.weight.shape[:2])) is not None:
             calls.add(torch.sum, gradient, 2, out=of_bias)
         if not self.goes_down:
@@ -73,6 +75,14 @@ class LinearPass(Pass):
         down = self.x.new_empty(self.x.shape)
         calls.add(torch.bmm, self.weight.mT, gradient, out=down)
         return down
+
+    def _multiply(self, gradient: Tensor, product: Tensor) -> None:
+        """Add to the gradient of the weights; one that a penalty has left is not passed over twice."""
+        if self.parameter.grad is None:
+            torch.bmm(gradient, self.rows, out=product)
+            self.parameter.grad = self.own_product
+        else:
+            self.parameter.grad.view(self.weight.shape).baddbmm_(gradient, self.rows)
 
 
 class NormPass(Pass):
@@ -94,10 +104,9 @@ class NormPass(Pass):
         if weight is None:
             return self.normed
         self.weight, out = weight.detach().view(num, features, 1), x.new_empty(x.shape)
-        if bias is None:
-            calls.add(torch.mul, self.normed, self.weight, out=out)
-        else:
-            calls.add(torch.addcmul, bias.detach().view(num, features, 1), self.normed, self.weight, out=out)
+        calls.add(torch.mul, self.normed, self.weight, out=out)
+        if bias is not None:
+            calls.add(out.add_, bias.detach().view(num, features, 1))
         return out
 
     def backward(self, gradient: Tensor, calls: Calls) -> Tensor:

@@ -93,10 +93,7 @@ class DenseStep:
         for call in self.backwards:
             call()
         for p, own in self.gradients:
-            if p.grad is None:
-                p.grad = own
-            else:
-                p.grad.add_(own)
+            p.grad = own if p.grad is None else p.grad.add_(own)
 
     def _fits(self, x: Tensor) -> bool:
         """Return whether a batch can take these passes."""
@@ -105,7 +102,8 @@ class DenseStep:
 
     def _plan(self, x: Tensor) -> None:
         """Record the calls of a step on batches of this shape, with the parameters as they now are."""
-        self.rows, self.columns = x.new_empty(0), x.new_empty(0)
+        self.rows: Any = x.new_empty(0)
+        self.columns: Any = x.new_empty(0)
         self._enter(x)
         lowest = [any(p.requires_grad for p in layer.parameters()) for layer in self.layers].index(True)
         passes: list[Pass] = []
