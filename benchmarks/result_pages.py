@@ -55,6 +55,8 @@ RECORDED_BEFORE = frozenset(
 )  # studies whose text holds numbers of before there were result files; a result file takes their place
 OF_ALL = {"all repeats": repeats.table, "all answers": answer_counts.table}
 TABLES, CELLS = ("claims", "arms"), ("answer", "number", "mean", "verdict", "gap", "ours", "theirs", "beside")
+OPEN_ANSWERS = ("undecided", "not tested", "not measured")
+MOST_TOLD = 3  # decided claims of an answer in words; the page of the field has all, with their intervals
 WIDTH = 118  # of a line in the head of an experiment
 Records = Mapping[str, Mapping[str, Any]]
 
@@ -137,16 +139,13 @@ def arms(record: Mapping[str, Any]) -> str:
 
 
 def answer(record: Mapping[str, Any]) -> str:
-    """Return every decided claim in words, and how many are undecided or not tested."""
+    """Return the first decided claims in words, and how many more are decided, undecided or not tested."""
     decided = [claim for claim in record["claims"] if claim["answer"] in repeats.DECIDED]
-    told = [f"{_decided(claim)}" for claim in decided]
+    shown = decided if len(decided) <= MOST_TOLD + 1 else decided[:MOST_TOLD]
     counts = Counter(claim["answer"] for claim in record["claims"])
-    rest = [
-        f"{counts[other]} of {len(record['claims'])} claims **{other}**"
-        for other in ("undecided", "not tested", "not measured")
-        if counts[other]
-    ]
-    return "; ".join([*told, *rest])
+    rest = [f"{counts[one]} of {len(record['claims'])} claims **{one}**" for one in OPEN_ANSWERS if counts[one]]
+    more = [f"{len(decided) - len(shown)} more **decided**"] if shown != decided else []
+    return "; ".join([*map(_decided, shown), *more, *rest])
 
 
 def head_of_experiment(text: str, record: Mapping[str, Any]) -> str:
@@ -160,8 +159,8 @@ def head_of_experiment(text: str, record: Mapping[str, Any]) -> str:
 def _decided(claim: Mapping[str, Any]) -> str:
     if claim["answer"] == "same":
         return f"{claim['arm']} and {claim['than']}: **{claim['words']}**"
-    numbers = claim["difference"] or f"{claim['ours']} against {claim['theirs']}"
-    return f"**{claim['words']}**: {claim['phrase']}, {numbers}"
+    difference = claim["difference"].removeprefix("difference ").partition(" (")[0]
+    return f"**{claim['words']}**: {claim['phrase']}, {difference or claim['ours'] + ' against ' + claim['theirs']}"
 
 
 def _cell(record: Mapping[str, Any], what: str, words: list[str]) -> str:

@@ -48,7 +48,9 @@ def test_a_misspelt_key_names_near_misses(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("argument", "says"),
     [
-        ("+exp=dens5", "did you mean dense5?"),
+        ("+exp=dens5", "exp=dens5: there is no such experiment; did you mean dense5?; a file exp/... of yours needs"),
+        ("+exp=typo", "exp=typo: there is no such experiment; a file exp/... of yours needs --config-dir FOLDER; dnnx"),
+        ("data.file=a.csv", "data.file: there is no such key; data=npz, series, table, text have it: type one, or"),
         ("net=dense", "net=dense: choose one of alexnet, alexnet28"),
         ("resume=nowhere", "resume=nowhere: there is no such folder"),
         ("seeds", "missing EQUAL"),

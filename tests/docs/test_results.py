@@ -11,12 +11,14 @@ import pytest
 from omegaconf import OmegaConf
 
 from benchmarks import results
+from benchmarks.repeats import DECIDED
 from benchmarks.result_pages import (
     NOT_YET,
     OF_OLD,
     OLD,
     RECORDED_BEFORE,
     STALE,
+    answer,
     arms,
     beside,
     expand,
@@ -183,6 +185,16 @@ def test_the_head_of_an_experiment_has_the_answer_of_its_result() -> None:
     assert "# Answer: " in new
     assert new.endswith("# All numbers: x\nname: a\n")
     assert all(len(line) <= 120 for line in new.splitlines())
+
+
+def test_an_answer_tells_three_claims_and_counts_the_rest() -> None:
+    told = answer(RECORDS["init"])
+    decided = [claim for claim in RECORDS["init"]["claims"] if claim["answer"] in DECIDED]
+    phrases = [claim["phrase"] for claim in decided]
+    assert len(decided) > 4
+    assert [phrase in told for phrase in phrases] == [True] * 3 + [False] * (len(decided) - 3)
+    assert f"{len(decided) - 3} more **decided**" in told
+    assert "(" not in told  # intervals are on the page of the field
 
 
 def test_runs_with_other_settings_than_the_study_declares_are_refused() -> None:

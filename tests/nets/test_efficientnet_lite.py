@@ -11,6 +11,7 @@ from torch import nn
 
 from dnnx.basics.errors import UserError
 from dnnx.basics.seeding import generator
+from dnnx.data.extractor import Extractor
 from dnnx.data.folder_features import FolderFeatures
 from dnnx.nets import efficientnet_lite
 from dnnx.nets.efficientnet_lite import NUM_UNITS, EfficientNetLite0, load_units, make_units, renamed
@@ -106,6 +107,13 @@ def test_features_are_those_of_the_network_for_each_image(tmp_path: Path) -> Non
     assert pooled.sizes == {"train": 6, "val": 4, "test": 2} or sum(pooled.sizes.values()) == 12
     assert torch.equal(maps.splits["val"][0], features(root, stop=5).splits["val"][0])
     assert maps.test_pictures(torch.tensor([0])).shape == (1, 32, 32, 3)
+
+
+def test_the_features_of_random_weights_differ_from_image_to_image() -> None:
+    g = torch.Generator().manual_seed(0)
+    coarse = torch.rand(8, 3, 8, 8, generator=g)
+    found = Extractor(NUM_UNITS, pretrained=False)(coarse.repeat_interleave(8, 2).repeat_interleave(8, 3))
+    assert found.std(0).mean() > 0.01
 
 
 def test_views_of_a_training_image_have_its_label(tmp_path: Path) -> None:

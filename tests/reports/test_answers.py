@@ -120,11 +120,15 @@ def test_arms_without_common_seeds_need_half_of_all_seeds_each() -> None:
     assert enough_seeds(found, Level(), 0.2) == Enough((alike.new + 1) // 2)
 
 
-def test_no_number_of_seeds_is_said_where_none_is_known() -> None:
-    assert enough_seeds(Comparison("paired t test", 5, 0.0, sd=1.0, df=4), Level(), np.nan).words == ""
-    assert enough_seeds(Comparison("exact signed-rank test", 8, p=0.2), Level(), 1.0) == Enough()
-
-
 def test_bonferroni_is_that_of_statsmodels() -> None:
     p = [0.01, 0.04, 0.3]
     assert [min(1.0, len(p) * x) for x in p] == pytest.approx(list(multipletests(p, method="bonferroni")[1]))
+
+
+def test_an_answer_without_a_count_of_seeds_says_why() -> None:
+    level = Level()
+    near = replace(interval(-0.01, 0.011, 0.9), sd=1.0, df=4.0)
+    assert enough_seeds(near, level, np.nan).words.startswith("a new study of 1,000 seeds would hardly decide")
+    exact = Comparison("exact McNemar test", 5, 0.2, -0.1, 0.5, 0.4, 1)
+    assert enough_seeds(exact, level, 0.1).words == "no number of seeds is known that would decide this test"
+    assert enough_seeds(Comparison("no test", 1), level, 0.1).words == ""

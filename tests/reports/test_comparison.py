@@ -17,7 +17,8 @@ from dnnx.reports.comparison import compare, critical, pairs
 from dnnx.reports.levels import anytime_p, anytime_t
 from dnnx.reports.pooling import Pool
 from dnnx.reports.ranks import rank_sum_p
-from dnnx.reports.scales import EPOCH, Scale
+from dnnx.reports.scales import EPOCH, Scale, scale_of
+from dnnx.runs.about import About
 
 PLAIN = Scale(margin=0.6)
 SHARE = Scale(resolution=1 / 5000, margin=0.001)
@@ -406,3 +407,11 @@ def test_an_exact_test_whose_p_is_alpha_does_not_reject() -> None:
     found = compare(a, b, Scale(margin=0.001), alpha=2 / 2**6)
     assert (found.p, found.low) == (2 / 2**6, 0), "at alpha itself the interval holds 0"
     assert compare(a, b, Scale(margin=0.001), alpha=1.01 * 2 / 2**6).low > 0
+
+
+def test_the_interval_of_shares_ends_at_100_points_and_of_other_values_nowhere() -> None:
+    arm, than = series([0.95, 0.2, 0.9]), series([0.05, 0.1, 0.06])
+    cut = compare(arm, than, scale_of("test/accuracy", About("%"), (arm, than)))
+    free = compare(arm, than, scale_of("test/mae", About("m"), (arm, than)))
+    assert (cut.high, free.high > 1) == (1.0, True)
+    assert (cut.low, cut.p) == (free.low, free.p)

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from dnnx.reports import tuning
+from dnnx.reports import tuning, tuning_figures
 
 SPACE = {
     "optimizer.lr": FloatDistribution(1e-4, 1e-2, log=True),
@@ -46,7 +47,7 @@ def test_the_report_counts_every_trial_once_and_names_the_best(tmp_path: Path) -
     report = tuning.build(study_of(*COMPLETE, PRUNED, FAILED, made_up(TrialState.FAIL, [])), tmp_path)
     assert report.has_best
     assert report.sentences[0].startswith("7 trials finished: 5 complete, 1 pruned, 1 failed; 1 were interrupted")
-    assert "14% of the finished trials" in report.sentences[1]
+    assert "14 % of the finished trials" in report.sentences[1]
     assert report.sentences[2] == "Best: trial 4, accuracy 54.00 % (sd 1.00 over 3 folds); precision 54.00 %."
     names = {path.stem for path in (tmp_path / "figures").glob("*.svg")}
     assert names == {"history", "curves", "slices", "parallel", "importances"}
@@ -81,3 +82,14 @@ def test_trials_of_a_choice_that_is_a_number_are_drawn(tmp_path: Path) -> None:
         trial.set_user_attr("seconds", 1.0)
         study.tell(trial, 1 / (i + 1))
     assert tuning.build(study, tmp_path).sentences[-1] == "Best: trial 5, loss 0.1667."
+
+
+def test_shares_are_drawn_in_percent() -> None:
+    score = tuning_figures.Score("accuracy, %", True, 100)
+    for figure in (tuning_figures.history(COMPLETE, score), tuning_figures.slices(COMPLETE, SPACE, score)):
+        assert figure.axes[0].yaxis.get_major_formatter()(0.545) == "54.5"
+
+
+def test_the_colours_of_trials_are_seen_on_white_and_on_black() -> None:
+    bright = [tuning_figures.SHADES(i)[:3] @ np.array([0.2126, 0.7152, 0.0722]) for i in (0, 255)]
+    assert 0.15 < min(bright) < max(bright) < 0.8

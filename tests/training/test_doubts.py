@@ -15,7 +15,7 @@ from dnnx.tasks.classification import Classification
 from dnnx.tasks.regression import Regression
 from dnnx.tasks.segmentation import Segmentation
 from dnnx.tasks.task import Task
-from dnnx.training.doubts import doubt_of, ending
+from dnnx.training.doubts import doubt_of, ending, unreached
 from dnnx.training.module import ReplicaModule
 
 SEEDS = [3, 7]
@@ -117,3 +117,29 @@ def test_a_run_warns_before_its_first_epoch(end: str, tmp_path: Path, capsys: py
     assert (told in said) == (end == "softmax(1)")
     assert (f"Delete the softmax at the end of forward ({name}.py, line 9)" in said) == (end == "softmax(1)")
     assert "no fast step" not in said
+
+
+class Beside(nn.Module):
+    """Two layers, of which `use` decides how the first is taken."""
+
+    def __init__(self, use: str):
+        super().__init__()
+        self.body, self.layer, self.use = nn.Linear(6, 6), nn.Linear(6, 4), use
+        self.body.requires_grad_(use != "frozen")
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.use == "no_grad":
+            with torch.no_grad():
+                x = self.body(x)
+            return self.layer(x)
+        return self.layer(x if self.use in ("unused", "frozen") else self.body(x))
+
+
+@pytest.mark.parametrize(("use", "is_told"), [("no_grad", True), ("unused", True), ("frozen", False), ("used", False)])
+def test_parameters_that_get_no_gradient_are_named(use: str, is_told: bool) -> None:
+    module = ReplicaModule(partial(Beside, use), Classification(), SEEDS, (6,))
+    state = torch.get_rng_state()
+    told = unreached(module, torch.randn(8, 6, generator=torch.Generator().manual_seed(0)))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert told.startswith("net=Beside: no gradient reaches body.weight, body.bias (2 of 4 parameters)") is is_told
+    assert bool(told) is is_told

@@ -70,12 +70,9 @@ def check_arguments(key: str, function: Callable, given: Mapping[str, Any]) -> N
     `key` is the config node of the arguments. An annotation that is no plain type accepts any value.
     """
     parameters = parameters_of(function)
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        valid = [name for name, parameter in parameters.items() if parameter.kind in BY_NAME]
-        for name in given:
-            if name not in valid:
-                near = near_misses(name, valid, f"{key}.")
-                raise UserError(f"{key}.{name}: there is no such key{near}; see all keys with --cfg job")
+    for name in unknown_arguments(function, given):
+        near = near_misses(name, _by_name(parameters), f"{key}.")
+        raise UserError(f"{key}.{name}: there is no such key{near}; see all keys with --cfg job")
     for name in filter(parameters.__contains__, given):
         expected = in_words(parameters[name].annotation)
         valid_type = not expected or fits(given[name], parameters[name].annotation)
@@ -83,6 +80,17 @@ def check_arguments(key: str, function: Callable, given: Mapping[str, Any]) -> N
 
 
 BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+def unknown_arguments(function: Callable, given: Iterable[str]) -> list[str]:
+    """Return the names in `given` that are no arguments of `function`, in their order."""
+    parameters = parameters_of(function)
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    return [] if takes_all else [name for name in given if name not in _by_name(parameters)]
+
+
+def _by_name(parameters: Mapping[str, inspect.Parameter]) -> list[str]:
+    return [name for name, parameter in parameters.items() if parameter.kind in BY_NAME]
 
 
 def missing_arguments(function: Callable, given: Collection[str]) -> list[str]:

@@ -17,8 +17,10 @@ from dnnx.basics.errors import (
     require,
     shown,
     takes,
+    unknown_arguments,
 )  # fmt: skip
 from dnnx.basics.typed import HIDDEN, is_hidden
+from dnnx.config.belongs import belongs
 from dnnx.config.locate import locate
 from dnnx.config.own_lines import NOT_THEIRS, described, lines_of, one_line
 
@@ -63,6 +65,10 @@ def build(key: str, config: Any, base: Any = None, factory: bool = False, **know
     for name in (name for name, value in given.items() if is_hidden(value)):
         advice = "it is a secret, which the run folder does not keep; let the class read it from the environment"
         raise UserError(f"{key}.{name}={HIDDEN}: {advice}")
+    unknown = unknown_arguments(function, given)
+    is_ours = str(getattr(function, "__module__", "")).startswith(("dnnx.", "torch."))
+    if unknown and is_ours and (where := belongs(key, unknown)):
+        raise UserError(f"{key}.{unknown[0]}: there is no such key; {where}")
     check_arguments(key, function, given)
     if factory:
         return partial(function, **given, **told)

@@ -13,8 +13,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from dnnx.basics.errors import UserError, near_misses, pip_install, unknown_key
+from dnnx.config.belongs import belongs
 from dnnx.config.compose import compose
 from dnnx.config.overrides import split
+from dnnx.config.paths import experiment
 from dnnx.runs.legacy import CLASSES, TECHNIQUES
 
 ARMS = "a mapping of arms to lists of overrides, such as 'study.arms={plain: [], bn: [net.norm=batch]}'"
@@ -49,9 +51,19 @@ def explain(error: Exception, config_name: str, arguments: Sequence[str]) -> str
         option, options = match[1].removeprefix(match[2] + "/"), match[3].split()
         if match[2] == "exp" and (own := _own_experiment(option)) is not None:
             return f"exp={option}: {own} is a file of yours; type --config-dir {own.parts[0]} before +exp={option}"
-        hint = "; a file exp/... of yours needs --config-dir FOLDER" if match[2] == "exp" else ""
-        return f"{match[2]}={option}: choose one of {', '.join(options)}{near_misses(option, options)}{hint}"
+        if match[2] == "exp":
+            return _unknown_experiment(option, options, config_name)
+        return f"{match[2]}={option}: choose one of {', '.join(options)}{near_misses(option, options)}"
     return " ".join(text.split())
+
+
+def _unknown_experiment(option: str, options: Sequence[str], config_name: str) -> str:
+    """Return one line for an experiment that is not there: near misses first, then where all of them stand."""
+    own = [name for name in options if experiment(name) is None]
+    yours = f"; yours are {', '.join(own)}" if own else "; a file exp/... of yours needs --config-dir FOLDER"
+    near = near_misses(option, options)
+    listed = f"dnnx {config_name} --help lists all {len(options) - len(own)} of dnnx by field"
+    return f"exp={option}: there is no such experiment{near}{yours}; {listed}"
 
 
 def _own_experiment(option: str) -> Path | None:
@@ -83,6 +95,9 @@ def _explain_key(key: str, text: str, config_name: str, arguments: Sequence[str]
     if told := _explain_technique(key):
         return told
     inner = re.search(r"full_key: (\S+)", text)  # a mapping was typed
+    group, _, name = key.partition(".")
+    if told := belongs(group, [name]):
+        return f"{key}: there is no such key; {told}"
     return unknown_key(inner[1] if inner else key, _valid_keys(config_name, key, arguments))
 
 

@@ -17,11 +17,13 @@ MAX_SEEDS = 1000
 class Enough:
     """Seeds that would decide with a chance of 80 %, if gap and spread stay as they are; None where not known.
 
-    `new` counts all seeds of a new study, `added` those that are added to this study by hand.
+    `new` counts all seeds of a new study, `added` those that are added to this study by hand. `why` is the reason why
+    there is no count.
     """
 
     new: int | None = None
     added: int | None = None
+    why: str = ""
 
     @property
     def words(self) -> str:
@@ -31,7 +33,7 @@ class Enough:
         'a new study of about 15 seeds would decide, or about 21 seeds added to this one'
         """
         if self.new is None:
-            return ""
+            return self.why
         added = "" if self.added is None else f", or about {many(self.added, 'seed')} added to this one"
         return f"a new study of about {many(self.new, 'seed')} would decide{added}"
 
@@ -60,11 +62,22 @@ def enough_seeds(found: Comparison, level: Level, margin: float) -> Enough:
     """
     one_look = replace(found, anytime=False)  # also where seeds were added to this study
     new = _fewest(one_look, level.total / max(level.claims, 1), margin, 2)
+    if new is None:
+        return Enough(why=_why_no_count(found))
     if not found.paired:
-        return Enough(None if new is None else (new + 1) // 2)  # n counts the seeds of both arms
+        return Enough((new + 1) // 2)  # n counts the seeds of both arms
     by_hand = replace(found, anytime=True, df=found.n - 1)
     both = None if level.look else _fewest(by_hand, level.alpha, margin, found.n)
     return Enough(new, None if both is None else both - found.n)
+
+
+def _why_no_count(found: Comparison) -> str:
+    """Return why no number of seeds is known that would decide; "" where no test was possible."""
+    if found.sd > 0:
+        return (
+            f"a new study of {MAX_SEEDS:,} seeds would hardly decide, as the difference is too near to 0 or the margin"
+        )
+    return "no number of seeds is known that would decide this test" if found.tested else ""
 
 
 def _fewest(found: Comparison, alpha: float, margin: float, low: int) -> int | None:

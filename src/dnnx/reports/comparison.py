@@ -70,8 +70,19 @@ def compare(
     a, b = (scale.transform(values.dropna().astype(float)) for values in (arm, than))
     shared = pairs(a, b)
     if shared is not None:
-        return _in_pairs(a[shared].to_numpy(), b[shared].to_numpy(), scale, alpha, pool, earlier)
-    return _tried(_as_groups(a.to_numpy(), b.to_numpy(), scale, alpha / tries(earlier)), earlier)
+        found = _in_pairs(a[shared].to_numpy(), b[shared].to_numpy(), scale, alpha, pool, earlier)
+    else:
+        found = _tried(_as_groups(a.to_numpy(), b.to_numpy(), scale, alpha / tries(earlier)), earlier)
+    return _possible(found, scale.widest)
+
+
+def _possible(found: Comparison, widest: float) -> Comparison:
+    """Return a comparison whose interval ends at the widest possible difference; an end at infinity stays.
+
+    A mean difference of shares lies between -1 and 1, so what is cut off can hold no true value.
+    """
+    low, high = (end if np.isinf(end) else float(np.clip(end, -widest, widest)) for end in (found.low, found.high))
+    return replace(found, low=low, high=high)
 
 
 def pairs(a: pd.Series, b: pd.Series) -> pd.Index | None:

@@ -148,14 +148,15 @@ def _of_images(question: Question, level: Level) -> list[str]:
         return []
     told = []
     if (values := images.difference(question.arm, question.than)) is not None and len(values) > 1:
-        ends = images.interval(values, 1 - level.alpha)
-        _, low, high = span(float(np.mean(ends)), *ends, question.about, signed=True)
+        ends = [min(max(end, -1.0), 1.0) for end in images.interval(values, 1 - level.alpha)]
+        _, low, high = span(float(np.mean(ends)), ends[0], ends[1], question.about, signed=True)
         together = "" if level.claims < 2 else " (simultaneous)"
         told.append(f"over seeds and images {low} to {high}{together}")
     if (joint := images.ensembles(question.arm, question.than)) is not None:
         told.append(
             f"of these ensembles, only {question.arm.name} is right on {joint.only_arm} images and only "
-            f"{question.than.name} on {joint.only_than}, exact McNemar test, {show_p(joint.p)}"
+            f"{question.than.name} on {joint.only_than}, exact McNemar test, {show_p(joint.p)}: about these networks, "
+            "not about other seeds"
         )
     return told
 

@@ -66,7 +66,8 @@ def of_data(run: Run) -> dict[str, Any]:
 
 def of_arm(run: Run, study: Study, claimed: Sequence[str] = ()) -> dict[str, Any]:
     """Return the numbers of an arm, those of `claimed` metrics among them: each with mean, interval, n and text."""
-    names = [study.main, *claimed, "test/loss", "val/loss", "epoch/best"]
+    constant = [name for name in run.results if name.startswith("test/majority_")]  # what a constant answer reaches
+    names = [study.main, *claimed, *constant, "test/loss", "val/loss", "epoch/best"]
     has_numbers = len(run.diverged) < len(run.seeds)
     metrics = {
         name: _number(estimate_of(run, name), cell(run, name)) | _range(run, name)

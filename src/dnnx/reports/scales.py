@@ -19,7 +19,8 @@ class Scale:
 
     `ratio`: logarithms are compared, so the difference is a ratio. `resolution`: the least standard deviation of a
     difference in stored units, such as one test image of 5,139. `margin`: differences below it, in units of the
-    comparison, count as the same; nan for none. `words` say the margin: "0.1 points".
+    comparison, count as the same; nan for none. `words` say the margin: "0.1 points". `widest`: no difference of means
+    is larger, 1 for shares.
     """
 
     ratio: bool = False
@@ -28,6 +29,7 @@ class Scale:
     words: str = ""
     overlap: float = 0.0
     ranks: bool = False
+    widest: float = np.inf
 
     def transform(self, values: pd.Series) -> pd.Series:
         """Return values on the scale of the comparison."""
@@ -83,7 +85,8 @@ def scale_of(metric: str, about: About, values: tuple[pd.Series, pd.Series], ima
         return replace(ratio, margin=float(np.log1p(percent / 100)), words=f"{percent:g} %")
     if about.unit in SHARES:
         points = same if same is not None else 0.1
-        return Scale(False, 1 / images if images else 0.0, points / about.scale, f"{points:g} points")
+        widest = 1.0 if both.between(0, 1).all() else np.inf
+        return Scale(False, 1 / images if images else 0.0, points / about.scale, f"{points:g} points", widest=widest)
     if metric.startswith("epoch/"):
         epochs = same if same is not None else 1.0
         return Scale(False, EPOCH, epochs, f"{epochs:g} {'epoch' if epochs == 1 else 'epochs'}")

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial
 from dnnx.reports import page, tuning_figures
 from dnnx.reports.figures import drawing
 from dnnx.reports.format import bare, show
+from dnnx.reports.format import label as axis_label
 from dnnx.reports.html import html
 from dnnx.runs.about import About, is_loss
 from dnnx.runs.files import write_text
@@ -145,8 +146,8 @@ def _sentences(study: Study, trials: list[FrozenTrial], complete: list[FrozenTri
     if counts["PRUNED"] and complete:
         share = counts["PRUNED"] / finished
         sentences.append(
-            f"Pruned: {share:.0%} of the finished trials. Saved by that: {seconds_saved(trials) / 60:.1f} min, an "
-            "estimate: had each pruned trial run as many epochs as the median complete one, at its own pace."
+            f"Pruned: {100 * share:.0f} % of the finished trials. Saved by that: {seconds_saved(trials) / 60:.1f} min, "
+            "an estimate: had each pruned trial run as many epochs as the median complete one, at its own pace."
         )
     if complete:
         best = study.best_trial
@@ -189,21 +190,25 @@ def _flat_data(study: Study) -> dict[str, str]:
 
 
 def _figures(study: Study, scored: list[FrozenTrial], folder: Path) -> list[page.Image]:
-    label, maximize = f"{objective(study)}, mean over {parts(study)}", study.direction.name == "MAXIMIZE"
+    name, maximize = objective(study), study.direction.name == "MAXIMIZE"
+    about = metrics_of(study).get(name, About())
+    label = f"{axis_label(name, about)}, mean over {parts(study)}"
+    score = tuning_figures.Score(label, maximize, about.scale)
     space = dict(scored[0].distributions)
     n = f"n = {len(scored)} trials with a value, {sum(t.state.name == 'COMPLETE' for t in scored)} of them complete"
     planned: dict[str, tuple[Callable[[], Figure], str]] = {
-        "history": (partial(tuning_figures.history, scored, label, maximize), "Every trial by number; a pruned one has "
+        "history": (partial(tuning_figures.history, scored, score), "Every trial by number; a pruned one has "
                     "the value of its last epoch."),
-        "curves": (partial(tuning_figures.curves, scored, label, maximize), "What the trials reported by epoch: the "
+        "curves": (partial(tuning_figures.curves, scored, score), "What the trials reported by epoch: the "
                    "best in colour, other complete ones faint, pruned ones faint and dashed."),
-        "slices": (partial(tuning_figures.slices, scored, space, label, maximize), "Value by each key, later trials "
+        "slices": (partial(tuning_figures.slices, scored, space, score), "Value by each key, later trials "
                    "darker; the worst fifth of the values is outside the axis."),
-        "parallel": (partial(tuning_figures.parallel, scored, space, objective(study), maximize), "Each line a trial; "
+        "parallel": (partial(tuning_figures.parallel, scored, space, score._replace(label=name)), "Each line a trial; "
                      "the better, the brighter."),
     }  # fmt: skip
     if shares := _importances(study):
-        caption = f"Importance of each key for {label}, by PED-ANOVA (Watanabe et al. 2023) over the complete trials."
+        by = "by PED-ANOVA (Watanabe et al. 2023) over the complete trials"
+        caption = f"Importance of each key for {name}, mean over {parts(study)}, {by}."
         planned["importances"] = (partial(tuning_figures.importances, shares), caption)
     return [page.Image(drawing.save(draw, folder, name), f"{told} {n}.") for name, (draw, told) in planned.items()]
 

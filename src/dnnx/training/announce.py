@@ -20,7 +20,8 @@ def announce(cfg: DictConfig, facts: dict[str, Any], module: Any, trainer: Any) 
     show_way(module)
     console.print(f"data: {facts['note']}: {sizes}", soft_wrap=True)
     warn(facts["warning"])
-    warn_at_once(module.replicas.doubt)
+    for doubt in module.replicas.doubts:
+        warn_at_once(doubt)
     warn_if_busy(cfg)
 
 

@@ -16,7 +16,7 @@ from dnnx.data.lightning import SETTINGS, is_complete, wrap
 from dnnx.nets.layers.self_normalizing import check_input
 from dnnx.optim.checks import build_optimizer, build_scheduler, check_schedule
 from dnnx.tasks.own_metrics import add_metrics, build_metrics
-from dnnx.training.doubts import doubt_of
+from dnnx.training.doubts import doubt_of, unreached
 from dnnx.training.dropout_on import require_dropout
 from dnnx.training.module import ReplicaModule
 from dnnx.training.trainer import bare_trainer, build_loggers, build_trainer
@@ -129,7 +129,8 @@ def check_fit(module: ReplicaModule, data: Any) -> None:
     if module.task.has_classes and outputs.dim() == 3 and (num or 1) > 1:  # more outputs than classes would train too
         found = f"{outputs.shape[-1]} outputs for {num} classes"
         require(outputs.shape[-1] == num, "net", found, "build its last layer with num_outputs units")
-    module.replicas.doubt = doubt_of(module, x if module.is_shared(x) else x[0])
+    of_one = x if module.is_shared(x) else x[0]
+    module.replicas.doubts = [told for told in (doubt_of(module, of_one), unreached(module, of_one)) if told]
     module.train()
 
 

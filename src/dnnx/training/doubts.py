@@ -1,4 +1,4 @@
-"""Doubts: outputs of the user's network that fit the task but are probably not meant, such as a softmax too many."""
+"""Doubts: a network of the user's that trains but is probably not meant so, such as one with a softmax too many."""
 
 import inspect
 from pathlib import Path
@@ -7,9 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dnnx.basics.counts import many
 from dnnx.config.own_lines import is_theirs
 from dnnx.config.resume import short
 
+MAX_NAMED = 4  # parameters in one message
 TOLERANCE = 1e-4  # of a sum of probabilities
 # Functions that only move or select numbers, by their names in torch's graph.
 MOVES = (
@@ -30,6 +32,32 @@ def doubt_of(module: Any, x: Tensor) -> str:
     with torch.enable_grad():
         found = ending(alone(x))
     return _told(alone, found) if found else ""
+
+
+def unreached(module: Any, x: Tensor) -> str:
+    """Return a warning that names the parameters which get no gradient although they ask for one; "" for none.
+
+    x [B, ...] is a batch of one network. Nets of dnnx raise no doubt.
+    """
+    net = type(module.replicas.net)
+    if net.__module__.startswith("dnnx.") or len(x) < 2:  # batch norm trains with two examples or more
+        return ""
+    alone = module.replicas.network(0).to(x.device).train()
+    trained = {name: weight for name, weight in alone.named_parameters() if weight.requires_grad}
+    with torch.random.fork_rng(), torch.enable_grad():
+        outputs = alone(x.clone())
+        if not trained or not outputs.requires_grad:
+            return ""
+        found = torch.autograd.grad(outputs.sum(), list(trained.values()), allow_unused=True)
+    lost = [name for name, gradient in zip(trained, found, strict=True) if gradient is None]
+    if not lost:
+        return ""
+    named = ", ".join(lost[:MAX_NAMED]) + (f" and {len(lost) - MAX_NAMED} more" if len(lost) > MAX_NAMED else "")
+    of = f"({len(lost)} of {many(len(trained), 'parameter')})"
+    return (
+        f"net={net.__name__}: no gradient reaches {named} {of}, so they are not trained. Use them in forward, without "
+        "torch.no_grad() and .detach(); if they are meant to stay as they are, set requires_grad=False"
+    )
 
 
 def ending(outputs: Tensor) -> str:

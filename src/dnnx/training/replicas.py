@@ -65,7 +65,7 @@ class Replicas(nn.Module):
         self.stacked = len(seeds) > 1  # whether every tensor has the leading axis
         self.refused: dict[str, str] = {}  # why the replicas do not run in the ways before theirs
         self.draws = False  # whether forward itself draws random numbers
-        self.doubt = ""  # a warning about the outputs of a first batch
+        self.doubts: list[str] = []  # warnings about a first batch
         nets = [build_net(build, seed) for seed in seeds]
         self.net, self.ways = nets[0], [ALONE]
         require_seen(self.net)
