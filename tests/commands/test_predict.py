@@ -18,7 +18,7 @@ from torch import Tensor
 
 import dnnx
 from dnnx.basics.errors import UserError
-from dnnx.commands.predict import predict
+from dnnx.commands.predict import predict, show
 from dnnx.data.splitting import split_rows
 from dnnx.train import train
 
@@ -99,6 +99,21 @@ def test_the_spread_of_one_seed_is_said_to_be_of_one_seed(digits: Path, capsys: 
     assert typed("commands.predict", *words, cwd=digits) == (0, "")
     assert "one seed" in capsys.readouterr().out
     assert pd.read_csv(digits / "b.csv")["spread"].isna().all()
+
+
+@pytest.mark.parametrize(("width", "fits"), [(80, False), (120, True)])
+def test_no_cell_is_cut_on_a_narrow_screen(
+    width: int, fits: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    names = ("barbera", "barolo", "grignolino")
+    row = {"input": "line 2", "class": "grignolino", "probability": 0.952, "spread": 0.0213, "seeds": "20 of 20"}
+    left_out = show(pd.DataFrame([row | {f"p({name})": 0.3333 for name in names}]), "20 seeds")
+    shown = capsys.readouterr().out
+    for cell in ("input", "probability", "spread", "line 2", "grignolino", "95.2 %", "2.1 %", "20 of 20"):
+        assert f" {cell} " in shown
+    assert all((f" p({name}) " in shown) == fits for name in names)
+    assert left_out == ("" if fits else "no columns p(class) of the 3 classes")
 
 
 def test_the_command_takes_files_as_they_are_typed(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,6 +46,16 @@ def test_folds_are_disjoint_covering_equal_and_stratified(counts: list[int], fol
     assert ((per_class.max(0).values - per_class.min(0).values) <= 1).all()
 
 
+def test_the_remainder_is_spread_over_the_classes_and_any_example_may_be_in_it() -> None:
+    y = torch.arange(3).repeat_interleave(torch.tensor([59, 71, 48]))
+    left = [set(range(178)) - set(fold_rows(y, 5, seed)[1].flatten().tolist()) for seed in range(1200)]
+    assert all(len(rows) == 3 for rows in left)
+    assert all(len({int(y[i]) for i in rows}) >= 2 for rows in left)
+    times = torch.tensor([i for rows in left for i in rows]).bincount(minlength=178)
+    assert times.min() >= 5, "20 of 1,200 are expected for each example"
+    assert times.max() <= 45
+
+
 def test_the_folds_depend_on_their_seed_alone() -> None:
     y = torch.arange(60) % 3
     first, again, other = (fold_rows(y, 3, seed)[1] for seed in (0, 0, 1))

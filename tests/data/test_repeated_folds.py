@@ -63,6 +63,23 @@ def test_folds_are_stratified(tmp_path: Path) -> None:
     assert y.sum(1).tolist() == [3, 3, 3, 3]
 
 
+def test_several_repeats_test_every_row_and_none_leaves_out_rows_of_one_class_alone(tmp_path: Path) -> None:
+    data = table(tmp_path, list(range(20)), n=63)  # 5 repeats of 4 folds, which leave out 3 rows
+    left = []
+    for first in range(0, 20, 4):
+        tested = set.union(*(rows_of(data, "test", r) for r in range(first, first + 4)))
+        left.append(set(range(63)) - tested)
+    assert [len(rows) for rows in left] == [3] * 5
+    assert not set.intersection(*left), "a row is never tested"
+    assert all(len({i % 2 for i in rows}) == 2 for rows in left), "all rows left out are of one class"
+
+
+def test_the_line_about_the_data_says_how_many_rows_a_repeat_leaves_out(tmp_path: Path) -> None:
+    told = table(tmp_path, [0], n=63).provenance["note"]
+    assert told.endswith("each repeat tests 60 rows and leaves out 3, others each time")
+    assert table(tmp_path, [0]).provenance["note"].endswith("each repeat tests every row")
+
+
 def test_scaling_by_all_rows_is_another_one(tmp_path: Path) -> None:
     inside, outside = table(tmp_path, [0], standardize=True), table(tmp_path, [0], scale_all=True)
     assert not torch.allclose(inside.splits["train"][0], outside.splits["train"][0])
@@ -73,7 +90,7 @@ def test_scaling_by_all_rows_is_another_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"folds": 1}, r"data\.folds=1: null, or a whole number from 2 to 30"),
+        ({"folds": 1}, r"data\.folds=1: it must be null or a whole number from 2 to 30, half of the rows; type"),
         ({"rare": 20}, r"data\.folds=4: class small has 3 rows; type data\.folds=3 or fewer"),
         ({"train_size": 5}, r"data\.folds=4: not beside \['train_size'\]"),
         ({"scale_all": True, "standardize": True}, r"data\.scale_all=True: it would have no effect"),
@@ -87,5 +104,5 @@ def test_a_mistake_is_one_line(tmp_path: Path, settings: dict[str, Any], says: s
 def test_two_folds_are_the_fewest_and_half_of_the_rows_the_most(tmp_path: Path) -> None:
     assert table(tmp_path, [0, 1], folds=2).sizes["test"] == 30
     assert table(tmp_path, [0], folds=30).sizes["test"] == 2
-    with pytest.raises(UserError, match=r"data\.folds=31: null, or a whole number from 2 to 30"):
+    with pytest.raises(UserError, match=r"data\.folds=31: it must be null or a whole number from 2 to 30"):
         table(tmp_path, [0], folds=31)

@@ -10,6 +10,7 @@ from commands import python, typed
 from shown import BLOCK, Shown, commands_of, save_files
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tutorial.md").read_text()
+FILES = re.findall(r"`(scaled/[^`]+)`", PAGE)  # of an arm
 STEPS = [text.strip() for kind, text in BLOCK.findall(PAGE) if kind == "bash"]
 
 
@@ -31,7 +32,7 @@ def test_the_tutorial_goes_from_a_table_to_an_answer(tmp_path: Path) -> None:
     for arm in ("raw", "scaled"):
         results = json.loads((tmp_path / "outputs" / "scaling" / "latest" / arm / "results.json").read_text())
         assert results["seeds"] == [0, 1, 2]
-    for file in ("figures", "raw/metrics.csv", "raw/predictions.safetensors", "raw/model.safetensors"):
+    for file in ("figures", *FILES):
         assert (tmp_path / "outputs" / "scaling" / "latest" / file).exists()
     assert "cm" in (tmp_path / "outputs" / "flowers" / "latest" / "report.md").read_text()
     report = (tmp_path / "outputs" / "scaling" / "latest" / "report.md").read_text()
@@ -40,3 +41,7 @@ def test_the_tutorial_goes_from_a_table_to_an_answer(tmp_path: Path) -> None:
 
 def test_every_step_is_a_command() -> None:
     assert len(STEPS) == 8
+
+
+def test_the_files_of_an_arm_are_named() -> None:
+    assert len(FILES) == 4

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from dnnx.basics.console import console
@@ -23,6 +24,8 @@ if TYPE_CHECKING:  # --help answers without pandas
     import pandas as pd
 
 SHOWN = 20  # rows on the screen
+MIN_INPUT = 8  # letters of a line with the name of an input, which may take several lines
+MAX_WIDTH = 10_000  # more than any table needs
 MAX_CLASSES = 5  # with more classes the screen shows the most probable one alone
 
 
@@ -43,9 +46,10 @@ def predict(cfg: DictConfig) -> "pd.DataFrame":
 
     run = open_run(own, Path(cfg.run), cfg.seed)
     found = answer_table(run, run.read(inputs, cfg.convert))
-    show(found, many(len(run.seeds), "seed"))
-    if cfg.out is None and len(found) > SHOWN:
-        console.print(f"{SHOWN} of {len(found):,} rows; out=answers.csv writes all")
+    left_out = show(found, many(len(run.seeds), "seed"))
+    if left_out:
+        has_all = "out=answers.csv writes all" if cfg.out is None else f"{cfg.out} has all"
+        console.print(f"shown: {left_out}; {has_all}", soft_wrap=True, markup=False)
     if cfg.out is not None:
         Path(cfg.out).parent.mkdir(parents=True, exist_ok=True)
         write_text(Path(cfg.out), found.to_csv(index=False))
@@ -53,17 +57,40 @@ def predict(cfg: DictConfig) -> "pd.DataFrame":
     return found
 
 
-def show(found: "pd.DataFrame", told: str) -> None:
-    """Print the first rows of a table of predictions."""
+def show(found: "pd.DataFrame", told: str) -> str:
+    """Print the first rows of a table of predictions, and return how many rows and which columns it shows.
+
+    The columns p(<class>) are shown together if they fit beside the others. Return "" if everything is shown.
+    """
     classes = [name for name in found.columns if name.startswith("p(")]
-    names = [name for name in found.columns if len(classes) <= MAX_CLASSES or name not in classes]
+    table = _table(found, told, bool(classes))
+    some = [name for name in found.columns if name not in classes]
+    is_cut = bool(classes) and (len(classes) > MAX_CLASSES or _width(table) > console.width)
+    console.print(_table(found[some], told, True) if is_cut else table)
+    parts = [f"{SHOWN} of {len(found):,} rows"] if len(found) > SHOWN else []
+    parts += [f"no columns p(class) of the {len(classes)} classes"] if is_cut else []
+    return ", ".join(parts)
+
+
+def _table(found: "pd.DataFrame", told: str, has_classes: bool) -> Table:
     table = Table(title=f"predictions of {told}")
-    for name in names:
-        is_text = name in ("input", "class", "seeds")
-        table.add_column(escape(name), justify="left" if is_text else "right", no_wrap=name != "input", overflow="fold")
-    for row in found[names].head(SHOWN).itertuples(index=False):
-        table.add_row(*(_cell(value, bool(classes)) for value in row))
-    console.print(table)
+    for name in found.columns:
+        is_text, is_input = name in ("input", "class", "seeds"), name == "input"
+        table.add_column(
+            escape(name),
+            justify="left" if is_text else "right",
+            no_wrap=not is_input,
+            overflow="fold",
+            min_width=MIN_INPUT if is_input else None,
+        )
+    for row in found.head(SHOWN).itertuples(index=False):
+        table.add_row(*(_cell(value, has_classes) for value in row))
+    return table
+
+
+def _width(table: Table) -> int:
+    """Return the width of a table whose cells are whole."""
+    return Measurement.get(console, console.options.update(max_width=MAX_WIDTH), table).maximum
 
 
 def _cell(value: Any, is_share: bool) -> str:

@@ -45,11 +45,17 @@ def fold_rows(y: Tensor, folds: int, seed: int) -> tuple[Tensor, Tensor]:
 
     Folds have equal size. Each class is shuffled and dealt to the folds in turn, so the folds' counts of a class differ
     by at most one. Numeric targets are dealt in sorted order, so each fold has low and high ones. The remainder, fewer
-    examples than folds, is in no fold.
+    examples than folds, is in no fold. It is drawn at equal steps along the sorted order, so it is spread over the
+    classes, and each example is as likely as any other to be in it.
     """
-    shuffled = torch.randperm(len(y), generator=generator(seed, "folds"))
+    drawn = generator(seed, "folds")
+    shuffled = torch.randperm(len(y), generator=drawn)
     by_class = shuffled[y[shuffled].argsort(stable=True)] if y.dim() == 1 else shuffled
-    val = by_class[: len(y) // folds * folds].view(-1, folds).T.contiguous()
+    in_fold = torch.ones(len(y), dtype=torch.bool)
+    if remainder := len(y) % folds:
+        start = torch.randint(len(y), (1,), generator=drawn)
+        in_fold[(torch.arange(remainder) * len(y) + start) // remainder] = False
+    val = by_class[in_fold].view(-1, folds).T.contiguous()
     train = torch.stack([val[torch.arange(folds) != r].flatten() for r in range(folds)])
     return train, val
 

@@ -21,8 +21,9 @@ def repeated_folds(
     The third value are mean and scale of each seed's features, [R, F], or None without `scale`.
 
     Seed s is tested on fold s % folds of the division number s // folds, so `folds` seeds in a row test every row
-    once. Folds are stratified; a remainder of fewer rows than folds is left out. Of the other folds' rows `val_share`
-    are for validation. With `scale` each seed's features are standardized by its own training rows.
+    once. Folds are stratified and of equal size; a remainder of fewer rows than folds, drawn by each division, is left
+    out. Of the other folds' rows `val_share` are for validation. With `scale` each seed's features are standardized by
+    its own training rows.
     """
     parts: dict[str, list[Tensor]] = {"train": [], "val": [], "test": []}
     targets: dict[str, list[Tensor]] = {name: [] for name in parts}
@@ -45,11 +46,24 @@ def repeated_folds(
     return splits, {name: torch.arange(len(ys)).view(num, -1) for name, (_, ys) in splits.items()}, scaling
 
 
+def told_folds(folds: int, num_rows: int, order_seed: int) -> str:
+    """Return how rows are divided, and how many each repeat leaves out of its tests.
+
+    >>> told_folds(5, 178, 0)
+    '5 folds in each 5 seeds by data.order_seed=0, each repeat tests 175 rows and leaves out 3, others each time'
+    """
+    told, rest = f"{folds} folds in each {folds} seeds by data.order_seed={order_seed}", num_rows % folds
+    if not rest:
+        return f"{told}, each repeat tests every row"
+    return f"{told}, each repeat tests {num_rows - rest:,} rows and leaves out {rest}, others each time"
+
+
 def check_folds(folds: int, y: Tensor, names: Sequence[str]) -> None:
     """Raise UserError unless every class has as many rows as there are folds."""
     most = len(y) // 2
     valid = type(folds) is int and 2 <= folds <= most
-    require(valid, "data.folds", folds, f"null, or a whole number from 2 to {most}, half of the rows")
+    told = f"it must be null or a whole number from 2 to {most}, half of the rows; type for example data.folds=5"
+    require(valid, "data.folds", folds, told)
     if names:
         counts = y.long().bincount(minlength=len(names))
         few = int(counts.argmin())

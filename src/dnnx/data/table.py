@@ -14,7 +14,7 @@ from dnnx.basics.errors import UserError, choose, require
 from dnnx.data.arrays import ArrayData, Arrays
 from dnnx.data.files import find_file, sha256
 from dnnx.data.readers.columns import Columns
-from dnnx.data.repeated_folds import check_folds, repeated_folds
+from dnnx.data.repeated_folds import check_folds, repeated_folds, told_folds
 from dnnx.data.splitting import PARTS, check_shares, split_rows
 from dnnx.data.tables import check_columns, read_csv
 
@@ -69,9 +69,7 @@ class Table(ArrayData):
             require(
                 not given and self.missing != "mean", "data.folds", self.folds, f"not beside {given or 'missing=mean'}"
             )
-            provenance["note"] = (
-                note + f"{self.folds} folds in each {self.folds} seeds by data.order_seed={self.order_seed}"
-            )
+            provenance["note"] = note + told_folds(self.folds, len(x), self.order_seed)
             return Arrays(dict.fromkeys(PARTS, (x.float(), y)), provenance, names, reader=reader)
         rows = dict(zip(PARTS, split_rows(y, self.split, self.order_seed, names or ()), strict=True))
         mean = _means(x, rows["train"])
