@@ -48,6 +48,31 @@ def test_a_layer_that_is_called_twice_has_its_parameters_once() -> None:
     assert memory_mb(costs, 1)["weights"] == pytest.approx(48 / 1e6)
 
 
+class Loops(nn.Module):
+    """A net that holds a parameter itself, and one of whose layers is never called: forward takes its weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rate, self.first, self.last = nn.Parameter(torch.ones(3)), nn.Linear(4, 3), nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.linear(self.first(x) * self.rate, self.last.weight, self.last.bias)
+
+
+def test_a_parameter_that_no_called_layer_holds_has_a_row_of_its_own() -> None:
+    costs = layer_costs(net := Loops(), torch.empty(4))
+    found = {own.name: own.params for own in costs}
+    assert found == {"first": 15, "rate": 3, "last.weight": 6, "last.bias": 2}
+    assert sum(own.params for own in costs) == sum(p.numel() for p in net.parameters())
+    assert [own.activations for own in costs] == [3, 0, 0, 0]
+
+
+def test_a_weight_in_two_layers_counts_once() -> None:
+    net = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False))
+    net[1].weight = net[0].weight
+    assert [own.params for own in layer_costs(net, torch.empty(3))] == [9, 0]
+
+
 def test_any_net_is_costed_on_its_data(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "from torch import nn\n"

@@ -79,7 +79,7 @@ def test_frozen_layers_end_bit_identical_and_all_others_change(
     run: Run, backbone: Path, monkeypatch: pytest.MonkeyPatch, seeds: str
 ) -> None:
     if seeds == "vmap":
-        monkeypatch.setattr(replicas, "without_batched_form", lambda net: "a layer")
+        monkeypatch.setattr(replicas, "why_not_batched", lambda net: "a layer has none")
         seeds = "seeds=2"
     before = weights(backbone)
     _, folder = run(FROZEN2, seeds)
@@ -327,7 +327,7 @@ def test_cached_features_change_nothing_in_a_whole_training(
     run: Run, monkeypatch: pytest.MonkeyPatch, seeds: str
 ) -> None:
     if seeds == "vmap":
-        monkeypatch.setattr(replicas, "without_batched_form", lambda net: "a layer")
+        monkeypatch.setattr(replicas, "why_not_batched", lambda net: "a layer has none")
         seeds = "seeds=2"
     overrides = [FROZEN2, seeds, "callbacks=layer_statistics"]
     (plain, there), (cached, here) = (run(*overrides, f"techniques.pretrained.cached={on}") for on in ("false", "true"))

@@ -350,10 +350,10 @@ def test_a_forward_that_is_no_replicas_is_one_line(name: str, seeds: list[int]) 
 @pytest.mark.parametrize(
     ("name", "way", "told"),
     [
-        ("scaled", "batched", r"^replicas=batched: the layer the net itself \(Scaled\) has no batched form; type repl"),
-        ("lstm", "batched", r"^replicas=batched: the layer cell \(LSTM\) has no batched form; type replicas=auto$"),
+        ("scaled", "batched", r"^replicas=batched: the (parameter|buffer) `.*` stands in Scaled itself"),
+        ("lstm", "batched", r"^replicas=batched: the layer `cell` \(LSTM\) has no batched form; type replicas=auto$"),
         ("lstm", "vmap", r"^replicas=vmap: .*lstm.*; type replicas=auto$"),
-        ("counting", "batched", r"^replicas=batched: the layer the net itself \(Counting\) has no batched form"),
+        ("counting", "batched", r"^replicas=batched: the buffer `.*` stands in Counting itself"),
         ("drawing", "vmap", r"^replicas=vmap: forward of Drawing draws random numbers.*type replicas=loop$"),
         ("convnet", "fast", r"^replicas=fast: choose one of auto, batched, vmap, loop"),
     ],

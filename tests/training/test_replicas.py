@@ -329,8 +329,9 @@ def test_a_way_is_chosen_or_refused_with_a_reason() -> None:
     assert Replicas(dense, SEEDS).way == "batched"
     vmapped = Replicas(Vmapped, SEEDS)
     assert "batched" not in vmapped.ways
-    assert "has no batched form" in vmapped.refused["batched"]
+    why = "the parameter `layers.2.factor` stands in Scale itself, and only layers of torch.nn have a batched form"
+    assert vmapped.refused["batched"] == why
     assert Replicas(dense, SEEDS).refused == {}
     assert Replicas(dense, SEEDS, way="loop").ways == ["loop"]
-    with pytest.raises(UserError, match=r"^replicas=batched: the layer .*Scale\) has no batched form; type replicas"):
+    with pytest.raises(UserError, match=rf"^replicas=batched: {why}; type replicas=auto$"):
         Replicas(Vmapped, SEEDS, way="batched")

@@ -162,7 +162,7 @@ def test_each_way_that_is_not_taken_has_its_reason(dropout: bool, why: str) -> N
 
 @pytest.mark.parametrize("name", UNBATCHED)
 def test_a_layer_without_a_batched_form_is_named(name: str) -> None:
-    with pytest.raises(UserError, match=r"^replicas=batched: the layer layers\.0.* has no batched form; type repl"):
+    with pytest.raises(UserError, match=r"^replicas=batched: the layer `layers\.0.* has no batched form; type repl"):
         Replicas(LAYERS[name][1], SEEDS, "batched")
     assert Replicas(LAYERS[name][1], SEEDS).way == "vmap"
 

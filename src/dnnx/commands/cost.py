@@ -63,7 +63,7 @@ def _layers_table(title: str, layers: list[Any], totals: dict[str, int]) -> Tabl
         counts = (layer.params, layer.multiply_adds, layer.activations)
         cells = [cell for n, total in zip(counts, totals.values(), strict=True) for cell in _with_share(n, total)]
         field = "all" if layer.field == float("inf") else f"{layer.field:.0f}" if layer.field else ""
-        table.add_row(layer.name, layer.kind, " x ".join(map(str, layer.out_shape)), *cells, field)
+        table.add_row(layer.name, layer.kind, " x ".join(map(str, layer.out_shape or ())), *cells, field)
     table.add_section()
     table.add_row("all", "", "", *(cell for total in totals.values() for cell in (f"{total:,}", "")), "")
     return table

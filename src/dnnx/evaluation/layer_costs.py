@@ -22,30 +22,34 @@ WHOLE = math.inf  # receptive field of a layer that sees the whole example
 class LayerCost:
     """One layer: `activations` are the numbers of its output for one example, `field` its receptive field in pixels.
 
-    `field` is 0 for a layer of an example that is no image, and infinite for one that sees all of an image.
+    `field` is 0 for a layer of an example that is no image, and infinite for one that sees all of an image. A parameter
+    that a module with other layers holds itself is an entry of its own, of kind "Parameter", without output.
     """
 
     name: str
     kind: str
-    out_shape: tuple[int, ...]
+    out_shape: tuple[int, ...] | None
     params: int
     multiply_adds: int
     field: float
 
     @property
     def activations(self) -> int:
-        return math.prod(self.out_shape)
+        return 0 if self.out_shape is None else math.prod(self.out_shape)
 
 
 def layer_costs(net: nn.Module, example: Tensor) -> list[LayerCost]:
     """Return the costs of every layer without children, in the order of the forward pass, for one example [...].
 
-    A layer that is called several times is listed each time; its parameters count the first time.
+    A layer that is called several times is listed each time; its parameters count the first time. The parameters that
+    no such call counts come last, one by one.
     """
     state = {**dict(net.named_parameters()), **dict(net.named_buffers())}
     meta = {name: value.to("meta") for name, value in state.items()}
     names = {layer: name or "net" for name, layer in net.named_modules() if not any(layer.children())}
-    fields, found, seen = Fields(), list[LayerCost](), set[nn.Module]()
+    left = {id(p): (name, p.numel()) for name, p in net.named_parameters()}  # parameters that are not counted yet
+    own = {layer: [id(p) for p in layer.parameters()] for layer in names}  # the pass below takes others instead
+    fields, found = Fields(), list[LayerCost]()
     flops = FlopCounterMode(display=False)
     total = 0
 
@@ -53,8 +57,7 @@ def layer_costs(net: nn.Module, example: Tensor) -> list[LayerCost]:
         nonlocal total
         out = out[0] if isinstance(out, tuple | list) else out
         done, total = flops.get_total_flops() - total, flops.get_total_flops()
-        params = 0 if layer in seen else sum(p.numel() for p in layer.parameters())
-        seen.add(layer)
+        params = sum(left.pop(one)[1] for one in own[layer] if one in left)
         kind, shape = type(layer).__name__, tuple(out.shape[1:])
         found.append(LayerCost(names[layer], kind, shape, params, done // 2, fields.of(out)))
 
@@ -70,7 +73,7 @@ def layer_costs(net: nn.Module, example: Tensor) -> list[LayerCost]:
         net.train(training)
         for hook in hooks:
             hook.remove()
-    return found
+    return [*found, *(LayerCost(name, "Parameter", None, size, 0, 0) for name, size in left.values())]
 
 
 class Fields(TorchDispatchMode):

@@ -52,16 +52,25 @@ SETTINGS: dict[str, Any] = {  # arguments for which a batched form exists
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
-def without_batched_form(net: nn.Module) -> str | None:
-    """Return the first layer of `net` without a batched form, as `name (class)`, or None.
+def why_not_batched(net: nn.Module) -> str | None:
+    """Return why `net` has no batched form, by the first part of it that has none, or None.
 
-    A module that has both children and own parameters or buffers has none: only its forward knows their axes.
+    A module of one's own class that holds parameters or buffers has none: only its forward knows their axes.
+
+    >>> why_not_batched(nn.Sequential(nn.Linear(3, 2), nn.LSTM(2, 1)))
+    'the layer `1` (LSTM) has no batched form'
     """
     for name, module in net.named_modules():
-        own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+        kinds = {"parameter": module.named_parameters, "buffer": module.named_buffers}
+        own = [(kind, part) for kind, named in kinds.items() for part, _ in named(name, recurse=False)]
         is_container = type(module) in CONTAINERS or _has_children(module)
-        if not (_is_known(module) or (is_container and not own)):
-            return f"{name or 'the net itself'} ({type(module).__name__})"
+        if _is_known(module) or (is_container and not own):
+            continue
+        kind = type(module)
+        if own and not kind.__module__.startswith("torch."):
+            which = f"the {own[0][0]} `{own[0][1]}` stands in {kind.__name__} itself"
+            return f"{which}, and only layers of torch.nn have a batched form"
+        return f"{f'the layer `{name}` ({kind.__name__})' if name else f'the net {kind.__name__}'} has no batched form"
     return None
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dnnx.basics.errors import UserError, choose, require
 from dnnx.basics.seeding import derive
 from dnnx.training import ways
-from dnnx.training.batched import is_declared, make_batched, set_whole, without_batched_form
+from dnnx.training.batched import is_declared, make_batched, set_whole, why_not_batched
 from dnnx.training.probe import find_way
 from dnnx.training.unseen import require_seen
 from dnnx.training.ways import ALONE, RUN, WAYS, Batch, build_net, build_plain, convolves, fastest_first, stack
@@ -71,14 +71,11 @@ class Replicas(nn.Module):
         require_seen(self.net)
         declared = is_declared(self.net)
         if self.stacked:
-            unknown = without_batched_form(self.net)
-            require(
-                way != "batched" or unknown is None, "replicas", way,
-                f"the layer {unknown} has no batched form; type replicas=auto",
-            )  # fmt: skip
-            self.ways = [way] if way != "auto" else [name for name in WAYS if name != "batched" or unknown is None]
-            if way == "auto" and unknown is not None:
-                self.refused["batched"] = f"the layer {unknown} has no batched form"
+            why = why_not_batched(self.net)
+            require(way != "batched" or why is None, "replicas", way, f"{why}; type replicas=auto")
+            self.ways = [way] if way != "auto" else [name for name in WAYS if name != "batched" or why is None]
+            if way == "auto" and why is not None:
+                self.refused["batched"] = why
             self.net = make_batched(stack(nets)) if "batched" in self.ways else stack(nets)
         self.probed = declared and self.ways[0] in (ALONE, "batched")
         if not declared:  # forward may draw random numbers: those of a training step depend on its number
