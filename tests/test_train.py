@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable
@@ -44,8 +45,9 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_run_leaves_the_documented_files(run: Run) -> None:
+def test_a_run_leaves_the_documented_files(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     results, folder = run("callbacks.checkpoint.every_n_epochs=2")
+    assert re.search(r" s per epoch, \d\.\d min of training, peak memory ", capsys.readouterr().out)
     document = (Path(__file__).parents[1] / "docs" / "run-folder.md").read_text()
     left = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     events = {name for name in left if name.startswith("events.out.tfevents")}

@@ -106,7 +106,8 @@ def mc_dropout(
     from dnnx.reports.verdicts import decide
     from dnnx.runs.run import Run, Study
 
-    console.print(f"MC dropout: {many(passes, 'pass')} over {data.sizes['test']:,} test images")
+    items = getattr(data, "items", "examples")
+    console.print(f"MC dropout: {many(passes, 'pass')} over {data.sizes['test']:,} test {items}")
     metrics, curves = measure(module, data, survived, passes)
     described: Any = saved.get("about", {})
     run = Run(name, folder, results=saved | metrics | {"about": described | ABOUT})

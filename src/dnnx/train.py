@@ -190,7 +190,7 @@ def show(folder: Path) -> dict[str, list]:
     if all(metrics["epoch/diverged"]):
         console.print("every seed diverged, so no number was measured; try a lower optimizer.lr", soft_wrap=True)
     if None not in [*metrics["time/epoch_s"], *metrics["time/fit_s"], *metrics["memory/peak_mb"]]:
-        span = "for the longest shard" if shards.folders(folder) else "in all"
+        span = "of training, for the longest shard" if shards.folders(folder) else "of training"
         console.print(
             f"{metrics['time/epoch_s'][0]:.2f} s per epoch, {max(metrics['time/fit_s']) / 60:.1f} min {span}, "
             f"peak memory {metrics['memory/peak_mb'][0]:,.0f} MB",

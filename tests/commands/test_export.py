@@ -63,6 +63,7 @@ def test_a_file_of_onnx_has_the_outputs_of_the_run(digits: Path, tmp_path: Path)
 
     [p] = ReferenceEvaluator(model).run(None, {"x": images()[:50].numpy()})
     torch.testing.assert_close(torch.from_numpy(p), of_run(digits)[:50], rtol=1e-5, atol=1e-6)
+    assert [tensor.name for tensor in (*model.graph.input, *model.graph.output)] == ["x", "predictions"]
     assert {entry.key for entry in model.metadata_props} >= {"inputs", "outputs", "classes"}
 
 
@@ -78,6 +79,26 @@ def test_plain_weights_have_the_names_of_the_network(digits: Path) -> None:
     p = network((images() / 255 - mean) / scale).softmax(1)
     torch.testing.assert_close(p, of_run(digits, seed=1), rtol=1e-5, atol=1e-6)
     assert facts["classes"].startswith('["0", "1"')
+
+
+@pytest.mark.parametrize(
+    ("form", "gap", "says"),
+    [
+        ("onnx", 0.0, "[N, 1, 8, 8] (pixels 0 to 255) as `x`, returns probabilities [N, 10] as `predictions`; its"),
+        ("pt2", 0.0, "takes uint8 [N, 1, 8, 8] (pixels 0 to 255), returns probabilities [N, 10]; its outputs are"),
+        ("pt2", 3e-8, "returns probabilities [N, 10]; its outputs differ from those of the run by at most 3e-08\n"),
+        ("safetensors", 0.0, "takes float32 [N, 1, 8, 8] (pixels 0 to 1, standardized by input.mean and input.scale), "
+         "returns logits [N, 10]; its outputs are those of the run\n"),
+    ],
+)  # fmt: skip
+def test_the_command_says_what_the_file_takes_and_returns(
+    form: str, gap: float, says: str, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr("dnnx.commands.export.require_installed", lambda *_: None)
+    monkeypatch.setitem(exported.WRITERS, form, lambda run, path: gap)
+    assert typed("commands.export", f"run={digits}", f"format={form}", cwd=tmp_path) == (0, "")
+    assert says in capsys.readouterr().out
 
 
 def test_a_file_with_other_outputs_is_not_kept(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,21 @@ def test_probabilities_of_image_files_are_those_that_the_run_stored(digits: Path
     assert one["spread"].isna().all(), "one seed has no spread"
 
 
+def test_the_file_has_a_column_for_each_seed_which_the_screen_has_not(
+    digits: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers(digits / "run", f"inputs='{digits / 'png'}'", f"out={tmp_path / 'a.csv'}")
+    classes = stored(digits / "run", "probabilities")[:, :NUM].argmax(2)
+    found = pd.read_csv(tmp_path / "a.csv")
+    assert [found[f"seed {seed}"].tolist() for seed in (0, 1)] == classes.tolist()
+    answers(table / "run", f"inputs='{table / 'houses.csv'}'", f"out={tmp_path / 'b.csv'}")
+    found, run = pd.read_csv(tmp_path / "b.csv"), dnnx.load(table / "run")
+    assert isinstance(run, dnnx.api.Run)
+    close(found["seed 1"], run.predict(table / "houses.csv", seed=1)[:, 0].double())
+    assert list(found.columns[-2:]) == ["seed 0", "seed 1"]
+    assert "seed 1" not in capsys.readouterr().out
+
+
 def test_files_folders_arrays_and_python_give_the_same(digits: Path, tmp_path: Path) -> None:
     run = dnnx.load(digits / "run")
     assert isinstance(run, dnnx.api.Run)
@@ -221,6 +236,35 @@ def test_an_input_that_does_not_fit_is_one_line(name: str, make: Any, says: str,
     with pytest.raises(UserError, match=says) as told:
         answers(digits / "run", f"inputs='{tmp_path / name}'")
     assert "\n" not in str(told.value)
+
+
+def test_all_files_of_a_folder_that_do_not_fit_are_named_in_one_line(digits: Path, tmp_path: Path) -> None:
+    image(tmp_path / "good.png")
+    (tmp_path / "0.png").write_text("text")
+    for i in range(1, 3):
+        image(tmp_path / f"{i}.png", mode="RGB")
+    words = (f"run={digits / 'run'}", ".", "out=a.csv")
+    code, said = typed("commands.predict", *words, cwd=tmp_path)
+    assert (code, said.count("\n")) == (2, 1)
+    assert (
+        "3 of 4 files do not fit: 0.png: it cannot be read as an image (no known format); 1.png, 2.png: it has" in said
+    )
+    assert not (tmp_path / "a.csv").exists()
+    for i in range(3, 9):
+        image(tmp_path / f"{i}.png", (9, 7))
+    code, said = typed("commands.predict", *words, cwd=tmp_path)
+    assert said.count(".png") == 5
+    assert said.strip().endswith("; and 4 more")
+
+
+def test_a_doubt_is_told_about_images_with_light_and_dark_swapped(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "swapped.npz", x=255 - pixels()[:NUM])
+    for name, is_doubtful in ((digits / "some.npz", False), (digits / "png", False), (tmp_path / "swapped.npz", True)):
+        answers(digits / "run", f"inputs='{name}'")
+        told = " ".join(capsys.readouterr().out.split())
+        assert ("much lighter than those of the training data (mean pixel 177 against 78)" in told) == is_doubtful
 
 
 def test_images_are_converted_on_demand(digits: Path, tmp_path: Path) -> None:

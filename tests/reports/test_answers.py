@@ -128,7 +128,11 @@ def test_bonferroni_is_that_of_statsmodels() -> None:
 def test_an_answer_without_a_count_of_seeds_says_why() -> None:
     level = Level()
     near = replace(interval(-0.01, 0.011, 0.9), sd=1.0, df=4.0)
-    assert enough_seeds(near, level, np.nan).words.startswith("a new study of 1,000 seeds would hardly decide")
-    exact = Comparison("exact McNemar test", 5, 0.2, -0.1, 0.5, 0.4, 1)
-    assert enough_seeds(exact, level, 0.1).words == "no number of seeds is known that would decide this test"
+    assert enough_seeds(near, level, np.nan).words.startswith("even a new study of 1,000 seeds would probably not")
+    exact = Comparison("exact McNemar test", 5, 0.2, -0.1, 0.5, 0.4, 1, gaps=(0.0, 1.0, 0.0, 0.0, 0.0))
+    assert enough_seeds(exact, level, 0.1).words.endswith("cannot be estimated, as each seed counts as 0 or 1 only")
+    endless = replace(exact, test="exact signed-rank test", gaps=(np.inf, 1.0, 0.0, 0.0, 0.0))
+    assert enough_seeds(endless, level, 0.1).words.endswith(", as some seeds diverged or never got there")
+    of_groups = replace(exact, test="exact rank-sum test", gaps=(), paired=False)
+    assert enough_seeds(of_groups, level, 0.1).words.endswith(", as some seeds diverged or never got there")
     assert enough_seeds(Comparison("no test", 1), level, 0.1).words == ""

@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dnnx.reports.answers import enough_seeds
 from dnnx.reports.comparison import compare
+from dnnx.reports.levels import Level
 from dnnx.reports.questions import overlap
 from dnnx.reports.scales import Scale
 from dnnx.reports.statistics import estimate
@@ -41,6 +43,8 @@ def test_more_rounds_of_the_same_rows_do_not_decide() -> None:
     folds = compare(arm, than, Scale(overlap=1 / 3))
     assert folds.high - folds.low > 2
     assert np.isnan(folds.sd), "no number of seeds is promised to decide"
+    told = enough_seeds(folds, Level(), 0.1).words
+    assert told.startswith("more seeds only test the same rows again")
 
 
 @pytest.mark.slow

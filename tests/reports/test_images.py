@@ -1,13 +1,16 @@
 """Intervals over seeds and images cover the accuracy on other images; ensembles are compared image by image."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from made_up_runs import write_study
 from scipy.stats import norm
 from statsmodels.stats.contingency_tables import mcnemar
 
 from dnnx.reports.images import Ensembles, correct, difference, ensembles, interval
+from dnnx.reports.report import build
 from dnnx.reports.sections import answer, arms
 from dnnx.reports.verdicts import decide
 from dnnx.runs.run import Run, Study
@@ -70,17 +73,19 @@ def test_a_threshold_of_each_seed_decides_what_is_right() -> None:
     assert right.tolist() == [[1, 1, 1], [1, 0, 1]]
 
 
-def test_ensembles_are_compared_image_by_image_beside_the_verdict_of_the_seeds() -> None:
+@pytest.mark.parametrize(("in_shape", "items"), [([1, 8, 8], "images"), ([13], "examples"), (None, "examples")])
+def test_ensembles_are_compared_image_by_image_beside_the_verdict_of_the_seeds(in_shape: Any, items: str) -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 500)
     a, b = (run(x, rng.random((5, 500)) < share, labels) for x, share in (("a", 0.7), ("b", 0.8)))
+    a.data = b.data = {"in_shape": in_shape}
     found = ensembles(b, a)
     assert isinstance(found, Ensembles)
     expected = mcnemar([[0, found.only_arm], [found.only_than, 0]], exact=True).pvalue
     assert found.p == pytest.approx(expected)
     (verdict,) = decide(Study("s", "", "a", [a, b], [], []))[0]
-    assert "over seeds and images +" in verdict.sentence
-    assert f"only b is right on {found.only_arm} images and only a on {found.only_than}" in verdict.sentence
+    assert f"over seeds and {items} +" in verdict.sentence
+    assert f"only b is right on {found.only_arm} {items} and only a on {found.only_than}" in verdict.sentence
 
 
 def test_arms_are_compared_on_the_seeds_and_labels_that_both_have() -> None:
@@ -104,3 +109,11 @@ def test_with_few_seeds_the_interval_over_seeds_and_images_may_be_the_narrower_o
     assert np.mean(narrower) > 0.2
     assert "may be narrower where seeds are few" in arms.BOTH
     assert "It may be narrower than that over seeds" in answer.METHOD
+
+
+def test_a_report_on_rows_of_a_table_has_no_images(tmp_path: Path) -> None:
+    for in_shape, items in (([1, 8, 8], "images"), ([13], "examples")):
+        folder = write_study(tmp_path / items, {name: {"data": {"in_shape": in_shape}} for name in ("a", "b")})
+        text = build([folder], folder).md.read_text()
+        assert f"Test {items} by true and predicted class" in text
+        assert f"over seeds and {items} is for other {items} of their kind" in text

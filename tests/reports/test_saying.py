@@ -11,7 +11,7 @@ from rich.console import Console
 
 from dnnx.reports.findings import cell
 from dnnx.reports.report import build
-from dnnx.reports.saying import say, say_count, say_cut_off, say_looked
+from dnnx.reports.saying import say, say_count, say_cut_off, say_few_examples, say_looked
 from dnnx.reports.scales import geometric
 from dnnx.reports.study_table import answers_in_words, study_table
 from dnnx.reports.table import results_table
@@ -62,7 +62,7 @@ def test_seeds_that_diverged_leave_a_sentence(tmp_path: Path) -> None:
     told = say(verdict(tmp_path, PLAIN, diverged=[0, 1, 2, 3, 4]))
     assert told == (
         "Undecided whether bn is more accurate than plain: diverged against 97.00 %, n = 5 seeds; "
-        "no number of seeds is known that would decide this test."
+        "how many seeds would decide cannot be estimated, as some seeds diverged or never got there."
     )
 
 
@@ -116,14 +116,49 @@ def test_geometric_means_are_named_under_their_tables(study: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "scheduler", "told"), [(8, "Constant", True), (9, "Constant", False), (8, "Cosine", False)]
+    ("limit", "scheduler", "best", "told"),
+    [
+        (8, "Constant", [8, 8, 3, 8, None], "a (3 of 5 seeds)"),
+        (8, "Constant", [8, 7, 3, 6, 5], "a (1 of 5 seeds)"),
+        (9, "Constant", [8, 8, 3, 8, None], ""),
+        (8, "Cosine", [8, 8, 3, 8, None], ""),
+    ],
 )
-def test_arms_that_were_cut_off_are_named(tmp_path: Path, limit: int, scheduler: str, told: bool) -> None:
+def test_arms_that_were_cut_off_are_named(
+    tmp_path: Path, limit: int, scheduler: str, best: list[int | None], told: str
+) -> None:
     """A schedule ends by design where its rate is lowest."""
     config = {"trainer": {"max_epochs": limit}, "scheduler": {"_target_": f"torch.optim.lr_scheduler.{scheduler}LR"}}
     run = read_run(write_run(tmp_path / "a", config=config), "a")
-    run.results["epoch/best"] = [8, 8, 3, 8, None]
-    assert bool(say_cut_off([run])) == told
+    run.results["epoch/best"] = best
+    assert told in say_cut_off([run])
+    assert bool(say_cut_off([run])) == bool(told)
+
+
+def test_one_seed_of_many_in_the_last_epoch_is_no_news(tmp_path: Path) -> None:
+    config = {"trainer": {"max_epochs": 8}, "scheduler": {"_target_": "torch.optim.lr_scheduler.ConstantLR"}}
+    run = read_run(write_run(tmp_path / "a", seeds=range(20), config=config), "a")
+    run.results["epoch/best"] = [8, *[5] * 19]
+    assert say_cut_off([run]) == ""
+    run.results["epoch/best"] = [8] * 6 + [5] * 14
+    assert "a (6 of 20 seeds)" in say_cut_off([run])
+
+
+def of_examples(found: Verdict, num: int, folds: bool = False) -> Verdict:
+    """The verdict on a table with `num` test rows."""
+    scale = replace(found.question.scale, resolution=1 / num, overlap=0.25 if folds else 0.0)
+    arm = replace(found.question.arm, config={"data": {"folds": 5 if folds else None}}, data={"in_shape": [13]})
+    return replace(found, question=replace(found.question, scale=scale, arm=arm))
+
+
+def test_few_test_examples_are_named_where_one_weighs_more_than_the_margin(tmp_path: Path) -> None:
+    found = verdict(tmp_path, [0.972, 0.969, 0.975, 0.970, 0.974])
+    assert say_few_examples([of_examples(found, 27), of_examples(found, 27)]) == (
+        "27 test examples: one of them is 3.7 points, more than the margin of 0.1 points, so small differences stay "
+        "undecided; data.folds=5 tests all rows, and a claim on test/loss sees more than right or wrong."
+    )
+    assert say_few_examples([of_examples(found, 1000), of_examples(found, 27, folds=True)]) == ""
+    assert say_few_examples([replace(of_examples(found, 27), answer="yes")]) == ""
 
 
 def test_the_table_of_the_console_has_the_digits_of_the_report(study: Path) -> None:

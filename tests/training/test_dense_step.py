@@ -82,7 +82,7 @@ def learned(module: ReplicaModule, fast: bool, *given: tuple[Tensor, ...]) -> di
     left: dict[str, Tensor] = {}
     for i, batch in enumerate(given):
         found = dict(zip(("outputs", "targets", "losses"), module.learn(batch, optimizer), strict=True))
-        assert bool(module.by_hand.passes) == fast
+        assert bool(module.by_hand.built) == fast
         found |= {f"gradient of {n}": p.grad.clone() for n, p in module.named_parameters() if p.grad is not None}
         left |= {f"{i} {name}": value for name, value in found.items()}
     return left | {name: value.clone() for name, value in module.replicas.net.state_dict().items()}
@@ -177,6 +177,68 @@ def test_batches_of_other_sizes_and_frozen_layers_learn_as_by_autograd() -> None
         torch.testing.assert_close(fast[name], value, msg=partial(told, name))
 
 
+# --- the plan of a step
+
+
+def test_a_plan_is_kept_for_batches_of_a_shape_and_copies_none_of_them() -> None:
+    module = classifier(FEATURES, CLASSES, {"hidden": [5]}, [0, 1], optimizer=OPTIMIZERS[0])
+    first, second, other = batches(2, 4)[0], batches(2, 4)[1], batches(2, 3)[0]
+    optimizer = probed(module).make_optimizer()
+    module.learn(first, optimizer)
+    plan = module.by_hand.forwards
+    module.learn(second, optimizer)
+    assert module.by_hand.forwards is plan
+    assert module.by_hand.columns.data_ptr() == second[0].data_ptr()
+    module.learn(other, optimizer)
+    assert module.by_hand.forwards is not plan
+
+
+def in_turns(fast: bool, act: Callable[[Any, int], None]) -> dict[str, Tensor]:
+    """Train for some steps, with `act` on the net before each; return the net."""
+    module = probed(classifier(FEATURES, CLASSES, {"hidden": [5], "dropout": 0.4}, [0, 1], fast=fast))
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    for i, batch in enumerate(batches(2, 4, steps=4)):
+        act(module.replicas.net, i)
+        module.learn(batch, optimizer)
+    return module.replicas.net.state_dict()
+
+
+def exchange(net: Any, i: int) -> None:
+    """Give every second step weights that lie elsewhere in memory."""
+    if i % 2:
+        net.output.weight.data = net.output.weight.detach() * 2
+
+
+def without_dropout(net: Any, i: int) -> None:
+    net.train(i % 2 == 0)
+
+
+@pytest.mark.parametrize("act", [exchange, without_dropout])
+def test_a_plan_follows_weights_and_modes(act: Callable[[Any, int], None]) -> None:
+    fast, plain = in_turns(True, act), in_turns(False, act)
+    for name, value in plain.items():
+        torch.testing.assert_close(fast[name], value, msg=partial(told, name))
+
+
+def test_gradients_that_are_there_are_added_to_and_rows_may_lie_in_any_order() -> None:
+    """A penalty has left its gradients before the pass by hand."""
+    first, last = nn.Linear(FEATURES, 5), nn.Linear(5, CLASSES)
+    net = nn.Sequential(first, nn.Tanh(), last)
+    step, x = DenseStep(net), torch.randn(1, FEATURES, 4).mT
+    for _ in range(2):
+        step.clear()
+        outputs = step.forward(x)
+        assert outputs is not None
+        first.weight.grad, last.bias.grad = torch.ones_like(first.weight), torch.ones_like(last.bias)
+        step.backward(2 * outputs, 0.5)
+        expected = torch.autograd.grad(net(x).square().sum() / 2, list(net.parameters()))
+        expected[0].add_(1)
+        expected[3].add_(1)
+        for p, value in zip(net.parameters(), expected, strict=True):
+            torch.testing.assert_close(p.grad, value)
+        first.weight.data.mul_(2)
+
+
 # --- the task
 
 
@@ -246,7 +308,7 @@ def test_a_layer_that_is_watched_or_replaced_is_noticed() -> None:
     module.by_hand.look()
     assert module.by_hand.why_not is None
     outputs = probed(module).learn(batches(2, 4)[0], module.make_optimizer())[0]
-    assert module.by_hand.passes
+    assert module.by_hand.built
     assert outputs.abs().max() < 1
 
 
@@ -259,6 +321,6 @@ def test_a_reconstruction_whose_targets_are_its_inputs_keeps_them() -> None:
         optimizer=OPTIMIZERS[0],
     )  # fmt: skip
     targets = probed(module).learn(x, module.make_optimizer())[1]
-    assert module.by_hand.passes
+    assert module.by_hand.built
     assert torch.equal(x[0], before)
     assert torch.equal(targets, before)

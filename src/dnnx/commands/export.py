@@ -24,7 +24,7 @@ def export(cfg: DictConfig) -> Path:
             require_installed(package, "format=onnx", "onnx")
     own = network_run(cfg.run, cfg)
 
-    from dnnx.evaluation.exported import WRITERS  # imports torch
+    from dnnx.evaluation.exported import WRITERS, signature  # imports torch
     from dnnx.evaluation.trained import open_run
 
     run = open_run(own, Path(cfg.run), cfg.seed)
@@ -35,7 +35,8 @@ def export(cfg: DictConfig) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     gap = WRITERS[cfg.format](run, path)
     of = f"seed {run.seeds[0]}" if len(run.seeds) == 1 else f"the ensemble of {len(run.seeds)} seeds"
-    told = f"{of}; its outputs differ from those of the run by at most {gap:.1g}"
+    far = f"differ from those of the run by at most {gap:.1g}" if gap else "are those of the run"
+    told = f"{of}; {signature(run, cfg.format)}; its outputs {far}"
     console.print(f"written to {path}: {told}", soft_wrap=True, markup=False)
     return path
 

@@ -1,6 +1,7 @@
 """`dnnx predict run=FOLDER image.png`: classes or numbers for new examples, by the trained networks of a run."""
 
 import math
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:  # --help answers without pandas
 SHOWN = 20  # rows on the screen
 MIN_INPUT = 8  # letters of a line with the name of an input, which may take several lines
 MAX_WIDTH = 10_000  # more than any table needs
+OF_SEED = re.compile(r"seed \d+( \d+)?")  # columns for the file alone
 MAX_CLASSES = 5  # with more classes the screen shows the most probable one alone
 
 
@@ -41,15 +43,19 @@ def predict(cfg: DictConfig) -> "pd.DataFrame":
         require(Path(name).expanduser().exists(), "inputs", name, "there is no such file or folder")
     own = finished_run(cfg.run, cfg)
 
-    from dnnx.evaluation.answers import answer_table  # imports torch
+    from dnnx.evaluation.answers import answer_table, doubt  # imports torch
     from dnnx.evaluation.trained import open_run
 
     run = open_run(own, Path(cfg.run), cfg.seed)
-    found = answer_table(run, run.read(inputs, cfg.convert))
-    left_out = show(found, many(len(run.seeds), "seed"))
+    examples = run.read(inputs, cfg.convert)
+    found = answer_table(run, examples)
+    shown = [name for name in found.columns if not OF_SEED.fullmatch(name)]
+    left_out = show(found[shown], many(len(run.seeds), "seed"))
     if left_out:
         has_all = "out=answers.csv writes all" if cfg.out is None else f"{cfg.out} has all"
         console.print(f"shown: {left_out}; {has_all}", soft_wrap=True, markup=False)
+    if told := doubt(run, examples):
+        console.print(told, soft_wrap=True, markup=False)
     if cfg.out is not None:
         Path(cfg.out).parent.mkdir(parents=True, exist_ok=True)
         write_text(Path(cfg.out), found.to_csv(index=False))

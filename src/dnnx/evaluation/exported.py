@@ -16,6 +16,7 @@ from torch.export import Dim
 
 from dnnx.basics.errors import UserError, message_of, require
 from dnnx.basics.seeding import generator
+from dnnx.evaluation.saved import as_input
 from dnnx.evaluation.trained import FAILURES, Trained
 from dnnx.runs.files import write_atomic
 
@@ -23,6 +24,7 @@ SIZES = (2, 5, 1)  # batches that a file is checked with; the first one is trace
 TOLERANCE = 1e-4  # of outputs in float32, relative to the largest
 DTYPES = {"uint8": torch.uint8, "int64": torch.int64, "float32": torch.float32}
 MEAN, SCALE = "input.mean", "input.scale"  # beside the weights in a .safetensors file
+INPUT, OUTPUT = "x", "predictions"  # the names in a file of ONNX; no operator of torch has that of the output
 
 
 class Exported(nn.Module):
@@ -78,6 +80,27 @@ def described(run: Trained) -> dict[str, str]:
     return {name: fact if isinstance(fact, str) else json.dumps(fact) for name, fact in facts.items()}
 
 
+def signature(run: Trained, form: str) -> str:
+    """Return the input and the output of a file of this format in words, with their types and shapes."""
+    is_plain, x = form == "safetensors", made_up(run, 1)
+    dtype, kind = run.preprocessing.dtype, described(run)["outputs"]
+    notes = [] if dtype != "uint8" else ["pixels 0 to 1" if is_plain else "pixels 0 to 255"]
+    if is_plain:
+        notes += [] if run.scalings[0] is None else [f"standardized by {MEAN} and {SCALE}"]
+        dtype = "float32" if dtype == "uint8" else dtype
+    with torch.no_grad():
+        y = run.nets[0](as_input(x)) if is_plain else run.predict(x)[0]
+    if run.has_classes:
+        kind = "logits" if is_plain else "probabilities"
+    names = (f" as `{INPUT}`", f" as `{OUTPUT}`") if form == "onnx" else ("", "")
+    told = f" ({', '.join(notes)})" if notes else ""
+    return f"takes {dtype} {_shape(x)}{told}{names[0]}, returns {kind} {_shape(y)}{names[1]}"
+
+
+def _shape(x: Tensor) -> str:
+    return f"[{', '.join(['N', *map(str, x.shape[1:])])}]"
+
+
 def checked(run: Trained, outputs_of: Callable[[Tensor], Tensor]) -> float:
     """Return the largest difference of a file's outputs from those of the run. Raise UserError if it is too large."""
     gap, top = 0.0, 0.0
@@ -130,7 +153,7 @@ def write_pt2(run: Trained, path: Path) -> float:
 
 
 def write_onnx(run: Trained, path: Path) -> float:
-    """Write the file of ONNX, with the input `x`; return the largest difference of its outputs.
+    """Write the file of ONNX, with the input `x` and the output `predictions`; return the largest difference.
 
     The file is checked by the reference implementation of the package onnx.
     """
@@ -141,15 +164,16 @@ def write_onnx(run: Trained, path: Path) -> float:
 
     def write(beside: Path) -> None:
         program = torch.onnx.export(
-            traced(run), (made_up(run, SIZES[0]),), dynamo=True, verbose=False, input_names=["x"]
-        )
+            traced(run), (made_up(run, SIZES[0]),), dynamo=True, verbose=False, input_names=[INPUT],
+            output_names=[OUTPUT],
+        )  # fmt: skip
         assert program is not None
         model = program.model_proto
         onnx.helper.set_model_props(model, described(run))
         onnx.checker.check_model(model)
         beside.write_bytes(model.SerializeToString())
         evaluator = ReferenceEvaluator(onnx.load_model_from_string(beside.read_bytes()))
-        gaps.append(checked(run, lambda x: torch.from_numpy(next(iter(evaluator.run(None, {"x": x.numpy()}))))))
+        gaps.append(checked(run, lambda x: torch.from_numpy(next(iter(evaluator.run(None, {INPUT: x.numpy()}))))))
 
     with tracing(run), torch.no_grad():
         write_atomic(path, write)

@@ -1,7 +1,7 @@
 """Preprocessing: from a user's files to the inputs of a trained network, kept in the run folder."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from dnnx.basics.errors import UserError, require
 from dnnx.config.plain import is_plain
 from dnnx.data.readers.arrays import ArrayReader
 from dnnx.data.readers.known import described, rebuilt
+from dnnx.data.readers.pictures import Pictures
 from dnnx.data.readers.reader import Reader
+from dnnx.evaluation.saved import as_input
 from dnnx.runs import schema
 from dnnx.runs.files import read_json, write_json
 from dnnx.runs.shards import PREPROCESSING, SCALING
@@ -50,10 +52,17 @@ def of_data(data: Any) -> Preprocessing:
         reader = ArrayReader()  # an example is no image file, but for example a pair of images
     of_seeds = getattr(data, "scaling_of_seeds", None)
     x, *_ = next(iter(data.eval_dataloader("val")))
+    if isinstance(reader, Pictures):
+        reader = replace(reader, mean=_mean_pixel(x, of_seeds or getattr(data, "scaling", None)))
     dtype = reader.dtype or ("float32" if x.is_floating_point() else "int64")
     scaling = of_seeds or getattr(data, "scaling", None)
     target, shape = str(getattr(data, "target", "") or ""), list(data.target_shape)
     return Preprocessing(reader, dtype, scaling, of_seeds is not None, target, shape)
+
+
+def _mean_pixel(x: Tensor, scaling: tuple[Tensor, Tensor] | None) -> float:
+    """Return the mean pixel of images x, 0 to 255; of standardized ones that of all training images."""
+    return round(255 * (as_input(x) if scaling is None else scaling[0]).mean().item(), 1)
 
 
 def write(found: Preprocessing, folder: Path) -> None:

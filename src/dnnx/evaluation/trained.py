@@ -17,7 +17,7 @@ from dnnx.config.build import build
 from dnnx.config.plain import is_plain
 from dnnx.data.readers.arrays import read_npz
 from dnnx.data.readers.columns import Columns
-from dnnx.data.readers.reader import Inputs, find_files, joined
+from dnnx.data.readers.reader import Inputs, find_files, joined, read_all
 from dnnx.evaluation import preprocessing
 from dnnx.evaluation.baseline import Baseline, prepare
 from dnnx.evaluation.preprocessing import Preprocessing
@@ -95,7 +95,7 @@ class Trained:
             return reader.of_frame(inputs)
         named = [inputs] if isinstance(inputs, str | Path) else inputs
         files = find_files(reader, map(str, named))
-        return joined([(file, self._read(file, convert)) for file in files])
+        return joined(read_all(files, lambda file: self._read(file, convert)))
 
     def _read(self, file: Path, convert: bool) -> Inputs:
         if file.suffix.lower() == ".npz":

@@ -75,9 +75,16 @@ def _why_no_count(found: Comparison) -> str:
     """Return why no number of seeds is known that would decide; "" where no test was possible."""
     if found.sd > 0:
         return (
-            f"a new study of {MAX_SEEDS:,} seeds would hardly decide, as the difference is too near to 0 or the margin"
+            f"even a new study of {MAX_SEEDS:,} seeds would probably not decide: the difference is too small to tell "
+            "from 0, or too close to the margin"
         )
-    return "no number of seeds is known that would decide this test" if found.tested else ""
+    if not found.tested:
+        return ""
+    if found.overlap:
+        return "more seeds only test the same rows again, which narrows the interval little; more rows would help"
+    is_ranked = "rank" in found.test or bool(np.isinf(found.gaps).any())
+    why = "some seeds diverged or never got there" if is_ranked else "each seed counts as 0 or 1 only"
+    return f"how many seeds would decide cannot be estimated, as {why}"
 
 
 def _fewest(found: Comparison, alpha: float, margin: float, low: int) -> int | None:

@@ -38,6 +38,7 @@ class Comparison:
     correlation: float = np.nan
     paired: bool = True
     anytime: bool = False  # the interval holds however often one looks
+    overlap: float = 0.0  # of a t test of folds: see `Scale`
 
     @property
     def tested(self) -> bool:
@@ -152,7 +153,7 @@ def _t(told: Comparison, sd: float, df: float, n: int, alpha: float, overlap: fl
     p = anytime_p(t, n, df) if told.anytime else 2 * stats.t.sf(t, df)
     return replace(
         told, low=float(told.gap - half), high=float(told.gap + half), p=float(p), sign=_sign(told.gap),
-        sd=np.nan if overlap else sd, df=df,
+        sd=np.nan if overlap else sd, df=df, overlap=overlap,
     )  # fmt: skip
 
 

@@ -141,7 +141,7 @@ def difference(found: Comparison, scale: Scale, about: About, wide: str = "") ->
 
 
 def _of_images(question: Question, level: Level) -> list[str]:
-    """Return the interval over seeds and images, and the ensembles image by image, where predictions are stored."""
+    """Return the interval over seeds and examples, and both ensembles example by example, if predictions are stored."""
     if question.metric == question.than_metric == forecasts.METRIC:
         return _of_windows(question, level.alpha, level.claims)
     if question.metric != images.METRIC or question.than_metric != images.METRIC:
@@ -151,10 +151,10 @@ def _of_images(question: Question, level: Level) -> list[str]:
         ends = [min(max(end, -1.0), 1.0) for end in images.interval(values, 1 - level.alpha)]
         _, low, high = span(float(np.mean(ends)), ends[0], ends[1], question.about, signed=True)
         together = "" if level.claims < 2 else " (simultaneous)"
-        told.append(f"over seeds and images {low} to {high}{together}")
+        told.append(f"over seeds and {question.arm.items} {low} to {high}{together}")
     if (joint := images.ensembles(question.arm, question.than)) is not None:
         told.append(
-            f"of these ensembles, only {question.arm.name} is right on {joint.only_arm} images and only "
+            f"of these ensembles, only {question.arm.name} is right on {joint.only_arm} {question.arm.items} and only "
             f"{question.than.name} on {joint.only_than}, exact McNemar test, {show_p(joint.p)}: about these networks, "
             "not about other seeds"
         )

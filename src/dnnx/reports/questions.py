@@ -17,7 +17,7 @@ from dnnx.runs.run import Run
 ONCE = "measured once per run, n = 1, so chance cannot be told from effect"
 ONE_CLOCK = "seconds are not tested: all seeds of an arm share one clock and one machine load"
 FACT = "nothing is random here, so this is a fact about these examples, which other seeds would not change"
-TWO_SETS = "{} and {} images are two fixed sets, and more seeds cannot average out which images they hold"
+TWO_SETS = "{} and {} examples are two fixed sets, and more seeds cannot average out which examples they hold"
 SETS = {"train": "training", "val": "validation", "test": "test", "mc": "test"}
 
 

@@ -83,7 +83,7 @@ def _other_data(runs: list[Run]) -> list[str]:
         if run.data:
             test = run.data.get("sizes", {}).get("test")
             source = f"{run.data.get('source')}, classes {in_words(run.data.get('class_names'))}"
-            seen.setdefault((source, f"{test} test images"), run)
+            seen.setdefault((source, f"{test} test {run.items}"), run)
     if len(seen) < 2:
         return []
     told = " and ".join(f"{run.name} {', '.join(key)}" for key, run in seen.items())

@@ -18,6 +18,7 @@ PHRASES = {  # of a metric: the arm a is higher than the arm b, and lower
     "dead/share": ("{a} has more dead units than {b}", "{a} has fewer dead units than {b}"),
 }
 WORDS = {1: "higher", -1: "lower"}
+MIN_CUT_OFF = 0.1  # share of an arm's seeds
 LOOKED = (
     "Seeds were added by hand after results had been seen. Looking twice makes false answers more likely, so the "
     "intervals are wider than before, and an answer that was yes or no can become undecided. To decide, add more seeds "
@@ -110,10 +111,32 @@ def say_run(run: Run, main: str, told: str) -> str:
 
 
 def say_cut_off(runs: Sequence[Run]) -> str:
-    """Return a sentence on the arms whose best epoch is the last one allowed, or "" for none."""
-    short = ", ".join(run.name for run in runs if run.is_cut_off)
-    told = f"Still improving in the last epoch allowed: {short}. More trainer.max_epochs may change this."
+    """Return a sentence on the arms of which a tenth of the seeds or more are best in the last epoch allowed, or ""."""
+    short = [run for run in runs if run.num_cut_off and run.num_cut_off >= MIN_CUT_OFF * len(run.seeds)]
+    named = ", ".join(f"{run.name} ({run.num_cut_off} of {many(len(run.seeds), 'seed')})" for run in short)
+    told = f"Still improving in the last epoch allowed: {named}. More trainer.max_epochs may change this."
     return told if short else ""
+
+
+def say_few_examples(verdicts: Sequence[Verdict]) -> str:
+    """Return a sentence if one example weighs more than the margin of a claim that is undecided, or "".
+
+    Folds test all rows, so the examples of one fold are no limit.
+    """
+    for verdict in verdicts:
+        question = verdict.question
+        scale, run, about = question.scale, question.arm, question.about
+        if verdict.answer != "undecided" or scale.ratio or not scale.resolution > scale.margin or scale.overlap:
+            continue
+        split = split_of(verdict.metric)[0]
+        ways = ["data.folds=5 tests all rows"] if "folds" in (run.setting("data") or {}) else []
+        ways += ["a claim on test/loss sees more than right or wrong"] if "test/loss" in run.results else []
+        return (
+            f"{round(1 / scale.resolution):,} {split} {run.items}: one of them is {about.scale * scale.resolution:.2g} "
+            f"points, more than the margin of {scale.words}, so small differences stay undecided"
+            f"{'; ' if ways else ''}{', and '.join(ways)}."
+        )
+    return ""
 
 
 def say_lengths(study: Study) -> str:

@@ -67,6 +67,11 @@ class Run:
         return pd.Series(numbers, index=self.seeds, dtype=float)
 
     @property
+    def items(self) -> str:
+        """Return "images" where an example has the axes of one (channels, height, width), else "examples"."""
+        return "images" if len(self.data.get("in_shape") or ()) > 2 else "examples"
+
+    @property
     def is_fixed(self) -> bool:
         """Return whether nothing in the training is random: two seeds or more have the same losses and curves.
 
@@ -81,11 +86,11 @@ class Run:
         return bool((near & (values["count"] == len(self.seeds))).all())
 
     @property
-    def is_cut_off(self) -> bool:
-        """Return whether the last epoch allowed is the best one of half of the seeds, without a schedule."""
+    def num_cut_off(self) -> int:
+        """Return of how many seeds the last epoch allowed is the best one; 0 with a schedule, which ends by design."""
         best, most = self.values("epoch/best").dropna(), self.setting("trainer.max_epochs")
         is_constant = str(self.setting("scheduler._target_")).endswith(".ConstantLR")
-        return len(best) > 0 and is_constant and bool((best == most).mean() >= 0.5)
+        return int((best == most).sum()) if is_constant else 0
 
     def fit_seconds(self) -> float:
         """Return the seconds of training: of each shard until its last seed ended, all added."""
@@ -182,6 +187,11 @@ class Study:
     @property
     def reference_first(self) -> list[Run]:
         return sorted(self.runs, key=lambda run: run.name != self.reference)
+
+    @property
+    def items(self) -> str:
+        """Return the noun for the examples of the reference: images or examples."""
+        return self.reference_first[0].items
 
     def about(self, metric: str) -> About:
         """Return unit and direction of a metric, from the first arm that has it."""

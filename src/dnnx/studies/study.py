@@ -158,7 +158,7 @@ def guarded(function: Callable[[], None]) -> str | None:
 def report_on(name: str, question: str | None, folder: Path) -> None:
     """Write the report of a study, show its answers, and log them for TensorBoard."""
     from dnnx.reports import report
-    from dnnx.reports.saying import say_cut_off, say_lengths
+    from dnnx.reports.saying import say_cut_off, say_few_examples, say_lengths
     from dnnx.reports.study_table import answers_in_words, study_table
 
     made = report.build([folder], folder, force=True)
@@ -166,7 +166,8 @@ def report_on(name: str, question: str | None, folder: Path) -> None:
     console.rule(name, align="left")
     console.print(question or "", markup=False)
     console.print(study_table(made.study))
-    notes = [*filter(None, [say_lengths(made.study), say_cut_off(made.study.runs)]), *made.notes]
+    said = say_lengths(made.study), say_cut_off(made.study.runs), say_few_examples(made.verdicts)
+    notes = [*filter(None, said), *made.notes]
     for line in [*answers_in_words(made.verdicts), *notes]:  # wrapped at words on a terminal only
         console.print(line, soft_wrap=not console.is_terminal, markup=False)
     console.print(f"report: {os.path.relpath(made.html)}", soft_wrap=True)

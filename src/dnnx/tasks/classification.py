@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from dnnx.basics.errors import require
@@ -51,9 +52,9 @@ class Classification(Task):
         return cross_entropy(outputs, y)
 
     def differentiated(self, outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        log_p, index = outputs.log_softmax(-1), y[:, None]
-        loss = log_p.gather(1, index)[:, 0].neg_()
-        return loss, log_p.exp_().scatter_add_(1, index, outputs.new_full((1, 1), -1.0).expand_as(index))
+        log_p = outputs.log_softmax(-1)
+        loss = F.nll_loss(log_p, y, reduction="none")
+        return loss, log_p.exp_().scatter_(1, y[:, None], -1.0, reduce="add")
 
     def per_example(self, outputs: Tensor, y: Tensor) -> dict[str, Tensor]:
         return {"accuracy": outputs.argmax(-1) == y}

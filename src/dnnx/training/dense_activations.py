@@ -1,14 +1,14 @@
-"""The activations of a dense step: forward and backward pass of each by hand."""
+"""The activations of a dense step: each plans the calls of its forward and backward pass."""
 
 from collections.abc import Callable
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dnnx.training.dense_passes import Gradient, Pass, Shape
+from dnnx.training.dense_passes import Calls, Pass
 
 aten = torch.ops.aten
 
@@ -18,101 +18,89 @@ class ByOutputPass(Pass):
 
     output_is_free = False
 
-    def build(self, shape: Shape, is_own: bool, goes_down: bool) -> int:
-        super().build(shape, is_own, goes_down)
-        self.function, self.derive = BY_OUTPUT[type(self.layer)](self.layer)
-        self.out = torch.empty(0 if is_own else shape)
-        return shape[1]
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.y = self.function(x if self.is_own else self.out.copy_(x))
+    def forward(self, calls: Calls) -> Tensor:
+        function, self.derive = BY_OUTPUT[type(self.layer)](self.layer)
+        self.y = self.x if self.is_own else self.x.new_empty(self.x.shape)
+        if not self.is_own:
+            calls.add(self.y.copy_, self.x)
+        calls.add(function, self.y)
         return self.y
 
-    def backward(self, gradient: Tensor) -> Tensor:
-        return self.derive(gradient, self.y, grad_input=gradient)
+    def backward(self, gradient: Tensor, calls: Calls) -> Tensor:
+        calls.append(self.derive(gradient, self.y))
+        return gradient
 
 
 class ByInputPass(Pass):
     """An activation whose derivative needs its input."""
 
-    def build(self, shape: Shape, is_own: bool, goes_down: bool) -> int:
-        super().build(shape, is_own, goes_down)
-        self.function, self.derive = BY_INPUT[type(self.layer)](self.layer)
-        self.out = torch.empty(shape)
-        return shape[1]
+    def forward(self, calls: Calls) -> Tensor:
+        function, self.derive = BY_INPUT[type(self.layer)](self.layer)
+        out = self.x.new_empty(self.x.shape)
+        calls.add(function, self.x, out=out)
+        return out
 
-    def forward(self, x: Tensor) -> Tensor:
-        self.x = x
-        return self.function(x, out=self.out)
-
-    def backward(self, gradient: Tensor) -> Tensor:
-        return self.derive(gradient, self.x, grad_input=gradient)
+    def backward(self, gradient: Tensor, calls: Calls) -> Tensor:
+        calls.append(self.derive(gradient, self.x))
+        return gradient
 
 
 class PReLUPass(Pass):
     """One slope w below 0, or one for each unit."""
 
-    def build(self, shape: Shape, is_own: bool, goes_down: bool) -> int:
-        super().build(shape, is_own, goes_down)
-        weight, num = self.layer.weight, shape[0]
-        self.weight = weight.detach().view(num, -1, 1)
-        self.of_weight = Gradient.of(weight, *self.weight.shape[:2])
-        self.out, self.low = torch.empty(shape), torch.empty(shape)
-        return shape[1]
+    def forward(self, calls: Calls) -> Tensor:
+        x = self.x
+        self.weight = self.layer.weight.detach().view(len(x), -1, 1)
+        self.low, self.out = x.new_empty(x.shape), x.new_empty(x.shape)
+        calls.add(torch.clamp, x, max=0, out=self.low)
+        calls.add(torch.clamp, x, min=0, out=self.out)
+        calls.add(self.out.addcmul_, self.low, self.weight)
+        return self.out
 
-    def forward(self, x: Tensor) -> Tensor:
-        self.x, low = x, torch.clamp(x, max=0, out=self.low)
-        return torch.clamp(x, min=0, out=self.out).addcmul_(low, self.weight)
-
-    def backward(self, gradient: Tensor) -> Tensor:
-        if self.of_weight is not None:
-            products = self.low.mul_(gradient)
-            values = products if self.weight.shape[1] > 1 else products.flatten(1)[:, None]
-            self.of_weight.sum(values)
-        return torch.where(self.x > 0, gradient, gradient * self.weight)
-
-
-def _elu(layer: Any, scale: float = 1.0) -> Any:
-    alpha = layer.alpha
-
-    def derive(gradient: Tensor, y: Tensor, grad_input: Tensor) -> Tensor:
-        return aten.elu_backward.grad_input(gradient, alpha, scale, 1.0, True, y, grad_input=grad_input)
-
-    return lambda x: aten.elu_(x, alpha, scale), derive
+    def backward(self, gradient: Tensor, calls: Calls) -> Tensor:
+        above, down = torch.empty_like(self.low, dtype=torch.bool), torch.empty_like(self.low)
+        calls.add(torch.gt, self.x, 0, out=above)
+        if (own := self.own(self.layer.weight, *self.weight.shape[:2])) is not None:
+            calls.add(self.low.mul_, gradient)
+            calls.add(torch.sum, self.low if own.shape[1] > 1 else self.low.view(len(own), 1, -1), 2, out=own)
+        calls.add(torch.mul, gradient, self.weight, out=down)
+        calls.add(torch.where, above, gradient, down, out=down)
+        return down
 
 
-def _selu(layer: Any) -> Any:
-    return _elu(SimpleNamespace(alpha=1.6732632423543772), 1.0507009873554805)
+def _in_place(operator: Any, **settings: Any) -> Callable[[Tensor, Tensor], Any]:
+    """Return what makes the call by which the gradient of an input takes the place of the output's."""
+    return lambda gradient, value: partial(operator, gradient, value, grad_input=gradient, **settings)
 
 
-def _relu(layer: Any) -> Any:
-    return torch.relu_, lambda g, y, grad_input: aten.threshold_backward.grad_input(g, y, 0, grad_input=grad_input)
+def _elu(alpha: float, scale: float = 1.0) -> Any:
+    def derive(gradient: Tensor, y: Tensor) -> Any:
+        return partial(aten.elu_backward.grad_input, gradient, alpha, scale, 1.0, True, y, grad_input=gradient)
+
+    return lambda x: F.elu_(x, alpha, scale), derive  # type: ignore[call-arg]
 
 
 def _leaky_relu(layer: Any) -> Any:
     slope = layer.negative_slope
-
-    def derive(gradient: Tensor, y: Tensor, grad_input: Tensor) -> Tensor:
-        return aten.leaky_relu_backward.grad_input(gradient, y, slope, True, grad_input=grad_input)
-
-    return lambda x: aten.leaky_relu_(x, slope), derive
+    derive = _in_place(aten.leaky_relu_backward.grad_input, negative_slope=slope, self_is_result=True)
+    return partial(aten.leaky_relu_, negative_slope=slope), derive
 
 
 def _gelu(layer: Any) -> Any:
     kind = {"approximate": layer.approximate}
-    return partial(aten.gelu.out, **kind), partial(aten.gelu_backward.grad_input, **kind)
+    return partial(aten.gelu.out, **kind), _in_place(aten.gelu_backward.grad_input, **kind)
 
 
-def _of(function: Any, derive: Any) -> Callable[[Any], Any]:
-    return lambda layer: (function, derive)
+def _of(function: Any, operator: Any, **settings: Any) -> Callable[[Any], Any]:
+    return lambda layer: (function, _in_place(operator, **settings))
 
 
-# An activation by its class: its function, and the gradient of its input from the gradient g of its output y, both of
-# which write in place or to `out` and `grad_input`.
+# An activation by its class: its function, which writes in place or to `out`; and what makes the call that writes the
+# gradient of its input in the place of its output's, which it is given with the output or the input.
 BY_OUTPUT: dict[type[nn.Module], Callable[[Any], Any]] = {
-    nn.ELU: _elu,
-    nn.SELU: _selu,
-    nn.ReLU: _relu,
+    nn.ELU: lambda layer: _elu(layer.alpha),
+    nn.SELU: lambda _: _elu(1.6732632423543772, 1.0507009873554805),
+    nn.ReLU: _of(torch.relu_, aten.threshold_backward.grad_input, threshold=0),
     nn.LeakyReLU: _leaky_relu,
     nn.Tanh: _of(torch.tanh_, aten.tanh_backward.grad_input),
     nn.Sigmoid: _of(torch.sigmoid_, aten.sigmoid_backward.grad_input),

@@ -1,7 +1,8 @@
 """A training step of a stack of dense layers without autograd: each layer has its forward and backward pass by hand.
 
 Autograd builds a graph, allocates each result and copies gradients in every step, half the time of a small network.
-Here each layer keeps its buffers. Activations are columns [R, features, B], as in dnnx.training.batched_layers.
+Here a step is a list of calls on buffers that stay. Activations are columns [R, features, B], as in
+dnnx.training.batched_layers.
 
 The plain path is the reference: tests/training/test_dense_step.py compares both. `fast=false` chooses it.
 """
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from dnnx.nets.layers.dropout import AlphaDropout, Dropout
 from dnnx.training import batched_layers as batched
 from dnnx.training.dense_activations import BY_INPUT, BY_OUTPUT, ByInputPass, ByOutputPass, PReLUPass
-from dnnx.training.dense_passes import BatchNormPass, DropoutPass, LinearPass, NormPass, Pass
+from dnnx.training.dense_passes import BatchNormPass, Calls, DropoutPass, LinearPass, NormPass, Pass
 
 HOOKS = (
     "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "_post_accumulate_grad_hooks",
@@ -45,8 +46,7 @@ class DenseStep:
     def __init__(self, net: nn.Module, fast: bool = True):
         self.net, self.fast = net, fast
         self.layers: list[nn.Module] = []
-        self.passes: list[Pass] = []
-        self.built: Any = None  # the state for which the passes have their buffers
+        self.built: Any = None  # the state for which the calls of a step are planned
         self.look()
 
     def look(self) -> None:
@@ -72,14 +72,15 @@ class DenseStep:
         """Return the outputs [R, B, out] of x [R, B, ...], or None if this batch takes the plain path."""
         if self.why_not or not self._fits(x):
             return None
-        state = (x.shape, *((p.data_ptr(), p.requires_grad) for p in self.tensors), self._modes())
+        tensors, modes = self.tensors, [layer.training for layer in self.layers]
+        state = (x.shape, modes, [p.data_ptr() for p in tensors], [p.requires_grad for p in tensors])
         if state != self.built:
-            self._build(x)
+            self._plan(x)
             self.built = state
-        out = x.flatten(2).mT
-        for one in self.passes:
-            out = one.forward(out)
-        return out.mT.clone(memory_format=torch.contiguous_format)
+        self._enter(x)
+        for call in self.forwards:
+            call()
+        return self.outputs.clone(memory_format=torch.contiguous_format)
 
     def clear(self) -> None:
         """Drop the gradients of the last step."""
@@ -88,28 +89,41 @@ class DenseStep:
 
     def backward(self, gradient: Tensor, factor: float = 1.0) -> None:
         """Add to the gradients of the parameters, from `factor` times the gradient of the outputs [R, B, out]."""
-        columns = self.top.copy_(gradient.mT).mul_(factor)
-        for one in reversed(self.passes[self.lowest :]):
-            columns = one.backward(columns)
+        torch.mul(gradient.mT, factor, out=self.top)
+        for call in self.backwards:
+            call()
+        for p, own in self.gradients:
+            p.grad = own if p.grad is None else p.grad.add_(own)
 
     def _fits(self, x: Tensor) -> bool:
         """Return whether a batch can take these passes."""
         plain = x.device.type == "cpu" and x.dtype == torch.get_default_dtype() and not torch.is_autocast_enabled("cpu")
         return plain and (self.flattens or x.dim() == 3)
 
-    def _build(self, x: Tensor) -> None:
-        trained = [any(p.requires_grad for p in layer.parameters()) for layer in self.layers]
-        self.lowest = trained.index(True)  # nothing below it needs a gradient
-        self.passes, features, is_own = [], x[0, 0].numel(), False
+    def _plan(self, x: Tensor) -> None:
+        """Record the calls of a step on batches of this shape, with the parameters as they now are."""
+        self.rows: Any = x.new_empty(0)
+        self.columns: Any = x.new_empty(0)
+        self._enter(x)
+        lowest = [any(p.requires_grad for p in layer.parameters()) for layer in self.layers].index(True)
+        passes: list[Pass] = []
+        self.forwards, self.backwards = Calls(), Calls()
+        out, rows, is_own = self.columns, self.rows, False
         for i, layer in enumerate(self.layers):
-            one = PASSES[type(layer)](layer)
-            features = one.build((len(x), features, x.shape[1]), is_own, i > self.lowest)
-            is_own = one.output_is_free
-            self.passes.append(one)
-        self.top = torch.empty(len(x), features, x.shape[1])
+            passes.append(PASSES[type(layer)](layer, out, rows, is_own, i > lowest))
+            out = passes[-1].forward(self.forwards)
+            rows, is_own = out.mT, passes[-1].output_is_free
+        self.outputs = rows
+        self.top = gradient = out.new_empty(out.shape)
+        for one in reversed(passes[lowest:]):  # nothing below the lowest trained layer needs a gradient
+            gradient = one.backward(gradient, self.backwards)
+        self.gradients = [of for one in passes for of in one.gradients]
 
-    def _modes(self) -> tuple[bool, ...]:
-        return tuple(layer.training for layer in self.layers)
+    def _enter(self, x: Tensor) -> None:
+        """Let the input of the first layer be this batch, without a copy."""
+        rows = x.flatten(2)
+        self.rows.set_(rows)
+        self.columns.set_(rows.mT)
 
 
 def in_a_row(net: nn.Module) -> list[nn.Module] | None:

@@ -24,12 +24,14 @@ class Pictures(Reader):
         size: height and width of the training images.
         resized: training resized its images, so these are resized too; otherwise another size is an error.
         converted: training converted its images to grey or colour, so these are converted too.
+        mean: mean pixel of the training data, 0 to 255; runs of earlier versions lack it.
     """
 
     size: Sequence[int]
     channels: int
     resized: bool = False
     converted: bool = False
+    mean: float | None = None
 
     suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
     told: ClassVar[str] = "image"

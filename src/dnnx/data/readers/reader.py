@@ -1,6 +1,6 @@
 """Reader: the protocol of anything that reads new examples for a trained network."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from dnnx.basics.errors import UserError, require
+
+MAX_NAMED = 5  # files that do not fit
 
 
 @dataclass
@@ -54,6 +56,30 @@ def find_files(reader: Reader, inputs: Iterable[str]) -> list[Path]:
         require(bool(inside), "inputs", name, told)
         found += inside
     return found
+
+
+def read_all(files: Sequence[Path], read: Callable[[Path], Inputs]) -> list[tuple[Path, Inputs]]:
+    """Return the examples of each file. Raise one UserError that names the files that do not fit."""
+    parts, faults = [], {}
+    for file in files:
+        try:
+            parts.append((file, read(file)))
+        except UserError as error:
+            faults[file] = error
+    if len(faults) == 1:
+        raise next(iter(faults.values()))
+    if faults:
+        raise UserError(f"{len(faults)} of {len(files)} files do not fit: {_told(faults)}")
+    return parts
+
+
+def _told(faults: Mapping[Path, UserError]) -> str:
+    """Return the names of the first files, each with what is wrong with it; files of one fault stand together."""
+    alike: dict[str, list[str]] = {}
+    for file, error in list(faults.items())[:MAX_NAMED]:
+        alike.setdefault(str(error).removeprefix(f"{file}: "), []).append(str(file))
+    more = [f"and {len(faults) - MAX_NAMED} more"] if len(faults) > MAX_NAMED else []
+    return "; ".join([f"{', '.join(names)}: {fault}" for fault, names in alike.items()] + more)
 
 
 def joined(parts: Sequence[tuple[Path, Inputs]]) -> Inputs:

@@ -20,7 +20,7 @@ MAX_LETTERS = 20  # of class names side by side under a matrix
 
 def plan(study: Study) -> list[Drawing]:
     """Return the figure of all runs that counted predicted classes."""
-    caption = "Test images by true and predicted class, summed over seeds; errors shaded by share of their row."
+    caption = f"Test {study.items} by true and predicted class, summed over seeds; errors shaded by share of their row."
     runs = [
         run
         for run in study.reference_first

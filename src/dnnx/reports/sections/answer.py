@@ -3,7 +3,7 @@
 from dnnx.basics.counts import many
 from dnnx.reports import page
 from dnnx.reports.findings import Findings, cell
-from dnnx.reports.saying import say, say_count, say_cut_off, say_lengths, say_looked, say_run
+from dnnx.reports.saying import say, say_count, say_cut_off, say_few_examples, say_lengths, say_looked, say_run
 
 PLACE = 10
 METHOD = (
@@ -13,9 +13,10 @@ METHOD = (
     "with 95 % (Bonferroni). Differences are paired by seed; epochs and losses are compared as ratios. More than a few "
     "diverged seeds leave no mean: they count as worst, and exact ranks decide. Where nothing is random, the "
     "difference is a fact and needs no test. Answers are for these test examples; "
-    "an interval over seeds and images is for other images of their kind too. It may be narrower than that over seeds: "
-    "a few seeds hardly know their spread, which widens their interval, and many images know theirs. Where both arms "
-    "do well with the same seeds (their correlation over the seeds is above 0), pairs make the interval narrower. "
+    "an interval over seeds and {items} is for other {items} of their kind too. It may be narrower than that over "
+    "seeds: a few seeds hardly know their spread, which widens their interval, and many {items} know theirs. "
+    "Where both arms do well with the same seeds (their correlation over the seeds is above 0), pairs make the "
+    "interval narrower. "
     "docs/statistics.md has the tests, and the error rates that were simulated. Intervals in tables are 95 % intervals "
     "of the mean over seeds, n the number of seeds measured; of losses, epochs, seconds and bytes it is the geometric "
     "mean, with the interval of its logarithm."
@@ -44,7 +45,7 @@ def blocks(found: Findings) -> list[page.Block]:
     if looked := say_looked([*found.verdicts]):
         told.append(page.Text(looked))
     if found.verdicts:
-        told += [page.Heading("How the answers were found", folded=True), page.Text(METHOD)]
+        told += [page.Heading("How the answers were found", folded=True), page.Text(METHOD.format(items=study.items))]
     lengths = say_lengths(study)
     return [
         page.Heading("Answer" if found.verdicts else "Result"),
@@ -61,5 +62,5 @@ def _warnings(found: Findings) -> list[str]:
     going_on = "python -m dnnx.train resume=<the folder of the study> goes on with it"
     told = f"{', '.join(lost)} {has} no results: failed, stopped, or still in training; {going_on}."
     listed = f"Incomplete: {many(notes, 'note')} under What is missing."
-    cut = say_cut_off(found.study.runs)
-    return [*([told] if lost else []), *([cut] if cut else []), *([listed] if notes else [])]
+    said = [say_cut_off(found.study.runs), say_few_examples(found.verdicts)]
+    return [*([told] if lost else []), *filter(None, said), *([listed] if notes else [])]

@@ -12,7 +12,7 @@ from dnnx.runs.run import Run, Study
 PLACE = 20
 SETS = {"test": "the test set", "val": "the validation set"}
 
-BOTH = "one is over seeds and images, for others of their kind, and may be narrower where seeds are few"
+BOTH = "one is over seeds and {}, for others of their kind, and may be narrower where seeds are few"
 NOT_RANDOM = "An arm that is not random has one value, whatever the seed, so it has no interval."
 
 
@@ -30,12 +30,12 @@ def blocks(found: Findings) -> list[page.Block]:
     head = ["arm", *(metric.replace("/", " ") for metric in metrics)]
     is_paired = images.METRIC in metrics and any(images.correct(run) is not None for run in study.runs)
     if is_paired:
-        head.append("over seeds and images")
+        head.append(f"over seeds and {study.items}")
     head += [ensemble.replace("/", " "), "diverged"] if ensemble else ["diverged"]
     rows = [_row(study, run, metrics, ensemble, is_paired) for run in study.runs]
     told = [f"Best weights of every seed on {SETS.get(split, split)}"]
     told += ["intervals are over seeds, for these test examples"]
-    told += [BOTH] if is_paired else []
+    told += [BOTH.format(study.items)] if is_paired else []
     told += ["the ensemble is one value per arm"] if ensemble else []
     notes = dict.fromkeys(note for metric in metrics if (note := study.about(metric).note))
     is_any_fixed = any(is_fixed(run, run.values(name)) for run in study.runs for name in metrics)

@@ -22,9 +22,9 @@ def blocks(found: Findings) -> list[page.Block]:
         "absolute mean activation",
     ]  # fmt: skip
     caption = (
-        "Units are dead that have one output for all validation images, equal that do what another unit of their "
-        "layer does; shares of all hidden units, and the mean over layers of the absolute mean activation, at the "
-        "best epoch."
+        f"Units are dead that have one output for all validation {found.study.items}, equal that do what another "
+        "unit of their layer does; shares of all hidden units, and the mean over layers of the absolute mean "
+        "activation, at the best epoch."
     )
     rows = [_row(run) for run in found.study.runs if run.hidden_layers]
     return [page.Heading("Hidden layers", folded=True), page.Table(caption, head, rows)]
