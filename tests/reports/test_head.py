@@ -7,7 +7,7 @@ import pytest
 from made_up_runs import write_run
 
 from dnnx.reports.findings import Findings
-from dnnx.reports.page import Facts
+from dnnx.reports.page import Facts, markdown
 from dnnx.reports.sections.commands import command_of
 from dnnx.reports.sections.head import blocks, network
 from dnnx.runs.read import read_run, read_study
@@ -32,6 +32,11 @@ def test_the_head_names_the_origin_of_the_numbers(tmp_path: Path) -> None:
         "network": "SmallNet; hidden 10 20; 119,005 parameters",
         "runs": "1 arm, 5 seeds",
     }
+
+
+def test_the_command_is_shown_as_it_was_typed(tmp_path: Path) -> None:
+    study = read_study([write_run(tmp_path / "a")])
+    assert "- command: `python -m dnnx.train +exp=made_up`" in markdown("t", blocks(Findings(study)))
 
 
 def test_an_older_run_has_the_date_of_its_folder(tmp_path: Path) -> None:

@@ -31,6 +31,10 @@ def test_the_origin_of_the_numbers_is_one_line_that_opens() -> None:
     assert "<dd>abc</dd>" in details
 
 
+def test_a_command_among_the_facts_is_in_code_font() -> None:
+    assert "<dd><code>dnnx &lt;a&gt;</code></dd>" in html("t", [Facts([("command", "dnnx <a>")], "", ("command",))])
+
+
 def test_no_figure_is_wider_than_a_phone_can_show(page: str) -> None:
     widths = [float(width) for width in re.findall(r'<svg[^>]* width="([\d.]+)pt"', page)]
     assert len(widths) > 5

@@ -1,6 +1,7 @@
 """A study that goes on until it is decided: each answer is that of its look; seeds added by hand are another case."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_runs import write_study
 
+from dnnx.reports.evidence import difference
 from dnnx.reports.levels import nominal_levels
 from dnnx.reports.report import build
 from dnnx.reports.verdicts import Verdict, decide
@@ -108,8 +110,14 @@ def test_seeds_added_by_hand_after_a_result_get_an_interval_that_holds_at_any_ti
     (verdict,), _ = answers([a, b], None)
     assert verdict.comparison.test == "paired anytime-valid t test"
     assert verdict.comparison.low < at_once.comparison.low
-    assert "seeds were added by hand after results were there" in verdict.evidence
+    assert "seeds were added by hand after results had been seen" in verdict.evidence
     assert "95 % interval that holds at any time" in verdict.evidence
+    assert (
+        "too few seeds for an interval; as seeds were added after results had been seen, it takes more"
+        in difference(
+            replace(verdict.comparison, low=-np.inf, high=np.inf), verdict.question.scale, verdict.question.about
+        )
+    )
     (planned,), _ = answers([a, b], looks(5, 10))
     assert planned.comparison.test == "paired t test", "planned looks pay for themselves"
 

@@ -210,7 +210,7 @@ def test_two_metrics_of_one_arm_are_compared_seed_by_seed():
     assert verdict.sentence == (
         "Better? Undecided: mean test accuracy by MC dropout 52.7 % (b) against test accuracy 50.7 % (b), difference "
         "+2.0 points (95 % interval -0.5 to +4.5), paired t test, correlation over the seeds 1.00, n = 3 seeds, "
-        "p = 0.0742; a new study of about 5 seeds would decide, or about 5 seeds added to this one."
+        "p = 0.0742; a new study of about 5 seeds would decide, or about 5 seeds added to each of these two arms."
     )
     (verdict,) = answer([run], asked | {"metric": "ensemble/accuracy", "expect": "higher"})
     assert "n = 1, so chance cannot be told from effect" in verdict.sentence

@@ -17,7 +17,7 @@ from dnnx.runs.read import read_study
 from dnnx.runs.tables import HEADER
 from dnnx.studies.lengths import saved_length, settle_lengths
 from dnnx.studies.plan import Plan, make_plan
-from dnnx.studies.study import declare
+from dnnx.studies.study import adds_seeds, declare
 
 STARTED = ["+exp=bn_vs_plain", "data.source=digits", "trainer.max_epochs=6"]
 TINY = [*STARTED[:2], "net.hidden=[8]", "seeds=2", "trainer.max_epochs=1", "trainer.accelerator=cpu", "jobs=1"]
@@ -120,6 +120,15 @@ def test_an_arm_is_added_in_the_file_of_a_study_and_not_beside_resume(tmp_path: 
     file.write_text(f"# @package _global_\nname: own\n{arms}, three: [net.dropout=0.3]}}}}\n")
     assert typed("train", f"resume={study}", "--jobs", cwd=tmp_path) == (0, "")
     assert (study / "three/config.yaml").is_file()
+
+
+def test_only_seeds_that_an_arm_with_results_lacks_are_added(tmp_path: Path) -> None:
+    folder = study_of(tmp_path / "s", plain=6, bn=6)
+    assert not adds_seeds(*settled(folder, *STARTED, "seeds=3"))
+    assert adds_seeds(*settled(folder, *STARTED, "seeds=7"))
+    for arm in ("plain", "bn"):
+        (folder / arm / "results.json").unlink()
+    assert not adds_seeds(*settled(folder, *STARTED, "seeds=7"))
 
 
 def test_a_swept_length_is_not_replaced(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 
 from dnnx import api
 from dnnx.runs import shards as layout
+from dnnx.studies.study import SEEN
 from dnnx.training.callbacks.record import Record
 
 TINY = ("+exp=dense5", "data.source=digits", "~callbacks.progress", "trainer.max_epochs=2", "net.hidden=[8,8]",
@@ -286,14 +287,18 @@ def test_a_shard_that_another_process_trains_is_left_to_it(first: Path, copy_of:
 
 
 @pytest.mark.slow
-def test_a_study_takes_more_seeds_in_every_arm_and_keeps_them_in_its_declaration(tmp_path: Path) -> None:
+def test_a_study_takes_more_seeds_in_every_arm_and_keeps_them_in_its_declaration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["+exp=bn_vs_plain", *TINY[1:], "net.hidden=[8,8]", "jobs=1"]
     assert typed("train", *words, "seeds=2", cwd=tmp_path)[0] == 0
     study = (tmp_path / "outputs/bn_vs_plain/latest").resolve()
     before = {arm: contents(study / arm) for arm in ("plain", "bn")}
     assert typed("train", f"resume={study}", "seeds=1", cwd=tmp_path)[0] == 0
     assert {arm: contents(study / arm) for arm in before} == before
+    assert SEEN not in capsys.readouterr().out
     assert typed("train", f"resume={study}", "seeds=4", cwd=tmp_path)[0] == 0
+    assert capsys.readouterr().out.count(SEEN) == 1
     for arm, own in before.items():
         assert contents(study / arm / "shards/0-1") == own
         assert results(study / arm)["seeds"] == [0, 1, 2, 3]

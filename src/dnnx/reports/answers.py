@@ -30,11 +30,11 @@ class Enough:
         """Return both counts in words.
 
         >>> Enough(15, 21).words
-        'a new study of about 15 seeds would decide, or about 21 seeds added to this one'
+        'a new study of about 15 seeds would decide, or about 21 seeds added to each of these two arms'
         """
         if self.new is None:
             return self.why
-        added = "" if self.added is None else f", or about {many(self.added, 'seed')} added to this one"
+        added = "" if self.added is None else f", or about {many(self.added, 'seed')} added to each of these two arms"
         return f"a new study of about {many(self.new, 'seed')} would decide{added}"
 
 

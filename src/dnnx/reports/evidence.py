@@ -120,7 +120,7 @@ def _of_looks(level: Level, is_open: bool) -> list[str]:
     """Return at which look a claim was decided, or that seeds were added by hand."""
     if level.look:
         return [f"{'open after' if is_open else 'decided at'} look {level.look} of {level.looks}"]
-    told = "seeds were added by hand after results were there, so the interval must hold at any time"
+    told = "seeds were added by hand after results had been seen, so the interval must hold at any time"
     return [told] if level.earlier else []
 
 
@@ -133,8 +133,8 @@ def difference(found: Comparison, scale: Scale, about: About, wide: str = "") ->
         gap, low, high = span(found.gap, found.low, found.high, about, signed=True)
         told = f"difference {gap}{suffix(about, difference=True)}"
     if np.isinf(found.low) and np.isinf(found.high):
-        kind = "an interval that holds however often one looks" if found.anytime else "an interval"
-        return f"{told} (too few seeds for {kind})"
+        seen = "; as seeds were added after results had been seen, it takes more" if found.anytime else ""
+        return f"{told} (too few seeds for an interval{seen})"
     if np.isposinf(found.high):
         return f"{told} ({wide}{low} or higher)"
     return f"{told} ({wide}{high} or lower)" if np.isneginf(found.low) else f"{told} ({wide}{low} to {high})"

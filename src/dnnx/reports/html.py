@@ -68,8 +68,11 @@ def _html(block: Block, name: str) -> str:
     match block:
         case Text(text):
             return f"<p>{escape(text)}</p>"
-        case Facts(pairs, summary):
-            told = "".join(f"<dt>{escape(key)}</dt><dd>{escape(text)}</dd>" for key, text in pairs)
+        case Facts(pairs, summary, code):
+            texts = [f"<code>{escape(text)}</code>" if key in code else escape(text) for key, text in pairs]
+            told = "".join(
+                f"<dt>{escape(key)}</dt><dd>{text}</dd>" for (key, _), text in zip(pairs, texts, strict=True)
+            )
             return f'<details class="facts"><summary>{escape(summary)}</summary><dl>{told}</dl></details>'
         case Bullets(items):
             return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>"

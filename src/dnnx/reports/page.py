@@ -21,10 +21,14 @@ class Text:
 
 @dataclass(frozen=True)
 class Facts:
-    """Pairs of a short name and a text: where the numbers come from. A page folds them below their `summary`."""
+    """Pairs of a short name and a text: where the numbers come from. A page folds them below their `summary`.
+
+    The texts of the names in `code` are shown as they were typed.
+    """
 
     pairs: Sequence[tuple[str, str]]
     summary: str
+    code: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -88,8 +92,9 @@ def _markdown(block: Block) -> str:
             return _plain(text)
         case Bullets(items):
             return "\n".join(f"- {_plain(item)}" for item in items)
-        case Facts(pairs, _):
-            return "\n".join(f"- {_plain(name)}: {_plain(text)}" for name, text in pairs)
+        case Facts(pairs, _, code):
+            texts = [_code(text) if name in code else _plain(text) for name, text in pairs]
+            return "\n".join(f"- {_plain(name)}: {text}" for (name, _), text in zip(pairs, texts, strict=True))
         case Answer(ask, _, words, evidence, says):
             told = f"**{_plain(words.capitalize())}**: {_plain(evidence)}"
             return f"{_plain(says)}\n\n- {_plain(ask)} {told}" if says else f"{_plain(ask)} {told}"
@@ -101,9 +106,19 @@ def _markdown(block: Block) -> str:
         case Image(svg, caption, _):
             return f"![{_plain(caption)}]({svg.parent.name}/{svg.stem}.png)\n\n*{_plain(caption)}*"
         case Code(lines):
-            longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
-            fence = "`" * max(3, longest + 1)  # of more backticks than any in the lines
+            fence = _fence("\n".join(lines), 3)
             return "\n".join([fence, *lines, fence])
+
+
+def _code(text: str) -> str:
+    """Return text in code font, in which Markdown reads no marks."""
+    fence, space = _fence(text, 1), " " if text[:1] == "`" or text[-1:] == "`" else ""
+    return f"{fence}{space}{' '.join(text.split())}{space}{fence}"
+
+
+def _fence(text: str, least: int) -> str:
+    """Return backticks, more than any that follow each other in the text."""
+    return "`" * max([least, *(len(run) + 1 for run in re.findall("`+", text))])
 
 
 def _plain(text: str) -> str:

@@ -20,6 +20,7 @@ from dnnx.config.compose import compose
 from dnnx.config.overrides import LENGTH, key_of
 from dnnx.config.plain import is_plain
 from dnnx.config.resume import go_on, short
+from dnnx.config.seeds import parse_seeds
 from dnnx.runs.files import EVENTS, naming, read_json, remove_empty, write_json
 from dnnx.runs.latest import leave_failed
 from dnnx.runs.locks import sole_writer
@@ -37,6 +38,10 @@ from dnnx.studies.until import check_before, go_on_until_decided, planned
 from dnnx.studies.workers import count_workers
 
 LATER = ("seeds", LENGTH)  # keys that a study takes anew when it goes on
+SEEN = (
+    "results of this study were seen before, so with more seeds its answers need more evidence than those of a new "
+    "study; study.until=decided plans such looks from the start"
+)
 ON_A_GPU = ("cuda", "gpu")
 
 
@@ -75,6 +80,8 @@ def train_plan(plan: Plan, composed: Sequence[DictConfig], training: Training) -
                 config, plan, training.train, training.advice, partial(extend_backbone, config, run=run)
             )
         else:
+            if adds_seeds(plan, composed):
+                console.print(SEEN, soft_wrap=True)
             training.train(plan, composed)
         if is_new and not any(plan.folder.glob("*/")):  # no arm came so far as to write anything
             (plan.folder / "study.json").unlink()
@@ -86,6 +93,15 @@ def train_plan(plan: Plan, composed: Sequence[DictConfig], training: Training) -
         if pool is None or not run_last(Task("the report", report), training.advice, pool):
             report()
         tell_failed(plan, training.failed, training.advice)
+
+
+def adds_seeds(plan: Plan, composed: Sequence[DictConfig]) -> bool:
+    """Return whether the plan has seeds for an arm that already has results of others."""
+    for name, config in zip(plan.names, composed, strict=True):
+        path = plan.folder / name / "results.json"
+        if path.exists() and {*parse_seeds(config.seeds)} - {*read_json(path)["seeds"]}:
+            return True
+    return False
 
 
 def check_values(composed: Sequence[DictConfig]) -> None:

@@ -28,11 +28,11 @@ def blocks(found: Findings) -> list[page.Block]:
     assert reference is not None, "read_study makes sure of the reference"
     head = ["arm", "seeds that reach it", "median epoch", "median seconds", *FINALS.values()]
     caption = (
-        f"The first epoch in which the validation loss of a seed is as low as the best of {study.reference} (of the "
+        f'The first epoch in which the validation loss of a seed is as low as the best of "{study.reference}" (of the '
         "same seed, or its mean where the seeds are others), and the seconds until then, with all seeds of an arm "
         "trained together. A median over the seeds; one that never arrives counts as later than any. By this measure "
-        f"{study.reference} always arrives, so the answers about convergence take another loss, which both arms reach: "
-        f"1.1 times the higher of their two best. {geometric(FINALS)}"
+        f'"{study.reference}" always arrives, so the answers about convergence take another loss, which both arms '
+        f"reach: 1.1 times the higher of their two best. {geometric(FINALS)}"
     )
     table = page.Table(caption, head, [_row(run, reference) for run in study.runs])
     return [page.Heading("Convergence", folded=True), table, *_at_losses(found)]

@@ -34,7 +34,7 @@ def blocks(found: Findings) -> list[page.Block]:
     }
     short = [pairs["date"], pairs["runs"], *found.sources]
     told = [(name, text) for name, text in pairs.items() if text]
-    facts = page.Facts(told, "; ".join(text for text in short if text))
+    facts = page.Facts(told, "; ".join(text for text in short if text), code=("command",))
     return [*([page.Text(study.question)] if study.question else []), facts]
 
 
