@@ -74,6 +74,7 @@ def test_table_numbers_equal_a_recomputation_by_hand(study):
         first.append(below.min() if len(below) else np.inf)
     reached = sum(np.isfinite(first))
     assert row(made.md, "Convergence", "bn")[1] == f"{reached} of 5"
+    assert 'By this measure "plain" always arrives' in made.md.read_text(), "an arm may be named by a usual word"
     assert row(made.md, "Convergence", "bn")[2] == ("never" if np.isinf(np.median(first)) else f"{np.median(first):g}")
 
     last = metrics[metrics.epoch == metrics.epoch.max()].set_index("seed").value

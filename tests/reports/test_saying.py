@@ -48,7 +48,7 @@ def test_an_undecided_one_says_how_many_seeds_would_decide(tmp_path: Path) -> No
     found = verdict(tmp_path, [0.972, 0.969, 0.975, 0.970, 0.974])
     assert say(found).startswith("Undecided whether bn is more accurate than plain: 97.20 % against 97.00 %, ")
     told = f"; a new study of about {found.enough.new} seeds would decide, or about {found.enough.added} seeds added to"
-    assert say(found).endswith(f"{told} this one.")
+    assert say(found).endswith(f"{told} each of these two arms.")
 
 
 def test_another_metric_is_named_by_its_words(tmp_path: Path) -> None:
