@@ -28,7 +28,10 @@ WORDS = {
     "cats_dogs_pretrained": ["data.root={root}", "data.batch_size=4", "data.resize=[32,32]", "data.pretrained=false"],
     "pets": ["data.root={root}", "data.batch_size=2", "data.resize=[16,16]", NARROW],
 }
-AFTER = {"batch_size": [*GREY, "optimizer.lr=0.01", "trainer.max_epochs=1"]}  # words over those of an arm
+AFTER = {  # words over those of an arm
+    "batch_size": [*GREY, "optimizer.lr=0.01", "trainer.max_epochs=1"],
+    "cats_dogs": ["trainer.max_epochs=1"],
+}
 LONG = set(WORDS) - {"pets"}  # several arms of a second or more
 
 
