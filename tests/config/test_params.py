@@ -66,5 +66,5 @@ def test_the_option_of_a_group_may_stand_beside_its_keys(tmp_path: Path) -> None
     best.write_text("net.hidden: [3]\nnet: dense5\n")
     assert read_params(best, []) == ["++net.hidden=[3]", "net=dense5"]
     best.write_text("net: [{_target_: evil.X}]\nnet.a: 3\n")
-    with pytest.raises(UserError, match="it is code of the run folder's"):
+    with pytest.raises(UserError, match="the folder names this code"):
         read_params(best, [])

@@ -25,7 +25,13 @@ def own_code(config: Any) -> str:
     modules = {name: getattr(module, "__file__", None) for name, module in [*sys.modules.items()]}
     found = {}
     for name, file in modules.items():
-        if name.partition(".")[0] in tops and file and Path(file).suffix == ".py" and is_theirs(file):
+        if (
+            name.partition(".")[0] in tops
+            and file
+            and Path(file).suffix == ".py"
+            and Path(file).is_file()
+            and is_theirs(file)
+        ):
             inside = name.split(".") if Path(file).stem == "__init__" else name.split(".")[:-1]
             found["/".join([*inside, Path(file).name])] = hashlib.sha256(Path(file).read_bytes()).hexdigest()[:DIGITS]
     return ", ".join(f"{file} {checksum}" for file, checksum in sorted(found.items()))
