@@ -12,6 +12,7 @@ import torch
 from commands import compose, typed
 from made_up_tables import houses
 from PIL import Image
+from rich.console import Console
 from safetensors.torch import load_file
 from sklearn.datasets import load_digits
 from torch import Tensor
@@ -120,7 +121,7 @@ def test_the_spread_of_one_seed_is_said_to_be_of_one_seed(digits: Path, capsys: 
 def test_no_cell_is_cut_on_a_narrow_screen(
     width: int, fits: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr("dnnx.commands.predict.console", Console(width=width))
     names = ("barbera", "barolo", "grignolino")
     row = {"input": "line 2", "class": "grignolino", "probability": 0.952, "spread": 0.0213, "seeds": "20 of 20"}
     left_out = show(pd.DataFrame([row | {f"p({name})": 0.3333 for name in names}]), "20 seeds")
