@@ -22,18 +22,13 @@ def own_code(config: Any) -> str:
     Installed packages are left out. "" where there is none; else for example "my_net.py 1f0c9a...".
     """
     tops = {*needed_packages(config)}
-    modules = {name: getattr(module, "__file__", None) for name, module in [*sys.modules.items()]}
+    named = {name: module for name, module in [*sys.modules.items()] if name.partition(".")[0] in tops}
     found = {}
-    for name, file in modules.items():
-        if (
-            name.partition(".")[0] in tops
-            and file
-            and Path(file).suffix == ".py"
-            and Path(file).is_file()
-            and is_theirs(file)
-        ):
-            inside = name.split(".") if Path(file).stem == "__init__" else name.split(".")[:-1]
-            found["/".join([*inside, Path(file).name])] = hashlib.sha256(Path(file).read_bytes()).hexdigest()[:DIGITS]
+    for name, module in named.items():
+        path = Path(getattr(module, "__file__", None) or "")
+        if path.suffix == ".py" and path.is_file() and is_theirs(str(path)):
+            inside = name.split(".") if path.stem == "__init__" else name.split(".")[:-1]
+            found["/".join([*inside, path.name])] = hashlib.sha256(path.read_bytes()).hexdigest()[:DIGITS]
     return ", ".join(f"{file} {checksum}" for file, checksum in sorted(found.items()))
 
 

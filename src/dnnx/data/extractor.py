@@ -1,5 +1,7 @@
 """Extractor: the lower part of one frozen network, from images to features."""
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,15 +19,15 @@ class Extractor:
     """
 
     def __init__(self, stop: int, pretrained: bool):
+        last = [nn.AdaptiveAvgPool2d(1), nn.Flatten()] if stop == NUM_UNITS else []
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            units, noise = nn.ModuleDict({str(i): unit for i, unit in enumerate(make_units()[:stop])}), smooth_noise()
-        last = [nn.AdaptiveAvgPool2d(1), nn.Flatten()] if stop == NUM_UNITS else []
-        self.net = nn.Sequential(Scale(), *units.values(), *last)
-        if pretrained:
-            load_units(units, imagenet())
-        else:
-            see(self.net, noise)
+            units = nn.ModuleDict({str(i): unit for i, unit in enumerate(make_units()[:stop])})
+            self.net = nn.Sequential(Scale(), *units.values(), *last)
+            if pretrained:
+                load_units(units, imagenet())
+            else:
+                see(self.net, smooth_noise())
         self.net.eval()
         self.told = f"{stop} of {NUM_UNITS} units of EfficientNet-Lite0, {'pretrained' if pretrained else 'random'}"
 
@@ -33,6 +35,12 @@ class Extractor:
     def __call__(self, x: Tensor) -> Tensor:
         """Return the features of images [N, 3, H, W] in [0, 1]."""
         return torch.cat([self.net(part) for part in x.split(PART)])
+
+
+@lru_cache(maxsize=1)
+def extractor(stop: int, pretrained: bool) -> Extractor:
+    """Return an extractor, the same for all files of a folder: to make one takes longer than an image."""
+    return Extractor(stop, pretrained)
 
 
 def smooth_noise() -> Tensor:

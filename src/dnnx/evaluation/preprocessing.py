@@ -51,11 +51,11 @@ def of_data(data: Any) -> Preprocessing:
     if reader.shape is not None and reader.shape != tuple(data.in_shape):
         reader = ArrayReader()  # an example is no image file, but for example a pair of images
     of_seeds = getattr(data, "scaling_of_seeds", None)
+    scaling = of_seeds or getattr(data, "scaling", None)
     x, *_ = next(iter(data.eval_dataloader("val")))
     if isinstance(reader, Pictures):
-        reader = replace(reader, mean=_mean_pixel(x, of_seeds or getattr(data, "scaling", None)))
+        reader = replace(reader, mean=_mean_pixel(x, scaling))
     dtype = reader.dtype or ("float32" if x.is_floating_point() else "int64")
-    scaling = of_seeds or getattr(data, "scaling", None)
     target, shape = str(getattr(data, "target", "") or ""), list(data.target_shape)
     return Preprocessing(reader, dtype, scaling, of_seeds is not None, target, shape)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from dnnx.data.extractor import Extractor
+from dnnx.data.extractor import extractor
 from dnnx.data.loaders import as_input
 from dnnx.data.readers.pictures import Pictures
 from dnnx.data.readers.reader import Inputs
@@ -26,5 +26,5 @@ class Features(Pictures):
 
     def read(self, path: Path, convert: bool) -> Inputs:
         found = super().read(path, convert)
-        extract = Extractor(self.stop, self.pretrained)
+        extract = extractor(self.stop, self.pretrained)
         return Inputs(extract(as_input(found.x)), found.names)
