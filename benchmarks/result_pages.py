@@ -9,6 +9,7 @@ A marker is followed by its text and `<!-- /result -->`. Its words are a study a
     number ARM METRIC             mean and interval; `mean ARM METRIC` the mean alone
     all repeats                   a table: the answers of studies that were run again with other seeds (no study)
     all answers                   a table: how many claims have which answer (no study)
+    all open                      a table: the undecided claims, and how many more seeds would decide (no study)
     verdict ARM THAN METRIC       yes, no, the same or undecided; `gap ARM THAN METRIC` the difference with its interval
     ours ARM THAN METRIC          the number of the first arm in this claim; `theirs ARM THAN METRIC` that of the second
     beside ARM METRIC NUMBER      where a published number lies: in the interval, in the range of the seeds, or outside
@@ -20,7 +21,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks import answer_counts, repeats
+from benchmarks import answer_counts, open_claims, repeats
 from benchmarks.markers import fill
 from dnnx.basics.counts import many
 from dnnx.basics.errors import UserError
@@ -53,7 +54,7 @@ RECORDED_BEFORE = frozenset(
         "pretraining",
     }
 )  # studies whose text holds numbers of before there were result files; a result file takes their place
-OF_ALL = {"all repeats": repeats.table, "all answers": answer_counts.table}
+OF_ALL = {"all repeats": repeats.table, "all answers": answer_counts.table, "all open": open_claims.table}
 TABLES, CELLS = ("claims", "arms"), ("answer", "number", "mean", "verdict", "gap", "ours", "theirs", "beside")
 OPEN_ANSWERS = ("undecided", "not tested", "not measured")
 MOST_TOLD = 3  # decided claims of an answer in words; the page of the field has all, with their intervals
