@@ -26,6 +26,7 @@ WORDS = {
     "cnn_cifar10": ["data.source=synthetic", NARROW],
     "cats_dogs": ["data.root={root}", "data.batch_size=4", "net.width=0.05"],
     "cats_dogs_pretrained": ["data.root={root}", "data.batch_size=4", "data.resize=[32,32]", "data.pretrained=false"],
+    "cats_dogs_finetuned": ["data.root={root}", "data.batch_size=4", "data.resize=[32,32]", "net.pretrained=false"],
     "pets": ["data.root={root}", "data.batch_size=2", "data.resize=[16,16]", NARROW],
 }
 AFTER = {  # words over those of an arm
