@@ -1,5 +1,6 @@
 """Where nothing is random an answer is a fact: it is said to be one, it is not tested, and it is counted apart."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,7 @@ def test_a_result_file_and_its_pages_say_that_an_answer_is_a_fact_and_repeats_le
     ]
     arm = of_arm(LOW, Study("s", "", "low", [LOW, HIGH], [], []))
     assert arm["metrics"]["test/loss"]["text"] == "0.08254 (not random)"
+    assert "optimizer.lr" not in arm["metrics"]  # it was not searched
+    searched = replace(LOW, lr_search=pd.DataFrame(), config={"optimizer": {"lr": 1e-3}})
+    arm = of_arm(searched, Study("s", "", "low", [searched, HIGH], [], []))
+    assert arm["metrics"]["optimizer.lr"]["text"] == "0.001"
