@@ -495,6 +495,13 @@ def test_a_searched_learning_rate_is_a_figure_with_a_row_for_each_arm_that_searc
     assert np.isnan(np.asarray(mean.get_ydata())[1]), "a rate at which seeds diverged has no mean"
     assert np.asarray(choice.get_xdata())[0] == 0.01
 
+    for arm in ("plain", "bn"):
+        (folder / arm / "lr_search.csv").write_text("\n".join(["stage,lr,seed,loss", *stages[20:]]))
+    (drawing,) = lr_search.plan(read_study([folder]))
+    assert "the rate grew" not in drawing.caption
+    places = [axes.get_subplotspec() for axes in drawing.draw().axes]
+    assert [(place.rowspan[0], place.colspan[0]) for place in places if place] == [(0, 0), (0, 1)], "no empty column"
+
     (folder / "bn" / "lr_search.csv").write_text("a,b\n1,2\n")
     with pytest.raises(UserError, match=r"bn: lr_search.csv cannot be read: its columns are a, b"):
         build([folder], folder)
