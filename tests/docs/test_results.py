@@ -197,6 +197,12 @@ def test_an_answer_tells_three_claims_and_counts_the_rest() -> None:
     assert "(" not in told  # intervals are on the page of the field
 
 
+def test_a_study_without_claims_answers_with_the_numbers_of_its_arms() -> None:
+    metrics = {"test/accuracy": {"text": "99.4 % (99.3 to 99.5, n = 5)"}, "test/loss": {"text": "0.02"}}
+    record = {"claims": [], "arms": {"plain": {"metrics": metrics}, "bn": {"metrics": metrics}}}
+    assert answer(record) == "plain 99.4 % (99.3 to 99.5); bn 99.4 % (99.3 to 99.5)"
+
+
 def test_runs_with_other_settings_than_the_study_declares_are_refused() -> None:
     arms = {arm: words for arm, words in now("bn_place")["arms"].items() if arm == "before"}
     plain: Any = OmegaConf.to_container(compose("train", ["+exp=bn_place", *arms["before"]], []), resolve=True)
