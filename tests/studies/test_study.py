@@ -40,7 +40,7 @@ LONG = {
     "cifar10_augmented", "adaptive", "schedules_adam", "default_recipe", "selu_depth", "init_schemes", "towers_plain",
     "adam_tolerance", "adam_rates", "activation_shapes", "dead_units", "logistic_init", "bn_regularizes", "bn_variants",
     "early_stopping", "dropout_half", "l2_zeros", "ten_digits", "ten_digits_deep", "ten_digits_augmented",
-    "ten_digits_long",
+    "ten_digits_long", "dense5_tuned",
     "reuse_layers", "transfer_tuned", "unit_sparsity", "cyclical_rates",
 }  # many arms, deep networks, or images  # fmt: skip
 SEARCHED = {"schedules"}  # studies whose search of learning rates is tested too
