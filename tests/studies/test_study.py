@@ -32,6 +32,7 @@ loaders.TrainBatches.__iter__ = dying
 EARLY = {
     "techniques.pruning.from_epoch": "techniques.pruning.from_epoch=1",
     "techniques.pruning.until_epoch": "techniques.pruning.until_epoch=2",
+    "trainer.max_epochs": "trainer.max_epochs=2",
 }
 EXPERIMENTS = options("exp")
 TESTED_ELSEWHERE = {"images", "sequences", "tables", "text", "tiny"}  # folders whose studies need other data
