@@ -162,7 +162,8 @@ def head_of_experiment(text: str, record: Mapping[str, Any]) -> str:
 
 
 def _main(arm: Mapping[str, Any]) -> str:
-    return next(iter(arm["metrics"].values()))["text"]  # a result file has the main metric first
+    """Return the main metric of an arm, which a result file has first."""
+    return next((number["text"] for number in arm["metrics"].values()), "no number")
 
 
 def _decided(claim: Mapping[str, Any]) -> str:

@@ -476,7 +476,7 @@ def test_reliability_shows_accuracy_against_confidence_and_the_share_of_images()
     assert list(bottom.patches[0].get_data().values) == pytest.approx([0, 0.2, 0.8])  # type: ignore[attr-defined]
 
 
-def test_a_searched_learning_rate_is_a_figure_with_a_row_for_each_arm_that_searched(tmp_path):
+def test_a_searched_learning_rate_is_a_figure_with_a_panel_for_each_arm_and_stage(tmp_path):
     chosen = {"config": {"optimizer": {"lr": 0.01}}}
     folder = write_study(tmp_path / "s", {"plain": chosen, "bn": {"noise": 1, **chosen}, "typed": {"noise": 2}})
     stages = [f"range,{10**-k},{seed},{2 - k / 4}" for k in (4, 3, 2, 1) for seed in range(5)]

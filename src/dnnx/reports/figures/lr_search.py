@@ -30,7 +30,7 @@ def plan(study: Study) -> list[Drawing]:
 
 
 def draw(runs: Sequence[Run]) -> Figure:
-    """Draw two panels in a row, one for each arm and stage of its search: an arm's range test stands beside its grid.
+    """Draw two panels in a row, one for each arm and stage of its search.
 
     Thin lines and dots are seeds, thick ones their mean. A vertical bar marks the chosen rate.
     """
