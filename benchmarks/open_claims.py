@@ -11,32 +11,28 @@ UNKNOWN = "not known"  # where seeds diverge, or count as 0 or 1, no number can 
 def table(records: Mapping[str, Record]) -> str:
     """Return a table with a line for each undecided claim, those that need the fewest seeds first."""
     rows = [
-        (_more(claim["says"]), f"| `{name}` | {claim['phrase']} | {claim['n']} | {_words(claim['says'])} |")
+        (*_asked(claim["says"]), f"| `{name}` | {claim['phrase']} | {claim['n']} |")
         for name, record in records.items()
         for claim in record["claims"]
         if claim["answer"] == "undecided"
     ]
     head = ["| study | claim | seeds | more that would decide |", "|---|---|---|---|"]
-    return "\n".join([*head, *(line for _, line in sorted(rows, key=lambda row: row[0]))])
+    return "\n".join([*head, *(f"{line} {words} |" for _, words, line in sorted(rows, key=lambda row: row[0]))])
 
 
-def _more(says: str) -> float:
-    found = re.search(r"about ([\d,]+) (?:more )?seed", says)
-    return int(found[1].replace(",", "")) if found else float("inf")
+def _asked(says: str) -> tuple[float, str]:
+    """Return how many seeds a claim's sentence asks for: the number first told, and all in few words.
 
-
-def _words(says: str) -> str:
-    """Return how many more seeds a claim's sentence asks for, in few words.
-
-    >>> _words("Undecided whether b is better than a: 2 against 1, n = 5 seeds; about 12 more seeds would decide.")
-    'about 12'
-    >>> _words("Undecided, n = 5 seeds; a new study of about 8 seeds would decide, or about 20 seeds added")
-    'about 20, or a new study of 8'
+    >>> _asked("Undecided whether b is better than a: 2 against 1, n = 5 seeds; about 12 more seeds would decide.")
+    (12, 'about 12')
+    >>> _asked("Undecided, n = 5 seeds; a new study of about 8 seeds would decide, or about 20 seeds added")
+    (8, 'about 20, or a new study of 8')
     """
     if "test the same rows again" in says:
-        return "none: more rows would help"
-    more = _more(says)
-    if more == float("inf"):
-        return UNKNOWN
+        return float("inf"), "none: more rows would help"
+    first = re.search(r"about ([\d,]+) (?:more )?seed", says)
+    if first is None:
+        return float("inf"), UNKNOWN
     added = re.search(r"or about ([\d,]+) seeds added", says)
-    return f"about {added[1]}, or a new study of {more:,}" if added else f"about {more:,}"
+    words = f"about {added[1]}, or a new study of {first[1]}" if added else f"about {first[1]}"
+    return int(first[1].replace(",", "")), words

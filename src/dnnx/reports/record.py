@@ -80,7 +80,8 @@ def of_arm(run: Run, study: Study, claimed: Sequence[str] = ()) -> dict[str, Any
         e = estimate(measure.of(run, ""), share=measure.about.unit == "%")
         metrics |= {name: _number(e, show_estimate(e, measure.about))} if e.n else {}
     if run.lr_search is not None:  # it found one rate for all seeds
-        metrics["optimizer.lr"] = {"mean": (rate := run.config["optimizer"]["lr"]), "n": 1, "text": f"{rate:g}"}
+        rate = run.setting("optimizer.lr")
+        metrics["optimizer.lr"] = {"mean": rate, "n": 1, "text": f"{rate:g}"}
     return {
         "seeds": " ".join(map(str, run.seeds)),
         "diverged": len(run.diverged),
