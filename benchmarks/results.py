@@ -3,7 +3,8 @@
 python -m benchmarks.results                              # render the pages
 python -m benchmarks.results outputs/bn_place/latest      # write docs/results/bn_place.json first
 
-A study of other seeds than those of its result file repeats it: its answers are written beside the first ones.
+A study of other seeds than those of its result file repeats it: its answers are written beside the first ones, and stay
+there when the first one gets more seeds.
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from benchmarks.repeats import of_other_seeds, repeated
+from benchmarks.repeats import put_together
 from benchmarks.result_pages import head_of_experiment, rendered
 from benchmarks.stale import declared, reasons, settings
 from dnnx.basics.errors import UserError, require
@@ -54,12 +55,8 @@ def write(folder: Path) -> Path:
     verdicts, lost = decide(study)
     require(not lost, "folder", folder, "; ".join(lost))
     path = RESULTS / f"{study.name}.json"
-    measured = record(study, verdicts)
-    known = json.loads(path.read_text()) if path.exists() else None
-    if known is not None and of_other_seeds(measured, known):
-        write_json(path, known | {"repeated": repeated(measured)})
-    else:
-        write_json(path, measured | {"declared": now})
+    measured = record(study, verdicts) | {"declared": now}
+    write_json(path, put_together(measured, json.loads(path.read_text()) if path.exists() else None))
     return path
 
 

@@ -61,6 +61,8 @@ def test_a_misspelt_key_names_near_misses(tmp_path: Path) -> None:
         ),
         ('name=a"b"ü', "it cannot be parsed; see hydra.cc"),
         ("trainer.precision=16-mixed", "type +trainer.precision=... to add it"),
+        ("optimizer.betas=[0.8,0.9]", "it is not in conf/optimizer; type +optimizer.betas=... to add it for FusedAdam"),
+        ("study.arms={a:[]}", "error: study.arms: type +study.arms=... to add keys to it"),
         ("trainer.accelerator=tpu", "trainer.accelerator=tpu: choose one of auto, cpu, cuda, gpu"),
         ("trainer.devices=2", "trainer.devices=2: only 1 is valid"),
         ("~optimizer", "optimizer=null: choose one of adagrad, adam"),

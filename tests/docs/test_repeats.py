@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from benchmarks import results
-from benchmarks.repeats import counts, of_other_seeds, repeated, table
+from benchmarks.repeats import counts, of_other_seeds, put_together, repeated, table
 from benchmarks.result_pages import expand
 
 KNOWN = results.records()
@@ -34,6 +34,18 @@ def test_one_seed_that_was_looked_at_makes_a_study_no_repetition(seeds: str, oth
     assert of_other_seeds(measured, known) is others
     assert repeated(measured)["seeds"] == seeds
     assert len(repeated(measured)["claims"]) == len(known["claims"])
+
+
+def test_a_repetition_stays_beside_more_seeds_and_goes_when_the_study_changes() -> None:
+    known = KNOWN["bn_vs_plain"]
+    others = known | {"arms": {name: arm | {"seeds": "100 101"} for name, arm in known["arms"].items()}}
+    kept = put_together(others, known)
+    assert kept == {**known, "repeated": repeated(others)}
+    more = known | {"minutes": 99.0}
+    assert put_together(more, kept) == {**more, "repeated": kept["repeated"]}
+    changed = more | {"declared": known["declared"] | {"axes": {"seeds": [1]}}}
+    assert put_together(changed, kept) == changed
+    assert put_together(more, None) == more
 
 
 def test_a_page_shows_the_table() -> None:

@@ -6,15 +6,17 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from dnnx.basics.errors import UserError, near_misses, pip_install, unknown_key
+from dnnx.basics.errors import UserError, near_misses, pip_install, takes, unknown_key
 from dnnx.config.belongs import belongs
 from dnnx.config.compose import compose
+from dnnx.config.locate import locate
 from dnnx.config.overrides import split
 from dnnx.config.paths import experiment
 from dnnx.runs.legacy import CLASSES, TECHNIQUES
@@ -99,7 +101,21 @@ def _explain_key(key: str, text: str, config_name: str, arguments: Sequence[str]
     group, _, name = key.partition(".")
     if told := belongs(group, [name]):
         return f"{key}: there is no such key; {told}"
-    return unknown_key(inner[1] if inner else key, _valid_keys(config_name, key, arguments))
+    config = _composed_without(key, config_name, arguments)
+    if told := _explain_argument(config.get(group), name):
+        return f"{key}: it is not in conf/{group}; type +{key}=... {told}"
+    known = flatten(config)
+    if inner is None and key in known:  # a mapping, which takes no new keys otherwise
+        return f"{key}: type +{key}=... to add keys to it"
+    return unknown_key(inner[1] if inner else key, known)
+
+
+def _explain_argument(node: Any, name: str) -> str:
+    """Return for what to add a key that the class of a config node takes, though its file leaves it out; else ""."""
+    target = node.get("_target_", "") if isinstance(node, dict) else ""
+    with suppress(UserError):
+        return f"to add it for {target.rpartition('.')[2]}" if takes(locate("_target_", target), name) else ""
+    return ""
 
 
 def _explain_technique(key: str) -> str:
@@ -159,14 +175,16 @@ def _items(text: str) -> list[str]:
     return [item.strip() for item in items if item.strip()]
 
 
-def _valid_keys(config_name: str, wrong: str, arguments: Sequence[str]) -> list[str]:
+def _composed_without(wrong: str, config_name: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """Return the config without the words that type a wrong key."""
     typed = split(arguments).overrides
     rest = [a for a in typed if not a.startswith("hydra.") and a.lstrip("+~").split("=")[0] != wrong]
     try:
         config = compose(config_name, rest, [])
     except (HydraException, UserError):
         config = compose(config_name, [], [])
-    return list(flatten(OmegaConf.to_container(config)))
+    plain: Any = OmegaConf.to_container(config)
+    return plain
 
 
 def _trainer_arguments() -> list[str]:
