@@ -100,14 +100,21 @@ def _unmeasured(study: str, what: str, marker: str) -> str:
 def status(record: Mapping[str, Any], changed: list[str]) -> str:
     """Return when, from what and how a result was measured, and whether it is stale."""
     seeds = sorted({len(arm["seeds"].split()) for arm in record["arms"].values()})
+    num = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}"
     data = record["data"]
     sizes = ", ".join(f"{count:,} {split}" for split, count in data.get("sizes", {}).items())
     told = (
-        f"Measured on {record['date']} by commit {record['commit'][:10]}: {' to '.join(map(str, seeds))} seeds, "
+        f"Measured on {record['date']} by commit {record['commit'][:10]}{_looked(record['command'])}: {num} seeds, "
         f"{data.get('note', data.get('source'))} ({sizes}), {record['minutes']:.2g} minutes of training on "
         f"{many(record['machine'].get('threads', 1), 'thread')}, on a machine that other work may have shared."
     )
     return f"{told} **Stale**, to be measured again: {'; '.join(changed)}." if changed else told
+
+
+def _looked(command: str) -> str:
+    """Return how far a study went on, as it was typed; "" for one of a given number of seeds."""
+    typed = [word for word in command.split() if word.startswith(("study.until=", "study.max_seeds="))]
+    return f" with `{' '.join(typed)}`" if typed else ""
 
 
 def claims(record: Mapping[str, Any]) -> str:
@@ -168,7 +175,7 @@ def _main(arm: Mapping[str, Any]) -> str:
 
 def _decided(claim: Mapping[str, Any]) -> str:
     if claim["answer"] == "same":
-        return f"{claim['arm']} and {claim['than']}: **{claim['words']}**"
+        return f"{claim['phrase']}: **{claim['words']}**"
     difference = claim["difference"].removeprefix("difference ").partition(" (")[0]
     return f"**{claim['words']}**: {claim['phrase']}, {difference or claim['ours'] + ' against ' + claim['theirs']}"
 

@@ -53,11 +53,7 @@ def say(verdict: Verdict) -> str:
 
 def _start(verdict: Verdict) -> str:
     """Return the answer and what it says of the arms, without numbers."""
-    start = verdict.words.capitalize()
-    if verdict.answer == "same":
-        words = describe(verdict.metric, [verdict.question.arm]).words
-        return f"{start}: {words} of {verdict.arm} and {verdict.than}"
-    return f"{start}: {phrase(verdict)}"
+    return f"{verdict.words.capitalize()}: {phrase(verdict)}"
 
 
 def say_looked(verdicts: list[Verdict]) -> str:
@@ -85,7 +81,12 @@ def _counts(verdicts: list[Verdict]) -> str:
 
 
 def phrase(verdict: Verdict) -> str:
-    """Return what was shown, or what was claimed where nothing is: "bn is more accurate than plain"."""
+    """Return what was shown, or what was claimed where nothing is: "bn is more accurate than plain".
+
+    Of two numbers that are the same it names the two: "test accuracy of bn and plain".
+    """
+    if verdict.answer == "same":
+        return _both(verdict)
     expected = 1 if verdict.question.spec["expect"] == "higher" else -1
     return _phrase(verdict, -expected if verdict.answer == "no" else expected)
 
@@ -98,6 +99,14 @@ def _phrase(verdict: Verdict, sign: int) -> str:
     other = describe(question.than_metric, [question.than]).words
     than = verdict.than if other == words else f"the {other} of {verdict.than}"
     return f"the {words} of {verdict.arm} is {WORDS[sign]} than {f'that of {than}' if other == words else than}"
+
+
+def _both(verdict: Verdict) -> str:
+    question = verdict.question
+    words, other = describe(verdict.metric, [question.arm]).words, describe(question.than_metric, [question.than]).words
+    if words == other:
+        return f"{words} of {verdict.arm} and {verdict.than}"
+    return f"{words} of {verdict.arm} and {other} of {verdict.than}"
 
 
 def say_run(run: Run, main: str, told: str) -> str:
