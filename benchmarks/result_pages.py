@@ -105,8 +105,7 @@ def status(record: Mapping[str, Any], changed: list[str]) -> str:
     sizes = ", ".join(f"{count:,} {split}" for split, count in data.get("sizes", {}).items())
     told = (
         f"Measured on {record['date']} by commit {record['commit'][:10]}{_looked(record['command'])}: {num} seeds, "
-        f"{data.get('note', data.get('source'))} ({sizes}), {record['minutes']:.2g} minutes of training on "
-        f"{many(record['machine'].get('threads', 1), 'thread')}, on a machine that other work may have shared."
+        f"{data.get('note', data.get('source'))} ({sizes}), {_time(record)}, on a machine that other work may have shared."
     )
     return f"{told} **Stale**, to be measured again: {'; '.join(changed)}." if changed else told
 
@@ -123,6 +122,7 @@ def claims(record: Mapping[str, Any]) -> str:
     for claim in record["claims"]:
         against = f"{claim['ours']} against {claim['theirs']}" if claim["ours"] else ""
         size = "nothing is random" if claim.get("fact") else f"n = {claim['n']}"  # older result files have no facts
+        size = "" if claim["answer"] == "not tested" else size
         numbers = "; ".join(part for part in (against, claim["difference"], size) if part)
         lines.append(f"| {claim['ask']} | **{claim['words']}** | {numbers} |")
     return "\n".join(lines)
@@ -161,11 +161,22 @@ def answer(record: Mapping[str, Any]) -> str:
 
 
 def head_of_experiment(text: str, record: Mapping[str, Any]) -> str:
-    """Return the file of an experiment with the answer of its result file in the lines after `# Answer:`."""
+    """Return the file of an experiment with the cost and the answer of its result file in its first lines."""
     told = answer(record).replace("**", "")
     lines = textwrap.wrap(f"Answer: {told}.", WIDTH, break_long_words=False, break_on_hyphens=False)
     comment = "".join(f"# {line}\n" for line in lines)
+    needed = re.search(r"^  needs: (\w+)$", text, flags=re.M)
+    how = " until decided" if _looked(record["command"]) else ""
+    cost = f"{_time(record)}{how}{f', after +exp={needed[1]}' if needed else ''}"
+    text = re.sub(r"^(# python -m dnnx.train \+exp=\w+)   \(.*\)$", rf"\1   ({cost})", text, count=1, flags=re.M)
     return re.sub(r"^# Answer: .*?\n(?=# All numbers:)", lambda _: comment, text, flags=re.S | re.M)
+
+
+def _time(record: Mapping[str, Any]) -> str:
+    """Return how long a study trained, without searches and tests, and on how many threads."""
+    minutes = record["minutes"]
+    told = f"{minutes:.2g} minutes of training" if minutes >= 1 else "less than a minute of training"
+    return f"{told} on {many(record['machine'].get('threads', 1), 'thread')}"
 
 
 def _main(arm: Mapping[str, Any]) -> str:

@@ -3,39 +3,40 @@
 from benchmarks.open_claims import table
 
 
-def claim(answer: str, phrase: str, says: str) -> dict[str, object]:
-    return {"answer": answer, "phrase": phrase, "says": f"Undecided whether {phrase}: 2 against 1, {says}", "n": 5}
+def claim(
+    answer: str, phrase: str, new: int | None = None, added: int | None = None, why: str = ""
+) -> dict[str, object]:
+    enough = {"new": new, "added": added, "why": why} if answer == "undecided" else None
+    return {"answer": answer, "phrase": phrase, "enough": enough, "n": 5}
 
 
 def test_open_claims_are_listed_with_the_seeds_that_they_take() -> None:
     records = {
         "one": {
             "claims": [
-                claim("undecided", "a > b", "n = 5 seeds, look 3 of 3."),
-                claim("yes", "b > c", "n = 5 seeds; about 1 more seed would decide."),
-                claim("undecided", "c > d", "n = 5 seeds; about 1,200 more seeds would decide."),
+                claim("undecided", "a > b"),
+                claim("yes", "b > c"),
+                claim("undecided", "c > d", added=1200),
             ]
         },
         "two": {
             "claims": [
-                claim(
-                    "undecided",
-                    "e > f",
-                    "n = 5 seeds; a new study of about 6 seeds would decide, or about 9 seeds added.",
-                ),
-                claim("undecided", "g > h", "n = 5 seeds; more seeds only test the same rows again."),
-                claim("undecided", "i > j", "n = 5 seeds; about 1 more seed would decide."),
+                claim("undecided", "e > f", 6, 9),
+                claim("undecided", "g > h", why="more seeds only test the same rows again; more rows would help"),
+                claim("undecided", "i > j", added=1),
+                claim("undecided", "k > l", 54),
             ]
         },
     }
     assert table(records).splitlines()[2:] == [
-        "| `two` | i > j | 5 | about 1 |",
-        "| `two` | e > f | 5 | about 9, or a new study of 6 |",
-        "| `one` | c > d | 5 | about 1,200 |",
-        "| `one` | a > b | 5 | not known |",
-        "| `two` | g > h | 5 | none: more rows would help |",
+        "| `two` | e > f | 5 | 6 | 9 |",
+        "| `two` | i > j | 5 |  | 1 |",
+        "| `two` | k > l | 5 | 54 |  |",
+        "| `one` | c > d | 5 |  | 1,200 |",
+        "| `one` | a > b | 5 | not known |  |",
+        "| `two` | g > h | 5 | more rows would help |  |",
     ]
 
 
 def test_decided_claims_are_not_listed() -> None:
-    assert len(table({"one": {"claims": [claim("yes", "a > b", "n = 5 seeds.")]}}).splitlines()) == 2
+    assert len(table({"one": {"claims": [claim("yes", "a > b")]}}).splitlines()) == 2

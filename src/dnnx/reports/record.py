@@ -6,6 +6,7 @@ Pages are rendered from records, so no number in them is written by hand.
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
@@ -105,6 +106,7 @@ def of_claim(verdict: Verdict) -> dict[str, Any]:
         "words": verdict.words,
         "phrase": phrase(verdict),
         "says": say(verdict),
+        "enough": asdict(verdict.enough) if verdict.answer == "undecided" else None,
         "ours": ours,
         "theirs": theirs,
         "difference": difference(found, question.scale, question.about) if has_interval else "",
