@@ -105,7 +105,8 @@ def status(record: Mapping[str, Any], changed: list[str]) -> str:
     sizes = ", ".join(f"{count:,} {split}" for split, count in data.get("sizes", {}).items())
     told = (
         f"Measured on {record['date']} by commit {record['commit'][:10]}{_looked(record['command'])}: {num} seeds, "
-        f"{data.get('note', data.get('source'))} ({sizes}), {_time(record)}, on a machine that other work may have shared."
+        f"{data.get('note', data.get('source'))} ({sizes}), {_time(record)}, "
+        "on a machine that other work may have shared."
     )
     return f"{told} **Stale**, to be measured again: {'; '.join(changed)}." if changed else told
 

@@ -67,6 +67,28 @@ def test_seeds_that_diverged_stand_beside_their_arm(gone: str, row: str) -> None
     assert f"| halved ({row}" in arms(record)
 
 
+def test_the_head_of_an_experiment_says_its_cost_and_what_it_needs() -> None:
+    path = experiment("transfer")
+    assert path is not None
+    record = RECORDS["transfer"] | {
+        "minutes": 3.21,
+        "command": "python -m dnnx.train +exp=transfer study.until=decided",
+    }
+    cost = "3.2 minutes of training on 1 thread until decided, after +exp=bn_vs_plain"
+    assert (
+        head_of_experiment(path.read_text(), record).splitlines()[1]
+        == f"# python -m dnnx.train +exp=transfer   ({cost})"
+    )
+    assert " with `study.until=decided`: 5 to " in expand("transfer status", {"transfer": record}, {})
+
+
+def test_no_page_has_minutes_that_are_typed() -> None:
+    pages = (ROOT / "docs" / "results").glob("*.md")
+    lines = [line for page in pages for line in page.read_text().splitlines() if line.startswith("dnnx train +exp=")]
+    assert lines
+    assert [line for line in lines if "minute" in line] == []
+
+
 @pytest.mark.parametrize("study", sorted(STUDIES & (RECORDS.keys() | RECORDED_BEFORE)))
 def test_every_study_with_numbers_says_where_its_numbers_come_from(study: str) -> None:
     """Measured, or recorded by an earlier version: the page of its field and the table of all studies say it."""

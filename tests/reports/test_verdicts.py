@@ -11,6 +11,7 @@ from made_up_runs import write_study
 from dnnx.basics.errors import UserError
 from dnnx.reports.format import show_estimate
 from dnnx.reports.measures import reach, reference_targets, values
+from dnnx.reports.saying import phrase
 from dnnx.reports.statistics import estimate
 from dnnx.reports.verdicts import Verdict, decide, unmeasured
 from dnnx.runs.about import About
@@ -216,6 +217,15 @@ def test_two_metrics_of_one_arm_are_compared_seed_by_seed():
     assert "n = 1, so chance cannot be told from effect" in verdict.sentence
     (verdict,) = answer([run], asked | {"than_metric": "test/f1", "expect": "higher"})
     assert verdict.sentence == "Better? Not measured: test f1 was not measured in b."
+
+
+def test_two_metrics_of_one_arm_that_are_the_same_are_both_named():
+    scores = [0.5 + 0.001 * seed for seed in range(8)]
+    near = [score + 1e-4 * (-1) ** i for i, score in enumerate(scores)]
+    run = made("b", {seed: [] for seed in range(8)}, mc__accuracy=scores, test__accuracy=near)
+    asked = {"ask": "Better?", "metric": "mc/accuracy", "than_metric": "test/accuracy", "arm": "b", "than": "b"}
+    (verdict,) = answer([run], asked | {"expect": "higher", "same": 0.5})
+    assert phrase(verdict) == "test accuracy by MC dropout of b and test accuracy of b"
 
 
 def test_equal_arms_are_the_same_within_the_margin_that_a_claim_declares() -> None:
