@@ -27,17 +27,17 @@ def repeated(measured: Record) -> dict[str, Any]:
     return kept | {"seeds": " ".join(map(str, sorted(set(_seeds(measured))))), "claims": claims}
 
 
-def put_together(measured: Record, known: Record | None) -> Record:
+def put_together(measured: Record, known: Record | None, changed: bool) -> Record:
     """Return the content of a result file from a study as it was measured now and the content before, if any.
 
-    A study of other seeds is kept beside the first one. More seeds of the first one leave its repetition there.
+    A study of other seeds is kept beside the first one. More seeds of the first one leave its repetition there, unless
+    the study has changed since.
     """
     if known is None:
         return measured
     if of_other_seeds(measured, known):
         return {**known, "repeated": repeated(measured)}
-    stays = "repeated" in known and known["declared"] == measured["declared"]
-    return {**measured, "repeated": known["repeated"]} if stays else measured
+    return {**measured, "repeated": known["repeated"]} if "repeated" in known and not changed else measured
 
 
 def counts(record: Record) -> Counter[str]:

@@ -56,7 +56,8 @@ def write(folder: Path) -> Path:
     require(not lost, "folder", folder, "; ".join(lost))
     path = RESULTS / f"{study.name}.json"
     measured = record(study, verdicts) | {"declared": now}
-    write_json(path, put_together(measured, json.loads(path.read_text()) if path.exists() else None))
+    known = json.loads(path.read_text()) if path.exists() else None
+    write_json(path, put_together(measured, known, changed=known is not None and bool(reasons(known, now))))
     return path
 
 

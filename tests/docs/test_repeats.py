@@ -39,13 +39,12 @@ def test_one_seed_that_was_looked_at_makes_a_study_no_repetition(seeds: str, oth
 def test_a_repetition_stays_beside_more_seeds_and_goes_when_the_study_changes() -> None:
     known = KNOWN["bn_vs_plain"]
     others = known | {"arms": {name: arm | {"seeds": "100 101"} for name, arm in known["arms"].items()}}
-    kept = put_together(others, known)
+    kept = put_together(others, known, changed=False)
     assert kept == {**known, "repeated": repeated(others)}
     more = known | {"minutes": 99.0}
-    assert put_together(more, kept) == {**more, "repeated": kept["repeated"]}
-    changed = more | {"declared": known["declared"] | {"axes": {"seeds": [1]}}}
-    assert put_together(changed, kept) == changed
-    assert put_together(more, None) == more
+    assert put_together(more, kept, changed=False) == {**more, "repeated": kept["repeated"]}
+    assert put_together(more, kept, changed=True) == more
+    assert put_together(more, None, changed=False) == more
 
 
 def test_a_page_shows_the_table() -> None:
