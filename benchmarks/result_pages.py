@@ -112,7 +112,12 @@ def status(record: Mapping[str, Any], changed: list[str]) -> str:
 
 
 def _looked(command: str) -> str:
-    """Return how far a study went on, as it was typed; "" for one of a given number of seeds."""
+    """Return how far a study went on, as it was typed; "" for one of a given number of seeds.
+
+    A command of several parts is that of a study to which seeds were added, by hand or by one that needs it.
+    """
+    if " && " in command:
+        return ", with seeds that were added later"
     typed = [word for word in command.split() if word.startswith(("study.until=", "study.max_seeds="))]
     return f" with `{' '.join(typed)}`" if typed else ""
 
@@ -167,7 +172,7 @@ def head_of_experiment(text: str, record: Mapping[str, Any]) -> str:
     lines = textwrap.wrap(f"Answer: {told}.", WIDTH, break_long_words=False, break_on_hyphens=False)
     comment = "".join(f"# {line}\n" for line in lines)
     needed = re.search(r"^  needs: (\w+)$", text, flags=re.M)
-    how = " until decided" if _looked(record["command"]) else ""
+    how = " until decided" if "`" in _looked(record["command"]) else ""
     cost = f"{_time(record)}{how}{f', after +exp={needed[1]}' if needed else ''}"
     text = re.sub(r"^(# python -m dnnx.train \+exp=\w+)   \(.*\)$", rf"\1   ({cost})", text, count=1, flags=re.M)
     return re.sub(r"^# Answer: .*?\n(?=# All numbers:)", lambda _: comment, text, flags=re.S | re.M)

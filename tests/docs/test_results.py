@@ -80,6 +80,8 @@ def test_the_head_of_an_experiment_says_its_cost_and_what_it_needs() -> None:
         == f"# python -m dnnx.train +exp=transfer   ({cost})"
     )
     assert " with `study.until=decided`: 5 to " in expand("transfer status", {"transfer": record}, {})
+    added = record | {"command": "python -m dnnx.train +exp=transfer && python -m dnnx.train resume=... seeds=20"}
+    assert ", with seeds that were added later: 5 to " in expand("transfer status", {"transfer": added}, {})
 
 
 def test_no_page_has_minutes_that_are_typed() -> None:
