@@ -3,12 +3,15 @@
     dnnx train +exp=bn_vs_plain 'seeds=[100,101,102,103,104,105,106,107,108,109]'
     python -m benchmarks.results outputs/bn_vs_plain/latest
 
-The second command sees that the seeds are others, and writes the answers beside those of the result file.
+The second command sees that the seeds are others, and writes the answers beside those of the result file. A further
+repetition, of yet other seeds, stands beside the first.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from dnnx.basics.errors import require
 
 DECIDED = ("yes", "no", "same")
 KEPT = ("metric", "arm", "than", "answer", "words", "difference", "n")  # of a claim
@@ -30,48 +33,61 @@ def repeated(measured: Record) -> dict[str, Any]:
 def put_together(measured: Record, known: Record | None, changed: bool) -> Record:
     """Return the content of a result file from a study as it was measured now and the content before, if any.
 
-    A study of other seeds is kept beside the first one. More seeds of the first one leave its repetition there, unless
-    the study has changed since.
+    A study of other seeds is kept beside the first one. It stays there when the first one gets more seeds, unless they
+    are its own or the study has `changed`. Raise UserError for a repetition of a study that has changed, or one that
+    holds seeds of an earlier repetition.
     """
     if known is None:
         return measured
-    if of_other_seeds(measured, known):
-        return {**known, "repeated": repeated(measured)}
-    return {**measured, "repeated": known["repeated"]} if "repeated" in known and not changed else measured
+    own, before = set(_seeds(measured)), known.get("repeated", [])
+    if not of_other_seeds(measured, known):
+        kept = [one for one in before if not changed and not own & _seeds_of(one)]
+        return {**measured, "repeated": kept} if kept else measured
+    require(
+        not changed, "folder", measured["study"], "the study has changed since its result file; measure it anew first"
+    )
+    told = "a repetition of these seeds was looked at; repeat the study with seeds that no one has seen"
+    require(not any(own & _seeds_of(one) for one in before), "seeds", min(own), told)
+    return {**known, "repeated": [*before, repeated(measured)]}
 
 
-def counts(record: Record) -> Counter[str]:
-    """Return how many decided answers of a result came again, were undecided, and turned to another answer.
+def counts(claims: Sequence[Record], repetition: Record) -> Counter[str]:
+    """Return how many decided claims came again, were undecided, and turned to another answer; and how many open ones
+    were decided.
 
     A fact is no test, so it is not counted.
     """
-    found = {_key(claim): claim["answer"] for claim in record["repeated"]["claims"]}
+    found = {_key(claim): claim["answer"] for claim in repetition["claims"]}
     told: Counter[str] = Counter()
-    for claim in record["claims"]:
-        if claim["answer"] in DECIDED and not claim.get("fact"):
-            now = found.get(_key(claim), "not tested")
-            told["again" if now == claim["answer"] else "another" if now in DECIDED else "undecided"] += 1
+    for claim in claims:
+        first, now = claim["answer"], found[_key(claim)]
+        if first in DECIDED and not claim.get("fact"):
+            told["again" if now == first else "another" if now in DECIDED else "undecided"] += 1
+        elif first == "undecided" and now in DECIDED:
+            told["opened"] += 1
     return told
 
 
 def table(records: Mapping[str, Record]) -> str:
-    """Return a table of all studies that were repeated, with a line of sums."""
+    """Return a table with a line for each repetition of a study with tests, and a line of sums."""
     lines = [
-        "| study | seeds | decided answers | again | then undecided | another answer |",
-        "|---|---|---|---|---|---|",
+        "| study | seeds | first had | decided | again | then undecided | another answer | open, then decided |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     total: Counter[str] = Counter()
     for name, record in records.items():
-        if "repeated" in record:
-            found = counts(record)
-            total += found
-            lines.append(_line(name, str(len(record["repeated"]["seeds"].split())), found))
-    return "\n".join([*lines, _line("**all**", "", total)])
+        for one in record.get("repeated", []):
+            if found := counts(record["claims"], one):
+                total += found
+                first = max(len(arm["seeds"].split()) for arm in record["arms"].values())
+                lines.append(_line(name, str(len(_seeds_of(one))), str(first), found))
+    return "\n".join([*lines, _line("**all**", "", "", total)])
 
 
-def _line(name: str, seeds: str, found: Counter[str]) -> str:
-    numbers = (sum(found.values()), *(found[key] for key in ("again", "undecided", "another")))
-    return f"| {name} | {seeds} | {' | '.join(map(str, numbers))} |"
+def _line(name: str, seeds: str, first: str, found: Counter[str]) -> str:
+    decided = sum(found.values()) - found["opened"]
+    numbers = (decided, *(found[key] for key in ("again", "undecided", "another", "opened")))
+    return f"| {name} | {seeds} | {first} | {' | '.join(map(str, numbers))} |"
 
 
 def _key(claim: Record) -> tuple[str, str, str]:
@@ -80,3 +96,7 @@ def _key(claim: Record) -> tuple[str, str, str]:
 
 def _seeds(record: Record) -> list[int]:
     return [int(seed) for arm in record["arms"].values() for seed in arm["seeds"].split()]
+
+
+def _seeds_of(repetition: Record) -> set[int]:
+    return set(map(int, repetition["seeds"].split()))

@@ -104,21 +104,18 @@ def status(record: Mapping[str, Any], changed: list[str]) -> str:
     data = record["data"]
     sizes = ", ".join(f"{count:,} {split}" for split, count in data.get("sizes", {}).items())
     told = (
-        f"Measured on {record['date']} by commit {record['commit'][:10]}{_looked(record['command'])}: {num} seeds, "
+        f"Measured on {record['date']} by commit {record['commit'][:10]}{_looked(record)}: {num} seeds, "
         f"{data.get('note', data.get('source'))} ({sizes}), {_time(record)}, "
         "on a machine that other work may have shared."
     )
     return f"{told} **Stale**, to be measured again: {'; '.join(changed)}." if changed else told
 
 
-def _looked(command: str) -> str:
-    """Return how far a study went on, as it was typed; "" for one of a given number of seeds.
-
-    A command of several parts is that of a study to which seeds were added, by hand or by one that needs it.
-    """
-    if " && " in command:
+def _looked(record: Mapping[str, Any]) -> str:
+    """Return how a study went on after its first seeds; "" for one of a given number of seeds."""
+    if any("anytime" in claim.get("test", "") for claim in record["claims"]):
         return ", with seeds that were added later"
-    typed = [word for word in command.split() if word.startswith(("study.until=", "study.max_seeds="))]
+    typed = [word for word in record["command"].split() if word.startswith(("study.until=", "study.max_seeds="))]
     return f" with `{' '.join(typed)}`" if typed else ""
 
 
@@ -172,8 +169,7 @@ def head_of_experiment(text: str, record: Mapping[str, Any]) -> str:
     lines = textwrap.wrap(f"Answer: {told}.", WIDTH, break_long_words=False, break_on_hyphens=False)
     comment = "".join(f"# {line}\n" for line in lines)
     needed = re.search(r"^  needs: (\w+)$", text, flags=re.M)
-    how = " until decided" if "`" in _looked(record["command"]) else ""
-    cost = f"{_time(record)}{how}{f', after +exp={needed[1]}' if needed else ''}"
+    cost = f"{_time(record)}{_looked(record).replace('`', '')}{f', after +exp={needed[1]}' if needed else ''}"
     text = re.sub(r"^(# python -m dnnx.train \+exp=\w+)   \(.*\)$", rf"\1   ({cost})", text, count=1, flags=re.M)
     return re.sub(r"^# Answer: .*?\n(?=# All numbers:)", lambda _: comment, text, flags=re.S | re.M)
 

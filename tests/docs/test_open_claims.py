@@ -16,23 +16,23 @@ def test_open_claims_are_listed_with_the_seeds_that_they_take() -> None:
             "claims": [
                 claim("undecided", "a > b"),
                 claim("yes", "b > c"),
-                claim("undecided", "c > d", added=1200),
+                claim("undecided", "c > d", 1200),
             ]
         },
         "two": {
             "claims": [
                 claim("undecided", "e > f", 6, 9),
                 claim("undecided", "g > h", why="more seeds only test the same rows again; more rows would help"),
-                claim("undecided", "i > j", added=1),
+                claim("undecided", "i > j", 7),
                 claim("undecided", "k > l", 54),
             ]
         },
     }
     assert table(records).splitlines()[2:] == [
         "| `two` | e > f | 5 | 6 | 9 |",
-        "| `two` | i > j | 5 |  | 1 |",
+        "| `two` | i > j | 5 | 7 |  |",
         "| `two` | k > l | 5 | 54 |  |",
-        "| `one` | c > d | 5 |  | 1,200 |",
+        "| `one` | c > d | 5 | 1,200 |  |",
         "| `one` | a > b | 5 | not known |  |",
         "| `two` | g > h | 5 | more rows would help |  |",
     ]

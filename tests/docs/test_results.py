@@ -74,13 +74,13 @@ def test_the_head_of_an_experiment_says_its_cost_and_what_it_needs() -> None:
         "minutes": 3.21,
         "command": "python -m dnnx.train +exp=transfer study.until=decided",
     }
-    cost = "3.2 minutes of training on 1 thread until decided, after +exp=bn_vs_plain"
+    cost = "3.2 minutes of training on 1 thread with study.until=decided, after +exp=bn_vs_plain"
     assert (
         head_of_experiment(path.read_text(), record).splitlines()[1]
         == f"# python -m dnnx.train +exp=transfer   ({cost})"
     )
     assert " with `study.until=decided`: 5 to " in expand("transfer status", {"transfer": record}, {})
-    added = record | {"command": "python -m dnnx.train +exp=transfer && python -m dnnx.train resume=... seeds=20"}
+    added = record | {"claims": [{"test": "paired anytime-valid t test"}]}
     assert ", with seeds that were added later: 5 to " in expand("transfer status", {"transfer": added}, {})
 
 

@@ -43,7 +43,7 @@ def explain(error: Exception, config_name: str, arguments: Sequence[str]) -> str
     if match := re.search(r"Could not override '(exp|debug|sweep)'", text):
         return f"{match[1]}: it is not in the config; to add it, type +{match[1]}=..."
     if match := re.search(r"Could not override '([^']+)'", text):
-        return _explain_key(match[1], text, config_name, arguments)
+        return _explain_key(match[1], config_name, arguments)
     if match := re.match(r"Error merging override (study\.arms=.*)", text):
         return f"{match[1]}: {ARMS}"
     if match := re.match(r"Error merging override (.*)", text):
@@ -92,29 +92,40 @@ def explain_os(error: OSError) -> str:
     return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
 
 
-def _explain_key(key: str, text: str, config_name: str, arguments: Sequence[str]) -> str:
+def _explain_key(key: str, config_name: str, arguments: Sequence[str]) -> str:
     if key.startswith("trainer.") and key.removeprefix("trainer.") in _trainer_arguments():
         return f"{key}: it is not in conf/trainer; type +{key}=... to add it for Lightning's Trainer"
     if told := _explain_technique(key):
         return told
-    inner = re.search(r"full_key: (\S+)", text)  # a mapping was typed
     group, _, name = key.partition(".")
+    config, is_exact = _composed_without(key, config_name, arguments)
+    if is_exact and (told := _explain_argument(config.get(group), name)):
+        return f"{key}: it is not in conf/{group}; type +{key}=... {told}"
     if told := belongs(group, [name]):
         return f"{key}: there is no such key; {told}"
-    config = _composed_without(key, config_name, arguments)
-    if told := _explain_argument(config.get(group), name):
-        return f"{key}: it is not in conf/{group}; type +{key}=... {told}"
     known = flatten(config)
-    if inner is None and key in known:  # a mapping, which takes no new keys otherwise
-        return f"{key}: type +{key}=... to add keys to it"
-    return unknown_key(inner[1] if inner else key, known)
+    return _explain_mapping(key, known[key]) if key in known else unknown_key(key, known)
+
+
+def _explain_mapping(key: str, value: Any) -> str:
+    """Return how to type keys of a mapping that takes none of those that were typed as one value."""
+    if key == "techniques":
+        return "techniques: type +technique=NAME and techniques.NAME.KEY=...; +technique=? lists the names"
+    if isinstance(value, dict) and value:
+        return f"{key}: its keys are {', '.join(map(str, value))}; type each as {key}.{next(iter(value))}=..."
+    return f"{key}: type +{key}=... to add keys to it"
 
 
 def _explain_argument(node: Any, name: str) -> str:
-    """Return for what to add a key that the class of a config node takes, though its file leaves it out; else ""."""
+    """Return for what to add a key that the class of a config node takes, though its file leaves it out; else "".
+
+    The first argument of a class, such as the parameters of an optimizer, is given by the run.
+    """
     target = node.get("_target_", "") if isinstance(node, dict) else ""
-    with suppress(UserError):
-        return f"to add it for {target.rpartition('.')[2]}" if takes(locate("_target_", target), name) else ""
+    with suppress(UserError, ValueError):
+        made = locate("_target_", target)
+        if takes(made, name) and name != next(iter(inspect.signature(made).parameters), None):
+            return f"to add it for {target.rpartition('.')[2]}"
     return ""
 
 
@@ -175,16 +186,17 @@ def _items(text: str) -> list[str]:
     return [item.strip() for item in items if item.strip()]
 
 
-def _composed_without(wrong: str, config_name: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """Return the config without the words that type a wrong key."""
+def _composed_without(wrong: str, config_name: str, arguments: Sequence[str]) -> tuple[dict[str, Any], bool]:
+    """Return the config without the words that type a wrong key, and whether the other words are in it."""
     typed = split(arguments).overrides
     rest = [a for a in typed if not a.startswith("hydra.") and a.lstrip("+~").split("=")[0] != wrong]
+    is_exact = True
     try:
         config = compose(config_name, rest, [])
     except (HydraException, UserError):
-        config = compose(config_name, [], [])
+        config, is_exact = compose(config_name, [], []), False
     plain: Any = OmegaConf.to_container(config)
-    return plain
+    return plain, is_exact
 
 
 def _trainer_arguments() -> list[str]:
