@@ -2,7 +2,7 @@
 
 A marker is followed by its text and `<!-- /result -->`. Its words are a study and:
 
-    status                        a sentence: when it was measured, or that it is stale or of an earlier version
+    status                        a sentence: when it was measured, or that it is stale or not measured
     mark                          nothing for a fresh result, else a sign that the page explains
     claims, arms                  tables
     answer                        all that is decided, in a cell
@@ -28,31 +28,7 @@ from dnnx.basics.errors import UserError
 from dnnx.config.paths import experiment
 from dnnx.reports.published import place
 
-OLD, STALE = "†", "‡"  # of an earlier version, without a result file; of settings that have changed since
-OF_OLD, NOT_YET = "Recorded by an earlier version, to be measured again.", "Not measured yet."
-RECORDED_BEFORE = frozenset(
-    {
-        "dense5",
-        "init",
-        "bn_vs_plain",
-        "cifar10_bn",
-        "optimizers",
-        "schedules",
-        "clipping",
-        "cifar10_onecycle",
-        "dropout",
-        "dropout_cost",
-        "cifar10_dropout",
-        "regularizers",
-        "sparse",
-        "transfer",
-        "transfer_depth",
-        "pairs",
-        "pair_transfer",
-        "pretext",
-        "pretraining",
-    }
-)  # studies whose text holds numbers of before there were result files; a result file takes their place
+STALE, NOT_YET = "‡", "Not measured yet."  # ‡: the settings have changed since
 OF_ALL = {"all repeats": repeats.table, "all answers": answer_counts.table, "all open": open_claims.table}
 TABLES, CELLS = ("claims", "arms"), ("answer", "number", "mean", "verdict", "gap", "ours", "theirs", "beside")
 OPEN_ANSWERS = ("undecided", "not tested", "not measured")
@@ -73,11 +49,11 @@ def expand(marker: str, records: Records, stale: Mapping[str, list[str]]) -> str
     study, what, *words = marker.split()
     record, changed = records.get(study), stale.get(study, [])
     if what == "mark":
-        return (OLD if study in RECORDED_BEFORE else "") if record is None else STALE if changed else ""
+        return STALE if changed else ""
     if what == "status":
-        return status(record, changed) if record is not None else OF_OLD if study in RECORDED_BEFORE else NOT_YET
+        return NOT_YET if record is None else status(record, changed)
     if record is None and experiment(study) is not None:
-        return _unmeasured(study, what, marker)
+        return _unmeasured(what, marker)
     if record is None:
         raise UserError(f"marker '{marker}': there is no docs/results/{study}.json; make results folder=... writes it")
     try:
@@ -88,13 +64,13 @@ def expand(marker: str, records: Records, stale: Mapping[str, list[str]]) -> str
     return f"\n{text}\n" if "\n" in text else text
 
 
-def _unmeasured(study: str, what: str, marker: str) -> str:
+def _unmeasured(what: str, marker: str) -> str:
     """Return the text of a marker of a study that has no result file yet: no table, and words for a number."""
     if what not in (*TABLES, *CELLS):
         raise UserError(f"marker '{marker}': {what} is none of {', '.join((*TABLES, *CELLS))}")
     if what in TABLES or what == "gap":
         return ""
-    return "recorded by an earlier version" if study in RECORDED_BEFORE else "not measured yet"
+    return "not measured yet"
 
 
 def status(record: Mapping[str, Any], changed: list[str]) -> str:

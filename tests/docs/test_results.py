@@ -14,9 +14,6 @@ from benchmarks import results
 from benchmarks.repeats import DECIDED
 from benchmarks.result_pages import (
     NOT_YET,
-    OF_OLD,
-    OLD,
-    RECORDED_BEFORE,
     STALE,
     answer,
     arms,
@@ -91,7 +88,7 @@ def test_no_page_has_minutes_that_are_typed() -> None:
     assert [line for line in lines if "minute" in line] == []
 
 
-@pytest.mark.parametrize("study", sorted(STUDIES & (RECORDS.keys() | RECORDED_BEFORE)))
+@pytest.mark.parametrize("study", sorted(STUDIES & RECORDS.keys()))
 def test_every_study_with_numbers_says_where_its_numbers_come_from(study: str) -> None:
     """Measured, or recorded by an earlier version: the page of its field and the table of all studies say it."""
     path = experiment(study)
@@ -112,9 +109,7 @@ def test_arms_of_equal_settings_and_seeds_have_one_number_in_all_studies() -> No
                     assert first[1] == pytest.approx(mean, rel=1e-4), f"{metric} of {name} {arm} and {first[0]}"
 
 
-def test_a_study_without_a_result_file_is_of_an_earlier_version_or_not_measured() -> None:
-    assert expand("pairs status", {}, {}) == OF_OLD
-    assert expand("pairs mark", {}, {}) == OLD
+def test_a_study_without_a_result_file_is_not_measured() -> None:
     assert expand("some_new_study status", {}, {}) == NOT_YET
     assert expand("some_new_study mark", {}, {}) == ""
 
@@ -254,7 +249,7 @@ def test_what_a_backbone_gives_its_arms_is_as_declared() -> None:
 
 
 def test_the_markers_of_a_study_that_is_not_measured_wait_for_its_result_file() -> None:
-    waiting = next(name for name in sorted(STUDIES) if name not in RECORDED_BEFORE)
+    waiting = min(STUDIES)
     known = {name: entry for name, entry in RECORDS.items() if name != waiting}
     assert [expand(f"{waiting} {table}", known, {}) for table in ("claims", "arms")] == ["", ""]
     for cell in ("answer", "number arm test/accuracy", "verdict a b test/accuracy", "beside a test/accuracy 97"):
