@@ -52,8 +52,8 @@ def put_together(measured: Record, known: Record | None, changed: bool) -> Recor
 
 
 def counts(claims: Sequence[Record], repetition: Record) -> Counter[str]:
-    """Return how many decided claims came again, were undecided, and turned to another answer; and how many open ones
-    were decided.
+    """Return how many decided claims came again, were undecided, turned to or from "the same" and to the contrary; and
+    how many open ones were decided.
 
     A fact is no test, so it is not counted.
     """
@@ -62,7 +62,8 @@ def counts(claims: Sequence[Record], repetition: Record) -> Counter[str]:
     for claim in claims:
         first, now = claim["answer"], found[_key(claim)]
         if first in DECIDED and not claim.get("fact"):
-            told["again" if now == first else "another" if now in DECIDED else "undecided"] += 1
+            turned = "contrary" if {first, now} == {"yes", "no"} else "another"
+            told["again" if now == first else turned if now in DECIDED else "undecided"] += 1
         elif first == "undecided" and now in DECIDED:
             told["opened"] += 1
     return told
@@ -71,8 +72,8 @@ def counts(claims: Sequence[Record], repetition: Record) -> Counter[str]:
 def table(records: Mapping[str, Record]) -> str:
     """Return a table with a line for each repetition of a study with tests, and a line of sums."""
     lines = [
-        "| study | seeds | first had | decided | again | then undecided | another answer | open, then decided |",
-        "|---|---|---|---|---|---|---|---|",
+        "| study | seeds | first had | decided | again | undecided | to or from the same | contrary | open, then decided |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     total: Counter[str] = Counter()
     for name, record in records.items():
@@ -86,7 +87,7 @@ def table(records: Mapping[str, Record]) -> str:
 
 def _line(name: str, seeds: str, first: str, found: Counter[str]) -> str:
     decided = sum(found.values()) - found["opened"]
-    numbers = (decided, *(found[key] for key in ("again", "undecided", "another", "opened")))
+    numbers = (decided, *(found[key] for key in ("again", "undecided", "another", "contrary", "opened")))
     return f"| {name} | {seeds} | {first} | {' | '.join(map(str, numbers))} |"
 
 

@@ -18,15 +18,15 @@ def claim(arm: str, answer: str) -> dict[str, Any]:
 
 def test_answers_that_come_again_fade_turn_or_open_are_counted() -> None:
     first = [claim("a", "yes"), claim("b", "yes"), claim("c", "same"), claim("d", "undecided"), claim("e", "no")]
-    second = [claim("a", "yes"), claim("b", "no"), claim("c", "undecided"), claim("d", "yes"), claim("e", "undecided")]
+    second = [claim("a", "yes"), claim("b", "no"), claim("c", "yes"), claim("d", "yes"), claim("e", "undecided")]
     again = {"seeds": "100 101", "claims": second}
-    assert counts(first, again) == {"again": 1, "another": 1, "undecided": 2, "opened": 1}
+    assert counts(first, again) == {"again": 1, "contrary": 1, "undecided": 1, "another": 1, "opened": 1}
     record = {"claims": first, "repeated": [again, again], "arms": {"a": {"seeds": "0 1 2"}}}
     facts = {"claims": [claim("a", "yes") | {"fact": True}], "repeated": [again], "arms": {}}
     assert table({"s": record, "t": {}, "u": facts}).splitlines()[2:] == [
-        "| s | 2 | 3 | 4 | 1 | 2 | 1 | 1 |",
-        "| s | 2 | 3 | 4 | 1 | 2 | 1 | 1 |",
-        "| **all** |  |  | 8 | 2 | 4 | 2 | 2 |",
+        "| s | 2 | 3 | 4 | 1 | 1 | 1 | 1 | 1 |",
+        "| s | 2 | 3 | 4 | 1 | 1 | 1 | 1 | 1 |",
+        "| **all** |  |  | 8 | 2 | 2 | 2 | 2 | 2 |",
     ]
 
 
