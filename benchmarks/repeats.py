@@ -71,10 +71,8 @@ def counts(claims: Sequence[Record], repetition: Record) -> Counter[str]:
 
 def table(records: Mapping[str, Record]) -> str:
     """Return a table with a line for each repetition of a study with tests, and a line of sums."""
-    lines = [
-        "| study | seeds | first had | decided | again | undecided | to or from the same | contrary | open, then decided |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    titles = "study", "seeds", "first had", "decided", "again", "undecided", "to or from the same", "contrary", "opened"
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     total: Counter[str] = Counter()
     for name, record in records.items():
         for one in record.get("repeated", []):
