@@ -89,7 +89,8 @@ def status(record: Mapping[str, Any], changed: list[str]) -> str:
 
 def _looked(record: Mapping[str, Any]) -> str:
     """Return how a study went on after its first seeds; "" for one of a given number of seeds."""
-    if any("anytime" in claim.get("test", "") for claim in record["claims"]):
+    tested = [claim for claim in record["claims"] if claim["answer"] not in OPEN_ANSWERS[1:]]
+    if any("anytime" in claim["test"] for claim in tested):
         return ", with seeds that were added later"
     typed = [word for word in record["command"].split() if word.startswith(("study.until=", "study.max_seeds="))]
     return f" with `{' '.join(typed)}`" if typed else ""

@@ -65,20 +65,20 @@ def test_seeds_that_diverged_stand_beside_their_arm(gone: str, row: str) -> None
 
 
 def test_the_head_of_an_experiment_says_its_cost_and_what_it_needs() -> None:
-    path = experiment("transfer")
+    path = experiment("transfer_depth")
     assert path is not None
-    record = RECORDS["transfer"] | {
+    record = RECORDS["transfer_depth"] | {
         "minutes": 3.21,
-        "command": "python -m dnnx.train +exp=transfer study.until=decided",
+        "command": "python -m dnnx.train +exp=transfer_depth study.until=decided",
     }
     cost = "3.2 minutes of training on 1 thread with study.until=decided, after +exp=bn_vs_plain"
     assert (
         head_of_experiment(path.read_text(), record).splitlines()[1]
-        == f"# python -m dnnx.train +exp=transfer   ({cost})"
+        == f"# python -m dnnx.train +exp=transfer_depth   ({cost})"
     )
-    assert " with `study.until=decided`: 5 to " in expand("transfer status", {"transfer": record}, {})
-    added = record | {"claims": [{"test": "paired anytime-valid t test"}]}
-    assert ", with seeds that were added later: 5 to " in expand("transfer status", {"transfer": added}, {})
+    assert " with `study.until=decided`: 5 to " in expand("transfer_depth status", {"transfer_depth": record}, {})
+    added = record | {"claims": [{"answer": "yes", "test": "paired anytime-valid t test"}]}
+    assert ", with seeds that were added later: 5 to " in expand("transfer_depth status", {"transfer_depth": added}, {})
 
 
 def test_no_page_has_minutes_that_are_typed() -> None:
