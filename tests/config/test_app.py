@@ -67,6 +67,7 @@ def test_a_misspelt_key_names_near_misses(tmp_path: Path) -> None:
         ("optimizer=sgd optimizer.betas=3 foo=1", "optimizer.betas: there is no such key"),
         ("study.arms={a:[]}", "error: study.arms: type +study.arms=... to add keys to it"),
         ("paths={output:x}", "error: paths: its keys are data, outputs; type each as paths.data=..."),
+        ("+techniques={foo:1}", "error: techniques.foo._target_=null: the path of a class"),
         ("techniques={foo:1}", "error: techniques: type +technique=NAME and techniques.NAME.KEY=..."),
         ("trainer.accelerator=tpu", "trainer.accelerator=tpu: choose one of auto, cpu, cuda, gpu"),
         ("trainer.devices=2", "trainer.devices=2: only 1 is valid"),

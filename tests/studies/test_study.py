@@ -100,7 +100,7 @@ def test_every_experiment_states_its_command_its_cost_and_its_answer(name: str) 
     assert path
     text = path.read_text()
     header = "\n".join(line for line in text.splitlines() if line.startswith("#"))
-    for told in (f"# python -m dnnx.train +exp={name} ", "CPU core", "Answer: ", "docs/results/"):
+    for told in (f"# python -m dnnx.train +exp={name} ", "of training on", "Answer: ", "docs/results/"):
         assert told in header, f"not told: {told}"
     assert yaml.safe_load(text)["name"] == name
 

@@ -171,12 +171,17 @@ def test_a_study_with_results_is_not_looked_at_after_the_fact(tmp_path: Path) ->
     (tmp_path / "plain/results.json").write_text("{}")
     (tmp_path / "study.json").write_text(json.dumps({"arms": ["plain"]}))
     with pytest.raises(UserError, match="its results were there before looks were planned"):
-        planned(Plan(tmp_path, [], {}), [5, 10])
+        planned(Plan(tmp_path, [], {}), [5, 10], 5)
     taken = {"planned": [5, 10], "taken": [{"seeds": [0, 1, 2, 3, 4], "arms": ["plain"]}]}
     (tmp_path / "study.json").write_text(json.dumps({"arms": ["plain"], "looks": taken}))
     with pytest.raises(UserError, match=r"study.looks=\[5, 20\]: its looks were planned at \[5, 10\] seeds"):
-        planned(Plan(tmp_path, [], {}), [5, 20])
-    assert planned(Plan(tmp_path, [], {}), [5, 10]).declared["looks"] == taken
+        planned(Plan(tmp_path, [], {}), [5, 20], 5)
+    with pytest.raises(
+        UserError, match=r"seeds=\[100\]: it was looked at with the seeds 0 to 4; type nothing but resume="
+    ):
+        planned(Plan(tmp_path, [], {}), [5, 10], [100])
+    for same in (5, 3, [0, 1]):
+        assert planned(Plan(tmp_path, [], {}), [5, 10], same).declared["looks"] == taken
 
 
 class MadeUp:
@@ -197,7 +202,7 @@ class MadeUp:
         ]
         jobs = [Job(name, []) for name in gaps]
         declared = {"name": "made", "reference": "plain", "arms": list(gaps), "verdicts": claims}
-        self.plan = planned(Plan(folder, jobs, declared), [5, 10, 20])
+        self.plan = planned(Plan(folder, jobs, declared), [5, 10, 20], 5)
         self.config: Any = DictConfig({"name": "made", "seeds": 5})
         self.trained: list[tuple[str, int]] = []
         self.prepared: list[int] = []

@@ -152,7 +152,11 @@ A_BACKBONE = "type the folder of one, such as backbone=outputs/bn_vs_plain/lates
 
 def settle_backbone(cfg: DictConfig, folder: Path) -> DictConfig:
     """Return the config with the path of the backbone's run folder, and with null values of `net` from its network."""
-    readers = {name: t.backbone for name, t in (cfg.get("techniques") or {}).items() if t and "backbone" in t}
+    readers = {
+        name: t.backbone
+        for name, t in (cfg.get("techniques") or {}).items()
+        if isinstance(t, DictConfig) and "backbone" in t
+    }
     if cfg.backbone is None:
         require(not readers, "backbone", "null", f"technique={', '.join(readers)} needs a finished run; {A_BACKBONE}")
         return without_top(cfg) if "drop_top" in (cfg.get("net") or {}) else cfg

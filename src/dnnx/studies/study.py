@@ -50,7 +50,7 @@ def run_study(config: DictConfig, runner: Runner) -> None:
 
     A job that fails says so itself; the others go on, and the command ends with exit code 2.
     """
-    plan = planned(make_plan(config), planned_looks(config))
+    plan = planned(make_plan(config), planned_looks(config), config.seeds)
     told = "a launcher that is typed starts the jobs; leave out one of the two"
     require(config.jobs is None or runner.work is not None, "jobs", config.jobs, told)
     plan, composed = settle_lengths(config, plan, compose_jobs(plan.jobs, runner.check))

@@ -106,10 +106,10 @@ def looks_of(plan: Plan) -> Looks:
     return found
 
 
-def planned(plan: Plan, looks: Sequence[int]) -> Plan:
+def planned(plan: Plan, looks: Sequence[int], seeds: Any) -> Plan:
     """Return the plan with the looks of its study.json, or with new ones at these numbers of seeds.
 
-    Raise UserError for a study that was looked at by another plan: its levels would not hold.
+    Raise UserError for a study that was looked at by another plan, or with other `seeds`: its levels would not hold.
     """
     path = plan.folder / "study.json"
     saved: dict[str, Any] = read_study_json(path) if path.exists() else {}
@@ -117,6 +117,9 @@ def planned(plan: Plan, looks: Sequence[int]) -> Plan:
     if before is not None and before.taken:
         told = f"its looks were planned at {shown(list(before.planned))} seeds; type nothing but resume={plan.folder}"
         require(list(before.planned) == list(looks), "study.looks", shown(list(looks)), told)
+        seen = before.taken[-1].seeds
+        told = f"it was looked at with the seeds {seen[0]} to {seen[-1]}; type nothing but resume={plan.folder}"
+        require(seeds_at(seeds, len(seen)) == list(seen), "seeds", shown(seeds), f"{told}, or begin a new study")
     elif looks and before is None and any(plan.folder.glob("*/results.json")):
         told = "its results were there before looks were planned; start the study again without resume, or add seeds"
         raise UserError(f"study.until=decided: {told} by hand, such as resume={plan.folder} seeds=20")
