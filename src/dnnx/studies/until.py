@@ -12,6 +12,7 @@ from dnnx.basics.console import console
 from dnnx.basics.errors import UserError, require, shown
 from dnnx.config import resume
 from dnnx.config.app import FAILURES, fail
+from dnnx.config.seeds import parse_seeds
 from dnnx.config.shards import config_of_all, require_backbone
 from dnnx.runs import schema
 from dnnx.runs.checksums import is_other_data
@@ -118,8 +119,11 @@ def planned(plan: Plan, looks: Sequence[int], seeds: Any) -> Plan:
         told = f"its looks were planned at {shown(list(before.planned))} seeds; type nothing but resume={plan.folder}"
         require(list(before.planned) == list(looks), "study.looks", shown(list(looks)), told)
         seen = before.taken[-1].seeds
+        whole = seeds_at(list(seen), before.planned[-1])
+        others = set() if isinstance(seeds, int) else {*parse_seeds(seeds)} - {*whole}
         told = f"it was looked at with the seeds {seen[0]} to {seen[-1]}; type nothing but resume={plan.folder}"
-        require(seeds_at(seeds, len(seen)) == list(seen), "seeds", shown(seeds), f"{told}, or begin a new study")
+        is_alike = seeds_at(seeds, len(whole)) == whole and not others
+        require(is_alike, "seeds", shown(seeds), f"{told}, or begin a new study")
     elif looks and before is None and any(plan.folder.glob("*/results.json")):
         told = "its results were there before looks were planned; start the study again without resume, or add seeds"
         raise UserError(f"study.until=decided: {told} by hand, such as resume={plan.folder} seeds=20")
