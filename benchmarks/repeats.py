@@ -70,17 +70,20 @@ def counts(claims: Sequence[Record], repetition: Record) -> Counter[str]:
 
 
 def table(records: Mapping[str, Record]) -> str:
-    """Return a table with a line for each repetition of a study with tests, and a line of sums."""
+    """Return a table with a line for each repetition of a study with tests, and lines of sums: of all, and of those
+    with as many seeds as the study had.
+    """
     titles = "study", "seeds", "first had", "decided", "again", "undecided", "to or from the same", "contrary", "opened"
     lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
-    total: Counter[str] = Counter()
+    total, alike = Counter[str](), Counter[str]()
     for name, record in records.items():
         for one in record.get("repeated", []):
             if found := counts(record["claims"], one):
                 total += found
-                first = max(len(arm["seeds"].split()) for arm in record["arms"].values())
-                lines.append(_line(name, str(len(_seeds_of(one))), str(first), found))
-    return "\n".join([*lines, _line("**all**", "", "", total)])
+                first, now = max(len(arm["seeds"].split()) for arm in record["arms"].values()), len(_seeds_of(one))
+                alike += found if now >= first else Counter()
+                lines.append(_line(name, str(now), str(first), found))
+    return "\n".join([*lines, _line("**all**", "", "", total), _line("**with as many seeds**", "", "", alike)])
 
 
 def _line(name: str, seeds: str, first: str, found: Counter[str]) -> str:

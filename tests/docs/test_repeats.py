@@ -21,12 +21,14 @@ def test_answers_that_come_again_fade_turn_or_open_are_counted() -> None:
     second = [claim("a", "yes"), claim("b", "no"), claim("c", "yes"), claim("d", "yes"), claim("e", "undecided")]
     again = {"seeds": "100 101", "claims": second}
     assert counts(first, again) == {"again": 1, "contrary": 1, "undecided": 1, "another": 1, "opened": 1}
-    record = {"claims": first, "repeated": [again, again], "arms": {"a": {"seeds": "0 1 2"}}}
+    more = {"seeds": "200 201 202", "claims": second}
+    record = {"claims": first, "repeated": [again, more], "arms": {"a": {"seeds": "0 1 2"}}}
     facts = {"claims": [claim("a", "yes") | {"fact": True}], "repeated": [again], "arms": {}}
     assert table({"s": record, "t": {}, "u": facts}).splitlines()[2:] == [
         "| s | 2 | 3 | 4 | 1 | 1 | 1 | 1 | 1 |",
-        "| s | 2 | 3 | 4 | 1 | 1 | 1 | 1 | 1 |",
+        "| s | 3 | 3 | 4 | 1 | 1 | 1 | 1 | 1 |",
         "| **all** |  |  | 8 | 2 | 2 | 2 | 2 | 2 |",
+        "| **with as many seeds** |  |  | 4 | 1 | 1 | 1 | 1 | 1 |",
     ]
 
 
