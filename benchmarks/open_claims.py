@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from dnnx.reports.answers import SAME_ROWS
+
 Record = Mapping[str, Any]
 HEAD = "| study | claim | seeds | a new study of | or seeds added to these |\n|---|---|---|---|---|"
 
@@ -17,5 +19,5 @@ def table(records: Mapping[str, Record]) -> str:
 
 def _line(name: str, claim: Record) -> str:
     new, added = (f"{count:,}" if (count := claim["enough"][key]) else "" for key in ("new", "added"))
-    unknown = "more rows would help" if "rows" in claim["enough"]["why"] else "not known"
+    unknown = "more rows would help" if claim["enough"]["why"] == SAME_ROWS else "not known"
     return f"| `{name}` | {claim['phrase']} | {claim['n']} | {new or unknown} | {added} |"

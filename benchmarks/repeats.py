@@ -20,14 +20,14 @@ Record = Mapping[str, Any]
 
 def of_other_seeds(measured: Record, known: Record) -> bool:
     """Return whether no seed of a study is a seed of its result file."""
-    return not set(_seeds(measured)) & set(_seeds(known))
+    return not _seeds(measured) & _seeds(known)
 
 
 def repeated(measured: Record) -> dict[str, Any]:
     """Return the part of a record that is kept as a repetition."""
     claims = [{key: claim[key] for key in KEPT} for claim in measured["claims"]]
     kept = {key: measured[key] for key in ("command", "commit", "date", "minutes")}
-    return kept | {"seeds": " ".join(map(str, sorted(set(_seeds(measured))))), "claims": claims}
+    return kept | {"seeds": " ".join(map(str, sorted(_seeds(measured)))), "claims": claims}
 
 
 def put_together(measured: Record, known: Record | None, changed: bool) -> Record:
@@ -39,7 +39,7 @@ def put_together(measured: Record, known: Record | None, changed: bool) -> Recor
     """
     if known is None:
         return measured
-    own, before = set(_seeds(measured)), known.get("repeated", [])
+    own, before = _seeds(measured), known.get("repeated", [])
     if not of_other_seeds(measured, known):
         kept = [one for one in before if not changed and not own & _seeds_of(one)]
         return {**measured, "repeated": kept} if kept else measured
@@ -80,8 +80,9 @@ def table(records: Mapping[str, Record]) -> str:
         for one in record.get("repeated", []):
             if found := counts(record["claims"], one):
                 total += found
-                first, now = max(len(arm["seeds"].split()) for arm in record["arms"].values()), len(_seeds_of(one))
-                alike += found if now >= first else Counter()
+                first, now = max(seed_counts(record)), len(_seeds_of(one))
+                if now >= first:
+                    alike += found
                 lines.append(_line(name, str(now), str(first), found))
     return "\n".join([*lines, _line("**all**", "", "", total), _line("**with as many seeds**", "", "", alike)])
 
@@ -96,9 +97,15 @@ def _key(claim: Record) -> tuple[str, str, str]:
     return claim["metric"], claim["arm"], claim["than"]
 
 
-def _seeds(record: Record) -> list[int]:
-    return [int(seed) for arm in record["arms"].values() for seed in arm["seeds"].split()]
+def seed_counts(record: Record) -> list[int]:
+    """Return the numbers of seeds that the arms have, each once, the least first."""
+    return sorted({len(arm["seeds"].split()) for arm in record["arms"].values()})
 
 
-def _seeds_of(repetition: Record) -> set[int]:
-    return set(map(int, repetition["seeds"].split()))
+def _seeds(record: Record) -> set[int]:
+    return {seed for arm in record["arms"].values() for seed in _seeds_of(arm)}
+
+
+def _seeds_of(holder: Record) -> set[int]:
+    """Return the seeds of an arm or a repetition."""
+    return set(map(int, holder["seeds"].split()))

@@ -31,7 +31,8 @@ from dnnx.reports.published import place
 STALE, NOT_YET = "‡", "Not measured yet."  # ‡: the settings have changed since
 OF_ALL = {"all repeats": repeats.table, "all answers": answer_counts.table, "all open": open_claims.table}
 TABLES, CELLS = ("claims", "arms"), ("answer", "number", "mean", "verdict", "gap", "ours", "theirs", "beside")
-OPEN_ANSWERS = ("undecided", "not tested", "not measured")
+UNTESTED = ("not tested", "not measured")
+OPEN_ANSWERS = ("undecided", *UNTESTED)
 MOST_TOLD = 3  # decided claims of an answer in words; the page of the field has all, with their intervals
 WIDTH = 118  # of a line in the head of an experiment
 Records = Mapping[str, Mapping[str, Any]]
@@ -75,7 +76,7 @@ def _unmeasured(what: str, marker: str) -> str:
 
 def status(record: Mapping[str, Any], changed: list[str]) -> str:
     """Return when, from what and how a result was measured, and whether it is stale."""
-    seeds = sorted({len(arm["seeds"].split()) for arm in record["arms"].values()})
+    seeds = repeats.seed_counts(record)
     num = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}"
     data = record["data"]
     sizes = ", ".join(f"{count:,} {split}" for split, count in data.get("sizes", {}).items())
@@ -89,7 +90,7 @@ def status(record: Mapping[str, Any], changed: list[str]) -> str:
 
 def _looked(record: Mapping[str, Any]) -> str:
     """Return how a study went on after its first seeds; "" for one of a given number of seeds."""
-    tested = [claim for claim in record["claims"] if claim["answer"] not in OPEN_ANSWERS[1:]]
+    tested = [claim for claim in record["claims"] if claim["answer"] not in UNTESTED]
     if any("anytime" in claim["test"] for claim in tested):
         return ", with seeds that were added later"
     typed = [word for word in record["command"].split() if word.startswith(("study.until=", "study.max_seeds="))]

@@ -65,6 +65,7 @@ def test_a_misspelt_key_names_near_misses(tmp_path: Path) -> None:
         ("optimizer=sgd optimizer.dampening=1", "type +optimizer.dampening=... to add it for SGD"),
         ("optimizer.params=3", "optimizer.params: there is no such key; did you mean"),
         ("optimizer=sgd optimizer.betas=3 foo=1", "optimizer.betas: there is no such key"),
+        ("optimizer=sgd optimizer.dampening=1 foo=1", "type +optimizer.dampening=... to add it for SGD"),
         ("study.arms={a:[]}", "error: study.arms: type +study.arms=... to add keys to it"),
         ("paths={output:x}", "error: paths: its keys are data, outputs; type each as paths.data=..."),
         ("+techniques={foo:1}", "error: techniques.foo._target_=null: the path of a class"),

@@ -90,7 +90,7 @@ def test_no_page_has_minutes_that_are_typed() -> None:
 
 @pytest.mark.parametrize("study", sorted(STUDIES & RECORDS.keys()))
 def test_every_study_with_numbers_says_where_its_numbers_come_from(study: str) -> None:
-    """Measured, or recorded by an earlier version: the page of its field and the table of all studies say it."""
+    """The page of its field says when it was measured, and the table of all studies whether it is stale."""
     path = experiment(study)
     assert path is not None
     page = (ROOT / "docs" / "results" / f"{path.parent.name}.md").read_text()

@@ -93,13 +93,11 @@ def explain_os(error: OSError) -> str:
 
 
 def _explain_key(key: str, config_name: str, arguments: Sequence[str]) -> str:
-    if key.startswith("trainer.") and key.removeprefix("trainer.") in _trainer_arguments():
-        return f"{key}: it is not in conf/trainer; type +{key}=... to add it for Lightning's Trainer"
     if told := _explain_technique(key):
         return told
     group, _, name = key.partition(".")
-    config, is_exact = _composed_without(key, config_name, arguments)
-    if is_exact and (told := _explain_argument(config.get(group), name)):
+    config = _composed_without(key, config_name, arguments)
+    if told := _explain_argument(config.get(group), name):
         return f"{key}: it is not in conf/{group}; type +{key}=... {told}"
     if told := belongs(group, [name]):
         return f"{key}: there is no such key; {told}"
@@ -109,8 +107,6 @@ def _explain_key(key: str, config_name: str, arguments: Sequence[str]) -> str:
 
 def _explain_mapping(key: str, value: Any) -> str:
     """Return how to type keys of a mapping that takes none of those that were typed as one value."""
-    if key == "techniques":
-        return "techniques: type +technique=NAME and techniques.NAME.KEY=...; +technique=? lists the names"
     if isinstance(value, dict) and value:
         return f"{key}: its keys are {', '.join(map(str, value))}; type each as {key}.{next(iter(value))}=..."
     return f"{key}: type +{key}=... to add keys to it"
@@ -131,6 +127,8 @@ def _explain_argument(node: Any, name: str) -> str:
 
 def _explain_technique(key: str) -> str:
     """Return how to type a technique's key that has an older name or whose technique is not added; else ""."""
+    if key == "techniques":
+        return f"{key}: type +technique=NAME and techniques.NAME.KEY=...; +technique=? lists the names"
     group, _, name = key.partition(".")
     path = TECHNIQUES.get(name, "") if group == "module" else name if group == "techniques" else ""
     technique = path.split(".")[0]
@@ -186,23 +184,24 @@ def _items(text: str) -> list[str]:
     return [item.strip() for item in items if item.strip()]
 
 
-def _composed_without(wrong: str, config_name: str, arguments: Sequence[str]) -> tuple[dict[str, Any], bool]:
-    """Return the config without the words that type a wrong key, and whether the other words are in it."""
-    typed = split(arguments).overrides
-    rest = [a for a in typed if not a.startswith("hydra.") and a.lstrip("+~").split("=")[0] != wrong]
-    is_exact = True
-    try:
-        config = compose(config_name, rest, [])
-    except (HydraException, UserError):
-        config, is_exact = compose(config_name, [], []), False
-    plain: Any = OmegaConf.to_container(config)
-    return plain, is_exact
+def _composed_without(wrong: str, config_name: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """Return the config without the words that type a wrong key.
+
+    Where another word is wrong too, only those are in it that choose the experiment and the option of the key's group.
+    """
+    typed = [word for word in split(arguments).overrides if not word.startswith("hydra.")]
+    words = {word: word.lstrip("+~").split("=")[0] for word in typed}
+    rest = [word for word, key in words.items() if key != wrong]
+    choices = [word for word in rest if words[word] in ("exp", wrong.partition(".")[0])]
+    for kept in (rest, choices):
+        with suppress(HydraException, UserError):
+            return _plain(config_name, kept)
+    return _plain(config_name, [])
 
 
-def _trainer_arguments() -> list[str]:
-    from lightning.pytorch import Trainer  # takes seconds, so it is imported only for a wrong key of the trainer
-
-    return [*inspect.signature(Trainer).parameters]
+def _plain(config_name: str, words: Sequence[str]) -> dict[str, Any]:
+    config: Any = OmegaConf.to_container(compose(config_name, words, []))
+    return config
 
 
 def flatten(config: object, prefix: str = "") -> dict[str, object]:

@@ -11,6 +11,7 @@ from dnnx.reports.levels import Level
 
 POWER = 0.8  # of a study with as many seeds as `enough_seeds` says
 MAX_SEEDS = 1000
+SAME_ROWS = "more seeds only test the same rows again, which narrows the interval little; more rows would help"
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def _why_no_count(found: Comparison) -> str:
     if not found.tested:
         return ""
     if found.overlap:
-        return "more seeds only test the same rows again, which narrows the interval little; more rows would help"
+        return SAME_ROWS
     is_ranked = "rank" in found.test or bool(np.isinf(found.gaps).any())
     why = "some seeds diverged or never got there" if is_ranked else "each seed counts as 0 or 1 only"
     return f"how many seeds would decide cannot be estimated, as {why}"

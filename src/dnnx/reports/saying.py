@@ -95,18 +95,23 @@ def _phrase(verdict: Verdict, sign: int) -> str:
     question = verdict.question
     if verdict.metric in PHRASES and question.than_metric == verdict.metric:
         return PHRASES[verdict.metric][sign < 0].format(a=verdict.arm, b=verdict.than)
-    words = describe(verdict.metric, [question.arm, question.than]).words
-    other = describe(question.than_metric, [question.than]).words
+    words, other = _metrics(verdict)
     than = verdict.than if other == words else f"the {other} of {verdict.than}"
     return f"the {words} of {verdict.arm} is {WORDS[sign]} than {f'that of {than}' if other == words else than}"
 
 
 def _both(verdict: Verdict) -> str:
-    question = verdict.question
-    words, other = describe(verdict.metric, [question.arm]).words, describe(question.than_metric, [question.than]).words
+    words, other = _metrics(verdict)
     if words == other:
         return f"{words} of {verdict.arm} and {verdict.than}"
     return f"{words} of {verdict.arm} and {other} of {verdict.than}"
+
+
+def _metrics(verdict: Verdict) -> tuple[str, str]:
+    """Return the metrics of both arms in words."""
+    question = verdict.question
+    words = describe(verdict.metric, [question.arm, question.than]).words
+    return words, describe(question.than_metric, [question.than]).words
 
 
 def say_run(run: Run, main: str, told: str) -> str:
