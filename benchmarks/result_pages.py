@@ -2,6 +2,7 @@
 
 A marker is followed by its text and `<!-- /result -->`. Its words are a study and:
 
+    command                       a box with what was typed
     status                        a sentence: when it was measured, or that it is stale or not measured
     mark                          nothing for a fresh result, else a sign that the page explains
     claims, arms                  tables
@@ -53,6 +54,8 @@ def expand(marker: str, records: Records, stale: Mapping[str, list[str]]) -> str
         return STALE if changed else ""
     if what == "status":
         return NOT_YET if record is None else status(record, changed)
+    if what == "command":
+        return f"\n{command(study, record)}\n"
     if record is None and experiment(study) is not None:
         return _unmeasured(what, marker)
     if record is None:
@@ -72,6 +75,28 @@ def _unmeasured(what: str, marker: str) -> str:
     if what in TABLES or what == "gap":
         return ""
     return "not measured yet"
+
+
+def command(study: str, record: Mapping[str, Any] | None) -> str:
+    """Return a box with the commands that gave a result, or would: as one types them here, with workers of their own.
+
+    >>> print(command("dropout", {"command": "python -m dnnx.train +exp=dropout study.until=decided jobs=1"}))
+    ```
+    dnnx train +exp=dropout study.until=decided
+    ```
+    """
+    path = experiment(study)
+    typed = record["command"] if record is not None else f"python -m dnnx.train +exp={study}"
+    lines = typed.replace("python -m dnnx.train", "dnnx train").replace(" jobs=1", "").split(" && ")
+    needed = _needed(path.read_text()) if path is not None else None
+    after = f" # after +exp={needed}" if needed and len(lines) == 1 else ""
+    return "\n".join(["```", *lines[:-1], lines[-1] + after, "```"])
+
+
+def _needed(text: str) -> str | None:
+    """Return the study that an experiment starts from, as its file names it."""
+    found = re.search(r"^  needs: (\w+)$", text, flags=re.M)
+    return found[1] if found else None
 
 
 def status(record: Mapping[str, Any], changed: list[str]) -> str:
@@ -101,7 +126,7 @@ def claims(record: Mapping[str, Any]) -> str:
     """Return the table of all claims, decided or not."""
     lines = ["| claim | answer | numbers |", "|---|---|---|"]
     for claim in record["claims"]:
-        against = f"{claim['ours']} against {claim['theirs']}" if claim["ours"] else ""
+        against = _against(claim) if claim["ours"] else ""
         size = "nothing is random" if claim.get("fact") else f"n = {claim['n']}"  # older result files have no facts
         size = "" if claim["answer"] == "not tested" else size
         numbers = "; ".join(part for part in (against, claim["difference"], size) if part)
@@ -116,13 +141,16 @@ def arms(record: Mapping[str, Any]) -> str:
     wanted = dict.fromkeys(["test/accuracy", *claimed, "val/loss", "epoch/best", "dead/share"])
     shown = [name for name in wanted if name in known] + sorted({n for n in known if n.startswith("ensemble/")})[:1]
     names = {"epoch/best": "best epoch", "dead/share": "dead units"}
-    head = ["arm", *(names.get(name, name.replace("/", " ")) for name in shown)]
+    counts = {arm: len(numbers["seeds"].split()) for arm, numbers in record["arms"].items()}
+    is_uneven = len(set(counts.values())) > 1
+    head = ["arm", *["seeds"] * is_uneven, *(names.get(name, name.replace("/", " ")) for name in shown)]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name, arm in record["arms"].items():
         cells = [arm["metrics"].get(metric, {}).get("text", "") for metric in shown]
-        gone, num = arm["diverged"], len(arm["seeds"].split())
+        gone, num = arm["diverged"], counts[name]
         title = f"{name} ({gone} of {num} seeds diverged)" if gone else name
-        lines.append(f"| {' | '.join([title, *([''] * len(cells) if gone == num else map(_without_n, cells))])} |")
+        numbers = [""] * len(cells) if gone == num else map(_without_n, cells)
+        lines.append(f"| {' | '.join([title, *[str(num)] * is_uneven, *numbers])} |")
     return "\n".join(lines)
 
 
@@ -146,8 +174,8 @@ def head_of_experiment(text: str, record: Mapping[str, Any]) -> str:
     told = answer(record).replace("**", "")
     lines = textwrap.wrap(f"Answer: {told}.", WIDTH, break_long_words=False, break_on_hyphens=False)
     comment = "".join(f"# {line}\n" for line in lines)
-    needed = re.search(r"^  needs: (\w+)$", text, flags=re.M)
-    cost = f"{_time(record)}{_looked(record).replace('`', '')}{f', after +exp={needed[1]}' if needed else ''}"
+    needed = _needed(text)
+    cost = f"{_time(record)}{_looked(record).replace('`', '')}{f', after +exp={needed}' if needed else ''}"
     text = re.sub(r"^(# python -m dnnx.train \+exp=\w+)   \(.*\)$", rf"\1   ({cost})", text, count=1, flags=re.M)
     return re.sub(r"^# Answer: .*?\n(?=# All numbers:)", lambda _: comment, text, flags=re.S | re.M)
 
@@ -165,10 +193,17 @@ def _main(arm: Mapping[str, Any]) -> str:
 
 
 def _decided(claim: Mapping[str, Any]) -> str:
+    """Return what is true, in words and with the difference: yes and no are of a question that no cell has."""
     if claim["answer"] == "same":
         return f"{claim['phrase']}: **{claim['words']}**"
+    limits = claim["words"].removeprefix(claim["answer"])  # such as ", by less than 0.1 points"
     difference = claim["difference"].removeprefix("difference ").partition(" (")[0]
-    return f"**{claim['words']}**: {claim['phrase']}, {difference or claim['ours'] + ' against ' + claim['theirs']}"
+    return f"{claim['phrase']}{limits}, {difference or _against(claim)}"
+
+
+def _against(claim: Mapping[str, Any]) -> str:
+    """Return the numbers of both arms: the means, or medians where a seed has no finite number."""
+    return f"{'medians ' if claim.get('middle') == 'median' else ''}{claim['ours']} against {claim['theirs']}"
 
 
 def _cell(record: Mapping[str, Any], what: str, words: list[str]) -> str:

@@ -191,6 +191,38 @@ def test_one_more_seed_of_many_that_diverged_never_weakens_an_answer(x: list[flo
     assert after.p <= before.p or before.sign <= 0
 
 
+def test_a_seed_that_is_lost_in_both_arms_does_not_take_the_margin_away() -> None:
+    rng = np.random.default_rng(0)
+    b = np.append(rng.normal(0.98, 0.001, 79), -np.inf)
+    with_it, without = (compare(series(x), series(y), SHARE) for x, y in ((b + 1e-5, b), ((b + 1e-5)[:79], b[:79])))
+    assert (with_it.low, with_it.high, with_it.p) == (without.low, without.high, without.p)
+    assert answer(with_it, "higher", 0.05, SHARE.margin)[0] == "same"
+
+
+def test_ranks_answer_on_the_side_of_their_sums_and_not_of_more_seeds() -> None:
+    """In 19 of 40 pairs the other arm never arrives, in 21 it is an epoch ahead: never weighs more."""
+    ours, other = series([5.0] * 40), series([np.inf] * 19 + [4.0] * 21)
+    found = compare(ours, other, Scale(ranks=True))
+    assert (found.test, found.counts) == ("exact signed-rank test", (21, 19, 0))
+    assert found.p < 0.05
+    assert answer(found, "lower", 0.05, np.nan)[0] == "yes"
+
+
+def test_shares_of_seeds_are_the_same_only_with_seeds_enough() -> None:
+    diverged = scale_of("diverged/share", About("%"), (series([0.0]), series([0.0])))
+    for n, expected in ((5, "undecided"), (80, "undecided"), (8000, "same")):
+        found = compare(series(np.zeros(n)), series(np.zeros(n)), diverged)
+        assert (found.test, answer(found, "higher", 0.05, diverged.margin)[0]) == ("exact McNemar test", expected)
+
+
+def test_the_margin_of_a_loss_that_is_0_in_a_seed_is_still_a_part() -> None:
+    a, b = series([0.0, 0.2, 0.3]), series([0.1, 0.2, 0.3])
+    for same, part in ((None, 0.05), (10.0, 0.1)):
+        scale = scale_of("test/loss", About("", "lower"), (a, b), same=same)
+        assert (scale.ratio, scale.margin, scale.words) == (False, pytest.approx(part * 0.2), f"{100 * part:g} %")
+    assert scale_of("gradient/start", About(), (a, b)).margin == pytest.approx(np.log10(1.05))
+
+
 def test_five_of_five_epochs_earlier_are_a_yes_as_four_and_a_tie_are() -> None:
     later, scale = series([9, 10, 9, 8, 10]), Scale(resolution=EPOCH, margin=1.0)
     five, four = compare(later - 1, later, scale), compare(later - [1, 1, 1, 1, 0], later, scale)
@@ -226,9 +258,14 @@ def test_a_few_diverged_seeds_leave_the_bound_on_their_own_side_open() -> None:
     assert compare(series(against), series(b), PLAIN).p == 1, "the diverged seed contradicts the others"
 
 
-def test_two_seeds_that_never_arrive_are_a_tie_and_missing_values_are_left_out() -> None:
+def test_seeds_that_are_lost_in_both_arms_and_missing_values_are_left_out() -> None:
     found = compare(series([np.inf, np.inf, 2, 3]), series([np.inf, np.inf, 4, 5]), EPOCHS)
-    assert (found.n, found.counts) == (4, (0, 2, 2))
+    assert (found.n, found.test, found.counts) == (2, "paired t test", (0, 2, 0))
+    by_ranks = Scale(ranks=True)  # of epochs that a seed may never reach: there a tie
+    found = compare(series([np.inf, np.inf, 2, 3]), series([np.inf, np.inf, 4, 5]), by_ranks)
+    assert (found.n, found.test, found.counts) == (4, "exact signed-rank test", (0, 2, 2))
+    lost = compare(series([np.inf] * 3), series([np.inf] * 3), EPOCHS)
+    assert (lost.n, lost.p, lost.sign) == (3, 1, 0)
     found = compare(series([1, 2, 4, np.nan]), series([0, 0, 1, 9]), PLAIN)
     assert (found.n, found.gap) == (3, 2.0)
 

@@ -109,9 +109,7 @@ def test_a_result_file_and_its_pages_say_that_an_answer_is_a_fact_and_repeats_le
     assert claims(record).splitlines()[2] == (
         "| Really? | **yes, a fact** | 0.08254 against 0.1834; nothing is random |"
     )
-    assert answer(record).startswith(
-        "**yes, a fact**: the test loss of low is lower than that of high, 0.08254 against"
-    )
+    assert answer(record).startswith("the test loss of low is lower than that of high, a fact, 0.08254 against")
     assert repeats.counts(found, record).total() == 1
     table = answer_counts.table(
         {"one": record, "two": {"claims": [{"answer": "undecided"}, {"answer": "not measured"}]}}

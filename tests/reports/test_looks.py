@@ -186,12 +186,14 @@ def test_looks_in_another_form_are_refused(bad: dict[str, Any]) -> None:
 
 def test_a_study_is_limited_to_the_seeds_and_arms_of_a_look(tmp_path: Path) -> None:
     study = read_study([write_study(tmp_path / "s", {"a": {}, "b": {}, "c": {}})])
+    study.runs[0].predictions["outputs"] = np.arange(5)[:, None]
     seen = study.at(Look((1, 3), ("a", "b")))
     assert [one.name for one in seen.runs] == ["a", "b"]
     first, whole = seen.runs[0], study.runs[0]
     assert first.seeds == [1, 3]
     assert first.results["test/accuracy"] == [whole.results["test/accuracy"][i] for i in (1, 3)]
     assert np.array_equal(first.predictions["probabilities"], whole.predictions["probabilities"][[1, 3]])
+    assert first.predictions["outputs"].tolist() == [[1], [3]]
     assert set(first.metrics["seed"]) == {1, 3}
     assert not any(name.startswith("ensemble/") for name in first.results), "an ensemble is of all seeds"
     assert whole.limited(range(5)) is whole

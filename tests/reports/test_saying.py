@@ -17,6 +17,7 @@ from dnnx.reports.study_table import answers_in_words, study_table
 from dnnx.reports.table import results_table
 from dnnx.reports.verdicts import Verdict, decide
 from dnnx.runs.read import read_run, read_study
+from dnnx.runs.run import Run, Study
 
 PLAIN = [0.970, 0.972, 0.968, 0.971, 0.969]
 BETTER = [0.981, 0.981, 0.978, 0.982, 0.979]
@@ -64,6 +65,26 @@ def test_seeds_that_diverged_leave_a_sentence(tmp_path: Path) -> None:
         "Undecided whether bn is more accurate than plain: diverged against 97.00 %, n = 5 seeds; "
         "how many seeds would decide cannot be estimated, as some seeds diverged or never got there."
     )
+
+
+def test_numbers_of_seeds_of_which_one_diverged_are_called_medians(tmp_path: Path) -> None:
+    found = verdict(tmp_path, BETTER, diverged=[0])
+    assert ": medians 97.90 % against 97.00 %, " in say(found)
+    assert "medians" not in say(verdict(tmp_path / "all", BETTER))
+
+
+def test_a_seed_that_diverged_in_both_arms_is_said_to_be_left_out() -> None:
+    a, b = (Run(name, Path(name), results=_with_a_lost_seed(x)) for name, x in (("bn", 0.98), ("plain", 0.97)))
+    spec = {"ask": "Better?", "metric": "test/accuracy", "arm": "bn", "than": "plain", "expect": "higher"}
+    (found,) = decide(Study("s", "", "plain", [a, b], [spec], []))[0]
+    assert (found.comparison.n, found.answer) == (4, "yes")
+    assert "1 seed without a number in both arms is left out" in found.sentence
+
+
+def _with_a_lost_seed(mean: float) -> dict[str, Any]:
+    accuracies = [None, *(mean + 0.0001 * i * (-1) ** i for i in range(4))]
+    about = {"test/accuracy": {"unit": "%", "better": "higher"}}
+    return {"seeds": [*range(5)], "epoch/diverged": [1, *[None] * 4], "test/accuracy": accuracies, "about": about}
 
 
 def test_three_questions_or_more_are_counted(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from made_up_runs import write_study
 
 from dnnx.basics.errors import UserError
 from dnnx.reports.format import show_estimate
-from dnnx.reports.measures import reach, reference_targets, values
+from dnnx.reports.measures import reach, reference_targets, shared_targets, values
 from dnnx.reports.saying import phrase
 from dnnx.reports.statistics import estimate
 from dnnx.reports.verdicts import Verdict, decide, unmeasured
@@ -117,6 +117,15 @@ def test_the_race_is_to_the_loss_that_both_reach():
     b, a = values("convergence/epochs", fast_but_worse, slow_but_better)
     assert (list(b), list(a)) == ([2, 2], [3, 2])
     assert list(values("convergence/seconds", fast_but_worse, slow_but_better)[1]) == [6.0, 4.0]
+
+
+def test_arms_with_few_seeds_in_common_race_to_one_loss():
+    """Seed 4 is in both arms, which is too few to pair: no seed may race to its own best."""
+    a = made("a", {s: [0.5, 0.1] for s in range(5)})
+    b = made("b", {s: [0.5, 0.4] for s in range(4, 9)})
+    ours, theirs = values("convergence/epochs", b, a)
+    assert (set(ours), set(theirs)) == ({2}, {2})
+    assert np.allclose(shared_targets(b, a), 1.1 * 0.4)
 
 
 def test_seeds_that_never_reach_the_references_best_are_counted():

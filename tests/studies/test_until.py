@@ -174,8 +174,10 @@ def test_a_study_with_results_is_not_looked_at_after_the_fact(tmp_path: Path) ->
         planned(Plan(tmp_path, [], {}), [5, 10], 5)
     taken = {"planned": [5, 10], "taken": [{"seeds": [0, 1, 2, 3, 4], "arms": ["plain"]}]}
     (tmp_path / "study.json").write_text(json.dumps({"arms": ["plain"], "looks": taken}))
-    with pytest.raises(UserError, match=r"study.looks=\[5, 20\]: its looks were planned at \[5, 10\] seeds"):
+    with pytest.raises(UserError, match=r"study.max_seeds=20: it was begun to look at \[5, 10\] seeds"):
         planned(Plan(tmp_path, [], {}), [5, 20], 5)
+    with pytest.raises(UserError, match=r"study.looks=\[3, 10\]: it was begun to look at \[5, 10\] seeds"):
+        planned(Plan(tmp_path, [], {}), [3, 10], 5)
     for others in ([100], [0, 1, 2, 7], [*range(10), 100]):
         with pytest.raises(UserError, match=r": it was looked at with the seeds 0 to 4; type nothing but resume="):
             planned(Plan(tmp_path, [], {}), [5, 10], others)

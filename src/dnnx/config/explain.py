@@ -152,19 +152,21 @@ def _explain_unparsed(argument: str) -> str:
 
 
 def quoted_items(value: str) -> str:
-    """Return a value with quotes around each override in its lists, as the grammar of Hydra needs them.
+    """Return a value with quotes around each override or claim in its lists, as the grammar of Hydra needs them.
 
     >>> quoted_items("[net._target_=my_net.Conv,net.hidden=[10,10]]")
     '["net._target_=my_net.Conv","net.hidden=[10,10]"]'
     >>> quoted_items("{plain: [], bn: [net.norm=batch]}")
     '{plain: [],bn: ["net.norm=batch"]}'
+    >>> quoted_items("{test/accuracy: bn > plain}")
+    '{test/accuracy: "bn > plain"}'
     """
     if value[:1] + value[-1:] == "[]":
         return f"[{','.join(map(quoted_items, _items(value[1:-1])))}]"
     if value[:1] + value[-1:] == "{}":
         pairs = [item.partition(":") for item in _items(value[1:-1])]
         return f"{{{','.join(f'{key}: {quoted_items(own.strip())}' for key, _, own in pairs)}}}"
-    return f'"{value}"' if "=" in value and value[0] not in QUOTES else value
+    return f'"{value}"' if re.search("[=<>]", value) and value[0] not in QUOTES else value
 
 
 def _items(text: str) -> list[str]:

@@ -9,7 +9,7 @@ from scipy import stats
 from dnnx.reports import binary
 from dnnx.reports.levels import ALPHA, anytime_p, anytime_t, tries
 from dnnx.reports.pooling import Pool
-from dnnx.reports.ranks import rank_sum_p, signed_rank_p
+from dnnx.reports.ranks import rank_sum_p, signed_ranks
 from dnnx.reports.scales import Scale
 
 NO_TEST = "no test"
@@ -63,7 +63,8 @@ def compare(
     """Compare two arms' values by seed: in pairs where the arms share seeds, else as two groups.
 
     nan is not measured and is left out. An infinite value is a seed that diverged or never arrived: it counts as worse
-    than any number. `alpha` is the share of false answers that this one comparison may have, such as 0.05 / 8.
+    than any number. A seed that is lost in both arms does not tell them apart, so a paired t test leaves it out.
+    `alpha` is the share of false answers that this one comparison may have, such as 0.05 / 8.
 
     `earlier` is the number of results that were seen before seeds were added by hand. Then the paired t test is the
     anytime-valid one, and the j-th results of any other test have the level alpha / (j (j + 1)).
@@ -93,6 +94,9 @@ def pairs(a: pd.Series, b: pd.Series) -> pd.Index | None:
 
 
 def _in_pairs(a: np.ndarray, b: np.ndarray, scale: Scale, alpha: float, pool: Pool | None, earlier: int) -> Comparison:
+    is_lost = np.isinf(a) & (a == b)
+    if not (scale.ranks or is_lost.all()):
+        a, b = a[~is_lost], b[~is_lost]
     gaps = np.subtract(a, b, out=np.zeros_like(a), where=a != b)
     finite = np.isfinite(a) & np.isfinite(b)
     told = Comparison(NO_TEST, a.size, _mean(gaps[finite]), gaps=tuple(gaps), correlation=_correlation(a, b))
@@ -105,9 +109,8 @@ def _in_pairs(a: np.ndarray, b: np.ndarray, scale: Scale, alpha: float, pool: Po
     endless = np.sign(gaps[np.isinf(gaps)])
     one_way = abs(endless.sum()) == endless.size <= MAX_INFINITE * a.size and not (scale.ranks and endless.size)
     if finite.sum() < 2 or not one_way or (finite.sum() < a.size and not endless.size):
-        higher, lower, _ = told.counts
-        ranked = replace(told, test="exact signed-rank test", p=signed_rank_p(gaps), sign=_sign(higher - lower))
-        return _tried(ranked, earlier)
+        p, side = signed_ranks(gaps)
+        return _tried(replace(told, test="exact signed-rank test", p=p, sign=side), earlier)
     own = float(gaps[finite].std(ddof=1))
     floor = scale.floor(np.concatenate([a[finite], b[finite]]))
     if earlier:

@@ -20,6 +20,8 @@ from dnnx.reports.scales import Scale, scale_of
 from dnnx.reports.statistics import Estimate, log_ratio
 from dnnx.runs.about import About
 
+MEDIAN = "median "  # the middle of values of which some are not finite
+
 
 def in_words(answer: str, is_small: bool, scale: Scale) -> str:
     """Return an answer with its margin.
@@ -43,7 +45,7 @@ def evidence(question: Question, found: Comparison, level: Level, enough: Enough
         if measured.dropna().empty:
             return f"{describe(metric, [run]).words} was not measured in {run.name}."
     if question.untested == ONE_CLOCK:
-        return f"{_of_seconds(question)}; {ONE_CLOCK}."
+        return f"{_of_seconds(question, level.earlier)}; {ONE_CLOCK}."
     parts = [_means(question, found)]
     if question.untested == ONCE or question.is_fact:
         return f"{parts[0].removeprefix(middles(question, found)[0])}; {question.untested}."
@@ -59,16 +61,19 @@ def evidence(question: Question, found: Comparison, level: Level, enough: Enough
 def middles(question: Question, found: Comparison) -> tuple[str, str, str]:
     """Return which middle of the compared seeds is shown, such as "mean ", and that of both arms with its unit.
 
-    Both have the decimals of their difference `found`.
+    Both have the decimals of their difference `found`. The word is "" where one of them is "diverged" or "never".
     """
     a, b = (series.dropna() for series in question.values)
     if (shared := pairs(a, b)) is not None:
         a, b = a[shared], b[shared]
-    word = "median " if not np.isfinite([*a, *b]).all() else "geometric mean " if question.scale.ratio else "mean "
+    word = "geometric mean " if question.scale.ratio else "mean "
+    word = word if question.is_fact or np.isfinite([*a, *b]).all() else MEDIAN
+    middle = [_middle(values, word) for values in (a, b)]
     other = describe(question.than_metric, [question.than, question.arm])
     half = np.nan if question.scale.ratio else (found.high - found.low) / 2
     shown: Callable[[float, About], str] = show_fixed if question.is_fact else partial(_shown, half=half)
-    ours, theirs = (shown(_middle(x, word), about) for x, about in ((a, question.about), (b, other)))
+    ours, theirs = (shown(x, about) for x, about in zip(middle, (question.about, other), strict=True))
+    word = word if np.isfinite(middle).all() else ""
     if question.metric in RACES or is_of_epochs(question.metric):
         return word, ours, theirs
     return word, ours.replace("never", "diverged"), theirs.replace("never", "diverged")
@@ -91,7 +96,7 @@ def _means(question: Question, found: Comparison) -> str:
 
 
 def _middle(values: pd.Series, word: str) -> float:
-    if word == "median ":
+    if word == MEDIAN:
         return float(np.median(values))
     return float(np.exp(np.log(values).mean()) if word.startswith("geometric") else values.mean())
 
@@ -143,15 +148,16 @@ def difference(found: Comparison, scale: Scale, about: About, wide: str = "") ->
 def _of_images(question: Question, level: Level) -> list[str]:
     """Return the interval over seeds and examples, and both ensembles example by example, if predictions are stored."""
     if question.metric == question.than_metric == forecasts.METRIC:
-        return _of_windows(question, level.alpha, level.claims)
+        return _of_windows(question, level)
     if question.metric != images.METRIC or question.than_metric != images.METRIC:
         return []
     told = []
-    if (values := images.difference(question.arm, question.than)) is not None and len(values) > 1:
-        ends = [min(max(end, -1.0), 1.0) for end in images.interval(values, 1 - level.alpha)]
-        _, low, high = span(float(np.mean(ends)), ends[0], ends[1], question.about, signed=True)
-        together = "" if level.claims < 2 else " (simultaneous)"
-        told.append(f"over seeds and {question.arm.items} {low} to {high}{together}")
+    values = images.difference(question.arm, question.than)
+    ends = images.interval(values, 1 - level.alpha) if values is not None else (np.nan, np.nan)
+    if not np.isnan(ends[0]):
+        ends = max(ends[0], -1.0), min(ends[1], 1.0)
+        _, low, high = span(sum(ends) / 2, *ends, question.about, signed=True)
+        told.append(f"over seeds and {question.arm.items} {low} to {high}{_kind(level)}")
     if (joint := images.ensembles(question.arm, question.than)) is not None:
         told.append(
             f"of these ensembles, only {question.arm.name} is right on {joint.only_arm} {question.arm.items} and only "
@@ -161,20 +167,25 @@ def _of_images(question: Question, level: Level) -> list[str]:
     return told
 
 
-def _of_windows(question: Question, alpha: float, family: int) -> list[str]:
-    found = forecasts.interval(question.arm, question.than, 1 - alpha)
+def _kind(level: Level) -> str:
+    """Return what an interval over seeds and examples keeps, in parentheses; "" for a plain one."""
+    kinds = ["simultaneous"] * (level.claims > 1) + ["as if no seeds had been added by hand"] * bool(level.earlier)
+    return f" ({', '.join(kinds)})" if kinds else ""
+
+
+def _of_windows(question: Question, level: Level) -> list[str]:
+    found = forecasts.interval(question.arm, question.than, 1 - level.alpha)
     if found is None:
         return []
     _, low, high = span((found[0] + found[1]) / 2, *found[:2], question.about, signed=True)
-    together = "" if family < 2 else " (simultaneous)"
-    return [f"over seeds and test examples {low} to {high}{together}, by blocks of {found[2]} neighbours"]
+    return [f"over seeds and test examples {low} to {high}{_kind(level)}, by blocks of {found[2]} neighbours"]
 
 
-def _of_seconds(question: Question) -> str:
+def _of_seconds(question: Question, earlier: int) -> str:
     """Return the ratio of epochs times that of seconds per epoch, each with its 95 % interval."""
     arm, than = question.arm, question.than
     epochs = values("convergence/epochs", arm, than)
-    found = compare(*epochs, scale_of("convergence/epochs", About(), epochs))
+    found = compare(*epochs, scale_of("convergence/epochs", About(), epochs), earlier=earlier)
     if np.isnan(found.low):
         return f"{arm.name} or {than.name} does not reach the validation loss of both in every seed"
     steps = log_ratio(epoch_seconds(arm), epoch_seconds(than))
@@ -207,6 +218,10 @@ def _caveats(question: Question, found: Comparison) -> list[str]:
     worst = "count as worst" if question.about.sign else "are left out"
     lost = [] if metric == "diverged/share" else [run for run in (arm, than) if run.diverged]
     told += [f"{len(r.diverged)} of {len(r.seeds)} seeds of {r.name} diverged and {worst}" for r in lost]
+    compared = set(question.values[0].dropna().index) & set(question.values[1].dropna().index)
+    if found.paired and found.n < len(compared):
+        both = len(compared) - found.n
+        told.append(f"{many(both, 'seed')} without a number in both arms {'is' if both == 1 else 'are'} left out")
     if metric in RACES:
         reached: pd.Series = reach(arm, reference_targets(arm, than), metric)
         told.append(

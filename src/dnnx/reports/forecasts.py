@@ -27,7 +27,7 @@ def interval(arm: Run, than: Run, level: float) -> tuple[float, float, int] | No
     """Return the interval of the difference in MAE over seeds and test examples, and the examples of a block.
 
     It is `images.interval` of the means of blocks of sqrt(N) neighbours. Neighbours have similar errors, so single
-    examples would make it too narrow. None where an arm stored no forecasts, or others are compared.
+    examples would make it too narrow. None where an arm stored no forecasts, or others are compared, or all are alike.
     """
     counted = [run.values(METRIC).dropna().index for run in (arm, than)]
     shared = [seed for seed in counted[0] if seed in counted[1]]
@@ -37,4 +37,5 @@ def interval(arm: Run, than: Run, level: float) -> tuple[float, float, int] | No
     gap = ours - theirs
     length = max(1, round(gap.shape[1] ** 0.5))
     blocks = np.array_split(gap, max(2, gap.shape[1] // length), axis=1)
-    return *images.interval(np.stack([block.mean(1) for block in blocks], 1), level), length
+    low, high = images.interval(np.stack([block.mean(1) for block in blocks], 1), level)
+    return None if np.isnan(low) else (low, high, length)

@@ -7,6 +7,7 @@ from dnnx.runs.about import SHARES, About
 
 NO_BREAK = "\u00a0"
 ROUNDING = 1e-12
+LARGE = 1e9  # larger numbers are shown with an exponent
 PLAIN = About()
 MAX_PLACES = 5  # decimals; smaller numbers are shown by their own digits
 
@@ -97,7 +98,7 @@ def whole(value: float, about: About, digits: int = 3) -> str:
 
 def _fixed(scaled: float, places: int | None, signed: bool) -> str:
     """Return a number with so many decimals; by its significant digits for None. A rounded 0 has no sign."""
-    if places is None or not np.isfinite(scaled):
+    if places is None or not abs(scaled) < LARGE:
         return f"{'+' if signed and scaled > 0 else ''}{number(scaled)}"
     if abs(scaled) < 0.5 * 10.0**-places:
         return f"{0.0:.{places}f}"
@@ -135,7 +136,13 @@ def label(name: str, about: About) -> str:
 
 
 def number(x: float, digits: int = 3) -> str:
-    """Return `digits` significant digits, or more if the integer part has more. Rounding errors of 0 are 0."""
+    """Return `digits` significant digits, or more if the integer part has more, up to a billion. 1e-13 is 0.
+
+    >>> number(12345.6), number(0.5), number(8.05e14)
+    ('12,346', '0.500', '8.05e+14')
+    """
     x = 0.0 if abs(x) < ROUNDING else x
+    if LARGE <= abs(x) < np.inf:
+        return f"{x:.{digits - 1}e}"
     whole = abs(x) >= 10 ** (digits - 1) or x == 0
     return f"{x:,.0f}" if whole else f"{x:#.{digits}g}".removesuffix(".")

@@ -43,7 +43,7 @@ def interval(values: np.ndarray, level: float) -> tuple[float, float]:
     """Return the t interval of the mean of values [R, N] over both: other seeds and other images of the same kind.
 
     The variance is that of a table of random rows and columns, with Satterthwaite's degrees of freedom. nan for fewer
-    than 2 seeds or images.
+    than 2 seeds or images, and where all values are equal: they do not tell how much others would differ.
     """
     num_seeds, num_images = values.shape
     if min(values.shape) < 2:
@@ -56,7 +56,7 @@ def interval(values: np.ndarray, level: float) -> tuple[float, float]:
     variance = parts[0] + max(0.0, parts[1] - parts[2])
     mean = float(values.mean())
     if variance == 0:
-        return mean, mean
+        return np.nan, np.nan
     df = variance**2 / (parts**2 / dfs).sum()
     half = float(stats.t.ppf((1 + level) / 2, max(df, 1.0)) * variance**0.5)
     return mean - half, mean + half

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from dnnx.basics.errors import UserError
+from dnnx.reports.comparison import pairs
 from dnnx.reports.goals import parse_goal
 from dnnx.reports.layers import dead, equal, gradient_start, mean_activation
 from dnnx.reports.statistics import first_at_most
@@ -110,13 +111,13 @@ def reach(run: Run, targets: pd.Series, metric: str) -> pd.Series:
 def shared_targets(arm: Run, than: Run) -> pd.Series:
     """Return 1.1 times the loss that both arms reach: the higher of their bests, by seed, or of their mean bests.
 
-    The means are for arms that share no seeds. The reference's own best would be no fair target for a test: the
-    reference reaches it by definition, and an equal arm misses it in half of the seeds. The best itself is where the
-    curve is flat, so noise decides when it is first reached; 1.1 times it is still on the slope.
+    The means are for arms that share too few seeds to be compared in pairs. The reference's own best would be no fair
+    target for a test: the reference reaches it by definition, and an equal arm misses it in half of the seeds. The best
+    itself is where the curve is flat, so noise decides when it is first reached; 1.1 times it is still on the slope.
     """
     bests = pd.concat([_best_losses(arm), _best_losses(than)], axis=1)
-    shared = set(arm.seeds) & set(than.seeds)
-    loss = bests.max(axis=1) if shared else pd.Series(bests.mean().max(), index=bests.index)
+    is_paired = pairs(*(pd.Series(index=run.seeds, dtype=float) for run in (arm, than))) is not None
+    loss = bests.max(axis=1) if is_paired else pd.Series(bests.mean().max(), index=bests.index)
     return loss.where(loss <= 0, SLACK * loss)
 
 

@@ -4,20 +4,22 @@ import numpy as np
 from scipy.stats import rankdata
 
 
-def signed_rank_p(gaps: np.ndarray) -> float:
-    """Return the two-sided p-value of Wilcoxon's signed ranks over all 2^n signs.
+def signed_ranks(gaps: np.ndarray) -> tuple[float, int]:
+    """Return the two-sided p-value of Wilcoxon's signed ranks over all 2^n signs, and the side with more ranks.
 
-    Gaps of 0 are left out. An infinite gap has the largest rank; equal sizes share their mean rank.
+    Gaps of 0 are left out. An infinite gap has the largest rank; equal sizes share their mean rank. The side is 1, -1,
+    or 0: a few large gaps can outweigh more small ones.
 
-    >>> signed_rank_p(np.array([1.0, 2.0, np.inf]))
-    0.25
+    >>> signed_ranks(np.array([1.0, 2.0, np.inf])), signed_ranks(np.array([1.0, 2.0, -np.inf]))
+    ((0.25, 1), (1.0, 0))
     """
     gaps = gaps[gaps != 0]
     ranks = _doubled_ranks(np.abs(gaps))
     ways = np.ones(1)  # ways[s]: the number of sign patterns whose positive ranks sum to s
     for rank in ranks:
         ways = np.pad(ways, (0, rank)) + np.pad(ways, (rank, 0))
-    return _two_sided(ways / ways.sum(), int(ranks[gaps > 0].sum()))
+    above = int(ranks[gaps > 0].sum())
+    return _two_sided(ways / ways.sum(), above), int(np.sign(2 * above - ranks.sum()))
 
 
 def rank_sum_p(a: np.ndarray, b: np.ndarray) -> float:

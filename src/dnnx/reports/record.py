@@ -94,7 +94,7 @@ def of_arm(run: Run, study: Study, claimed: Sequence[str] = ()) -> dict[str, Any
 def of_claim(verdict: Verdict) -> dict[str, Any]:
     """Return a claim with its answer, its numbers and its texts."""
     found, question = verdict.comparison, verdict.question
-    _, ours, theirs = middles(question, found) if question.is_measured else ("", "", "")
+    middle, ours, theirs = middles(question, found) if question.is_measured else ("", "", "")
     has_interval = found.tested and not np.isnan(found.low)
     return {
         "ask": verdict.ask,
@@ -107,6 +107,7 @@ def of_claim(verdict: Verdict) -> dict[str, Any]:
         "phrase": phrase(verdict),
         "says": say(verdict),
         "enough": asdict(verdict.enough) if verdict.answer == "undecided" else None,
+        "middle": middle.strip(),
         "ours": ours,
         "theirs": theirs,
         "difference": difference(found, question.scale, question.about) if has_interval else "",

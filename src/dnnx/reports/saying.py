@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from dnnx.basics.counts import many
-from dnnx.reports.evidence import difference, middles
+from dnnx.reports.evidence import MEDIAN, difference, middles
 from dnnx.reports.format import show
 from dnnx.reports.measures import describe
 from dnnx.reports.verdicts import Verdict
@@ -37,8 +37,8 @@ def say(verdict: Verdict) -> str:
         return f"Not measured: {verdict.evidence}"
     if verdict.answer == "not tested":
         return f"Not tested: {verdict.evidence}"
-    _, ours, theirs = middles(question, found)
-    numbers = f"{ours} against {theirs}"
+    word, ours, theirs = middles(question, found)
+    numbers = f"{'medians ' if word == MEDIAN else ''}{ours} against {theirs}"
     if verdict.is_fact:
         return f"{_start(verdict)}, {numbers}; nothing is random here."
     if found.low == found.low:  # no nan

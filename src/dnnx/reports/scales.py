@@ -11,6 +11,8 @@ from dnnx.runs.about import SHARES, About, is_loss, split_of
 ROUNDING = 1e-7  # relative: of the 32-bit numbers that training computes with
 PERCENT = 5.0  # the margin of a metric without a better known one
 EPOCH = 1 / 12**0.5  # standard deviation of rounding to whole epochs
+LOGARITHMS = ("gradient/start",)  # metrics that are log10 of what they are about
+BINARY = ("diverged/share", "reached/")  # metrics that are 0 or 1 in a seed
 
 
 @dataclass(frozen=True)
@@ -19,8 +21,9 @@ class Scale:
 
     `ratio`: logarithms are compared, so the difference is a ratio. `resolution`: the least standard deviation of a
     difference in stored units, such as one test image of 5,139. `margin`: differences below it, in units of the
-    comparison, count as the same; nan for none. `words` say the margin: "0.1 points". `widest`: no difference of means
-    is larger, 1 for shares.
+    comparison, count as the same; nan for none. `words` say the margin: "0.1 points". `overlap` is that of folds;
+    `ranks`: an infinite value always leads to ranks; `binary`: 0 or 1 in a seed. `widest`: no difference of means is
+    larger, 1 for shares.
     """
 
     ratio: bool = False
@@ -29,6 +32,7 @@ class Scale:
     words: str = ""
     overlap: float = 0.0
     ranks: bool = False
+    binary: bool = False
     widest: float = np.inf
 
     def transform(self, values: pd.Series) -> pd.Series:
@@ -42,8 +46,9 @@ class Scale:
         return max(self.resolution, ROUNDING * float(np.abs(transformed).max(initial=1e-300)))
 
     def is_binary(self, a: np.ndarray, b: np.ndarray) -> bool:
-        """Return whether the values are 0 or 1 in every seed, and both occur."""
-        return not self.ratio and {*a.tolist(), *b.tolist()} == {0.0, 1.0}
+        """Return whether the values are 0 or 1 in every seed; of a metric that need not be so, both must occur."""
+        found = {*a.tolist(), *b.tolist()}
+        return not self.ratio and (found == {0.0, 1.0} or (self.binary and found <= {0.0, 1.0}))
 
 
 def is_skewed(metric: str) -> bool:
@@ -74,8 +79,9 @@ def scale_of(metric: str, about: About, values: tuple[pd.Series, pd.Series], ima
              same: float | None = None) -> Scale:  # fmt: skip
     """Return the scale of a verdict: `images` is the size of the set that the metric is measured on.
 
-    `same` is the declared margin: points for shares, epochs, percent for ratios, else the metric's own unit. By
-    default it is 0.1 points, 1 epoch, 10 % for races, and 5 % for everything else.
+    `same` is the declared margin: points for shares, epochs, percent for ratios and losses, else the metric's own
+    unit. By default it is 0.1 points, 1 epoch, 10 % for races, and 5 % for everything else. A loss of 0 has no
+    logarithm: losses are then compared by difference, and the margin is that part of the other arm's mean.
     """
     both = pd.concat(values).dropna()
     is_race = metric.startswith("convergence/")
@@ -86,12 +92,17 @@ def scale_of(metric: str, about: About, values: tuple[pd.Series, pd.Series], ima
     if about.unit in SHARES:
         points = same if same is not None else 0.1
         widest = 1.0 if both.between(0, 1).all() else np.inf
-        return Scale(False, 1 / images if images else 0.0, points / about.scale, f"{points:g} points", widest=widest)
+        floor, binary = 1 / images if images else 0.0, metric.startswith(BINARY)
+        return Scale(False, floor, points / about.scale, f"{points:g} points", binary=binary, widest=widest)
     if metric.startswith("epoch/"):
         epochs = same if same is not None else 1.0
         return Scale(False, EPOCH, epochs, f"{epochs:g} {'epoch' if epochs == 1 else 'epochs'}")
-    if same is not None:
+    is_part = same is None or is_log_loss(metric)
+    if same is not None and not is_part:
         return Scale(margin=same / about.scale, words=f"{same:g}{f' {about.shown_unit}' if about.unit else ''}")
+    percent = PERCENT if same is None else same
+    if metric in LOGARITHMS:
+        return Scale(margin=float(np.log10(1 + percent / 100)), words=f"{percent:g} %")
     other = values[1][np.isfinite(values[1])]
     size = abs(float(other.mean())) if len(other) else 0.0
-    return Scale(margin=PERCENT / 100 * size or np.nan, words=f"{PERCENT:g} %")
+    return Scale(margin=percent / 100 * size or np.nan, words=f"{percent:g} %")

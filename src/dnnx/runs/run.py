@@ -14,6 +14,7 @@ from dnnx.runs.about import About, is_loss
 from dnnx.runs.looks import Look, Looks
 
 COLUMNS = ["epoch", "split", "metric", "seed", "value"]
+PREDICTED = ("probabilities", "outputs")  # in predictions.safetensors, by seed
 CLOSE = 1e-4  # relative: rounding errors of 32 bits after thousands of steps; random starts differ by percents
 
 
@@ -49,9 +50,8 @@ class Run:
             for name, values in self.results.items()
             if not name.startswith("ensemble/")
         }
-        predictions = dict(self.predictions)
-        if "probabilities" in predictions:
-            predictions["probabilities"] = predictions["probabilities"][places]
+        of_seeds = {name: self.predictions[name][places] for name in PREDICTED if name in self.predictions}
+        predictions = dict(self.predictions) | of_seeds
         metrics = self.metrics[self.metrics["seed"].isin(list(seeds))]
         return replace(self, results=results, predictions=predictions, metrics=metrics)
 

@@ -136,8 +136,8 @@ def _check(verdict: Mapping[str, Any], arms: Mapping[str, Any]) -> None:
 def _check_margin(key: str, metric: str, declared: Mapping[str, Any]) -> None:
     """Raise UserError for a margin `same` that is no positive number, or larger than the scale of the metric."""
     same = declared.get("same", 1)
-    is_share = about({}, metric).unit in SHARES or metric.endswith("/share")
-    is_ratio = metric.startswith("convergence/") or is_loss(metric)
+    is_share = about({}, metric).unit in SHARES or metric.endswith("/share") or metric.startswith("reached/")
+    is_ratio = metric.startswith("convergence/") or is_loss(metric) or metric.endswith("/nll")
     unit = "points" if is_share else "percent" if is_ratio else f"the unit of {metric}"
     valid = is_number(same) and math.isfinite(same) and same > 0
     require(valid, key, shown(same), f"a margin is a number above 0, in {unit}, such as 0.1")

@@ -116,8 +116,7 @@ def planned(plan: Plan, looks: Sequence[int], seeds: Any) -> Plan:
     saved: dict[str, Any] = read_study_json(path) if path.exists() else {}
     before = Looks.of(saved.get("looks"))
     if before is not None and before.taken:
-        told = f"its looks were planned at {shown(list(before.planned))} seeds; type nothing but resume={plan.folder}"
-        require(list(before.planned) == list(looks), "study.looks", shown(list(looks)), told)
+        _require_planned(before, looks, plan.folder)
         seen = before.taken[-1].seeds
         whole = seeds_at(list(seen), before.planned[-1])
         others = set() if isinstance(seeds, int) else {*parse_seeds(seeds)} - {*whole}
@@ -129,6 +128,15 @@ def planned(plan: Plan, looks: Sequence[int], seeds: Any) -> Plan:
         raise UserError(f"study.until=decided: {told} by hand, such as resume={plan.folder} seeds=20")
     now = before if before is not None and before.taken else Looks(tuple(looks))
     return replace(plan, declared=plan.declared | ({"looks": now.plain()} if looks else {}))
+
+
+def _require_planned(before: Looks, looks: Sequence[int], folder: Path) -> None:
+    """Raise UserError for other looks than those that a study began with."""
+    told = f"it was begun to look at {shown(list(before.planned))} seeds, and its answers hold for this plan alone; "
+    told += f"type nothing but resume={folder}, or begin a new study with other seeds"
+    most = looks[-1] if looks else None
+    require(most is None or most == before.planned[-1], "study.max_seeds", shown(most), told)
+    require(list(before.planned) == list(looks), "study.looks", shown(list(looks)), told)
 
 
 def read_study_json(path: Path) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The arms: every metric of the test set, the ensemble, and the seeds that diverged."""
 
+import numpy as np
+
 from dnnx.reports import images, page
 from dnnx.reports.facts import is_fixed
 from dnnx.reports.findings import Findings, cell
@@ -61,5 +63,7 @@ def _over_both(run: Run) -> str:
     if right is None or len(right) < 2:
         return "not measured"
     ends, about = images.interval(right, LEVEL), run.about(images.METRIC)
+    if np.isnan(ends[0]):
+        return "all are alike"
     _, low, high = span(float(right.mean()), max(ends[0], 0.0), min(ends[1], 1.0), about)
     return f"{low} to {high}{suffix(about)}"
