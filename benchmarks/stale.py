@@ -1,7 +1,11 @@
-"""Results that are out of date: a study whose settings, arms, claims, data or results_version are others by now."""
+"""Results that are out of date: a study whose settings, arms, claims or results_version are others by now.
+
+The pages say so. Data files that are others are found where they lie, by a test.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -62,13 +66,18 @@ def reasons(record: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def other_files(record: Mapping[str, Any], folder: Path) -> list[str]:
-    """Return a line for each data file in a folder whose checksum is not that of the result."""
+    """Return a line for each data file of a result of which a folder has others of that name, but not this one."""
     lines = []
     for name, checksum in record["data"].get("files", {}).items():
-        for path in sorted(folder.rglob(name)):
-            if sha256(path.read_bytes()).hexdigest() != checksum:
-                lines.append(f"the data file {name} is another")
+        there = [_checksum(path) for path in folder.rglob(name)]
+        if there and checksum not in there:
+            lines.append(f"the data file {name} is another")
     return lines
+
+
+@cache
+def _checksum(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()
 
 
 def _options(arms: Mapping[str, list[str]]) -> Iterator[tuple[str, str]]:

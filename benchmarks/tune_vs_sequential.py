@@ -80,9 +80,9 @@ def search(validation: CrossValidation, space: Space, whole: Any, trials: int) -
     from dnnx.config.build import build
     from dnnx.tuning.sampler import PerTrial
 
-    sampler = PerTrial(lambda seed: build("sampler", whole.sampler, seed=seed), 0, space)
-    study = optuna.create_study(sampler=sampler, pruner=build("pruner", whole.pruner), direction=whole.direction)
-    validation.build(space.corners()[0])  # reads the data, outside the clock
+    sampler = PerTrial(lambda seed: build("sampler", whole.sampler, seed=seed, space=space), 0, space)
+    validation.build(space.corners()[0])  # reads the data, outside the clock, and the direction of the objective
+    study = optuna.create_study(sampler=sampler, pruner=build("pruner", whole.pruner), direction=validation.direction)
     started = time.perf_counter()
     for i in range(trials):
         trial = study.ask(space.distributions)

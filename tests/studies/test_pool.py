@@ -1,6 +1,8 @@
 """A study in worker processes: the same bytes as in one process, and nothing lost or left when a process is killed."""
 
+import errno
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -13,8 +15,9 @@ from commands import measured, typed
 from workers import DIES, DYING, TRUSTED, rows, wait_for_end, wait_for_workers
 from workers import start as start_command
 
-from dnnx.studies.foreman import Task
+from dnnx.studies.foreman import Foreman, Task
 from dnnx.studies.pool import Pool, open_pool
+from dnnx.studies.schedule import failure
 
 TINY = [
     "+exp=bn_vs_plain", "data.source=digits", "seeds=2", "net.hidden=[8]", "trainer.max_epochs=4",
@@ -123,6 +126,22 @@ def test_a_foreman_says_that_it_is_ready() -> None:
     with open_pool() as pool:
         assert pool.call(Task("a", partial(int, "3"))).value == 3
         assert pool.is_ready
+
+
+def test_a_worker_that_cannot_be_started_is_said_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = multiprocessing.Pipe()
+    foreman = Foreman(theirs)
+
+    def full() -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dnnx.studies.foreman._anonymous_file", full)
+        foreman.start(Task("a", partial(int, "3")))
+    kind, ended = ours.recv()
+    assert (kind, ended.name, ended.exitcode) == ("ended", "a", None)
+    assert failure(ended, "") == "a: no worker could be started: No space left on device"
+    assert foreman.workers == {}
 
 
 @pytest.mark.slow

@@ -36,8 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     with TemporaryDirectory() as logdir:
         link(Path(outputs), Path(logdir), int(newest))
         words = [sys.executable, "-m", "tensorboard.main", "--logdir", logdir, "--host", "localhost", *options]
-        board = subprocess.Popen(words)
-        with suppress(KeyboardInterrupt):
+        with subprocess.Popen(words) as board, suppress(KeyboardInterrupt):
             while board.poll() is None:
                 time.sleep(EVERY_S)
                 link(Path(outputs), Path(logdir), int(newest))
@@ -45,12 +44,15 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def link(outputs: Path, logdir: Path, newest: int) -> None:
-    """Bring `logdir` up to date: links to the files that the newest runs in `outputs` have for TensorBoard."""
+    """Bring `logdir` up to date: links to the files that the newest runs in `outputs` have for TensorBoard.
+
+    A run may be deleted or moved meanwhile.
+    """
     wanted = {
-        logdir / run.relative_to(outputs) / name: (run / name).absolute()
+        logdir / file.parent.relative_to(outputs) / file.name: file.absolute()
         for run in newest_runs(outputs)[:newest]
-        for name in os.listdir(run)
-        if name.startswith(SHOWN)
+        for file in run.glob("*")
+        if file.name.startswith(SHOWN)
     }
     for there in [path for path in logdir.rglob("*") if path.is_symlink() and path not in wanted]:
         there.unlink()
@@ -70,8 +72,9 @@ def newest_runs(outputs: Path) -> list[Path]:
     for folder, _, files in os.walk(outputs):
         for name in files:
             if name.startswith(EVENTS):
-                written = os.path.getmtime(os.path.join(folder, name))
-                found[Path(folder)] = max(written, found.get(Path(folder), 0))
+                with suppress(FileNotFoundError):
+                    written = os.path.getmtime(os.path.join(folder, name))
+                    found[Path(folder)] = max(written, found.get(Path(folder), 0))
     return sorted(found, key=lambda folder: found[folder], reverse=True)
 
 

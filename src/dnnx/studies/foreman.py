@@ -23,6 +23,7 @@ from dnnx.basics import console
 from dnnx.basics.parent import end_with_parent, ending_with
 from dnnx.basics.signals import ENDING
 from dnnx.basics.time_slices import ask_for_long_slices
+from dnnx.config.explain import explain_os
 from dnnx.data import shared
 
 HEARD = [number for number in ENDING if signal.getsignal(number) != signal.SIG_IGN]  # not SIGHUP after nohup
@@ -123,17 +124,28 @@ class Foreman:
                 os.kill(worker.process.pid or 0, signal.SIGTERM)
 
     def start(self, task: Task) -> None:
+        """Start a worker, or tell the parent why there is none: too many processes or files, or a full disk."""
         if self.forks:
             self.share(task)
+        try:
+            self.workers[task.name] = self.worker_of(task)
+        except OSError as error:
+            told = f"{task.name}: no worker could be started: {explain_os(error)}"
+            self.parent.send(("ended", Ended(task.name, told, None, "", "")))
+
+    def worker_of(self, task: Task) -> Worker:
+        """Return a new worker, which has begun with a task."""
         link, theirs = multiprocessing.Pipe(duplex=False)
         outputs = _anonymous_file(), _anonymous_file()
         arguments = (task, theirs, outputs if self.forks else (), os.getpid())
         process = self.context.Process(target=work, args=arguments, name=task.name)
         signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)  # until the worker hears them
-        process.start()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
         theirs.close()
-        self.workers[task.name] = Worker(task, process, link, outputs)
+        return Worker(task, process, link, outputs)
 
     def share(self, task: Task) -> None:
         """Prepare the data of a task, unless that is done, and drop the data that no running task has."""
