@@ -78,6 +78,7 @@ def test_a_seed_that_diverged_in_both_arms_is_said_to_be_left_out() -> None:
     spec = {"ask": "Better?", "metric": "test/accuracy", "arm": "bn", "than": "plain", "expect": "higher"}
     (found,) = decide(Study("s", "", "plain", [a, b], [spec], []))[0]
     assert (found.comparison.n, found.answer) == (4, "yes")
+    assert "medians" not in say(found), "the numbers are those of the difference"
     assert "1 seed without a number in both arms is left out" in found.sentence
 
 

@@ -70,9 +70,8 @@ def compare(
     anytime-valid one, and the j-th results of any other test have the level alpha / (j (j + 1)).
     """
     a, b = (scale.transform(values.dropna().astype(float)) for values in (arm, than))
-    shared = pairs(a, b)
-    if shared is not None:
-        found = _in_pairs(a[shared].to_numpy(), b[shared].to_numpy(), scale, alpha, pool, earlier)
+    if (paired := in_pairs(a, b, scale)) is not None:
+        found = _in_pairs(paired[0].to_numpy(), paired[1].to_numpy(), scale, alpha, pool, earlier)
     else:
         found = _tried(_as_groups(a.to_numpy(), b.to_numpy(), scale, alpha / tries(earlier)), earlier)
     return _possible(found, scale.widest)
@@ -93,10 +92,20 @@ def pairs(a: pd.Series, b: pd.Series) -> pd.Index | None:
     return shared if len(shared) >= max(2, min(len(a), len(b)) / 2) else None
 
 
-def _in_pairs(a: np.ndarray, b: np.ndarray, scale: Scale, alpha: float, pool: Pool | None, earlier: int) -> Comparison:
+def in_pairs(a: pd.Series, b: pd.Series, scale: Scale) -> tuple[pd.Series, pd.Series] | None:
+    """Return both arms' values of the seeds that a paired comparison takes, or None where the arms are two groups.
+
+    A seed that is lost in both arms is left out, unless all are, or ranks count it as a tie.
+    """
+    shared = pairs(a, b)
+    if shared is None:
+        return None
+    a, b = a[shared], b[shared]
     is_lost = np.isinf(a) & (a == b)
-    if not (scale.ranks or is_lost.all()):
-        a, b = a[~is_lost], b[~is_lost]
+    return (a, b) if scale.ranks or is_lost.all() else (a[~is_lost], b[~is_lost])
+
+
+def _in_pairs(a: np.ndarray, b: np.ndarray, scale: Scale, alpha: float, pool: Pool | None, earlier: int) -> Comparison:
     gaps = np.subtract(a, b, out=np.zeros_like(a), where=a != b)
     finite = np.isfinite(a) & np.isfinite(b)
     told = Comparison(NO_TEST, a.size, _mean(gaps[finite]), gaps=tuple(gaps), correlation=_correlation(a, b))

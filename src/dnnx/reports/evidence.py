@@ -9,7 +9,7 @@ import pandas as pd
 from dnnx.basics.counts import many
 from dnnx.reports import forecasts, images
 from dnnx.reports.answers import Enough
-from dnnx.reports.comparison import Comparison, compare, pairs
+from dnnx.reports.comparison import Comparison, compare, in_pairs
 from dnnx.reports.facts import show_fixed
 from dnnx.reports.format import decimals, number, show, show_p, span, suffix
 from dnnx.reports.goals import is_of_epochs
@@ -64,8 +64,7 @@ def middles(question: Question, found: Comparison) -> tuple[str, str, str]:
     Both have the decimals of their difference `found`. The word is "" where one of them is "diverged" or "never".
     """
     a, b = (series.dropna() for series in question.values)
-    if (shared := pairs(a, b)) is not None:
-        a, b = a[shared], b[shared]
+    a, b = in_pairs(a, b, question.scale) or (a, b)
     word = "geometric mean " if question.scale.ratio else "mean "
     word = word if question.is_fact or np.isfinite([*a, *b]).all() else MEDIAN
     middle = [_middle(values, word) for values in (a, b)]
