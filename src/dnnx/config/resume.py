@@ -21,7 +21,7 @@ from dnnx.config.secrets import as_yaml
 from dnnx.config.seeds import union
 from dnnx.config.trust import limit, needed_packages
 from dnnx.runs import schema
-from dnnx.runs.files import read_json, read_yaml, write_text
+from dnnx.runs.files import NO_RESULTS, read_json, read_results, read_yaml, write_text
 from dnnx.runs.legacy import modernized
 from dnnx.runs.tables import last_epoch
 
@@ -212,14 +212,10 @@ def settle_rate(cfg: DictConfig, folder: Path) -> DictConfig:
 
 
 def load_results(folder: Path) -> dict[str, Any]:
-    """Return the results of a finished run."""
-    told = "it is not that of a run; delete it and type resume=<this folder>"
-    try:
-        results = schema.results(read_json(folder / "results.json"))
-    except ValueError as error:
-        raise UserError(f"results.json={folder}: {told} ({error})") from None
+    """Return the results of a finished run. Raise UserError for those of another form."""
+    results = read_results(folder)
     whole = {"epoch/diverged", "time/epoch_s", "time/fit_s", "memory/peak_mb"} <= set(results)
-    require(whole, "results.json", folder, told)
+    require(whole, "results.json", folder, NO_RESULTS)
     return results
 
 
