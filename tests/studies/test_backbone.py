@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from dnnx.basics.errors import UserError
 from dnnx.config.compose import compose as compose_with
 from dnnx.config.seeds import parse_seeds
-from dnnx.studies.backbone import check_backbones, extend_backbone
+from dnnx.studies.backbone import backbone_study, check_backbones, extend_backbone
 from dnnx.studies.plan import Plan
 from dnnx.studies.until import check_before
 
@@ -92,6 +92,16 @@ def test_a_backbone_of_other_data_is_refused(made: Any, tmp_path: Path) -> None:
     made()
     with pytest.raises(UserError, match=r"it was trained with data\.source=digits"):
         check(tmp_path, "data.source=mnist")
+
+
+def test_the_study_of_a_missing_backbone_reads_the_same_folders_whatever_their_names(tmp_path: Path) -> None:
+    folders = [f"paths.{key}='{tmp_path}/{key} (1), donn\u00e9es'" for key in ("outputs", "data")]
+    config = compose("+exp=transfer", "data.source=digits", *folders)
+    words = backbone_study(config)
+    assert words is not None
+    needed = compose(*words)
+    assert needed.paths == config.paths
+    assert needed.data.source == "digits"
 
 
 def test_too_few_seeds_are_refused_with_two_ways_out(made: Any, tmp_path: Path) -> None:

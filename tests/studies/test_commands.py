@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from commands import measured, python, typed
+from made_up_runs import write_run
 
 STUDY = ["+exp=bn_vs_plain", "+debug=smoke", "net.hidden=[8]"]
 LIST = """
@@ -65,6 +66,22 @@ def test_arms_that_go_on_from_others_come_later_and_no_torch_is_imported(tmp_pat
     assert [Path(line).name for line in later.splitlines()] == ["unfreeze2", "unfreeze_all"]
     assert "reuse4" in arms
     assert Path(report).name == Path((tmp_path / "outputs/transfer/latest").resolve()).name
+
+
+def test_more_seeds_or_epochs_list_the_arms_that_lack_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arms, report = listed(capsys, tmp_path, *STUDY)
+    study = (tmp_path / "outputs/bn_vs_plain/latest").resolve()
+    for name in ("plain", "bn"):
+        made = write_run(tmp_path / name, seeds=[0, 1])
+        (made / "results.json").rename(study / name / "results.json")
+    [[resume]] = report
+    assert listed(capsys, tmp_path, resume) == [report], "both are finished"
+    assert listed(capsys, tmp_path, resume, "seeds=4") == [[[*arm, "seeds=4"] for arm in arms], report]
+    more = [[*arm, "seeds=4", "trainer.max_epochs=9"] for arm in arms]
+    assert listed(capsys, tmp_path, resume, "trainer.max_epochs=9") == [more, report], "study.json keeps the seeds"
+    assert json.loads((study / "study.json").read_text())["epochs"] == {"plain": 9, "bn": 9}
+    (study / "bn/results.json").unlink()
+    assert listed(capsys, tmp_path, resume) == [more, report]
 
 
 def test_a_sweep_is_listed_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

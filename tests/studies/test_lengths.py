@@ -13,11 +13,13 @@ from dnnx.config.compose import compose, without_hydra
 from dnnx.config.overrides import quoted, retype_study
 from dnnx.reports.saying import say_lengths
 from dnnx.runs.files import write_json
+from dnnx.runs.looks import Look
 from dnnx.runs.read import read_study
 from dnnx.runs.tables import HEADER
 from dnnx.studies.lengths import saved_length, settle_lengths
 from dnnx.studies.plan import Plan, make_plan
 from dnnx.studies.study import adds_seeds, declare
+from dnnx.studies.until import is_trained
 
 STARTED = ["+exp=bn_vs_plain", "data.source=digits", "trainer.max_epochs=6"]
 TINY = [*STARTED[:2], "net.hidden=[8]", "seeds=2", "trainer.max_epochs=1", "trainer.accelerator=cpu", "jobs=1"]
@@ -129,6 +131,15 @@ def test_only_seeds_that_an_arm_with_results_lacks_are_added(tmp_path: Path) -> 
     for arm in ("plain", "bn"):
         (folder / arm / "results.json").unlink()
     assert not adds_seeds(*settled(folder, *STARTED, "seeds=7"))
+
+
+def test_results_of_another_form_are_said_in_one_line_with_the_folder(tmp_path: Path) -> None:
+    folder = study_of(tmp_path / "s", plain=6, bn=6)
+    (folder / "bn/results.json").write_text("{}")
+    with pytest.raises(UserError, match=r"^results\.json=.*/s/bn: it is not that of a run; delete it and type resume="):
+        adds_seeds(*settled(folder, *STARTED, "seeds=3"))
+    with pytest.raises(UserError, match=r"^results\.json=.*/s/bn: it is not that of a run"):
+        is_trained(folder, Look((0, 1), ("plain", "bn")))
 
 
 def test_a_swept_length_is_not_replaced(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from commands import SMOKE, compose, typed
 from workers import DIES, DYING, TRUSTED, rows, start, wait_for_end, wait_for_workers
 
 from dnnx import api
+from dnnx.config import resume
 from dnnx.studies.parts import lengths_of_chains, parts_of_run
 from dnnx.studies.plan import Job
 from dnnx.studies.single import train_beside
@@ -109,6 +110,26 @@ def test_ctrl_c_and_a_killed_worker_are_gone_on_from_to_the_same_bytes(by_hand: 
     assert typed("train", f"resume={LATEST}", TRUSTED, cwd=tmp_path) == (0, "")
     require_same(run, by_hand)
     assert (run / "shards/3-5/results.json").stat().st_mtime_ns == trained
+
+
+@pytest.mark.slow
+def test_a_run_that_began_without_jobs_goes_on_with_them_and_refuses_another_command(tmp_path: Path) -> None:
+    """The worker of the seeds in the run's own folder writes there while its command holds the folder's lock."""
+    (tmp_path / "dying.py").write_text(DYING)
+    assert typed("train", *TINY[:-1], DIES, "seeds=2", "trainer.max_epochs=2", cwd=tmp_path) == (0, "")
+    run = (tmp_path / LATEST).resolve()
+    (tmp_path / "wait").touch()
+    words = [f"resume={LATEST}", "seeds=4", "trainer.max_epochs=4", "jobs=2", TRUSTED]
+    parent = start(tmp_path, *words)
+    wait_for_workers(tmp_path, [run.name])
+    code, said = typed("train", *words, cwd=tmp_path)
+    assert code == 2
+    assert "another process is writing there" in said
+    parent.send_signal(signal.SIGINT)
+    parent.communicate(timeout=60)
+    (tmp_path / "wait").unlink()
+    assert typed("train", *words, cwd=tmp_path) == (0, "")
+    assert resume.load_results(run)["seeds"] == [0, 1, 2, 3]
 
 
 @pytest.mark.slow

@@ -179,8 +179,9 @@ def test_keys_are_swept_in_any_order(tmp_path: Path) -> None:
     assert (tmp_path / "outputs" / "dense5" / "latest" / "report.html").exists()
 
 
-def test_the_keys_in_which_arms_differ_are_left_to_the_arms(tmp_path: Path) -> None:
-    code, said = typed("train", "+exp=bn_vs_plain", *SMALL, "net.norm=batch", cwd=tmp_path)
+@pytest.mark.parametrize("word", ["net.norm=batch", "++net.norm=batch"])
+def test_the_keys_in_which_arms_differ_are_left_to_the_arms(word: str, tmp_path: Path) -> None:
+    code, said = typed("train", "+exp=bn_vs_plain", *SMALL, word, cwd=tmp_path)
     assert code == 2
     assert said == "error: net.norm=...: the arms plain and bn differ in nothing else; leave it to them\n"
     assert not (tmp_path / "outputs").exists()

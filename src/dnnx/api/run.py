@@ -22,7 +22,7 @@ class Run:
         self.folder = folder
         trusted = [package.split(".")[0] for package in packages]
         self.config = resume.load_config(folder, "folder", DictConfig({"packages": trusted}))
-        told = f"the run is not finished; go on with: python -m dnnx.train resume={folder}"
+        told = f"the run is not finished; {resume.go_on(folder)}"
         require((folder / "results.json").is_file(), "folder", folder, told)
         self.values = resume.load_results(folder)
 

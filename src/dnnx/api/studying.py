@@ -16,7 +16,7 @@ from dnnx.basics.typed import typing
 from dnnx.config.app import FAILURES
 from dnnx.config.compose import compose
 from dnnx.config.explain import in_one_line
-from dnnx.config.overrides import quoted, split
+from dnnx.config.overrides import override_of, quoted, split
 from dnnx.config.paths import run_folder, within
 from dnnx.config.words import keys_of, packages_of, word_of, words_of
 from dnnx.data.given import kept
@@ -54,7 +54,7 @@ def study(
     arms = {arm: [word_of(word) for word in own] for arm, own in arms.items()}
     own = Path(outputs, name, "declared").absolute()
     write_experiment(own, name, {"question": question, "baseline": baseline, "claims": list(claims), "arms": arms})
-    folder = _train(own, split([f"+exp={name}", *words]).overrides)
+    folder = _train(own, split([override_of("+exp", name), *words]).overrides)
     return Study(folder, packages_of([*words, *itertools.chain(*arms.values())]))
 
 

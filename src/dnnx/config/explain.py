@@ -17,7 +17,7 @@ from dnnx.basics.errors import UserError, near_misses, pip_install, takes, unkno
 from dnnx.config.belongs import belongs
 from dnnx.config.compose import compose
 from dnnx.config.locate import locate
-from dnnx.config.overrides import split
+from dnnx.config.overrides import key_of, split
 from dnnx.config.paths import experiment
 from dnnx.runs.legacy import CLASSES, TECHNIQUES
 
@@ -192,7 +192,7 @@ def _composed_without(wrong: str, config_name: str, arguments: Sequence[str]) ->
     Where another word is wrong too, only those are in it that choose the experiment and the option of the key's group.
     """
     typed = [word for word in split(arguments).overrides if not word.startswith("hydra.")]
-    words = {word: word.lstrip("+~").split("=")[0] for word in typed}
+    words = {word: key_of(word) for word in typed}
     rest = [word for word, key in words.items() if key != wrong]
     choices = [word for word in rest if words[word] in ("exp", wrong.partition(".")[0])]
     for kept in (rest, choices):

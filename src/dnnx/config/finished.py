@@ -15,7 +15,7 @@ def named_run(named: str, typed: DictConfig) -> DictConfig:
     require(folder.is_dir(), "run", named, "there is no such folder; give a run folder such as outputs/dense5/latest")
     cfg = resume.load_config(folder, "run", typed)
     finished = (folder / "results.json").is_file()
-    require(finished, "run", named, f"it did not finish; go on with: python -m dnnx.train resume={named}")
+    require(finished, "run", named, f"it did not finish; {resume.go_on(folder)}")
     return cfg
 
 

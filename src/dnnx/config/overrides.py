@@ -138,17 +138,18 @@ def retype_study(arguments: list[str]) -> list[str]:
     Overrides of hydra and `jobs=` may stand beside it, `seeds=` (the seeds that the study is to have too) and
     `trainer.max_epochs=` (of all arms). So must secrets, which its file does not keep.
     """
-    resumed = [argument for argument in arguments if argument.startswith("resume=")]
-    others = [argument for argument in arguments if argument not in resumed]
-    path = Path(resumed[0].removeprefix("resume="), "study.json") if len(resumed) == 1 else None
+    command = split(arguments)
+    resumed = [word for word in command.overrides if word.startswith("resume=")]
+    others = [word for word in command.overrides if word not in resumed]
+    path = Path(value_of(resumed[0]), "study.json") if len(resumed) == 1 else None
     if path is None or not path.is_file():
         return arguments
     study = _declared(path, resumed[0])
     hidden = {key_of(o): o for o in study.get("overrides", []) if HIDDEN in o}
     again = [argument for argument in others if key_of(argument) in hidden]
-    typed_too = ("hydra", "packages=", "seeds=", "jobs=", f"{LENGTH}=", *MULTIRUN)
+    typed_too = ("hydra", "packages=", "seeds=", "jobs=", f"{LENGTH}=")
     if odd := [argument for argument in others if argument not in again and not argument.startswith(typed_too)]:
-        _require_whole(odd, arguments, resumed[0])
+        _require_whole(odd, command, resumed[0])
         return arguments
     for key in hidden.keys() - set(map(key_of, again)):
         told = f"it is a secret, which study.json does not keep; type it too: '+{key}=${{oc.env:NAME}}'"
@@ -160,21 +161,22 @@ def retype_study(arguments: list[str]) -> list[str]:
         _require_unswept(study.get("overrides", []))
         overrides = [word for word in overrides if key_of(word) != LENGTH]
     if typed := [argument for argument in others if argument.startswith("seeds=")]:
-        kept = [word for word in overrides if not word.startswith("seeds=")]
+        kept = [word for word in overrides if key_of(word) != "seeds"]
         arguments = [argument for argument in arguments if argument not in typed]
         more = _more_seeds(path.parent, study["arms"], [*overrides, typed[-1]])
-        overrides = [*kept, f"seeds={more}"] if more is not None else overrides
-    return ["-m", *own, *overrides, *arguments]
+        overrides = [*kept, more] if more is not None else overrides
+    multirun = ["-m"] if command.runs() else []
+    return [*multirun, *own, *overrides, *arguments]
 
 
-def _require_whole(odd: Sequence[str], arguments: Sequence[str], resumed: str) -> None:
+def _require_whole(odd: Sequence[str], command: Typed, resumed: str) -> None:
     """Raise UserError for words beside resume=<study> that are neither a whole command nor settings that may change."""
     arms = [word for word in odd if key_of(word).startswith("study.arms.")]
-    if arms and not any(key_of(word) in ("exp", "study.arms") or word.startswith("-") for word in odd):
+    if arms and not any(key_of(word) in ("exp", "study.arms") for word in odd):
         told = f"no arm can be typed beside {resumed}; write it under arms in the file of the study and type {resumed} "
         raise UserError(f"{key_of(arms[0])}: {told}again, or start a new study without resume")
-    starts = any(key_of(word).startswith(("exp", "study", "debug")) or word.startswith("-") for word in odd)
-    if not starts and not any(flag in arguments for flag in MULTIRUN):
+    starts = any(key_of(word).startswith(("exp", "study", "debug")) for word in odd)
+    if not starts and not command.is_multirun():
         told = f"a study goes on with the settings of its start; beside {resumed} type only seeds=, {LENGTH}=, jobs= "
         raise UserError(f"{odd[0]}: {told}or packages=, or start another study without resume")
 
@@ -191,6 +193,24 @@ def key_of(override: str) -> str:
     return override.lstrip("+~").partition("=")[0]
 
 
+def value_of(override: str) -> str:
+    """Return the text that an override sets, without quotes."""
+    parsed = parse([override]).get(0)
+    value = parsed.value() if parsed is not None else None
+    return value if isinstance(value, str) else override.partition("=")[2]
+
+
+def override_of(key: str, value: object) -> str:
+    """Return the override that sets a key to a text, in quotes where Hydra would read it as something else.
+
+    >>> override_of("name", "dense5"), override_of("name", "2024")
+    ('name=dense5', 'name="2024"')
+    """
+    plain, in_quotes = f"{key}={value}", f"{key}=" + quoted(value, '"')
+    parsed = parse([plain]).get(0)
+    return plain if parsed is not None and parsed.value() == str(value) else in_quotes
+
+
 def _declared(path: Path, resumed: str) -> dict[str, Any]:
     """Return the checked content of a study.json, whose overrides set no key of Hydra but the launcher."""
     try:
@@ -204,19 +224,23 @@ def _declared(path: Path, resumed: str) -> dict[str, Any]:
 
 
 def _more_seeds(study: Path, arms: Sequence[str], words: Sequence[str]) -> str | None:
-    """Return the seeds of a study and those of the last of `words`; None where these are no more."""
+    """Return the override for the seeds of a study and those of the last of `words`; None where these are no more.
+
+    A study of which no arm has begun has no seeds yet.
+    """
     seeds = [override for override in parse(words).values() if override.key_or_group == "seeds"]
     for override in seeds:
         told = "the study varies its seeds, so it takes no more; start another one"
         require(not override.is_sweep_override(), "seeds", "...", told)
-    typed = seeds[-1].value()
     begun = [study / arm / "config.yaml" for arm in arms if (study / arm / "config.yaml").is_file()]
-    saved = read_yaml(begun[0], str(begun[0])).get("seeds") if begun else typed
-    found = union(saved, typed)
-    return None if found == saved else str(found).replace(" ", "")
+    if not begun:
+        return words[-1]
+    saved = read_yaml(begun[0], str(begun[0])).get("seeds")
+    found = union(saved, seeds[-1].value())
+    return None if found == saved else f"seeds={found}".replace(" ", "")
 
 
-def quoted(value: object) -> str:
+def quoted(value: object, mark: str = "'") -> str:
     """Return a value in quotes, as Hydra's grammar needs it."""
-    escaped = re.sub(r"(\\*)('|$)", lambda end: end[1] * 2 + ("\\'" if end[2] else ""), str(value))
-    return f"'{escaped}'"
+    escaped = re.sub(rf"(\\*)({mark}|$)", lambda end: end[1] * 2 + (f"\\{mark}" if end[2] else ""), str(value))
+    return f"{mark}{escaped}{mark}"

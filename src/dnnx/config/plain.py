@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.errors import UserError, choose, require, shown
+from dnnx.config.overrides import key_of
 
 OURS = "dnnx."
 # Groups and keys of dnnx's networks; a LightningModule has its own.
@@ -42,8 +43,7 @@ def settle(cfg: DictConfig, typed: Sequence[str]) -> DictConfig:
     if not is_plain(cfg):
         return cfg
     for override in typed:
-        key = override.lstrip("+~").partition("=")[0]
-        group = key.partition(".")[0].partition("/")[0]
+        group = key_of(override).partition(".")[0].partition("/")[0]
         unread = group in (*UNREAD, "technique") or (group in KEYS_OFF)
         told = f"it is not read: module._target_={cfg.module._target_} brings its own; type module.<name>=..."
         if unread and not override.startswith("~"):

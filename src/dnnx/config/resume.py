@@ -14,13 +14,14 @@ from dnnx.basics.errors import UserError, differences, require, shown
 from dnnx.basics.names import fault_of_name
 from dnnx.basics.typed import HIDDEN, is_hidden, without_secrets
 from dnnx.config.explain import flatten
+from dnnx.config.overrides import key_of, override_of
 from dnnx.config.paths import CONF
 from dnnx.config.plain import is_plain
 from dnnx.config.secrets import as_yaml
 from dnnx.config.seeds import union
 from dnnx.config.trust import limit, needed_packages
 from dnnx.runs import schema
-from dnnx.runs.files import read_json, read_yaml, write_text
+from dnnx.runs.files import NO_RESULTS, read_json, read_results, read_yaml, write_text
 from dnnx.runs.legacy import modernized
 from dnnx.runs.tables import last_epoch
 
@@ -45,7 +46,7 @@ def resuming(folder: Path, *configs: DictConfig) -> str:
     """Return the command that runs what is missing in a folder, with the packages of the user's own classes."""
     packages = [*dict.fromkeys(package for config in configs for package in needed_packages(config))]
     trust = [f"packages=[{','.join(packages)}]"] if packages else []
-    return shlex.join(["python", "-m", "dnnx.train", f"resume={short(folder)}", *trust])
+    return shlex.join(["python", "-m", "dnnx.train", override_of("resume", short(folder)), *trust])
 
 
 def short(folder: Path) -> str:
@@ -96,7 +97,7 @@ def _todays_keys() -> DictConfig:
 def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> DictConfig:
     """Return the folder's config if only `resume` was typed, else `cfg`, which must describe the same run."""
     saved, cfg = load_config(folder, "resume", cfg), settle_rate(settle_backbone(cfg, folder), folder)
-    typed, hidden = {override.lstrip("+~").partition("=")[0] for override in overrides}, secrets(saved)
+    typed, hidden = {*map(key_of, overrides)}, secrets(saved)
     seeds = union(saved.seeds, cfg.seeds if "seeds" in typed else saved.seeds)
     free = {*OF_SEEDS, *hidden}
     if all(key.startswith(FREE_ON_RESUME) or key in free for key in typed):  # all other keys are the folder's
@@ -211,14 +212,10 @@ def settle_rate(cfg: DictConfig, folder: Path) -> DictConfig:
 
 
 def load_results(folder: Path) -> dict[str, Any]:
-    """Return the results of a finished run."""
-    told = "it is not that of a run; delete it and type resume=<this folder>"
-    try:
-        results = schema.results(read_json(folder / "results.json"))
-    except ValueError as error:
-        raise UserError(f"results.json={folder}: {told} ({error})") from None
+    """Return the results of a finished run. Raise UserError for those of another form."""
+    results = read_results(folder)
     whole = {"epoch/diverged", "time/epoch_s", "time/fit_s", "memory/peak_mb"} <= set(results)
-    require(whole, "results.json", folder, told)
+    require(whole, "results.json", folder, NO_RESULTS)
     return results
 
 

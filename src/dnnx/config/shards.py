@@ -13,7 +13,7 @@ from dnnx.config import resume
 from dnnx.config.seeds import parse_seeds
 from dnnx.runs import checksums
 from dnnx.runs import shards as layout
-from dnnx.runs.files import read_json
+from dnnx.runs.files import read_json, read_results
 
 FILES = ("config.yaml", "environment.json", "data.json", "metrics.csv")
 AGREED_VERSIONS = ("dnnx",)
@@ -134,7 +134,7 @@ def require_backbone(cfg: DictConfig) -> None:
     """UserError unless the backbone of a run of shards has a network for each seed, as a shard knows no places."""
     if cfg.get("backbone") is None:
         return
-    there = read_json(Path(cfg.backbone) / "results.json")["seeds"]
+    there = read_results(Path(cfg.backbone))["seeds"]
     absent = [seed for seed in parse_seeds(cfg.seeds) if seed not in there]
     told = f"seed {absent[0]} starts from its network of that seed, and it has none" if absent else ""
     again = f"train it first, for example with python -m dnnx.train resume={cfg.backbone} seeds={shown(cfg.seeds)}"

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from dnnx.basics.errors import UserError, require, shown
 from dnnx.config.build import BASES, bases_of
 from dnnx.config.locate import locate
+from dnnx.config.overrides import key_of
 from dnnx.config.paths import CONF
 
 # Mappings with `_target_` inside the arguments of another: objects that are usually passed to a constructor.
@@ -135,7 +136,7 @@ def typed_packages(overrides: Sequence[str]) -> list[str]:
 def require_none_in_files(overrides: Iterable[str]) -> None:
     """Raise UserError if an arm, an axis or a best.yaml sets `packages`: no file can declare itself trusted."""
     for override in overrides:
-        is_it = override.lstrip("+~").partition("=")[0].startswith("packages")
+        is_it = key_of(override).startswith("packages")
         require(not is_it, "packages", "...", "it is typed on the command line, never read from a file")
 
 

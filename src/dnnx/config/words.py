@@ -6,7 +6,7 @@ from typing import Any
 
 from dnnx.basics.errors import UserError, require
 from dnnx.config.locate import locate
-from dnnx.config.overrides import quoted
+from dnnx.config.overrides import override_of, quoted
 
 
 def words_of(
@@ -14,7 +14,7 @@ def words_of(
     jobs: int | None,
 ) -> list[str]:  # fmt: skip
     """Return the words of the equivalent command."""
-    words = [f"name={name}", f"paths.outputs={quoted(Path(outputs))}"]
+    words = [override_of("name", name), f"paths.outputs={quoted(Path(outputs))}"]
     words += [f"seeds={seeds}".replace(" ", "")] if seeds is not None else []
     words += _named("net", net) + _named("task", task)
     words += ["data=npz", f"data.file={quoted(data)}"] if isinstance(data, Path) else _named("data", data)

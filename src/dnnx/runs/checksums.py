@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dnnx.basics.errors import UserError
-from dnnx.runs.files import read_json
+from dnnx.runs.files import read_results
 
 FILE = "backbone.json"  # of a run with a backbone: the checksum of the network that each seed starts from
 
@@ -28,7 +28,7 @@ def of_networks(run: Path, seeds: Sequence[int]) -> dict[str, str]:
 
     Names, types, shapes and bytes count, not the place of a seed among the others.
     """
-    there = read_json(run / "results.json")["seeds"]
+    there = read_results(run)["seeds"]
     return {str(seed): _checksum(run / "model.safetensors", there.index(seed)) for seed in seeds if seed in there}
 
 

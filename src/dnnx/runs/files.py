@@ -18,6 +18,7 @@ from dnnx.runs import schema
 from dnnx.runs.locks import is_alive
 
 HOST = platform.node()
+NO_RESULTS = "it is not that of a run; delete it and type resume=<this folder>"
 EVENTS = "events.out.tfevents"  # the start of the names of TensorBoard's files
 
 
@@ -88,6 +89,14 @@ def read_json(path: Path) -> Any:
         return parse_json(path)
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not readable JSON ({error})") from None
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """Return the results of a run. Raise UserError for a results.json of another form."""
+    try:
+        return schema.results(read_json(folder / "results.json"))
+    except ValueError as error:
+        raise UserError(f"results.json={folder}: {NO_RESULTS} ({error})") from None
 
 
 def parse_json(path: Path) -> Any:

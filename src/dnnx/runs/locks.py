@@ -1,15 +1,18 @@
-"""Locks between processes of one machine: one writer per folder, and whether a process still runs."""
+"""Locks between processes of one machine: one writer per folder, and whether a process still runs.
+
+A command may lend the locks that it holds to its workers, which then write in its place.
+"""
 
 import fcntl
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dnnx.basics.errors import UserError
 
-_HELD: set[Path] = set()
+_HELD: dict[Path, int] = {}  # the folders that this process may write to, and the open files that hold their locks
 
 
 @contextmanager
@@ -20,13 +23,26 @@ def sole_writer(folder: Path) -> Iterator[None]:
         yield
         return
     handle = os.open(folder, os.O_RDONLY)
-    _HELD.add(folder)
     try:
         _lock(handle, folder)
+        _HELD[folder] = handle
         yield
     finally:
-        _HELD.discard(folder)
+        _HELD.pop(folder, None)
         os.close(handle)
+
+
+def held() -> dict[str, int]:
+    """Return the folders whose locks this process holds, and the open files to pass on to a worker."""
+    return {str(folder): handle for folder, handle in _HELD.items()}
+
+
+def borrow(held: Mapping[str, int]) -> None:
+    """Let this process write to the folders of the command that passed these open files on.
+
+    The locks are free when the last of the processes that have these files has ended.
+    """
+    _HELD.update({Path(folder): handle for folder, handle in held.items()})
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dnnx.runs.files import read_json, write_atomic, write_json
+from dnnx.runs.files import read_json, read_results, write_atomic, write_json
 from dnnx.runs.locks import waiting_for
 
 FOLDER = "shards"
@@ -81,7 +81,7 @@ def note_earlier(run: Path, seeds: Sequence[int]) -> None:
     """
     if not (run / "results.json").exists():
         return
-    there, path = read_json(run / "results.json")["seeds"], run / EARLIER
+    there, path = read_results(run)["seeds"], run / EARLIER
     noted = read_json(path) if path.exists() else []
     if set(there) < set(seeds) and there not in noted:
         write_json(path, [*noted, there])

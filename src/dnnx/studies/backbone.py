@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.console import console
 from dnnx.basics.counts import many
@@ -12,7 +12,7 @@ from dnnx.basics.errors import near_misses, require
 from dnnx.config import resume
 from dnnx.config.app import FAILURES
 from dnnx.config.compose import compose, config_dirs
-from dnnx.config.overrides import quoted, retype_study, split
+from dnnx.config.overrides import override_of, quoted, retype_study, split
 from dnnx.config.paths import run_folder
 from dnnx.config.seeds import parse_seeds
 from dnnx.runs.files import read_json, remove_empty
@@ -43,7 +43,7 @@ def extend_backbone(config: DictConfig, seeds: Sequence[int], run: Callable[[Dic
     console.print(f"+exp={needs} first gets {which} from which this study starts", soft_wrap=True)
     jobs = [f"jobs={config.jobs}"] if config.jobs is not None else []
     wanted = str([*resume.load_results(backbone)["seeds"], *missing]).replace(" ", "")
-    _run_needed(config, [f"resume={_place(config)}", f"seeds={wanted}", *jobs], run)
+    _run_needed(config, [override_of("resume", _place(config)), f"seeds={wanted}", *jobs], run)
     told = f"+exp={needs} has its answers and takes no more seeds; type backbone=... of a run with {len(seeds)} seeds"
     require(not _missing(backbone, seeds), "backbone", resume.short(backbone), told)
 
@@ -91,14 +91,9 @@ def backbone_study(config: DictConfig) -> list[str] | None:
         "backbone=... of a run that there is needs none of it", soft_wrap=True,
     )  # fmt: skip
     if (default / "study.json").exists():
-        return [f"resume={default}"]
-    return [
-        f"+exp={needs}",
-        f"paths.outputs={config.paths.outputs}",
-        f"paths.data={config.paths.data}",
-        f"data.source={config.data.source}",
-        f"trainer.accelerator={config.trainer.accelerator}",
-    ]
+        return [override_of("resume", default)]
+    keys = ("paths.outputs", "paths.data", "data.source", "trainer.accelerator")
+    return [f"+exp={needs}", *(override_of(key, OmegaConf.select(config, key)) for key in keys)]
 
 
 def check_backbones(config: DictConfig, composed: Sequence[DictConfig]) -> None:

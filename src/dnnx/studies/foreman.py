@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -25,6 +25,7 @@ from dnnx.basics.signals import ENDING
 from dnnx.basics.time_slices import ask_for_long_slices
 from dnnx.config.explain import explain_os
 from dnnx.data import shared
+from dnnx.runs import locks
 
 HEARD = [number for number in ENDING if signal.getsignal(number) != signal.SIG_IGN]  # not SIGHUP after nohup
 MAX_OUTPUT = 200_000  # bytes that are kept of the output of a worker
@@ -71,8 +72,9 @@ class Worker:
     value: Any = None
 
 
-def serve(handle: int) -> None:
-    """Serve the parent at the other end of a socket until it is gone."""
+def serve(handle: int, held: Mapping[str, int] | None = None) -> None:
+    """Serve the parent at the other end of a socket until it is gone; `held` are the locks that it lends."""
+    locks.borrow(held or {})
     for number in HEARD:  # the parent decides who is stopped, also where a batch system sends a signal to all
         signal.signal(number, signal.SIG_IGN)
     end_with_parent(True)  # until it listens to the parent
@@ -137,7 +139,7 @@ class Foreman:
         """Return a new worker, which has begun with a task."""
         link, theirs = multiprocessing.Pipe(duplex=False)
         outputs = _anonymous_file(), _anonymous_file()
-        arguments = (task, theirs, outputs if self.forks else (), os.getpid())
+        arguments = (task, theirs, outputs if self.forks else (), os.getpid(), locks.held())
         process = self.context.Process(target=work, args=arguments, name=task.name)
         signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)  # until the worker hears them
         try:
@@ -185,8 +187,9 @@ class Foreman:
             worker.process.join()
 
 
-def work(task: Task, link: Connection, outputs: tuple[int, ...], foreman: int) -> None:
+def work(task: Task, link: Connection, outputs: tuple[int, ...], foreman: int, held: Mapping[str, int]) -> None:
     """Call the function of a task in this process, a worker; send its epochs, its value and its end."""
+    locks.borrow(held)
     import torch
 
     from dnnx.training.callbacks import progress

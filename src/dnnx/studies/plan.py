@@ -14,7 +14,7 @@ from dnnx.basics.names import TAKEN, fault_of_name
 from dnnx.basics.typed import masked
 from dnnx.config.check import check_keys
 from dnnx.config.compose import config_dirs, without_hydra
-from dnnx.config.overrides import check_repeated, choose_groups, parse, quoted
+from dnnx.config.overrides import check_repeated, choose_groups, key_of, parse, quoted
 from dnnx.config.own_code import own_targets
 from dnnx.config.params import read_params
 from dnnx.config.seeds import parse_seeds
@@ -89,7 +89,7 @@ def check_study(config: DictConfig) -> None:
         choose_groups(list(overrides))
         for word in overrides:
             told = "an arm takes no experiment; type its differences, such as net.hidden=[200]"
-            require(word.lstrip("+~").partition("=")[0] != "exp", f"study.arms.{arm}", word, told)
+            require(key_of(word) != "exp", f"study.arms.{arm}", word, told)
     check_arms(config)
     declared_verdicts(config.study)
     baseline(config.study)
@@ -102,12 +102,12 @@ def check_study(config: DictConfig) -> None:
 
 def check_arms(config: DictConfig) -> None:
     """Raise UserError if two arms are equal, for example because a typed key is their only difference."""
-    typed = {override.partition("=")[0] for override in config.hydra.overrides.task} if "hydra" in config else set()
+    typed = {*map(key_of, config.hydra.overrides.task)} if "hydra" in config else set()
     first: dict[frozenset[str], str] = {}
     for arm, overrides in config.study.arms.items():
-        own = frozenset(override for override in overrides if override.partition("=")[0] not in typed)
+        own = frozenset(override for override in overrides if key_of(override) not in typed)
         same = first.setdefault(own, arm)
-        keys = {override.partition("=")[0] for override in [*overrides, *config.study.arms[same]]} & typed
+        keys = {*map(key_of, [*overrides, *config.study.arms[same]])} & typed
         told = f"the arms {same} and {arm} differ in nothing else; leave it to them"
         require(same == arm, ", ".join(sorted(keys)) or "study.arms", "...", told)
 
@@ -128,7 +128,7 @@ def check_sweep(config: DictConfig, axes: dict[str, list[str]]) -> None:
     is_study = resume is None or (folder / "study.json").is_file()
     require(is_study, "resume", resume, "it holds no study.json, so it is no study; try resume=outputs/dropout/latest")
     of_arms = [override for arm in axes.get("arm", []) for override in config.study.arms.get(arm, [])]
-    searched = {"lr_search"} & {*config, *axes, *(override.split("=")[0].lstrip("+") for override in of_arms)}
+    searched = {"lr_search"} & {*config, *axes, *map(key_of, of_arms)}
     both = "optimizer.lr" in axes and bool(searched)
     require(not both, "optimizer.lr", "...", "it is swept, and lr_search would search it; type one of the two")
 

@@ -10,15 +10,17 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from dnnx.basics.console import console
+from dnnx.runs import locks
 from dnnx.studies.foreman import Ended, Task
 
-CODE = "import sys; sys.path[:] = {path!r}; from dnnx.studies.foreman import serve; serve({handle})"
+CODE = "import sys; sys.path[:] = {path!r}; from dnnx.studies.foreman import serve; serve({handle}, {held!r})"
 GRACE_S = 60.0  # for workers that are interrupted to write their checkpoints
 
 
 class Pool:
     """A foreman, started at once and ready some seconds later. `running` holds the tasks that have not ended.
 
+    Workers may write to the folders whose locks this process holds now.
     Until it `is_ready`, it imports libraries, hears no message and has no workers.
     """
 
@@ -26,14 +28,16 @@ class Pool:
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
-        code = CODE.format(path=sys.path, handle=theirs.fileno())
+        held = locks.held()
+        code = CODE.format(path=sys.path, handle=theirs.fileno(), held=held)
         # Threads that a library starts on import do not survive a fork, so the foreman has one.
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         if console.is_terminal:
             environment["COLUMNS"] = str(console.width)  # of the tables that workers print
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", code], pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL,
+                [sys.executable, "-c", code], pass_fds=[theirs.fileno(), *held.values()], env=environment,
+                stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C reaches the parent alone, which tells the workers once
             )  # fmt: skip
         self.link, self.running = Connection(ours.detach()), dict[str, Task]()

@@ -21,7 +21,7 @@ from dnnx.config.overrides import LENGTH, key_of
 from dnnx.config.plain import is_plain
 from dnnx.config.resume import go_on, short
 from dnnx.config.seeds import parse_seeds
-from dnnx.runs.files import EVENTS, naming, read_json, remove_empty, write_json
+from dnnx.runs.files import EVENTS, naming, read_json, read_results, remove_empty, write_json
 from dnnx.runs.latest import leave_failed
 from dnnx.runs.locks import sole_writer
 from dnnx.studies.backbone import check_backbones, extend_backbone, is_missing, train_backbone
@@ -98,8 +98,8 @@ def train_plan(plan: Plan, composed: Sequence[DictConfig], training: Training) -
 def adds_seeds(plan: Plan, composed: Sequence[DictConfig]) -> bool:
     """Return whether the plan has seeds for an arm that already has results of others."""
     for name, config in zip(plan.names, composed, strict=True):
-        path = plan.folder / name / "results.json"
-        if path.exists() and {*parse_seeds(config.seeds)} - {*read_json(path)["seeds"]}:
+        run = plan.folder / name
+        if (run / "results.json").exists() and {*parse_seeds(config.seeds)} - {*read_results(run)["seeds"]}:
             return True
     return False
 

@@ -16,7 +16,7 @@ from dnnx.config.seeds import parse_seeds
 from dnnx.config.shards import config_of_all, require_backbone
 from dnnx.runs import schema
 from dnnx.runs.checksums import is_other_data
-from dnnx.runs.files import read_json, write_json
+from dnnx.runs.files import read_json, read_results, write_json
 from dnnx.runs.looks import Look, Looks
 from dnnx.studies.backbone import is_needed
 from dnnx.studies.looks import seeds_at, words_of
@@ -96,8 +96,8 @@ def claims_of(plan: Plan) -> list[Claim]:
 
 def is_trained(folder: Path, look: Look) -> bool:
     """Return whether every arm of a look has results of its seeds."""
-    files = [folder / arm / "results.json" for arm in look.arms]
-    return all(file.exists() and set(look.seeds) <= set(read_json(file)["seeds"]) for file in files)
+    runs = [folder / arm for arm in look.arms]
+    return all((run / "results.json").exists() and set(look.seeds) <= {*read_results(run)["seeds"]} for run in runs)
 
 
 def looks_of(plan: Plan) -> Looks:
