@@ -18,7 +18,8 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dnnx.basics.errors import UserError
-from dnnx.config.resume import resumed_config, save_config
+from dnnx.config.continued import resumed_config
+from dnnx.config.resume import save_config
 from dnnx.tasks.classification import Classification
 from dnnx.train import train
 

@@ -17,6 +17,7 @@ from dnnx.basics.signals import going_on
 from dnnx.config import check, paths, plain, resume
 from dnnx.config.app import command, guard, is_single, run_folder, study_folder, typed_overrides
 from dnnx.config.compose import compose, own_folders
+from dnnx.config.continued import resumed_config
 from dnnx.config.seeds import parse_seeds
 from dnnx.config.shards import is_of_shards
 from dnnx.config.source_files import KEY, doubt_of_code, own_code
@@ -214,7 +215,7 @@ def run_job(
         with sole_writer(folder) if cfg.shard is None else nullcontext():  # a shard has a folder of its own
             cfg = plain.settle(cfg, typed)
             if cfg.resume is not None and (cfg.arm is None or (folder / "config.yaml").exists()):
-                cfg = resume.resumed_config(cfg, folder, typed)
+                cfg = resumed_config(cfg, folder, typed)
             if beside is None or not beside(cfg):
                 train(cfg, folder, study)
     finally:

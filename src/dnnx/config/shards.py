@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from dnnx.basics.console import warn
 from dnnx.basics.errors import UserError, require, shown
 from dnnx.config import resume
+from dnnx.config.continued import differing
 from dnnx.config.seeds import parse_seeds
 from dnnx.runs import checksums
 from dnnx.runs import shards as layout
@@ -144,8 +145,8 @@ def require_backbone(cfg: DictConfig) -> None:
 def require_agreement(cfg: DictConfig, shards: Sequence[Shard]) -> None:
     """UserError, which names the first shard that differs, unless all are of one config, one data and one version."""
     for shard in shards:
-        if differing := resume.differing(_with_backbone(cfg, shard), cfg, but=("lr_search", "params")):
-            raise UserError(f"shard={shard.folder}: it has another config than the run: {', '.join(differing)}")
+        if found := differing(_with_backbone(cfg, shard), cfg, but=("lr_search", "params")):
+            raise UserError(f"shard={shard.folder}: it has another config than the run: {', '.join(found)}")
     having = [shard for shard in shards if shard.is_finished]
     for shard in having:
         for name in FILES:

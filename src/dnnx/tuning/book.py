@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dnnx.basics.errors import UserError, differences, message_of
 from dnnx.basics.typed import masked
-from dnnx.config.resume import OFF
+from dnnx.config.continued import OFF
 from dnnx.runs.files import naming
 from dnnx.runs.locks import lives, this_process
 from dnnx.tuning.journal_lock import JournalLock
