@@ -61,6 +61,12 @@ def test_a_seed_is_the_training_of_the_users_own_lightning_script(whole: Path, p
     assert logged["value"].item() == trainer.callback_metrics["val/loss"].item()
 
 
+def test_a_callback_that_is_null_is_left_out(whole: Path, project: Path) -> None:
+    words = [*filter(lambda word: word[0] != "~" and "every_s" not in word, SHORT)]
+    assert typed("train", *words, "callbacks.progress=null", "callbacks.checkpoint=null", cwd=project) == (0, "")
+    assert measured(results(project / "outputs/train/latest")) == measured(results(whole))
+
+
 def test_a_seed_among_others_is_that_seed_alone_and_global_randomness_is_as_before(whole: Path, project: Path) -> None:
     torch.manual_seed(7)
     before = torch.get_rng_state()
@@ -186,6 +192,8 @@ def refused(project: Path, *arguments: str) -> str:
         ("optimizer.lr=3", "optimizer.lr=3: it is not read"),
         ("net=dense20", "net=dense20: it is not read"),
         ("monitor=val/lss", "monitor=val/lss: the module never logs it; it logs"),
+        ("callbacks.early_stopping=null", "callbacks.early_stopping=null: every run needs it; to stop no seed early"),
+        ("callbacks.checkpoint=3", "callbacks.checkpoint=3: null for none, or a class and its arguments"),
         ("module._target_=lightning_module.DigitsLitModul", "did you mean lightning_module.DigitsLitModule"),
         ("module._target_=lightning_modul.DigitsLitModule", "did you mean lightning_module"),
         ("module._target_=lightning_module.DigitsDataModule", "it is no lightning.pytorch.LightningModule"),

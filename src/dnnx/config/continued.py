@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dnnx.basics.counts import many
 from dnnx.basics.errors import UserError, differences, require
@@ -36,8 +36,12 @@ def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> D
     free = {*OF_SEEDS, *hidden}
     if not all(key.startswith(FREE_ON_RESUME) or key in free for key in typed):
         return same_run(cfg, folder)
-    for key in typed - {"resume", "seeds"}:  # all other keys are the folder's
-        OmegaConf.update(saved, key, OmegaConf.select(cfg, key), force_add=True)
+    for override in overrides:  # all other keys are the folder's
+        key = key_of(override)
+        if override.startswith("~"):
+            _delete(saved, key)
+        elif key not in ("resume", "seeds"):
+            OmegaConf.update(saved, key, OmegaConf.select(cfg, key), force_add=True)
     for key in hidden - typed:
         plus = "+" if key.startswith("logger.") else "++"
         told = f"it is a secret, which the run folder does not keep; type it too: '{plus}{key}=${{oc.env:NAME}}'"
@@ -45,6 +49,15 @@ def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> D
     saved.seeds = union(saved.seeds, cfg.seeds)
     require_epochs(saved, folder)
     return saved
+
+
+def _delete(cfg: DictConfig, key: str) -> None:
+    """Delete a key of a config, if it is there."""
+    above, _, name = key.rpartition(".")
+    node = OmegaConf.select(cfg, above) if above else cfg
+    if node is not None and name in node:
+        with open_dict(node):
+            del node[name]
 
 
 def same_run(cfg: DictConfig, folder: Path) -> DictConfig:

@@ -56,7 +56,8 @@ def load_config(folder: Path, key: str, typed: DictConfig | None = None) -> Dict
     own = isinstance(cfg, DictConfig) and is_plain(cfg)
     needed = ("data", *(("module",) if own else ("net", "task", "optimizer", "scheduler")), "trainer", "callbacks")
     groups = [cfg.get(name) for name in needed] if isinstance(cfg, DictConfig) and "seeds" in cfg else [None]
-    whole = all(isinstance(group, DictConfig) for group in [*groups, *(groups[-1] or {}).values()])
+    callbacks = [callback for callback in (groups[-1] or {}).values() if callback is not None]
+    whole = all(isinstance(group, DictConfig) for group in [*groups, *callbacks])
     require(whole, key, folder, "its config.yaml is not that of a run")
     assert isinstance(cfg, DictConfig)
     for name in _todays_keys().keys() - cfg.keys():  # those that are newer than the run
