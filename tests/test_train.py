@@ -20,6 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from dnnx.basics.errors import UserError
 from dnnx.config.continued import resumed_config
 from dnnx.config.resume import save_config
+from dnnx.runs.read import read_run
 from dnnx.tasks.classification import Classification
 from dnnx.train import train
 
@@ -304,6 +305,35 @@ def test_a_foreign_checkpoint_is_one_line_and_leaves_the_results_of_fewer_epochs
     assert {path: path.read_bytes() for path in left} == left
     assert not (folder / "before").exists()
     assert train(compose(*SMOKE), folder) == results
+
+
+def test_any_error_in_more_epochs_leaves_the_finished_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    results, folder = run("callbacks.checkpoint.every_s=0")
+    curves = read_run(folder, "a").metrics
+    again = [f"resume={folder}"]
+    more = [*again, "trainer.max_epochs=5"]
+    with monkeypatch.context() as patch:
+        patch.setattr("dnnx.evaluation.results.measure", raising(RuntimeError("CUDA out of memory")))
+        with pytest.raises(RuntimeError, match="out of memory"):
+            train(resumed_config(compose(*more), folder, more), folder)
+    assert json.loads((folder / "results.json").read_text()) == results
+    assert {row["epoch"] for row in rows(folder)} == {"1", "2", "3", "4", "5"}
+    read = read_run(folder, "a")
+    assert (read.missing, read.broken) == ([], [])
+    assert read.metrics.equals(curves), "epochs that no result is of"
+    assert train(resumed_config(compose(*again), folder, again), folder) == results
+    fewer = [*again, "trainer.max_epochs=4"]
+    with pytest.raises(UserError, match=r"max_epochs=4: it has trained 5 epochs; type 5 or more"):
+        resumed_config(compose(*fewer), folder, fewer)
+    at_once, _ = run("trainer.max_epochs=5")
+    assert measured(train(resumed_config(compose(*more), folder, more), folder)) == measured(at_once)
+
+
+def raising(error: Exception) -> Callable[..., None]:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise error
+
+    return fail
 
 
 def test_a_run_whose_record_was_changed_is_refused_and_stays_as_it_is(run: Run) -> None:

@@ -115,7 +115,8 @@ def recording(cfg: DictConfig, facts: dict[str, Any], folder: Path, study: Path 
     folder.mkdir(parents=True, exist_ok=True)
     if study and not (study.parent / "study.json").exists():  # an arm that is resumed alone is no newest study
         link_latest(study)
-    with put_aside(folder), going_on(resume.go_on(study or folder, cfg)):
+    rewritten = ("metrics.csv",) if plain.is_plain(cfg) else ()  # else it grows, and its checkpoint knows its bytes
+    with put_aside(folder, rewritten), going_on(resume.go_on(study or folder, cfg)):
         resume.save_config(cfg, folder / "config.yaml")
         code = own_code(cfg)
         warn_at_once(doubt_of_code(code, folder))
@@ -158,17 +159,17 @@ def measure(cfg: DictConfig, seeds: list[int], folder: Path, run: Any) -> None:
 
 
 @contextmanager
-def put_aside(folder: Path) -> Iterator[None]:
-    """Keep the files of a finished run in `folder`/before during more epochs; move them back after an error."""
+def put_aside(folder: Path, more: Sequence[str] = ()) -> Iterator[None]:
+    """Keep the files of a finished run, and `more`, in `folder`/before during more epochs; restore them after an error."""
     before = folder / "before"
     if (folder / "results.json").exists():
         before.mkdir(exist_ok=True)
-        for name in (name for name in BEFORE if (folder / name).exists()):
+        for name in (name for name in (*BEFORE, *more) if (folder / name).exists()):
             shutil.copyfile(folder / name, before / name)
         os.replace(folder / "results.json", before / "results.json")  # it is not finished any more
     try:
         yield
-    except (UserError, OSError):
+    except Exception:  # a stop is none: what was begun goes on
         for path in before.glob("*"):
             os.replace(path, folder / path.name)
         raise

@@ -112,6 +112,24 @@ def test_more_epochs_go_on_to_the_run_that_had_them_from_the_start(whole: Path, 
     assert (folder / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
 
 
+def test_an_error_in_more_epochs_leaves_the_results_and_the_curves(
+    whole: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = project / "finished"
+    shutil.copytree(whole, folder)
+    files = ("results.json", "metrics.csv", "config.yaml", "model.safetensors")
+    before = {name: (folder / name).read_bytes() for name in files}
+    words = (f"resume={folder}", "trainer.max_epochs=5", "packages=[lightning_module]")
+    with monkeypatch.context() as patch:
+        patch.setattr("dnnx.training.plain_run.save_weights", None)
+        with pytest.raises(TypeError):
+            typed("train", *words, cwd=project)
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    assert not (folder / "before").exists()
+    assert typed("train", *words, cwd=project) == (0, "")
+    assert results(folder)["epoch/last"] == [5, 5, 5]
+
+
 def test_what_is_logged_is_what_is_recorded(whole: Path) -> None:
     found = rows(whole)
     assert set(zip(found["split"], found["metric"], strict=True)) == {

@@ -13,7 +13,8 @@ from dnnx.config.explain import flatten
 from dnnx.config.overrides import key_of
 from dnnx.config.resume import load_config, settle_backbone, settle_rate
 from dnnx.config.seeds import union
-from dnnx.runs.tables import last_epoch
+from dnnx.runs import shards
+from dnnx.runs.tables import epochs_in
 
 # Keys that may differ when a run continues: places, length, device, display.
 FREE_ON_RESUME = (
@@ -80,10 +81,22 @@ def secrets(cfg: DictConfig) -> set[str]:
 
 
 def require_epochs(cfg: DictConfig, folder: Path) -> None:
-    """Raise UserError if the run in `folder` has trained more epochs than its config is to say."""
-    done, last = last_epoch(folder), cfg.trainer.get("max_epochs")
+    """Raise UserError if the run in `folder` has trained more epochs than its config is to say.
+
+    A finished run or shard of this length trains no further, so epochs that an error lost do not count.
+    """
+    last = cfg.trainer.get("max_epochs")
+    parts = [part for part in (folder, *shards.folders(folder)) if not _is_finished(part, cfg)]
+    done = max((epochs_in(part / "metrics.csv") for part in parts), default=0)
     told = f"it has trained {many(done, 'epoch')}; type {done} or more, or leave it out"
     require(type(last) is not int or last >= done, "trainer.max_epochs", last, told)
+
+
+def _is_finished(run: Path, cfg: DictConfig) -> bool:
+    """Return whether a run has results of as many epochs as `cfg` asks for."""
+    if not (run / "results.json").is_file() or not (run / "config.yaml").is_file():
+        return False
+    return load_config(run, "resume", cfg).trainer.get("max_epochs") == cfg.trainer.get("max_epochs")
 
 
 def differing(saved: DictConfig, cfg: DictConfig, but: Sequence[str] = ()) -> list[str]:
@@ -99,5 +112,3 @@ def differing(saved: DictConfig, cfg: DictConfig, but: Sequence[str] = ()) -> li
     fixed = {key for key in leaves if not key.startswith(free) and key not in (*OF_SEEDS, *but)}
     fixed -= {key for key in fixed if HIDDEN in str(old.get(key))}
     return differences(old, new, fixed)
-
-

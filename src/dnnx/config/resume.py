@@ -19,6 +19,7 @@ from dnnx.runs import schema
 from dnnx.runs.files import read_json, read_yaml, write_text
 from dnnx.runs.legacy import modernized
 
+
 def go_on(folder: Path, *configs: DictConfig) -> str:
     """Return the advice how to go on with a run or study after a stop."""
     return f"go on with: {resuming(folder, *configs)}"
