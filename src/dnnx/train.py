@@ -160,7 +160,7 @@ def measure(cfg: DictConfig, seeds: list[int], folder: Path, run: Any) -> None:
 
 @contextmanager
 def put_aside(folder: Path, more: Sequence[str] = ()) -> Iterator[None]:
-    """Keep the files of a finished run, and `more`, in `folder`/before during more epochs; an error brings them back."""
+    """Keep the files of a finished run, and `more`, in `folder`/before during more epochs; an error returns them."""
     before = folder / "before"
     if (folder / "results.json").exists():
         before.mkdir(exist_ok=True)
