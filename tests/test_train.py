@@ -350,7 +350,7 @@ def test_a_run_does_not_go_on_with_other_data(run: Run, monkeypatch: pytest.Monk
     results, folder = run()
     other = json.loads((folder / "data.json").read_text()) | {"source": "mnist", "files": {"a": "b"}}
     (folder / "data.json").write_text(json.dumps(other))
-    with pytest.raises(UserError, match=r"data=.*: not the data of the run .*; give paths\.data="):
+    with pytest.raises(UserError, match=r"data=.*: not the data of the run .*; give data\.root="):
         train(compose(*SMOKE, "trainer.max_epochs=5"), folder)
     assert json.loads((folder / "results.json").read_text()) == results
 

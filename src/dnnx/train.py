@@ -74,7 +74,7 @@ def train_batch(cfg: DictConfig, folder: Path, study: Path | None) -> None:
     data, module, trainer = assemble(cfg, seeds, folder)
     run, facts = Run(cfg, data, module, trainer), provenance.data_facts(data)
     if (folder / "checkpoints" / "last.ckpt").exists() and (folder / "data.json").exists():
-        resume.require_same_data(facts, resume.load_data(folder), "paths.data")
+        resume.require_same_data(facts, resume.load_data(folder), cfg.data)
     with recording(cfg, facts, folder, study):
         announce(cfg, facts, module, trainer)
         trainer.fit(module, datamodule=data)
@@ -91,7 +91,7 @@ def train_plain(cfg: DictConfig, seeds: list[int], folder: Path, study: Path | N
     plan = prepare(cfg, seeds, folder)
     check_logged(cfg, plan.logged)
     if (folder / "checkpoints").exists() and (folder / "data.json").exists():
-        resume.require_same_data(plan.facts, resume.load_data(folder), "the data of then")
+        resume.require_same_data(plan.facts, resume.load_data(folder))
     with recording(cfg, plan.facts, folder, study):
         announce(cfg, plan, seeds)
         warn_if_busy(cfg)

@@ -250,6 +250,17 @@ class Silent(BoringModel):
 """
 
 
+def test_other_data_than_the_run_had_is_refused(whole: Path, project: Path) -> None:
+    folder = project / "run"
+    shutil.copytree(whole, folder)
+    facts = json.loads((folder / "data.json").read_text()) | {"files": {"train": "other"}}
+    (folder / "data.json").write_text(json.dumps(facts))
+    told = "by checksum); restore the files that it was trained on\n"
+    for words in (("evaluate", f"run={folder}"), ("train", f"resume={folder}", "trainer.max_epochs=5")):
+        code, said = typed(*words, "packages=[lightning_module]", cwd=project)
+        assert (code, said[-len(told) :]) == (2, told)
+
+
 def test_a_run_folder_of_a_stranger_is_not_run_until_its_package_is_typed(whole: Path, project: Path) -> None:
     folder = project / "stranger"
     shutil.copytree(whole, folder)

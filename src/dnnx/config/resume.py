@@ -153,10 +153,18 @@ def load_results(folder: Path) -> dict[str, Any]:
     return results
 
 
-def require_same_data(now: dict[str, Any], then: dict[str, Any], key: str) -> None:
-    """Raise UserError, with advice to type `key`, unless the data has the checksums of an earlier run."""
+def require_same_data(
+    now: dict[str, Any], then: dict[str, Any], data: DictConfig | None = None, key: str = "data.root"
+) -> None:
+    """Raise UserError unless the data has the checksums of an earlier run.
+
+    `data` is the config of dnnx's own data, and `key` the one to type for another folder, if such data lies in one.
+    """
+    named = data if data is not None else {}
+    file = f"the file {named['file']}" if named.get("file") else "the files that it was trained on"
+    advice = f"give {key}=..." if "root" in named else f"restore {file}"
     same = now["source"] == then["source"] and now["files"] == then["files"]
-    require(same, "data", now["source"], f"not the data of the run ({then['note']}, by checksum); give {key}=...")
+    require(same, "data", now["source"], f"not the data of the run ({then['note']}, by checksum); {advice}")
 
 
 def load_data(folder: Path) -> dict[str, Any]:

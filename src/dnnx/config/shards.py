@@ -49,7 +49,8 @@ def chosen_seeds(cfg: DictConfig) -> list[int] | None:
     """Return the seeds that `shard` names, in the order of the run's; None where it names none."""
     if cfg.get("shard") is None:
         return None
-    seeds, chosen = parse_seeds(cfg.seeds), parse_seeds(cfg.shard if not isinstance(cfg.shard, int) else None, "shard")
+    require(not isinstance(cfg.shard, int), "shard", cfg.shard, "a list of seeds, for example shard=[3,7]")
+    seeds, chosen = parse_seeds(cfg.seeds), parse_seeds(cfg.shard, "shard")
     absent = [seed for seed in chosen if seed not in seeds]
     told = f"seed {absent[0]} is none of seeds={shown(cfg.seeds)}" if absent else ""
     require(not absent, "shard", chosen, told)
