@@ -146,8 +146,8 @@ def require_backbone(cfg: DictConfig) -> None:
 def require_agreement(cfg: DictConfig, shards: Sequence[Shard]) -> None:
     """UserError, which names the first shard that differs, unless all are of one config, one data and one version."""
     for shard in shards:
-        if found := differing(_with_backbone(cfg, shard), cfg, but=("lr_search", "params")):
-            raise UserError(f"shard={shard.folder}: it has another config than the run: {', '.join(found)}")
+        if others := differing(_with_backbone(cfg, shard), cfg, but=("lr_search", "params")):
+            raise UserError(f"shard={shard.folder}: it has another config than the run: {', '.join(others)}")
     having = [shard for shard in shards if shard.is_finished]
     for shard in having:
         for name in FILES:

@@ -159,7 +159,9 @@ def train_seed(plan: Plan, seed: int, follow: Follow, *shown: Any) -> float:
     """
     cfg, started = plan.cfg, time.perf_counter()
     where = plan.folder / "checkpoints" / f"seed_{seed}"
-    own = {name: value for name, value in chosen_callbacks(cfg).get("checkpoint", {}).items() if name != "_target_"}
+    own = {
+        str(name): value for name, value in chosen_callbacks(cfg).get("checkpoint", {}).items() if name != "_target_"
+    }
     with seeded(seed):
         module, data = plan.build()
         resume = Resume(where, follow, **own)
