@@ -122,7 +122,7 @@ def check_names(arms: Iterable[Any], runs: Collection[str]) -> None:
         for name in names:
             fault = fault_of_name(name, TAKEN)
             require(not fault, key, shown(name[:80]), fault)
-    for name, count in Counter(runs).items():
+    for name, count in Counter(iter(runs)).items():  # of the names, also where they are keys
         told = "two runs would have this folder; type each swept value once"
         require(count == 1, "arm (the folder of a run)", name, told)
 
