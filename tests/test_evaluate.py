@@ -99,8 +99,20 @@ def test_weights_of_another_network_are_refused(copy: Path) -> None:
 def test_other_data_than_the_run_had_is_refused(copy: Path) -> None:
     facts = json.loads((copy / "data.json").read_text())
     (copy / "data.json").write_text(json.dumps(facts | {"source": "mnist"}))
-    with pytest.raises(UserError, match="not the data of the run"):
+    with pytest.raises(UserError, match=r"not the data of the run .*; give data_root="):
         again(copy)
+
+
+def test_data_in_one_file_is_restored_as_it_lies_in_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x,y\n" + "".join(f"{i},{'ab'[i % 2]}\n" for i in range(90)))
+    table = ["data=table", f"data.file={tmp_path}/t.csv", "data.target=y", "data.batch_size=8"]
+    words = [*table, "net.hidden=[4]", "seeds=1", "trainer.max_epochs=1", "trainer.accelerator=cpu"]
+    train(compose(*words), tmp_path / "run")
+    with pytest.raises(UserError, match=r"^data_root=x: data._target_=dnnx.data.table.Table lies in no folder"):
+        again(tmp_path / "run", "data_root=x")
+    (tmp_path / "t.csv").write_text((tmp_path / "t.csv").read_text().replace("89,b", "88,b"))
+    with pytest.raises(UserError, match=rf"not the data of the run .*; restore the file {tmp_path}/t.csv$"):
+        again(tmp_path / "run")
 
 
 # --- MC dropout

@@ -18,7 +18,9 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dnnx.basics.errors import UserError
-from dnnx.config.resume import resumed_config, save_config
+from dnnx.config.continued import resumed_config
+from dnnx.config.resume import save_config
+from dnnx.runs.read import read_run
 from dnnx.tasks.classification import Classification
 from dnnx.train import train
 
@@ -305,6 +307,35 @@ def test_a_foreign_checkpoint_is_one_line_and_leaves_the_results_of_fewer_epochs
     assert train(compose(*SMOKE), folder) == results
 
 
+def test_any_error_in_more_epochs_leaves_the_finished_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    results, folder = run("callbacks.checkpoint.every_s=0")
+    curves = read_run(folder, "a").metrics
+    again = [f"resume={folder}"]
+    more = [*again, "trainer.max_epochs=5"]
+    with monkeypatch.context() as patch:
+        patch.setattr("dnnx.evaluation.results.measure", raising(RuntimeError("CUDA out of memory")))
+        with pytest.raises(RuntimeError, match="out of memory"):
+            train(resumed_config(compose(*more), folder, more), folder)
+    assert json.loads((folder / "results.json").read_text()) == results
+    assert {row["epoch"] for row in rows(folder)} == {"1", "2", "3", "4", "5"}
+    read = read_run(folder, "a")
+    assert (read.missing, read.broken) == ([], [])
+    assert read.metrics.equals(curves), "epochs that no result is of"
+    assert train(resumed_config(compose(*again), folder, again), folder) == results
+    fewer = [*again, "trainer.max_epochs=4"]
+    with pytest.raises(UserError, match=r"max_epochs=4: it has trained 5 epochs; type 5 or more"):
+        resumed_config(compose(*fewer), folder, fewer)
+    at_once, _ = run("trainer.max_epochs=5")
+    assert measured(train(resumed_config(compose(*more), folder, more), folder)) == measured(at_once)
+
+
+def raising(error: Exception) -> Callable[..., None]:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise error
+
+    return fail
+
+
 def test_a_run_whose_record_was_changed_is_refused_and_stays_as_it_is(run: Run) -> None:
     _, folder = run()
     (folder / "results.json").unlink()
@@ -319,7 +350,7 @@ def test_a_run_does_not_go_on_with_other_data(run: Run, monkeypatch: pytest.Monk
     results, folder = run()
     other = json.loads((folder / "data.json").read_text()) | {"source": "mnist", "files": {"a": "b"}}
     (folder / "data.json").write_text(json.dumps(other))
-    with pytest.raises(UserError, match=r"data=.*: not the data of the run .*; give paths\.data="):
+    with pytest.raises(UserError, match=r"data=.*: not the data of the run .*; give data\.root="):
         train(compose(*SMOKE, "trainer.max_epochs=5"), folder)
     assert json.loads((folder / "results.json").read_text()) == results
 
@@ -408,12 +439,14 @@ def test_a_run_in_which_all_seeds_diverge_is_a_result_without_numbers(
         ("trainer.max_epochs=abc", "trainer.max_epochs=abc"),
         ("+trainer.gradient_clip_val=0.1", "trainer.gradient_clip_val=0.1: leave it out"),
         ("seeds=true", "seeds=True"),
-        ("~callbacks.checkpoint", "callbacks.checkpoint=None: every run needs it"),
+        ("~callbacks.checkpoint", "callbacks.checkpoint=null: every run needs it; leave this out"),
+        ("callbacks.record=null", "callbacks.record=null: every run needs it; leave this out"),
+        ("callbacks.progress=false", "callbacks.progress=False: null for none, or a class and its arguments"),
         ("trainer.devices=2", "trainer.devices=2: only 1 is valid: many small networks fill one device"),
         ("trainer.accelerator=abacus", "trainer.accelerator=abacus: choose one of auto"),
         ("callbacks.early_stopping.patience=0", "callbacks.early_stopping.patience=0"),
         ("callbacks.checkpoint.every_n_epochs=0", "callbacks.checkpoint.every_n_epochs=0"),
-        ("~callbacks.early_stopping", "callbacks.early_stopping=None: every run needs it"),
+        ("~callbacks.early_stopping", "callbacks.early_stopping=null: every run needs it; to stop no seed early"),
         ("+callbacks.extra.size=1", "callbacks.extra._target_=null"),
         ("+optmizer.lr=1", "optmizer: there is no such key; did you mean optimizer"),
         ("+paths.cache=x", "paths.cache: there is no such key"),

@@ -1,5 +1,6 @@
 """Tuning from one command: the total is reached and no more, nothing is repeated, no death loses anything."""
 
+import json
 import os
 import signal
 import subprocess
@@ -347,3 +348,19 @@ def test_typed_epochs_are_those_of_the_trials(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     [trial] = load(tmp_path / "outputs/tune/dense5").trials
     assert list(trial.intermediate_values) == [1]
+
+
+def test_a_tuning_that_goes_on_with_more_seeds_trains_them_too(tmp_path: Path) -> None:
+    for seeds in (1, 3):
+        run_tuning(tmp_path, "n_trials=1", "folds=2", "trainer.max_epochs=1", f"seeds={seeds}")
+        assert json.loads((tmp_path / "trial_0/results.json").read_text())["seeds"] == [*range(seeds)]
+    run_tuning(tmp_path, "n_trials=1", "folds=2", "trainer.max_epochs=1", "seeds=1")
+    assert json.loads((tmp_path / "trial_0/results.json").read_text())["seeds"] == [0, 1, 2]
+
+
+def test_the_progress_of_a_small_space_counts_its_points(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    point = 'space={optimizer.lr: "choice(1e-3)", width: "choice(4)", net.activation: "choice(relu)"}'
+    run_tuning(tmp_path, "sampler=grid", point, "n_trials=4", "folds=2", NO_RETRAIN)
+    said = capsys.readouterr().out
+    assert "1/1  trial 0: " in said
+    assert "the space has no more than 1 points" in said

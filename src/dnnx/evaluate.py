@@ -29,6 +29,8 @@ def evaluate(cfg: DictConfig) -> dict[str, list]:
     told = "a baseline keeps no weights to test again; python -m dnnx.train fits it again, in seconds"
     require("baseline" not in run, "run", cfg.run, told)
     if cfg.data_root is not None:
+        told = f"data._target_={run.data.get('_target_')} lies in no folder, so leave it out"
+        require("root" in run.data, "data_root", cfg.data_root, told)
         run.data.root = cfg.data_root
 
     from dnnx.evaluation import results  # imports torch
@@ -39,7 +41,7 @@ def evaluate(cfg: DictConfig) -> dict[str, list]:
 
     saved, then = resume.load_results(folder), resume.load_data(folder)
     data = build_data(run, saved["seeds"])
-    resume.require_same_data(data.provenance, then, "data_root")
+    resume.require_same_data(data.provenance, then, run.data, "data_root")
     module = build_module(run, data, saved["seeds"])
     if cfg.mc_dropout != 0:
         require_dropout(module, cfg.mc_dropout)
@@ -67,7 +69,7 @@ def evaluate_plain(cfg: DictConfig, run: DictConfig, folder: Path) -> dict[str, 
     run.trainer.accelerator = cfg.accelerator
     saved = resume.load_results(folder)
     plan = prepare(run, saved["seeds"], folder)
-    resume.require_same_data(plan.facts, resume.load_data(folder), "the data of then")
+    resume.require_same_data(plan.facts, resume.load_data(folder))
     require(plan.tests, "run", cfg.run, f"{run.module._target_} has no test_step, or its data no test_dataloader")
     metrics = test_again(plan, saved)
     console.print(results_table(f"{many(len(saved['seeds']), 'seed')} on {plan.facts['note']}", metrics))

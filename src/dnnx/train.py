@@ -17,6 +17,7 @@ from dnnx.basics.signals import going_on
 from dnnx.config import check, paths, plain, resume
 from dnnx.config.app import command, guard, is_single, run_folder, study_folder, typed_overrides
 from dnnx.config.compose import compose, own_folders
+from dnnx.config.continued import resumed_config
 from dnnx.config.seeds import parse_seeds
 from dnnx.config.shards import is_of_shards
 from dnnx.config.source_files import KEY, doubt_of_code, own_code
@@ -73,7 +74,7 @@ def train_batch(cfg: DictConfig, folder: Path, study: Path | None) -> None:
     data, module, trainer = assemble(cfg, seeds, folder)
     run, facts = Run(cfg, data, module, trainer), provenance.data_facts(data)
     if (folder / "checkpoints" / "last.ckpt").exists() and (folder / "data.json").exists():
-        resume.require_same_data(facts, resume.load_data(folder), "paths.data")
+        resume.require_same_data(facts, resume.load_data(folder), cfg.data)
     with recording(cfg, facts, folder, study):
         announce(cfg, facts, module, trainer)
         trainer.fit(module, datamodule=data)
@@ -90,7 +91,7 @@ def train_plain(cfg: DictConfig, seeds: list[int], folder: Path, study: Path | N
     plan = prepare(cfg, seeds, folder)
     check_logged(cfg, plan.logged)
     if (folder / "checkpoints").exists() and (folder / "data.json").exists():
-        resume.require_same_data(plan.facts, resume.load_data(folder), "the data of then")
+        resume.require_same_data(plan.facts, resume.load_data(folder))
     with recording(cfg, plan.facts, folder, study):
         announce(cfg, plan, seeds)
         warn_if_busy(cfg)
@@ -114,7 +115,8 @@ def recording(cfg: DictConfig, facts: dict[str, Any], folder: Path, study: Path 
     folder.mkdir(parents=True, exist_ok=True)
     if study and not (study.parent / "study.json").exists():  # an arm that is resumed alone is no newest study
         link_latest(study)
-    with put_aside(folder), going_on(resume.go_on(study or folder, cfg)):
+    rewritten = ("metrics.csv",) if plain.is_plain(cfg) else ()  # else it grows, and its checkpoint knows its bytes
+    with put_aside(folder, rewritten), going_on(resume.go_on(study or folder, cfg)):
         resume.save_config(cfg, folder / "config.yaml")
         code = own_code(cfg)
         warn_at_once(doubt_of_code(code, folder))
@@ -157,17 +159,17 @@ def measure(cfg: DictConfig, seeds: list[int], folder: Path, run: Any) -> None:
 
 
 @contextmanager
-def put_aside(folder: Path) -> Iterator[None]:
-    """Keep the files of a finished run in `folder`/before during more epochs; move them back after an error."""
+def put_aside(folder: Path, more: Sequence[str] = ()) -> Iterator[None]:
+    """Keep the files of a finished run, and `more`, in `folder`/before during more epochs; an error returns them."""
     before = folder / "before"
     if (folder / "results.json").exists():
         before.mkdir(exist_ok=True)
-        for name in (name for name in BEFORE if (folder / name).exists()):
+        for name in (name for name in (*BEFORE, *more) if (folder / name).exists()):
             shutil.copyfile(folder / name, before / name)
         os.replace(folder / "results.json", before / "results.json")  # it is not finished any more
     try:
         yield
-    except (UserError, OSError):
+    except Exception:  # a stop is none: what was begun goes on
         for path in before.glob("*"):
             os.replace(path, folder / path.name)
         raise
@@ -214,7 +216,7 @@ def run_job(
         with sole_writer(folder) if cfg.shard is None else nullcontext():  # a shard has a folder of its own
             cfg = plain.settle(cfg, typed)
             if cfg.resume is not None and (cfg.arm is None or (folder / "config.yaml").exists()):
-                cfg = resume.resumed_config(cfg, folder, typed)
+                cfg = resumed_config(cfg, folder, typed)
             if beside is None or not beside(cfg):
                 train(cfg, folder, study)
     finally:

@@ -13,10 +13,10 @@ from dnnx.basics.console import console, warn
 from dnnx.basics.errors import UserError, choose, require
 from dnnx.basics.signals import Stopped
 from dnnx.basics.typed import hide
-from dnnx.config import resume
 from dnnx.config.app import FAILURES, command, guard, study_folder, typed_overrides
 from dnnx.config.check import check_jobs, check_keys
 from dnnx.config.compose import compose, own_folders
+from dnnx.config.continued import same_run
 from dnnx.config.overrides import key_of, parse
 from dnnx.config.paths import tuning_folder
 from dnnx.config.plain import is_plain, settle
@@ -90,7 +90,7 @@ def end(cfg: DictConfig, study: "Study", space: "Space", validation: "CrossValid
         best = study.best_trial
         space.require_point(best.params, best.number)
         console.rule(f"trial {best.number}, trained on the seeds and tested", align="left")
-        train(retrain_config(cfg, validation, best, folder), folder / f"trial_{best.number}")
+        train(retrain_config(validation, best, folder), folder / f"trial_{best.number}")
 
 
 def tune_words(words: Sequence[str], config_dirs: Sequence[str], folder: Path, ending: bool) -> "bool | str | Stop":
@@ -159,13 +159,16 @@ def announce(cfg: DictConfig, study: "Study", validation: "CrossValidation") -> 
         console.print(f"continues after {len(study.trials)} trials")
 
 
-def retrain_config(cfg: DictConfig, validation: "CrossValidation", best: "FrozenTrial", folder: Path) -> DictConfig:
-    """Return the config of the final run with the best setting. Raise UserError if its folder holds another run."""
+def retrain_config(validation: "CrossValidation", best: "FrozenTrial", folder: Path) -> DictConfig:
+    """Return the config of the final run with the best setting. A run that is there already may get more seeds.
+
+    Raise UserError if its folder holds another run.
+    """
     run = validation.run_config(best.params, trial=False)
     there = folder / f"trial_{best.number}"
     if (there / "config.yaml").exists():
         run.resume = str(there)
-        run = resume.resumed_config(run, there, ["+"])
+        run = same_run(run, there)
     return run
 
 

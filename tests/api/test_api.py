@@ -116,6 +116,16 @@ def test_a_wrong_number_in_an_arm_is_refused_before_any_arm_trains(tmp_path: Pat
     assert not list(tmp_path.rglob("results.json"))
 
 
+def test_the_cause_of_a_failed_worker_is_raised_and_printed_each_time(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    wrong = [*FEW, "data.source=digits", "data.batch_size=9999"]
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"^data\.batch_size=9999: "):
+            dnnx.fit("dense5", seeds=2, jobs=2, outputs=tmp_path, overrides=wrong)
+        assert "data.batch_size=9999" in capfd.readouterr().err
+
+
 def test_a_study_without_an_arm_that_trains_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^net.dropout=1.5: a share"):
         dnnx.study(

@@ -1,9 +1,11 @@
 """Settings of a tuning as overrides of a run: typed ones win, bad files are one line."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import command, compose
+from omegaconf import OmegaConf
 
 from dnnx.basics.errors import UserError
 from dnnx.config.params import as_overrides, read_params
@@ -24,10 +26,21 @@ def test_every_kind_of_value_arrives() -> None:
     assert cfg.optimizer.decoupled_weight_decay
 
 
+WORDS = ("/daten/münchen.csv", r"C:\data\x.csv", "it's", 'say "yes"', "a, b=[c]", "end\\", "1e-3", "true", "null", "")
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_every_text_arrives_as_it_is(word: str) -> None:
+    settings = {"data.file": word, "data.class_names": [word, {"a": word}], "net.activation": word, "name": word}
+    cfg: Any = OmegaConf.to_container(compose("data=npz", "net=dense5", *as_overrides(settings)), resolve=False)
+    assert (cfg["data"]["file"], cfg["net"]["activation"], cfg["name"]) == (word, word, word)
+    assert cfg["data"]["class_names"] == [word, {"a": word}]
+
+
 def test_the_command_line_wins_over_the_settings_file(tmp_path: Path) -> None:
     (tmp_path / "best.yaml").write_text(BEST)
     overrides = read_params(tmp_path / "best.yaml", ["+exp=dense5", "optimizer.lr=0.5", "++net.norm=batch"])
-    assert overrides == ["++net.hidden=[7, 7]", '++net.activation="relu"', "++optimizer.betas=[0.8, 0.9]"]
+    assert overrides == ["++net.hidden=[7, 7]", "++net.activation='relu'", "++optimizer.betas=[0.8, 0.9]"]
 
 
 @pytest.mark.slow
@@ -64,7 +77,7 @@ def test_a_bad_settings_file_is_a_one_line_error(text: str | None, says: str, tm
 def test_the_option_of_a_group_may_stand_beside_its_keys(tmp_path: Path) -> None:
     best = tmp_path / "best.yaml"
     best.write_text("net.hidden: [3]\nnet: dense5\n")
-    assert read_params(best, []) == ["++net.hidden=[3]", "net=dense5"]
+    assert read_params(best, []) == ["++net.hidden=[3]", "net='dense5'"]
     best.write_text("net: [{_target_: evil.X}]\nnet.a: 3\n")
     with pytest.raises(UserError, match="the folder names this code"):
         read_params(best, [])

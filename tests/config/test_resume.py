@@ -44,3 +44,14 @@ def test_a_study_in_place_of_a_run_lists_its_arms(key: str, tmp_path: Path, monk
     with pytest.raises(UserError) as error:
         resume.load_config(Path("s"), key, compose(*SMOKE))
     assert str(error.value) == f"{key}=s: it is a study; give one of its arms: {key}=s/bn, {key}=s/plain"
+
+
+@pytest.mark.parametrize("word", ["~callbacks.progress", "callbacks.progress=null"])
+def test_a_run_goes_on_without_a_callback_that_is_left_out(word: str, tmp_path: Path) -> None:
+    assert typed("train", *SMOKE, "net.hidden=[8]", "trainer.max_epochs=1", cwd=tmp_path) == (0, "")
+    more = ["resume=outputs/dense5/latest", "trainer.max_epochs=2"]
+    assert typed("train", *more, word, cwd=tmp_path) == (0, "")
+    saved = resume.load_config(tmp_path / "outputs/dense5/latest", "resume")
+    assert saved.callbacks.get("progress") is None
+    assert ("progress" in saved.callbacks) == (word[0] != "~")
+    assert typed("train", *more, cwd=tmp_path) == (0, "")

@@ -310,4 +310,4 @@ def test_a_best_yaml_cannot_name_code(here: Path) -> None:
     with pytest.raises(UserError, match="it must not set keys of Hydra"):
         read_params(best, [])
     best.write_text("metrics: '{x: evil.run}'")
-    assert read_params(best, []) == ['metrics="{x: evil.run}"'], "a text, not a mapping"
+    assert read_params(best, []) == ["metrics='{x: evil.run}'"], "a text, not a mapping"

@@ -1,8 +1,11 @@
 """Arrays that are given from Python are kept in a file that is named by all of their content."""
 
+import errno
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
 from dnnx.data.given import kept
 
@@ -18,3 +21,23 @@ def test_equal_data_are_kept_once(tmp_path: Path) -> None:
     x, y = np.zeros((6, 4)), np.arange(6)
     assert kept((x, y), tmp_path) == kept((x.copy(), y.copy()), tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("stop", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_a_file_that_was_not_written_whole_is_not_there(
+    stop: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = np.zeros((6, 4)), np.arange(6)
+    plain = np.lib.format.write_array
+
+    def stops(file: Any, array: np.ndarray, **options: Any) -> None:
+        if array is y:
+            raise stop
+        plain(file, array, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np.lib.format, "write_array", stops)
+        with pytest.raises(type(stop)):
+            kept((x, y), tmp_path)
+    assert not list(tmp_path.iterdir())
+    assert np.load(kept((x, y), tmp_path))["y"].tolist() == [*range(6)]

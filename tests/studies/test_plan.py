@@ -38,3 +38,18 @@ def test_swept_values_that_are_too_long_for_a_folder_are_refused(tmp_path: Path)
     assert (code, said.count("\n")) == (2, 1)
     assert "a name has at most 255 bytes" in said
     assert not list(tmp_path.rglob("*.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("swept", "name"),
+    [
+        (["optimizer.lr=1e-3,0.001"], "optimizer.lr-0.001"),
+        (["net.norm=batch,null,batch"], "net.norm-batch"),
+        (["data=npz", "data.file=a/b,a-b"], "data.file-a-b"),
+    ],
+)
+def test_two_runs_of_one_folder_are_refused(swept: list[str], name: str, tmp_path: Path) -> None:
+    code, said = typed("train", "-m", *swept, *TINY[1:], cwd=tmp_path)
+    told = "two runs would have this folder; type each swept value once"
+    assert (code, said) == (2, f"error: arm (the folder of a run)={name}: {told}\n")
+    assert not list(tmp_path.rglob("*.yaml"))

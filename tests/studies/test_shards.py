@@ -173,7 +173,7 @@ def test_a_run_of_some_shards_is_not_finished_and_goes_on(joined: Path, make: Ca
     [
         ("[0,4]", "seed 4 is none of seeds=4"),
         ("[0,0]", "different whole numbers"),
-        ("3", "different whole numbers"),
+        ("3", "3: a list of seeds, for example shard=.3,7."),
         ("x", "different whole numbers"),
     ],
 )

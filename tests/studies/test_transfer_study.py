@@ -12,6 +12,7 @@ from tiny_backbone import make_backbone, transfer
 
 from dnnx.basics.errors import UserError
 from dnnx.config import resume
+from dnnx.config.continued import resumed_config
 from dnnx.data.loaders import TrainBatches
 from dnnx.evaluate import evaluate
 from dnnx.studies.backbone import backbone_study
@@ -187,15 +188,15 @@ def test_a_killed_run_goes_on_to_the_same_results_and_weights(
 def test_resume_recognizes_a_transfer_run_and_names_the_differences(backbone: Path, tmp_path: Path) -> None:
     folder, typed = tmp_path / "run", transfer(backbone, *FROZEN, "trainer.max_epochs=1")
     train(compose(*typed), folder)
-    again = resume.resumed_config(compose(*typed, f"resume={folder}"), folder, [*typed, f"resume={folder}"])
+    again = resumed_config(compose(*typed, f"resume={folder}"), folder, [*typed, f"resume={folder}"])
     assert again.backbone == str(backbone)
-    assert resume.resumed_config(compose(f"resume={folder}"), folder, [f"resume={folder}"]).net == again.net
+    assert resumed_config(compose(f"resume={folder}"), folder, [f"resume={folder}"]).net == again.net
     for other, says in (
         ("techniques.pretrained.cached=true", "techniques.pretrained.cached"),
         ("techniques.pretrained.frozen=[]", "techniques.pretrained.frozen"),
     ):
         with pytest.raises(UserError, match=f"that run has another config: {says}"):
-            resume.resumed_config(compose(*typed, other), folder, [*typed, other])
+            resumed_config(compose(*typed, other), folder, [*typed, other])
 
 
 def test_a_run_is_evaluated_after_its_backbone_was_deleted(backbone: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from commands import compose, measured
 from safetensors.torch import load_file
 
 from dnnx.basics.errors import UserError
-from dnnx.config.resume import resumed_config
+from dnnx.config.continued import resumed_config
 from dnnx.runs.files import read_json
 from dnnx.train import train
 from dnnx.training.assemble import assemble

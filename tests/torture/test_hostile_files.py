@@ -26,8 +26,9 @@ from torture.tries import FULL, Tries
 
 from dnnx import compare
 from dnnx.basics.errors import UserError
+from dnnx.config.continued import resumed_config
 from dnnx.config.overrides import retype_study
-from dnnx.config.resume import load_config, load_results, resumed_config
+from dnnx.config.resume import load_config, load_results
 from dnnx.data import sources
 from dnnx.data.sources import cache, digits
 from dnnx.evaluate import evaluate

@@ -61,6 +61,12 @@ def test_a_seed_is_the_training_of_the_users_own_lightning_script(whole: Path, p
     assert logged["value"].item() == trainer.callback_metrics["val/loss"].item()
 
 
+def test_a_callback_that_is_null_is_left_out(whole: Path, project: Path) -> None:
+    words = [*filter(lambda word: word[0] != "~" and "every_s" not in word, SHORT)]
+    assert typed("train", *words, "callbacks.progress=null", "callbacks.checkpoint=null", cwd=project) == (0, "")
+    assert measured(results(project / "outputs/train/latest")) == measured(results(whole))
+
+
 def test_a_seed_among_others_is_that_seed_alone_and_global_randomness_is_as_before(whole: Path, project: Path) -> None:
     torch.manual_seed(7)
     before = torch.get_rng_state()
@@ -104,6 +110,24 @@ def test_more_epochs_go_on_to_the_run_that_had_them_from_the_start(whole: Path, 
     assert typed("train", *again, cwd=project) == (0, "")
     assert measured(results(folder)) == measured(results(whole))
     assert (folder / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_an_error_in_more_epochs_leaves_the_results_and_the_curves(
+    whole: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = project / "finished"
+    shutil.copytree(whole, folder)
+    files = ("results.json", "metrics.csv", "config.yaml", "model.safetensors")
+    before = {name: (folder / name).read_bytes() for name in files}
+    words = (f"resume={folder}", "trainer.max_epochs=5", "packages=[lightning_module]")
+    with monkeypatch.context() as patch:
+        patch.setattr("dnnx.training.plain_run.save_weights", None)
+        with pytest.raises(TypeError):
+            typed("train", *words, cwd=project)
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    assert not (folder / "before").exists()
+    assert typed("train", *words, cwd=project) == (0, "")
+    assert results(folder)["epoch/last"] == [5, 5, 5]
 
 
 def test_what_is_logged_is_what_is_recorded(whole: Path) -> None:
@@ -186,6 +210,8 @@ def refused(project: Path, *arguments: str) -> str:
         ("optimizer.lr=3", "optimizer.lr=3: it is not read"),
         ("net=dense20", "net=dense20: it is not read"),
         ("monitor=val/lss", "monitor=val/lss: the module never logs it; it logs"),
+        ("callbacks.early_stopping=null", "callbacks.early_stopping=null: every run needs it; to stop no seed early"),
+        ("callbacks.checkpoint=3", "callbacks.checkpoint=3: null for none, or a class and its arguments"),
         ("module._target_=lightning_module.DigitsLitModul", "did you mean lightning_module.DigitsLitModule"),
         ("module._target_=lightning_modul.DigitsLitModule", "did you mean lightning_module"),
         ("module._target_=lightning_module.DigitsDataModule", "it is no lightning.pytorch.LightningModule"),
@@ -222,6 +248,17 @@ class Silent(BoringModel):
     def validation_step(self, batch, batch_idx):
         return {"x": self.step(batch)}
 """
+
+
+def test_other_data_than_the_run_had_is_refused(whole: Path, project: Path) -> None:
+    folder = project / "run"
+    shutil.copytree(whole, folder)
+    facts = json.loads((folder / "data.json").read_text()) | {"files": {"train": "other"}}
+    (folder / "data.json").write_text(json.dumps(facts))
+    told = "by checksum); restore the files that it was trained on\n"
+    for words in (("evaluate", f"run={folder}"), ("train", f"resume={folder}", "trainer.max_epochs=5")):
+        code, said = typed(*words, "packages=[lightning_module]", cwd=project)
+        assert (code, said[-len(told) :]) == (2, told)
 
 
 def test_a_run_folder_of_a_stranger_is_not_run_until_its_package_is_typed(whole: Path, project: Path) -> None:

@@ -79,6 +79,16 @@ def test_trials_of_killed_workers_are_failed_and_no_others() -> None:
     assert states[:3] == [True, True, False]
 
 
+def test_this_process_ends_a_study_if_it_ran_the_last_trial_or_if_there_is_none() -> None:
+    study = optuna.create_study()
+    for worker in (this_process(), "1 elsewhere"):
+        study.tell(running(study, worker), 0.5)
+    trials = book.counting(study)
+    assert not book.ended_last(trials)
+    assert book.ended_last(trials[:1])
+    assert book.ended_last([])
+
+
 def test_a_trial_has_its_worker_as_soon_as_it_exists(monkeypatch: pytest.MonkeyPatch) -> None:
     study, seen = optuna.create_study(), list[dict]()
     plain = study.add_trial

@@ -5,11 +5,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dnnx.api.calls import calling, raise_failure
 from dnnx.api.run import Run
-from dnnx.basics.signals import as_in_python
-from dnnx.basics.typed import typing
 from dnnx.config.compose import compose
-from dnnx.config.explain import in_one_line
 from dnnx.config.paths import run_folder, within
 from dnnx.config.words import packages_of, words_of
 from dnnx.data.given import kept
@@ -42,8 +40,9 @@ def fit(
     Raise UserError with one line for any unusable argument.
     """
     words = words_of(net, kept(data, within(str(outputs), name)), task, seeds, name, outputs, overrides, jobs)
-    with in_one_line("train", words), typing("train", words), as_in_python():
+    with calling(words):
         cfg = compose("train", words, [])
         folder = run_folder(cfg)
         run_job(cfg, words, folder, folder, partial(train_beside, words, [], folder, run_words))
+        raise_failure()  # of a worker: the run is not whole
     return Run(folder, packages_of(words))

@@ -9,13 +9,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from dnnx.api.calls import calling, raise_failure
 from dnnx.api.study import Study
-from dnnx.basics.errors import UserError
-from dnnx.basics.signals import as_in_python
-from dnnx.basics.typed import typing
-from dnnx.config.app import FAILURES
 from dnnx.config.compose import compose
-from dnnx.config.explain import in_one_line
 from dnnx.config.overrides import override_of, quoted, split
 from dnnx.config.paths import run_folder, within
 from dnnx.config.words import keys_of, packages_of, word_of, words_of
@@ -60,14 +56,13 @@ def study(
 
 def _train(own: Path, typed: Sequence[str]) -> Path:
     """Train the arms of the study that these overrides and the configs in `own` describe; return its folder."""
-    FAILURES.clear()  # those of an earlier study in this process
     command = ["--config-dir", str(own), *typed]
-    with in_one_line("train", command), typing("train", command), as_in_python():
+    with calling(command):
         folder = run_folder(compose("train", typed, [str(own)]))
         config = compose("train", [*typed, f"hydra.sweep.dir={quoted(folder)}"], [str(own)], with_hydra=True)
         run_study(config, Runner(partial(_check, own), partial(_launch, own, folder), run_words))
     if not (folder / "study.json").exists():
-        raise UserError(FAILURES[-1])
+        raise_failure()
     return folder
 
 

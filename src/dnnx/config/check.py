@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.errors import UserError, choose, fits, in_words, is_number, require, shown, unknown_key
 from dnnx.config import plain
+from dnnx.config.callbacks import require_callbacks
 from dnnx.config.explain import ARMS, flatten, quoted_items
 from dnnx.config.overrides import no_option
 from dnnx.config.paths import CONF
@@ -124,10 +125,8 @@ def check_trainer(trainer: DictConfig) -> None:
 
 def check_callbacks(cfg: DictConfig) -> None:
     """Raise UserError without a callback that every run needs, or for a patience that would cut a schedule short."""
-    for name in ("early_stopping", "record", "checkpoint"):
-        found = isinstance(cfg.callbacks.get(name), DictConfig)
-        require(found, f"callbacks.{name}", cfg.callbacks.get(name), "every run needs it; patience=1000 never stops")
-    cycle, patience = cfg.scheduler.get("epochs"), cfg.callbacks.early_stopping.get("patience")
+    callbacks = require_callbacks(cfg, "early_stopping", "record", "checkpoint")
+    cycle, patience = cfg.scheduler.get("epochs"), callbacks["early_stopping"].get("patience")
     told = f"the run's own {cfg.trainer.max_epochs}; set trainer.max_epochs alone"
     require(cycle in (None, cfg.trainer.max_epochs), "scheduler.epochs", cycle, told)
     is_short = type(cycle) is int and type(patience) is int and patience < cycle

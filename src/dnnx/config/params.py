@@ -10,6 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from dnnx.basics.errors import require, shown
+from dnnx.config.overrides import quoted
 from dnnx.config.trust import limit, require_none_in_files, typed_packages
 from dnnx.runs.files import read_yaml
 
@@ -17,9 +18,9 @@ from dnnx.runs.files import read_yaml
 def as_overrides(settings: Mapping[str, Any]) -> list[str]:
     """Return settings as overrides.
 
-    A key becomes `++optimizer.lr=0.001`, whether it is new to the config or not. A group becomes `optimizer=sgd`.
+    A key becomes `++optimizer.lr=0.001`, whether it is new to the config or not. A group becomes `optimizer='sgd'`.
     """
-    return [f"++{key}={json.dumps(v)}" if "." in key else f"{key}={_bare(v)}" for key, v in settings.items()]
+    return [f"{'++' if '.' in key else ''}{key}={in_grammar(value)}" for key, value in settings.items()]
 
 
 def read_params(path: str | Path, typed: Iterable[str]) -> list[str]:
@@ -40,9 +41,19 @@ def read_params(path: str | Path, typed: Iterable[str]) -> list[str]:
     return as_overrides({str(key): value for key, value in settings.items() if key not in given})
 
 
-def _bare(value: Any) -> str:
-    """Return a value as it is typed: a name unchanged, any other text in quotes, so that Hydra does not parse it."""
-    return value if isinstance(value, str) and re.fullmatch(r"[\w./-]+", value) else json.dumps(value)
+def in_grammar(value: Any) -> str:
+    """Return a value in Hydra's grammar: text in quotes, so that no letter of it is parsed.
+
+    >>> in_grammar([1e-5, None, {"file": "it's"}])
+    "[1e-05, null, {file: 'it\\\\'s'}]"
+    """
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(in_grammar, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {in_grammar(one)}' for key, one in value.items())}}}"
+    return str(value) if isinstance(value, float) else json.dumps(value)  # nan and inf have other names in JSON
 
 
 def _nested(settings: Mapping[Any, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.errors import UserError, choose, require, shown
+from dnnx.config.callbacks import require_callbacks
 from dnnx.config.overrides import key_of
 
 OURS = "dnnx."
@@ -59,7 +60,7 @@ def settle(cfg: DictConfig, typed: Sequence[str]) -> DictConfig:
 
 def check(cfg: DictConfig, most_epochs: int) -> None:
     """Raise UserError for a setting that a user's LightningModule does not support."""
-    epochs, callbacks = cfg.trainer.get("max_epochs"), cfg.callbacks
+    epochs = cfg.trainer.get("max_epochs")
     valid = type(epochs) is int and 1 <= epochs <= most_epochs
     require(valid, "trainer.max_epochs", epochs, f"a whole number of at least 1, at most {most_epochs:,}")
     for name, (value, why) in FIXED_TRAINER_KEYS.items():
@@ -67,8 +68,8 @@ def check(cfg: DictConfig, most_epochs: int) -> None:
         require(found == value, f"trainer.{name}", shown(found), f"only {str(value).lower()} is valid: {why}")
     for name in REFUSED_TRAINER_KEYS:
         require(name not in cfg.trainer, f"trainer.{name}", cfg.trainer.get(name), "every epoch has its validation")
-    require("early_stopping" in callbacks, "callbacks.early_stopping", "null", "patience=1000 never stops")
-    patience = callbacks.early_stopping.get("patience")
+    callbacks = require_callbacks(cfg, "early_stopping")
+    patience = callbacks["early_stopping"].get("patience")
     valid = type(patience) is int and patience >= 1
     require(valid, "callbacks.early_stopping.patience", patience, "a whole number of epochs, at least 1")
     for name, callback in callbacks.items():

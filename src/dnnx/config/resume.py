@@ -9,32 +9,16 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dnnx.basics.counts import many
-from dnnx.basics.errors import UserError, differences, require, shown
+from dnnx.basics.errors import UserError, require, shown
 from dnnx.basics.names import fault_of_name
-from dnnx.basics.typed import HIDDEN, is_hidden, without_secrets
-from dnnx.config.explain import flatten
-from dnnx.config.overrides import key_of, override_of
+from dnnx.config.overrides import override_of
 from dnnx.config.paths import CONF
 from dnnx.config.plain import is_plain
 from dnnx.config.secrets import as_yaml
-from dnnx.config.seeds import union
 from dnnx.config.trust import limit, needed_packages
 from dnnx.runs import schema
 from dnnx.runs.files import NO_RESULTS, read_json, read_results, read_yaml, write_text
 from dnnx.runs.legacy import modernized
-from dnnx.runs.tables import last_epoch
-
-# Keys that may differ when a run continues: places, length, device, display.
-FREE_ON_RESUME = (
-    "resume", "jobs", "packages", "paths", "data.root", "trainer.max_epochs", "trainer.accelerator",
-    "callbacks.progress", "report",
-)  # fmt: skip
-
-OF_SEEDS = ("seeds", "shard")  # a run takes more seeds; it never loses one
-
-# Values of keys that older run folders lack; with them a run is unchanged.
-OFF: tuple[object, ...] = (None, False, "plain", "zeros", "before", "auto", {}, [])
 
 
 def go_on(folder: Path, *configs: DictConfig) -> str:
@@ -74,7 +58,8 @@ def load_config(folder: Path, key: str, typed: DictConfig | None = None) -> Dict
     own = isinstance(cfg, DictConfig) and is_plain(cfg)
     needed = ("data", *(("module",) if own else ("net", "task", "optimizer", "scheduler")), "trainer", "callbacks")
     groups = [cfg.get(name) for name in needed] if isinstance(cfg, DictConfig) and "seeds" in cfg else [None]
-    whole = all(isinstance(group, DictConfig) for group in [*groups, *(groups[-1] or {}).values()])
+    callbacks = [callback for callback in (groups[-1] or {}).values() if callback is not None]
+    whole = all(isinstance(group, DictConfig) for group in [*groups, *callbacks])
     require(whole, key, folder, "its config.yaml is not that of a run")
     assert isinstance(cfg, DictConfig)
     for name in _todays_keys().keys() - cfg.keys():  # those that are newer than the run
@@ -92,60 +77,6 @@ def _todays_keys() -> DictConfig:
     keys = OmegaConf.load(CONF / "train.yaml")
     assert isinstance(keys, DictConfig)
     return OmegaConf.masked_copy(keys, [str(name) for name in keys if name not in ("defaults", "hydra")])
-
-
-def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> DictConfig:
-    """Return the folder's config if only `resume` was typed, else `cfg`, which must describe the same run."""
-    saved, cfg = load_config(folder, "resume", cfg), settle_rate(settle_backbone(cfg, folder), folder)
-    typed, hidden = {*map(key_of, overrides)}, secrets(saved)
-    seeds = union(saved.seeds, cfg.seeds if "seeds" in typed else saved.seeds)
-    free = {*OF_SEEDS, *hidden}
-    if all(key.startswith(FREE_ON_RESUME) or key in free for key in typed):  # all other keys are the folder's
-        for key in typed - {"resume", "seeds"}:
-            OmegaConf.update(saved, key, OmegaConf.select(cfg, key), force_add=True)
-        for key in hidden - typed:
-            plus = "+" if key.startswith("logger.") else "++"
-            told = f"it is a secret, which the run folder does not keep; type it too: '{plus}{key}=${{oc.env:NAME}}'"
-            raise UserError(f"{key}={HIDDEN}: {told}")
-        saved.seeds = seeds
-        require_epochs(saved, folder)
-        return saved
-    if found := differing(saved, cfg):
-        raise UserError(
-            f"resume={cfg.resume}: that run has another config: {', '.join(found)}; "
-            f"to go on with it as it is, type only resume={cfg.resume}"
-        )
-    cfg.seeds = seeds
-    require_epochs(cfg, folder)
-    return cfg
-
-
-def secrets(cfg: DictConfig) -> set[str]:
-    """Return the keys whose secrets the file of a config does not hold."""
-    flat = flatten(OmegaConf.to_container(cfg, resolve=True))
-    return {key for key, value in flat.items() if any(map(is_hidden, value if isinstance(value, list) else [value]))}
-
-
-def require_epochs(cfg: DictConfig, folder: Path) -> None:
-    """Raise UserError if the run in `folder` has trained more epochs than its config is to say."""
-    done, last = last_epoch(folder), cfg.trainer.get("max_epochs")
-    told = f"it has trained {many(done, 'epoch')}; type {done} or more, or leave it out"
-    require(type(last) is not int or last >= done, "trainer.max_epochs", last, told)
-
-
-def differing(saved: DictConfig, cfg: DictConfig, but: Sequence[str] = ()) -> list[str]:
-    """Return the keys in which two configs are not those of one run, with both values.
-
-    Place, length, seeds and display of a run may differ, the claims of its study, and the groups `but`.
-    """
-    plain: Any = [OmegaConf.to_container(config, resolve=True) for config in (saved, cfg)]
-    old, new = (flatten(config | {"logger": without_secrets(config.get("logger") or {})}) for config in plain)
-    absent = {key for key in new.keys() ^ old.keys() if new.get(key, old.get(key)) in OFF}
-    leaves = {key for key in (old.keys() | new.keys()) - absent if not isinstance(old.get(key, new.get(key)), dict)}
-    free = (*FREE_ON_RESUME, "study.", *(f"{group}." for group in but))
-    fixed = {key for key in leaves if not key.startswith(free) and key not in (*OF_SEEDS, *but)}
-    fixed -= {key for key in fixed if HIDDEN in str(old.get(key))}
-    return differences(old, new, fixed)
 
 
 A_BACKBONE = "type the folder of one, such as backbone=outputs/bn_vs_plain/latest/bn"
@@ -219,10 +150,18 @@ def load_results(folder: Path) -> dict[str, Any]:
     return results
 
 
-def require_same_data(now: dict[str, Any], then: dict[str, Any], key: str) -> None:
-    """Raise UserError, with advice to type `key`, unless the data has the checksums of an earlier run."""
+def require_same_data(
+    now: dict[str, Any], then: dict[str, Any], data: DictConfig | None = None, key: str = "data.root"
+) -> None:
+    """Raise UserError unless the data has the checksums of an earlier run.
+
+    `data` is the config of dnnx's own data, and `key` the one to type for another folder, if such data lies in one.
+    """
+    named = data if data is not None else {}
+    file = f"the file {named['file']}" if named.get("file") else "the files that it was trained on"
+    advice = f"give {key}=..." if "root" in named else f"restore {file}"
     same = now["source"] == then["source"] and now["files"] == then["files"]
-    require(same, "data", now["source"], f"not the data of the run ({then['note']}, by checksum); give {key}=...")
+    require(same, "data", now["source"], f"not the data of the run ({then['note']}, by checksum); {advice}")
 
 
 def load_data(folder: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from dnnx.basics.console import warn
 from dnnx.basics.errors import UserError, require, shown
 from dnnx.config import resume
+from dnnx.config.continued import differing
 from dnnx.config.seeds import parse_seeds
 from dnnx.runs import checksums
 from dnnx.runs import shards as layout
@@ -48,7 +49,8 @@ def chosen_seeds(cfg: DictConfig) -> list[int] | None:
     """Return the seeds that `shard` names, in the order of the run's; None where it names none."""
     if cfg.get("shard") is None:
         return None
-    seeds, chosen = parse_seeds(cfg.seeds), parse_seeds(cfg.shard if not isinstance(cfg.shard, int) else None, "shard")
+    require(not isinstance(cfg.shard, int), "shard", cfg.shard, "a list of seeds, for example shard=[3,7]")
+    seeds, chosen = parse_seeds(cfg.seeds), parse_seeds(cfg.shard, "shard")
     absent = [seed for seed in chosen if seed not in seeds]
     told = f"seed {absent[0]} is none of seeds={shown(cfg.seeds)}" if absent else ""
     require(not absent, "shard", chosen, told)
@@ -144,8 +146,8 @@ def require_backbone(cfg: DictConfig) -> None:
 def require_agreement(cfg: DictConfig, shards: Sequence[Shard]) -> None:
     """UserError, which names the first shard that differs, unless all are of one config, one data and one version."""
     for shard in shards:
-        if differing := resume.differing(_with_backbone(cfg, shard), cfg, but=("lr_search", "params")):
-            raise UserError(f"shard={shard.folder}: it has another config than the run: {', '.join(differing)}")
+        if others := differing(_with_backbone(cfg, shard), cfg, but=("lr_search", "params")):
+            raise UserError(f"shard={shard.folder}: it has another config than the run: {', '.join(others)}")
     having = [shard for shard in shards if shard.is_finished]
     for shard in having:
         for name in FILES:

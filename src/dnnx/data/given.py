@@ -2,12 +2,15 @@
 
 import hashlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
+
+from dnnx.runs.files import write_atomic
 
 
 def kept(data: Any, folder: Path) -> Any:
@@ -32,8 +35,13 @@ def _save(named: Mapping[str, Any], folder: Path) -> Path:
     path = folder.absolute() / f"data-{digest.hexdigest()[:12]}.npz"
     folder.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        np.savez(path, **arrays)  # type: ignore[arg-type]
+        write_atomic(path, partial(_write, arrays))
     return path
+
+
+def _write(arrays: Mapping[str, np.ndarray], path: Path) -> None:
+    with path.open("wb") as file:  # for a path, NumPy would add .npz to its name
+        np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def _loaded(data: pl.LightningDataModule) -> dict[str, Any]:

@@ -149,6 +149,6 @@ def _weights_of(shard: Shard) -> dict[str, Tensor]:
 
 def _data_of(cfg: DictConfig, shard: Shard) -> Any:
     data = build_data(cfg, shard.seeds)
-    resume.require_same_data(data.provenance, resume.load_data(shard.folder), "paths.data")
+    resume.require_same_data(data.provenance, resume.load_data(shard.folder), cfg.data)
     data.to(choose_device(cfg.trainer.accelerator))
     return data

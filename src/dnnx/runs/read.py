@@ -48,11 +48,23 @@ def read_run(folder: Path, name: str) -> Run:
             run.broken.append(f"{name}: {file} cannot be read: {message_of(error)}")
     if bad := run.metrics.attrs.get("bad"):
         run.broken.append(f"{name}: metrics.csv, line {bad[0]}: no valid row; {len(bad)} such lines are left out")
+    run.metrics = _counted(run)
     if "probabilities" in run.predictions and len(run.predictions["probabilities"]) != len(run.seeds):
         run.missing.append(f"{name}: predictions.safetensors does not hold {len(run.seeds)} seeds")
         run.predictions = {}
     run.parts = list(filter(None, map(_seeds_of_shard, shards.folders(folder))))
     return run
+
+
+def _counted(run: Run) -> pd.DataFrame:
+    """Return the rows of metrics.csv up to the last epoch of each seed in the results.
+
+    More epochs of a finished run that ended in an error leave rows that belong to no result.
+    """
+    lasts = zip(run.seeds, run.results.get("epoch/last", []), strict=False)
+    last = run.metrics["seed"].map({seed: epoch for seed, epoch in lasts if type(epoch) is int})
+    later = run.metrics["epoch"] > last  # False where a seed has none
+    return run.metrics[~later].reset_index(drop=True) if later.any() else run.metrics
 
 
 def _seeds_of_shard(folder: Path) -> list[int]:

@@ -79,10 +79,11 @@ def sum_curves(parts: Sequence[Mapping[str, Mapping[str, Sequence[float]]]]) -> 
 
 def last_epoch(run: Path) -> int:
     """Return the last epoch in metrics.csv of a run folder and of its shards; 0 without any."""
-    return max((_last_epoch(path) for path in (run / "metrics.csv", *run.glob("shards/*/metrics.csv"))), default=0)
+    return max((epochs_in(path) for path in (run / "metrics.csv", *run.glob("shards/*/metrics.csv"))), default=0)
 
 
-def _last_epoch(path: Path) -> int:
+def epochs_in(path: Path) -> int:
+    """Return the last epoch in a metrics.csv; 0 if there is none."""
     if not path.is_file():
         return 0
     with path.open("rb") as file:

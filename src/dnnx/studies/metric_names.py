@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.errors import UserError, near_misses
 from dnnx.config.build import build
+from dnnx.config.callbacks import chosen_callbacks
 from dnnx.config.paths import CONF, options
 from dnnx.config.plain import is_plain
 from dnnx.studies.claims import declared_verdicts
@@ -81,7 +82,7 @@ def names_of(config: DictConfig) -> set[str] | None:
     names = {*FACTS, *DERIVED, *(f"test/{name}" for name in task.metrics)}
     names |= {f"{split}/{name}" for split in ("train", "val") for name in task.curves}
     names |= {f"ensemble/{name}" for name in (*task.ensemble_metrics(), "threshold") if name in task.metrics}
-    names -= set() if "layer_statistics" in config.callbacks else set(OF_LAYERS)
+    names -= set() if "layer_statistics" in chosen_callbacks(config) else set(OF_LAYERS)
     return names | ({*ABOUT, "time/mc_s"} if config.get("mc_dropout") else set())
 
 

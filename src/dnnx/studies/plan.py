@@ -1,7 +1,8 @@
 """The plan of a study: one job for each arm in each setting of the swept keys, checked before any is trained."""
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,12 +113,18 @@ def check_arms(config: DictConfig) -> None:
         require(same == arm, ", ".join(sorted(keys)) or "study.arms", "...", told)
 
 
-def check_names(arms: Iterable[Any], runs: Iterable[str]) -> None:
-    """Raise UserError for an arm, or a run with its swept values, whose folder would lie elsewhere or be a file."""
+def check_names(arms: Iterable[Any], runs: Collection[str]) -> None:
+    """Raise UserError for an arm, or a run with its swept values, whose folder would lie elsewhere or be a file.
+
+    Raise it also for two runs of one folder: the values 1e-3 and 0.001 are one.
+    """
     for key, names in (("study.arms", map(str, arms)), ("arm (the folder of a run)", runs)):
         for name in names:
             fault = fault_of_name(name, TAKEN)
             require(not fault, key, shown(name[:80]), fault)
+    for name, count in Counter(iter(runs)).items():  # of the names, also where they are keys
+        told = "two runs would have this folder; type each swept value once"
+        require(count == 1, "arm (the folder of a run)", name, told)
 
 
 def check_sweep(config: DictConfig, axes: dict[str, list[str]]) -> None:

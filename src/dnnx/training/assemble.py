@@ -9,6 +9,7 @@ from torch import nn
 
 from dnnx.basics.errors import require, takes
 from dnnx.config.build import build, find, naming
+from dnnx.config.callbacks import chosen_callbacks
 from dnnx.config.trust import known_targets
 from dnnx.data import shared
 from dnnx.data.arrays import ArrayData
@@ -80,7 +81,7 @@ def assemble(cfg: DictConfig, seeds: list[int], folder: Path, data: Any = None) 
     If `data` is given, it is used unchanged.
     """
     data = data or build_data(cfg, seeds)
-    callbacks = [build(f"callbacks.{name}", callback) for name, callback in cfg.callbacks.items()]
+    callbacks = [build(f"callbacks.{name}", callback) for name, callback in chosen_callbacks(cfg).items()]
     trainer = build_trainer(cfg.trainer, folder, callbacks, build_loggers(cfg, folder))
     data.trainer = trainer  # it knows the epoch, and without it there are no batches to count
     data.check_batch_size(1)

@@ -21,6 +21,7 @@ from torch import Tensor
 from dnnx.basics.errors import UserError, message_of, require
 from dnnx.basics.seeding import derive
 from dnnx.config.build import build, find
+from dnnx.config.callbacks import chosen_callbacks
 from dnnx.config.plain import OUR_CALLBACKS, OURS
 from dnnx.training.callbacks.plain import Follow, Resume
 from dnnx.training.plain_metrics import Monitor, choose_monitor, split_of
@@ -75,7 +76,7 @@ class Plan:
 
     def callbacks(self) -> list[Any]:
         """Return new instances of the callbacks that the user added."""
-        configs = {name: config for name, config in self.cfg.callbacks.items() if name not in OUR_CALLBACKS}
+        configs = {name: config for name, config in chosen_callbacks(self.cfg).items() if name not in OUR_CALLBACKS}
         return [build(f"callbacks.{name}", config) for name, config in configs.items()]
 
 
@@ -158,7 +159,9 @@ def train_seed(plan: Plan, seed: int, follow: Follow, *shown: Any) -> float:
     """
     cfg, started = plan.cfg, time.perf_counter()
     where = plan.folder / "checkpoints" / f"seed_{seed}"
-    own = {name: value for name, value in cfg.callbacks.get("checkpoint", {}).items() if name != "_target_"}
+    own = {
+        str(name): value for name, value in chosen_callbacks(cfg).get("checkpoint", {}).items() if name != "_target_"
+    }
     with seeded(seed):
         module, data = plan.build()
         resume = Resume(where, follow, **own)

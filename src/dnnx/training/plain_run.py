@@ -13,6 +13,7 @@ from torch import Tensor
 from dnnx.basics.console import console
 from dnnx.basics.counts import many
 from dnnx.basics.errors import require
+from dnnx.config.callbacks import chosen_callbacks
 from dnnx.runs import shards
 from dnnx.runs.files import append_text, read_json, write_json, write_text
 from dnnx.runs.memory import peak_memory_mb
@@ -50,7 +51,7 @@ def _train(plan: Plan, seed: int, title: str, path: Path) -> dict[str, Any]:
     follow = Follow(
         seed, plan.monitor, plan.cfg.callbacks.early_stopping.patience, lambda rows: append_text(path, rows)
     )
-    shown = [ShowSeed(title, follow)] if "progress" in plan.cfg.callbacks else []
+    shown = [ShowSeed(title, follow)] if "progress" in chosen_callbacks(plan.cfg) else []
     train_seed(plan, seed, follow, *shown)
     progress = follow.progress
     write_text(path, before + progress.rows)  # a resumed seed also has its earlier epochs

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dnnx.basics.errors import UserError, differences, message_of
 from dnnx.basics.typed import masked
-from dnnx.config.resume import OFF
+from dnnx.config.continued import OFF
 from dnnx.runs.files import naming
 from dnnx.runs.locks import lives, this_process
 from dnnx.tuning.journal_lock import JournalLock
@@ -196,6 +196,8 @@ class Watch:
 
 
 def ended_last(trials: list[FrozenTrial]) -> bool:
-    """Return whether this process ran the trial that ended last."""
+    """Return whether this process ran the trial that ended last, or whether there is none."""
+    if not trials:  # the only one was of a killed worker, and the time is over
+        return True
     last = max(trials, key=lambda trial: trial.datetime_complete)  # type: ignore[arg-type,return-value]
     return _is_mine(last)

@@ -34,7 +34,7 @@ def work(cfg: DictConfig, study: Study, space: Space, validation: CrossValidatio
             console.print(f"trial {number}: its worker was killed; another trial takes its place")
         late = cfg.timeout is not None and time.monotonic() - started > cfg.timeout
         if not late and (trial := book.claim(study, space.distributions, total)):
-            run(cfg, study, trial, validation)
+            run(cfg, study, trial, validation, total)
             took_part, waits = True, False
             continue
         done = book.counting(study)
@@ -50,8 +50,8 @@ def work(cfg: DictConfig, study: Study, space: Space, validation: CrossValidatio
     return not running and (not took_part or book.ended_last(done))
 
 
-def run(cfg: DictConfig, study: Study, trial: Any, validation: CrossValidation) -> None:
-    """Run one trial and store its result."""
+def run(cfg: DictConfig, study: Study, trial: Any, validation: CrossValidation, total: int) -> None:
+    """Run one of `total` trials and store its result."""
     heart, failed = Heartbeat(trial), None
     with console.status(f"trial {trial.number}") as status:
 
@@ -77,7 +77,7 @@ def run(cfg: DictConfig, study: Study, trial: Any, validation: CrossValidation) 
     finished = [t for t in counting(study) if t.state.is_finished()]
     this = next((t for t in finished if t.number == trial.number), None)
     if this is not None and not was_interrupted(this):
-        tell(outcome.line(this, study, len(finished), cfg.n_trials))
+        tell(outcome.line(this, study, len(finished), total))
     failures = sum(t.state == TrialState.FAIL for t in finished)
     if failed and cfg.fail_fast:
         raise TooManyFailed(f"trial {trial.number} failed ({failed}), and fail_fast=true")
