@@ -34,7 +34,7 @@ OF_ALL = {"all repeats": repeats.table, "all answers": answer_counts.table, "all
 TABLES, CELLS = ("claims", "arms"), ("answer", "number", "mean", "verdict", "gap", "ours", "theirs", "beside")
 UNTESTED = ("not tested", "not measured")
 OPEN_ANSWERS = ("undecided", *UNTESTED)
-MOST_TOLD = 3  # decided claims of an answer in words; the page of the field has all, with their intervals
+MAX_TOLD = 3  # decided claims of an answer in words; the page of the field has all, with their intervals
 WIDTH = 118  # of a line in the head of an experiment
 Records = Mapping[str, Mapping[str, Any]]
 
@@ -162,7 +162,7 @@ def answer(record: Mapping[str, Any]) -> str:
     if not record["claims"]:
         return "; ".join(f"{arm} {_without_n(_main(numbers))}" for arm, numbers in record["arms"].items())
     decided = [claim for claim in record["claims"] if claim["answer"] in repeats.DECIDED]
-    shown = decided if len(decided) <= MOST_TOLD + 1 else decided[:MOST_TOLD]
+    shown = decided if len(decided) <= MAX_TOLD + 1 else decided[:MAX_TOLD]
     counts = Counter(claim["answer"] for claim in record["claims"])
     rest = [f"{counts[one]} of {len(record['claims'])} claims **{one}**" for one in OPEN_ANSWERS if counts[one]]
     more = [f"{len(decided) - len(shown)} more **decided**"] if shown != decided else []

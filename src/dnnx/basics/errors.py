@@ -48,13 +48,13 @@ def message_of(error: BaseException, most: int | None = None) -> str:
     return " ".join(str(error).split())[:most]
 
 
-MOST_LAYERS = 1000  # more would build for hours, until the memory is full
+MAX_LAYERS = 1000  # more would build for hours, until the memory is full
 
 
 def require_layers(key: str, number: object) -> None:
     """Raise UserError unless `number` is a count of layers that a network can have."""
-    valid = type(number) is int and 1 <= number <= MOST_LAYERS
-    require(valid, key, number, f"a whole number from 1 to {MOST_LAYERS}")
+    valid = type(number) is int and 1 <= number <= MAX_LAYERS
+    require(valid, key, number, f"a whole number from 1 to {MAX_LAYERS}")
 
 
 def choose(key: str, value: object, choices: Mapping[str, Any]) -> Any:

@@ -14,7 +14,7 @@ from dnnx.config.explain import ARMS, flatten, quoted_items
 from dnnx.config.overrides import no_option
 from dnnx.config.paths import CONF
 
-MOST_EPOCHS = 100_000  # a higher number is a typing error
+MAX_EPOCHS = 100_000  # a higher number is a typing error
 
 # Lightning's options that conf/trainer/ fixes, and those that would mix seeds or cut an epoch short.
 FIXED_TRAINER_KEYS = {
@@ -93,7 +93,7 @@ def check(cfg: DictConfig) -> None:
     require(study.get("until") is None or bool(study.get("arms")), "study.until", study.get("until"), told)
     if plain.is_plain(cfg):
         check_keys(cfg, "train", unread=plain.UNREAD)
-        plain.check(cfg, MOST_EPOCHS)
+        plain.check(cfg, MAX_EPOCHS)
         return
     check_keys(cfg, "train")
     require(cfg.monitor is None, "monitor", cfg.monitor, "dnnx's networks are monitored by val/loss; leave it out")
@@ -109,8 +109,8 @@ def check(cfg: DictConfig) -> None:
 def check_trainer(trainer: DictConfig) -> None:
     """Raise UserError for an option of Lightning's Trainer that no run can have."""
     epochs = trainer.get("max_epochs")
-    valid = type(epochs) is int and 1 <= epochs <= MOST_EPOCHS
-    require(valid, "trainer.max_epochs", epochs, f"a whole number of at least 1, at most {MOST_EPOCHS:,}")
+    valid = type(epochs) is int and 1 <= epochs <= MAX_EPOCHS
+    require(valid, "trainer.max_epochs", epochs, f"a whole number of at least 1, at most {MAX_EPOCHS:,}")
     choose("trainer.accelerator", trainer.get("accelerator"), dict.fromkeys(ACCELERATORS))
     for name, (value, why) in FIXED_TRAINER_KEYS.items():
         found = trainer.get(name)

@@ -6,17 +6,17 @@ from omegaconf import ListConfig
 
 from dnnx.basics.errors import require, shown
 
-MOST_SEEDS = 10_000  # a higher number is a typing error and would fill the memory
-COUNT = f"a count of at least 1, at most {MOST_SEEDS:,}, or "
+MAX_SEEDS = 10_000  # a higher number is a typing error and would fill the memory
+COUNT = f"a count of at least 1, at most {MAX_SEEDS:,}, or "
 
 
 def parse_seeds(seeds: Any, key: str = "seeds") -> list[int]:
     """Return the seeds: `5` means 0 to 4, a list means itself. `key` is the one that UserError names."""
-    few = type(seeds) is int and seeds <= MOST_SEEDS
+    few = type(seeds) is int and seeds <= MAX_SEEDS
     parsed = list(range(seeds)) if few else seeds if isinstance(seeds, ListConfig | list) else []
     valid = all(type(seed) is int and 0 <= seed < 2**63 for seed in parsed) and len(set(parsed)) == len(parsed)
     require(
-        valid and 1 <= len(parsed) <= MOST_SEEDS, key, shown(seeds),
+        valid and 1 <= len(parsed) <= MAX_SEEDS, key, shown(seeds),
         f"{COUNT if key == 'seeds' else ''}different whole numbers, for example {key}=[3,7]",
     )  # fmt: skip
     return list(parsed)

@@ -15,7 +15,7 @@ from dnnx.basics.errors import UserError, near_misses, require
 from dnnx.data.files import naming_file
 
 DECIMAL_COMMA = re.compile(r"\s*[-+]?\d*,\d+\s*")
-MOST_LETTERS = 1000  # of the names of all columns in an error
+MAX_LETTERS = 1000  # of the names of all columns in an error
 
 
 def read_csv(path: Path, texts: Sequence[str] = (), least: int = 2) -> pd.DataFrame:
@@ -67,7 +67,7 @@ def check_columns(frame: pd.DataFrame, path: Path, named: Mapping[str, Sequence[
     """Raise UserError for the first of the columns, by config key, that the frame of a file lacks."""
     names = [*map(str, frame.columns)]
     known = ", ".join(names)
-    known = known if len(known) <= MOST_LETTERS else f"{', '.join(names[:12])}, ..., {names[-1]}"
+    known = known if len(known) <= MAX_LETTERS else f"{', '.join(names[:12])}, ..., {names[-1]}"
     for key, columns in named.items():
         for column in columns:
             hint = f"{near_misses(column, names)}; it has {known}"

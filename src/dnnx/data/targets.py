@@ -6,7 +6,7 @@ from torch import Tensor
 from dnnx.basics.errors import UserError, require
 
 Splits = dict[str, tuple[Tensor, Tensor]]
-MOST_CLASSES = 100_000
+MAX_CLASSES = 100_000
 
 
 def settle(splits: Splits, kind: str, names: list[str] | None) -> tuple[Splits, int | None, list[str]]:

@@ -21,8 +21,8 @@ from dnnx.runs.files import write_text
 from dnnx.runs.legacy import about_of_old
 
 OF_OLD = ("accuracy", "precision", "recall", "f1", "loss")  # metrics of a book without the attribute `about`
-MOST_LISTED = 10
-LEAST_FOR_IMPORTANCES = 5  # complete trials
+MAX_LISTED = 10
+MIN_FOR_IMPORTANCES = 5  # complete trials
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _mean(study: Study, trial: FrozenTrial, metric: str) -> str:
 
 def _best(study: Study, complete: list[FrozenTrial]) -> page.Table:
     maximize = study.direction.name == "MAXIMIZE"
-    ranked = sorted(complete, key=lambda t: t.values[0] if t.values else 0.0, reverse=maximize)[:MOST_LISTED]
+    ranked = sorted(complete, key=lambda t: t.values[0] if t.values else 0.0, reverse=maximize)[:MAX_LISTED]
     keys = list(ranked[0].params)
     head = ["trial", f"score, mean over {parts(study)}", "epochs", "seconds", *keys]
     rows = [
@@ -215,7 +215,7 @@ def _figures(study: Study, scored: list[FrozenTrial], folder: Path) -> list[page
 
 def _importances(study: Study) -> dict[str, float]:
     """Return the importance of each key as a share, the greatest first. Return {} if too few trials are complete."""
-    if sum(t.state.name == "COMPLETE" for t in study.get_trials(deepcopy=False)) < LEAST_FOR_IMPORTANCES:
+    if sum(t.state.name == "COMPLETE" for t in study.get_trials(deepcopy=False)) < MIN_FOR_IMPORTANCES:
         return {}
     try:
         return optuna.importance.get_param_importances(study)

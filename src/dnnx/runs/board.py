@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 from dnnx.basics.errors import UserError, require
 
-MOST = 40  # runs that TensorBoard selects by itself
+MAX_RUNS = 40  # runs that TensorBoard selects by itself
 EVENTS = "events.out.tfevents."
 SHOWN = (EVENTS, "projector_config.pbtxt", "00000")  # what a run has for TensorBoard; the last two are its embedding
 EVERY_S = 5  # TensorBoard reads its folder as often
@@ -26,7 +26,7 @@ EVERY_S = 5  # TensorBoard reads its folder as often
 
 def main(arguments: Sequence[str]) -> int:
     """Run TensorBoard on the newest runs of a folder until it ends; return its exit code."""
-    outputs, newest, *options = [*arguments, *["outputs", str(MOST)][len(arguments) :]]
+    outputs, newest, *options = [*arguments, *["outputs", str(MAX_RUNS)][len(arguments) :]]
     try:
         require(Path(outputs).is_dir(), "folder", outputs, "there is no such folder; train something first")
         require(newest.isdecimal() and int(newest) > 0, "runs", newest, "the number of newest runs to show, such as 40")

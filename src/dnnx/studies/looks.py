@@ -7,13 +7,13 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from dnnx.basics.errors import UserError, choose, require, shown
 from dnnx.config.overrides import parse
-from dnnx.config.seeds import MOST_SEEDS, parse_seeds
+from dnnx.config.seeds import MAX_SEEDS, parse_seeds
 from dnnx.studies.claims import declared_verdicts
 
 UNTIL = {"decided": None}
 LOOKS = "whole numbers of seeds that increase, from 2 on, such as [5,10,20,40,80]"
 CLAIM = """'+study.claims={test/accuracy: "bn > plain"}'"""
-BUDGET = f"the most seeds of an arm, a whole number from 2 to {MOST_SEEDS:,}, such as 80"
+BUDGET = f"the most seeds of an arm, a whole number from 2 to {MAX_SEEDS:,}, such as 80"
 
 
 def planned_looks(config: DictConfig) -> list[int]:
@@ -34,7 +34,7 @@ def planned_looks(config: DictConfig) -> list[int]:
     valid = all(type(n) is int and n >= 2 for n in given) and given == sorted(set(given)) and bool(given)
     require(valid, "study.looks", shown(looks), LOOKS)
     budget = study.max_seeds
-    require(type(budget) is int and 2 <= budget <= MOST_SEEDS, "study.max_seeds", shown(budget), BUDGET)
+    require(type(budget) is int and 2 <= budget <= MAX_SEEDS, "study.max_seeds", shown(budget), BUDGET)
     _check_claims(study)
     looks = [*(n for n in given if n < budget), budget]
     _check_seeds(config, looks[0])

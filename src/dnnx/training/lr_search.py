@@ -17,7 +17,7 @@ from torch import Tensor
 from dnnx.basics.console import console
 from dnnx.basics.errors import UserError, check_arguments, is_number, require
 from dnnx.config.build import find
-from dnnx.config.check import MOST_EPOCHS
+from dnnx.config.check import MAX_EPOCHS
 from dnnx.config.resume import save_config
 from dnnx.optim.schedules import scale_rates
 from dnnx.runs.files import write_text
@@ -50,7 +50,7 @@ class Settings:
             self.min,
             f"a rate above 0 and below lr_search.max={self.max}, which is at most {HIGHEST:g}",
         )
-        for name, least, most in (("steps", 20, 100_000), ("epochs", 1, MOST_EPOCHS)):
+        for name, least, most in (("steps", 20, 100_000), ("epochs", 1, MAX_EPOCHS)):
             value = getattr(self, name)
             valid = type(value) is int and least <= value <= most
             require(valid, f"lr_search.{name}", value, f"a whole number from {least} to {most:,}")

@@ -9,9 +9,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from dnnx.basics.errors import require
-from dnnx.tuning.space import Params, Space
-
-MAX_POINTS = 100_000
+from dnnx.tuning.space import MAX_POINTS, Params, Space
 
 
 class Grid(BaseSampler):

@@ -10,11 +10,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dnnx.basics.seeding import derive
 from dnnx.tuning.book import counting
-from dnnx.tuning.space import Params, Space
+from dnnx.tuning.space import MAX_POINTS, Params, Space
 from dnnx.tuning.uninterrupted import as_if_uninterrupted, place_of
 
-MOST_REDRAWS = 10
-MOST_POINTS = 100_000  # points; a larger space is not listed, its untried points are drawn
+MAX_REDRAWS = 10
 
 
 class PerTrial(BaseSampler):
@@ -36,11 +35,11 @@ class PerTrial(BaseSampler):
     ) -> dict[str, Any]:
         whole = getattr(study, "_study", study)  # of a bracket of Hyperband
         tried = {_key(other.params) for other in counting(whole) if other.number != trial.number}
-        for attempt in range(MOST_REDRAWS):
+        for attempt in range(MAX_REDRAWS):
             params = self._draw(study, trial, attempt)
             if _key(params) not in tried:
                 return params
-        if self.space.size() <= MOST_POINTS:
+        if self.space.size() <= MAX_POINTS:  # of a larger one untried points are drawn
             untried = [point for point in self.space.points() if _key(point) not in tried]
             return untried[derive(self.seed, "untried", place_of(whole, trial)) % len(untried)] if untried else params
         return params

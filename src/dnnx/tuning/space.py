@@ -16,6 +16,7 @@ from dnnx.basics.errors import UserError, message_of, require
 from dnnx.config.paths import CONF
 
 GRAMMAR = "choice(elu,relu), range(3,7), interval(0,0.5), int(interval(50,200)), tag(log,interval(1e-4,1e-2))"
+MAX_POINTS = 100_000  # of a space whose points are listed
 Params = dict[str, Any]  # a point of the space; a choice is the text from the sweep
 
 
