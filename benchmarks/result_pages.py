@@ -87,7 +87,7 @@ def command(study: str, record: Mapping[str, Any] | None) -> str:
     """
     path = experiment(study)
     typed = record["command"] if record is not None else f"python -m dnnx.train +exp={study}"
-    lines = typed.replace("python -m dnnx.train", "dnnx train").replace(" jobs=1", "").split(" && ")
+    lines = re.sub(r" jobs=1\b", "", typed.replace("python -m dnnx.train", "dnnx train")).split(" && ")
     needed = _needed(path.read_text()) if path is not None else None
     after = f" # after +exp={needed}" if needed and len(lines) == 1 else ""
     return "\n".join(["```", *lines[:-1], lines[-1] + after, "```"])

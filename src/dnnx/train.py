@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from dnnx.basics.console import console, warn_at_once
 from dnnx.basics.counts import many
 from dnnx.basics.errors import UserError
-from dnnx.basics.signals import going_on
+from dnnx.basics.signals import going_on, unmasked
 from dnnx.config import check, paths, plain, resume
 from dnnx.config.app import command, guard, is_single, run_folder, study_folder, typed_overrides
 from dnnx.config.compose import compose, own_folders
@@ -32,11 +32,6 @@ from dnnx.studies.shards import train_shards
 from dnnx.studies.single import train_beside
 from dnnx.studies.study import settled
 from dnnx.training.callbacks import hparams
-
-BEFORE = (
-    "config.yaml", "environment.json", "data.json", "model.safetensors", "predictions.safetensors",
-    shards.PREPROCESSING, shards.SCALING,
-)  # fmt: skip
 
 
 def train(cfg: DictConfig, folder: Path, study: Path | None = None) -> dict[str, list]:
@@ -164,11 +159,12 @@ def put_aside(folder: Path, more: Sequence[str] = ()) -> Iterator[None]:
     before = folder / "before"
     if (folder / "results.json").exists():
         before.mkdir(exist_ok=True)
-        for name in (name for name in (*BEFORE, *more) if (folder / name).exists()):
-            shutil.copyfile(folder / name, before / name)
+        for path in (path for name in ("config.yaml", *shards.RENEWED, *more) for path in folder.glob(name)):
+            shutil.copyfile(path, before / path.name)
         os.replace(folder / "results.json", before / "results.json")  # it is not finished any more
     try:
-        yield
+        with unmasked():
+            yield
     except Exception:  # a stop is none: what was begun goes on
         for path in before.glob("*"):
             os.replace(path, folder / path.name)

@@ -50,6 +50,13 @@ def test_seeds_beside_a_study_of_which_no_arm_has_begun_are_its_seeds(before: li
     assert retype_study([f"resume={study}", "seeds=3"]) == ["-m", "+exp=bn_vs_plain", "seeds=3", f"resume={study}"]
 
 
+def test_seeds_that_cannot_be_parsed_are_left_for_the_parser_to_say(tmp_path: Path) -> None:
+    study = study_in(tmp_path / "s")
+    (study / "plain").mkdir()
+    (study / "plain/config.yaml").write_text("seeds: 3\n")
+    assert "seeds=[1,2" in retype_study([f"resume={study}", "seeds=[1,2"])
+
+
 def test_a_flag_beside_a_study_is_no_command_of_its_own(tmp_path: Path) -> None:
     study = study_in(tmp_path / "s")
     words = ["--config-dir", "mine", f"resume={study}"]

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 from commands import SMOKE, compose, typed
+from omegaconf import OmegaConf
 
 from dnnx.basics.errors import UserError
 from dnnx.config import resume
-from dnnx.runs.tables import HEADER, last_epoch
+from dnnx.config.continued import trained_epochs
+from dnnx.runs.tables import HEADER
 
 
 def rows(*epochs: int) -> str:
@@ -15,12 +17,16 @@ def rows(*epochs: int) -> str:
 
 
 def test_the_last_epoch_is_that_of_the_run_or_of_a_shard(tmp_path: Path) -> None:
-    assert last_epoch(tmp_path) == 0
+    config = OmegaConf.create({"trainer": {"max_epochs": 500}})
+    assert trained_epochs(config, tmp_path) == 0
     (tmp_path / "metrics.csv").write_text(rows(*range(1, 500)) + "500,val,lo")
-    assert last_epoch(tmp_path) == 499, "a row that was cut is none"
+    assert trained_epochs(config, tmp_path) == 499, "a row that was cut is none"
     (tmp_path / "shards/0-4").mkdir(parents=True)
     (tmp_path / "shards/0-4/metrics.csv").write_text(rows(700))
-    assert last_epoch(tmp_path) == 700
+    assert trained_epochs(config, tmp_path) == 700
+    for file, text in (("results.json", "{}"), ("config.yaml", "trainer: {max_epochs: 500}")):
+        (tmp_path / "shards/0-4" / file).write_text(text)
+    assert trained_epochs(config, tmp_path) == 499, "a finished shard of this length trains no further"
 
 
 def test_fewer_epochs_than_a_run_has_are_refused_and_change_no_file(tmp_path: Path) -> None:

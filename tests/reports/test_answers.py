@@ -120,9 +120,17 @@ def test_arms_without_common_seeds_need_half_of_all_seeds_each() -> None:
     assert enough_seeds(found, Level(), 0.2) == Enough((alike.new + 1) // 2)
 
 
+def test_where_seeds_are_lost_in_both_arms_as_many_more_are_needed() -> None:
+    found = Comparison("paired t test", 5, 0.8, sd=1.0, df=4)
+    all_count, a_third = enough_seeds(found, Level(), 0.2), enough_seeds(replace(found, lost=10), Level(), 0.2)
+    assert None not in (all_count.new, all_count.added)
+    assert (a_third.new, a_third.added) == (3 * all_count.new, 3 * all_count.added)  # type: ignore[operator]
+
+
 def test_bonferroni_is_that_of_statsmodels() -> None:
     p = [0.01, 0.04, 0.3]
-    assert [min(1.0, len(p) * x) for x in p] == pytest.approx(list(multipletests(p, method="bonferroni")[1]))
+    level = Level(0.05 / len(p), 0.05, len(p))
+    assert [level.adjusted(x) for x in p] == pytest.approx(list(multipletests(p, method="bonferroni")[1]))
 
 
 def test_an_answer_without_a_count_of_seeds_says_why() -> None:

@@ -53,6 +53,7 @@ def test_an_interval_over_seeds_alone_misses_the_accuracy_on_other_images() -> N
 def test_one_seed_or_equal_values_have_no_spread() -> None:
     assert np.isnan(interval(np.ones((1, 9)), 0.95)[0])
     assert np.isnan(interval(np.ones((4, 9)), 0.95)).all(), "others would not all be right too"
+    assert np.isnan(interval(np.full((3, 9), 0.1), 0.95)[0]), "rounding is no spread"
 
 
 def test_predictions_of_another_accuracy_are_not_used() -> None:

@@ -79,7 +79,7 @@ def test_a_seed_that_diverged_in_both_arms_is_said_to_be_left_out() -> None:
     (found,) = decide(Study("s", "", "plain", [a, b], [spec], []))[0]
     assert (found.comparison.n, found.answer) == (4, "yes")
     assert "medians" not in say(found), "the numbers are those of the difference"
-    assert "1 seed without a number in both arms is left out" in found.sentence
+    assert "1 seed without one in both arms is left out" in found.sentence
 
 
 def _with_a_lost_seed(mean: float) -> dict[str, Any]:

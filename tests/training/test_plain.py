@@ -255,7 +255,7 @@ def test_other_data_than_the_run_had_is_refused(whole: Path, project: Path) -> N
     shutil.copytree(whole, folder)
     facts = json.loads((folder / "data.json").read_text()) | {"files": {"train": "other"}}
     (folder / "data.json").write_text(json.dumps(facts))
-    told = "by checksum); restore the files that it was trained on\n"
+    told = "by checksum); restore the data as it was: train\n"
     for words in (("evaluate", f"run={folder}"), ("train", f"resume={folder}", "trainer.max_epochs=5")):
         code, said = typed(*words, "packages=[lightning_module]", cwd=project)
         assert (code, said[-len(told) :]) == (2, told)

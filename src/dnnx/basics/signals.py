@@ -52,14 +52,14 @@ def listen() -> Iterator[None]:
     Do nothing inside another `listen`, or outside the main thread, where Python allows no handlers.
     """
     if _state.earlier or threading.current_thread() is not threading.main_thread():
-        with _unmasked():
+        with unmasked():
             yield
         return
     found = {number: signal.getsignal(number) for number in ENDING}
     _state.earlier = {number: handler for number, handler in found.items() if handler not in (signal.SIG_IGN, None)}
     take()
     try:
-        with _unmasked():
+        with unmasked():
             yield
     finally:
         for number, handler in _state.earlier.items():
@@ -68,7 +68,7 @@ def listen() -> Iterator[None]:
 
 
 @contextmanager
-def _unmasked() -> Iterator[None]:
+def unmasked() -> Iterator[None]:
     """Raise Stopped in place of an error that followed from it: libraries clean up badly after one in their midst."""
     try:
         yield

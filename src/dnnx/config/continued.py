@@ -1,6 +1,7 @@
 """The config of a run that goes on: that of its folder, or a typed one that must describe the same run."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ from dnnx.basics.counts import many
 from dnnx.basics.errors import UserError, differences, require
 from dnnx.basics.typed import HIDDEN, is_hidden, without_secrets
 from dnnx.config.explain import flatten
-from dnnx.config.overrides import key_of
+from dnnx.config.overrides import LENGTH, key_of
 from dnnx.config.resume import load_config, settle_backbone, settle_rate
 from dnnx.config.seeds import union
 from dnnx.runs import shards
+from dnnx.runs.files import read_yaml
 from dnnx.runs.tables import epochs_in
 
 # Keys that may differ when a run continues: places, length, device, display.
@@ -81,22 +83,29 @@ def secrets(cfg: DictConfig) -> set[str]:
 
 
 def require_epochs(cfg: DictConfig, folder: Path) -> None:
-    """Raise UserError if the run in `folder` has trained more epochs than its config is to say.
-
-    A finished run or shard of this length trains no further, so epochs that an error lost do not count.
-    """
-    last = cfg.trainer.get("max_epochs")
-    parts = [part for part in (folder, *shards.folders(folder)) if not _is_finished(part, cfg)]
-    done = max((epochs_in(part / "metrics.csv") for part in parts), default=0)
+    """Raise UserError if the run in `folder` has trained more epochs than its config is to say."""
+    last, done = cfg.trainer.get("max_epochs"), trained_epochs(cfg, folder)
     told = f"it has trained {many(done, 'epoch')}; type {done} or more, or leave it out"
     require(type(last) is not int or last >= done, "trainer.max_epochs", last, told)
 
 
+def trained_epochs(cfg: DictConfig, folder: Path) -> int:
+    """Return the last epoch of a run and of its shards; 0 without any.
+
+    A finished run or shard of the length in `cfg` trains no further, so epochs that an error lost do not count.
+    """
+    parts = [part for part in (folder, *shards.folders(folder)) if not _is_finished(part, cfg)]
+    return max((epochs_in(part / "metrics.csv") for part in parts), default=0)
+
+
 def _is_finished(run: Path, cfg: DictConfig) -> bool:
     """Return whether a run has results of as many epochs as `cfg` asks for."""
-    if not (run / "results.json").is_file() or not (run / "config.yaml").is_file():
+    path = run / "config.yaml"
+    if not (run / "results.json").is_file() or not path.is_file():
         return False
-    return load_config(run, "resume", cfg).trainer.get("max_epochs") == cfg.trainer.get("max_epochs")
+    with suppress(UserError):  # who reads the run says what is wrong with it
+        return OmegaConf.select(read_yaml(path, str(path)), LENGTH) == cfg.trainer.get("max_epochs")
+    return False
 
 
 def differing(saved: DictConfig, cfg: DictConfig, but: Sequence[str] = ()) -> list[str]:

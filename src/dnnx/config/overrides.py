@@ -233,7 +233,7 @@ def _more_seeds(study: Path, arms: Sequence[str], words: Sequence[str]) -> str |
         told = "the study varies its seeds, so it takes no more; start another one"
         require(not override.is_sweep_override(), "seeds", "...", told)
     begun = [study / arm / "config.yaml" for arm in arms if (study / arm / "config.yaml").is_file()]
-    if not begun:
+    if not begun or not seeds:  # words that cannot be parsed say so later
         return words[-1]
     saved = read_yaml(begun[0], str(begun[0])).get("seeds")
     found = union(saved, seeds[-1].value())

@@ -157,9 +157,9 @@ def require_same_data(
 
     `data` is the config of dnnx's own data, and `key` the one to type for another folder, if such data lies in one.
     """
-    named = data if data is not None else {}
-    file = f"the file {named['file']}" if named.get("file") else "the files that it was trained on"
-    advice = f"give {key}=..." if "root" in named else f"restore {file}"
+    changed = [name for name, checksum in then["files"].items() if now["files"].get(name) != checksum]
+    restore = f"restore the data as it was{': ' if changed else ''}{', '.join(changed)}"
+    advice = f"give {key}=..." if "root" in (data or {}) else restore
     same = now["source"] == then["source"] and now["files"] == then["files"]
     require(same, "data", now["source"], f"not the data of the run ({then['note']}, by checksum); {advice}")
 

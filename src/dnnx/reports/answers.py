@@ -1,6 +1,7 @@
 """Five answers from one interval, and with how many seeds an open one would be decided."""
 
 from dataclasses import dataclass, replace
+from math import ceil
 
 import numpy as np
 from scipy import stats
@@ -59,7 +60,8 @@ def enough_seeds(found: Comparison, level: Level, margin: float) -> Enough:
     """Return with how many seeds an open claim would be decided.
 
     A new study looks once, so it has the whole level of its claim. Seeds that are added by hand are a second look,
-    with the wider anytime-valid interval; a study with planned looks takes none.
+    with the wider anytime-valid interval; a study with planned looks takes none. As many of the further seeds are
+    taken to be lost in both arms as of these.
     """
     one_look = replace(found, anytime=False)  # also where seeds were added to this study
     new = _fewest(one_look, level.total / max(level.claims, 1), margin, 2)
@@ -67,9 +69,10 @@ def enough_seeds(found: Comparison, level: Level, margin: float) -> Enough:
         return Enough(why=_why_no_count(found))
     if not found.paired:
         return Enough((new + 1) // 2)  # n counts the seeds of both arms
+    all_of = 1 + found.lost / found.n  # seeds for each that counts
     by_hand = replace(found, anytime=True, df=found.n - 1)
     both = None if level.look else _fewest(by_hand, level.alpha, margin, found.n)
-    return Enough(new, None if both is None else both - found.n)
+    return Enough(ceil(new * all_of), None if both is None else ceil((both - found.n) * all_of))
 
 
 def _why_no_count(found: Comparison) -> str:

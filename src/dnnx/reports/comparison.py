@@ -1,4 +1,4 @@
-"""Two arms compared: one test, chosen from the kind of values alone, with one interval of the difference."""
+"""Two arms compared: one test, chosen without a look at which is ahead, with one interval of the difference."""
 
 from dataclasses import dataclass, replace
 
@@ -22,7 +22,8 @@ class Comparison:
 
     `low` and `high` bound the mean difference at the level that was asked for; nan where the test has no interval.
     `p` is two-sided. `sign` is the direction that was seen: 1, -1, or 0. `n` counts pairs, or the seeds of both arms.
-    `sd` and `df` are those of one pair's difference, where a t test knows them. `gaps` are the single differences.
+    `lost` counts pairs that are left out, as the seed has no number in both arms. `sd` and `df` are those of one pair's
+    difference, where a t test knows them. `gaps` are the single differences.
     """
 
     test: str
@@ -39,6 +40,7 @@ class Comparison:
     paired: bool = True
     anytime: bool = False  # the interval holds however often one looks
     overlap: float = 0.0  # of a t test of folds: see `Scale`
+    lost: int = 0
 
     @property
     def tested(self) -> bool:
@@ -72,6 +74,7 @@ def compare(
     a, b = (scale.transform(values.dropna().astype(float)) for values in (arm, than))
     if (paired := in_pairs(a, b, scale)) is not None:
         found = _in_pairs(paired[0].to_numpy(), paired[1].to_numpy(), scale, alpha, pool, earlier)
+        found = replace(found, lost=len(a.index.intersection(b.index)) - found.n)
     else:
         found = _tried(_as_groups(a.to_numpy(), b.to_numpy(), scale, alpha / tries(earlier)), earlier)
     return _possible(found, scale.widest)

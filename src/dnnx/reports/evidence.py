@@ -211,16 +211,17 @@ def _caveats(question: Question, found: Comparison) -> list[str]:
     told = []
     if set(arm.seeds) != set(than.seeds):
         told.append(
-            f"paired on the {found.n} seeds that both arms have" if found.paired
+            f"paired on the {found.n + found.lost} seeds that both arms have" if found.paired
             else "the arms have unequal seeds, so the comparison is unpaired"
         )  # fmt: skip
     worst = "count as worst" if question.about.sign else "are left out"
-    lost = [] if metric == "diverged/share" else [run for run in (arm, than) if run.diverged]
-    told += [f"{len(r.diverged)} of {len(r.seeds)} seeds of {r.name} diverged and {worst}" for r in lost]
-    compared = set(question.values[0].dropna().index) & set(question.values[1].dropna().index)
-    if found.paired and found.n < len(compared):
-        both = len(compared) - found.n
-        told.append(f"{many(both, 'seed')} without a number in both arms {'is' if both == 1 else 'are'} left out")
+    worst = f"{worst} where the other arm has a number" if found.lost else worst
+    gone = [] if metric == "diverged/share" else [run for run in (arm, than) if run.diverged]
+    told += [f"{len(r.diverged)} of {len(r.seeds)} seeds of {r.name} diverged and {worst}" for r in gone]
+    if found.lost:
+        told.append(
+            f"{many(found.lost, 'seed')} without one in both arms {'is' if found.lost == 1 else 'are'} left out"
+        )
     if metric in RACES:
         reached: pd.Series = reach(arm, reference_targets(arm, than), metric)
         told.append(

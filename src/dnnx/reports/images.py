@@ -43,10 +43,10 @@ def interval(values: np.ndarray, level: float) -> tuple[float, float]:
     """Return the t interval of the mean of values [R, N] over both: other seeds and other images of the same kind.
 
     The variance is that of a table of random rows and columns, with Satterthwaite's degrees of freedom. nan for fewer
-    than 2 seeds or images, and where all values are equal: they do not tell how much others would differ.
+    than 2 seeds or images, and where no spread is seen, as with equal values: they do not tell that of others.
     """
     num_seeds, num_images = values.shape
-    if min(values.shape) < 2:
+    if min(values.shape) < 2 or np.ptp(values) == 0:
         return np.nan, np.nan
     rows, cols = values.mean(1), values.mean(0)
     errors = values - rows[:, None] - cols + values.mean()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from dnnx.runs.about import SHARES, About, is_loss, split_of
+from dnnx.runs.about import SHARES, About, is_log_loss, split_of
 
 ROUNDING = 1e-7  # relative: of the 32-bit numbers that training computes with
 PERCENT = 5.0  # the margin of a metric without a better known one
@@ -68,11 +68,6 @@ def geometric(metrics: Iterable[str]) -> str:
     named = ["losses" if is_log_loss(name) else kinds[split_of(name)[0]] for name in metrics if is_skewed(name)]
     *first, last = dict.fromkeys(named) or [""]
     return f"Means of {' and '.join([*([', '.join(first)] if first else []), last])} are geometric." if last else ""
-
-
-def is_log_loss(metric: str) -> bool:
-    """Return whether a metric is a loss, which is compared by ratio."""
-    return is_loss(metric) or split_of(metric)[1] == "nll"
 
 
 def scale_of(metric: str, about: About, values: tuple[pd.Series, pd.Series], images: int | None = None,

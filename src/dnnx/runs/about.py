@@ -83,6 +83,11 @@ def is_loss(name: str) -> bool:
     return split_of(name)[1].endswith("loss")
 
 
+def is_log_loss(name: str) -> bool:
+    """Return whether a metric is a loss or negative log likelihood, which are compared by ratio."""
+    return is_loss(name) or split_of(name)[1] == "nll"
+
+
 def about(results: Mapping[str, Any], name: str) -> About:
     """Return unit and direction of a metric of results.json.
 

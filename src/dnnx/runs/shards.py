@@ -13,11 +13,15 @@ FOLDER = "shards"
 EARLIER = "earlier_results.json"
 PREPROCESSING, SCALING = "preprocessing.json", "scaling.safetensors"  # what a prediction needs beside the weights
 LONGEST = 40  # largest number of letters of a name
+# Files that are written anew when a run trains more epochs, besides results.json and those that grow.
+RENEWED = (
+    "model.safetensors", "predictions.safetensors", "reliability.json", "mc_dropout.*", "data.json", "environment.json",
+    "backbone.json", PREPROCESSING, SCALING,
+)  # fmt: skip
 # Files of a run that move into a shard. results.json moves first: without it no reader takes a part for the whole.
 FILES = (
-    "results.json", "checkpoints", "metrics.csv", "model.safetensors", "predictions.safetensors", "reliability.json",
-    "mc_dropout.*", "tensorboard", "events.out.tfevents.*", "projector_config.pbtxt", "00000", "data.json",
-    "environment.json", "backbone.json", PREPROCESSING, SCALING,
+    "results.json", "checkpoints", "metrics.csv", "tensorboard", "events.out.tfevents.*", "projector_config.pbtxt",
+    "00000", *RENEWED,
 )  # fmt: skip
 
 

@@ -77,11 +77,6 @@ def sum_curves(parts: Sequence[Mapping[str, Mapping[str, Sequence[float]]]]) -> 
     }
 
 
-def last_epoch(run: Path) -> int:
-    """Return the last epoch in metrics.csv of a run folder and of its shards; 0 without any."""
-    return max((epochs_in(path) for path in (run / "metrics.csv", *run.glob("shards/*/metrics.csv"))), default=0)
-
-
 def epochs_in(path: Path) -> int:
     """Return the last epoch in a metrics.csv; 0 if there is none."""
     if not path.is_file():

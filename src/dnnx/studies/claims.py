@@ -23,7 +23,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from dnnx.basics.errors import UserError, choose, is_number, near_misses, require, shown
-from dnnx.runs.about import SHARES, about, is_loss
+from dnnx.runs.about import SHARES, about, is_log_loss
 from dnnx.runs.schema import VERDICT
 
 EXAMPLE = "a claim such as '{} > {}', or '{} < test/ece of {}' where the metrics differ"
@@ -137,7 +137,7 @@ def _check_margin(key: str, metric: str, declared: Mapping[str, Any]) -> None:
     """Raise UserError for a margin `same` that is no positive number, or larger than the scale of the metric."""
     same = declared.get("same", 1)
     is_share = about({}, metric).unit in SHARES or metric.endswith("/share") or metric.startswith("reached/")
-    is_ratio = metric.startswith("convergence/") or is_loss(metric) or metric.endswith("/nll")
+    is_ratio = metric.startswith("convergence/") or is_log_loss(metric)
     unit = "points" if is_share else "percent" if is_ratio else f"the unit of {metric}"
     valid = is_number(same) and math.isfinite(same) and same > 0
     require(valid, key, shown(same), f"a margin is a number above 0, in {unit}, such as 0.1")

@@ -144,6 +144,10 @@ class Foreman:
         signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)  # until the worker hears them
         try:
             process.start()
+        except OSError:
+            for handle in outputs:
+                os.close(handle)
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
         theirs.close()

@@ -10,12 +10,12 @@ from omegaconf import DictConfig, OmegaConf
 from dnnx.basics.console import warn
 from dnnx.basics.counts import many
 from dnnx.basics.errors import UserError, differences, require
+from dnnx.config.continued import trained_epochs
 from dnnx.config.explain import flatten
 from dnnx.config.overrides import LENGTH, key_of
 from dnnx.config.resume import short
 from dnnx.runs.files import read_json, read_yaml
 from dnnx.runs.looks import Looks
-from dnnx.runs.tables import last_epoch
 from dnnx.studies.plan import Job, Plan
 
 Configs = Sequence[DictConfig]
@@ -73,7 +73,7 @@ def _check_typed(plan: Plan, composed: Configs) -> None:
     looks, lengths = Looks.of(plan.declared.get("looks")), _lengths(plan, composed)
     for job, config in zip(plan.jobs, composed, strict=True):
         run, now = plan.folder / job.name, lengths.get(job.name, 0)
-        before, done = saved_length(run), last_epoch(run)
+        before, done = saved_length(run), trained_epochs(config, run)
         if not before or not now:
             continue
         told = f"{job.name} has trained {many(done, 'epoch')}; type {done} or more, or leave it out"

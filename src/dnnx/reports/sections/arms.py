@@ -64,6 +64,6 @@ def _over_both(run: Run) -> str:
         return "not measured"
     ends, about = images.interval(right, LEVEL), run.about(images.METRIC)
     if np.isnan(ends[0]):
-        return "all are alike"
+        return "no spread is seen"
     _, low, high = span(float(right.mean()), max(ends[0], 0.0), min(ends[1], 1.0), about)
     return f"{low} to {high}{suffix(about)}"
