@@ -160,7 +160,7 @@ class Table(ArrayData):
         reader = Columns(numbers=[str(name) for name in frame.columns if name not in words], categories=categories)
         frame = pd.get_dummies(frame, columns=words) if words else frame
         require(frame.shape[1] > 0, "data.file", self.file, "no column is left as a feature")
-        return frame.to_numpy(np.float64), reader
+        return frame.to_numpy(np.float64, copy=True), reader  # of one column it would be read-only
 
 
 def _means(x: Tensor, train: Tensor) -> Tensor:
