@@ -141,13 +141,12 @@ def arms(record: Mapping[str, Any]) -> str:
     wanted = dict.fromkeys(["test/accuracy", *claimed, "val/loss", "epoch/best", "dead/share"])
     shown = [name for name in wanted if name in known] + sorted({n for n in known if n.startswith("ensemble/")})[:1]
     names = {"epoch/best": "best epoch", "dead/share": "dead units"}
-    counts = {arm: len(numbers["seeds"].split()) for arm, numbers in record["arms"].items()}
-    is_uneven = len(set(counts.values())) > 1
+    is_uneven = len(repeats.seed_counts(record)) > 1
     head = ["arm", *["seeds"] * is_uneven, *(names.get(name, name.replace("/", " ")) for name in shown)]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name, arm in record["arms"].items():
         cells = [arm["metrics"].get(metric, {}).get("text", "") for metric in shown]
-        gone, num = arm["diverged"], counts[name]
+        gone, num = arm["diverged"], len(arm["seeds"].split())
         title = f"{name} ({gone} of {num} seeds diverged)" if gone else name
         numbers = [""] * len(cells) if gone == num else map(_without_n, cells)
         lines.append(f"| {' | '.join([title, *[str(num)] * is_uneven, *numbers])} |")

@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from dnnx.basics.errors import UserError, near_misses, require, shown
 from dnnx.basics.typed import HIDDEN, is_secret_key
 from dnnx.config.paths import CONF, options
-from dnnx.config.seeds import union
+from dnnx.config.seeds import seeds_word, union
 from dnnx.runs import schema
 from dnnx.runs.files import read_json, read_yaml
 
@@ -237,7 +237,7 @@ def _more_seeds(study: Path, arms: Sequence[str], words: Sequence[str]) -> str |
         return words[-1]
     saved = read_yaml(begun[0], str(begun[0])).get("seeds")
     found = union(saved, seeds[-1].value())
-    return None if found == saved else f"seeds={found}".replace(" ", "")
+    return None if found == saved else seeds_word(found)
 
 
 def quoted(value: object, mark: str = "'") -> str:

@@ -22,6 +22,15 @@ def parse_seeds(seeds: Any, key: str = "seeds") -> list[int]:
     return list(parsed)
 
 
+def seeds_word(seeds: Any) -> str:
+    """Return the override for a count or a list of seeds, without spaces.
+
+    >>> seeds_word(5), seeds_word([3, 7])
+    ('seeds=5', 'seeds=[3,7]')
+    """
+    return f"seeds={seeds}".replace(" ", "")
+
+
 def union(before: Any, after: Any) -> Any:
     """Return the seeds `before` as they are written, and behind them those that `after` has more.
 

@@ -7,6 +7,7 @@ from typing import Any
 from dnnx.basics.errors import UserError, require
 from dnnx.config.locate import locate
 from dnnx.config.overrides import override_of, quoted
+from dnnx.config.seeds import seeds_word
 
 
 def words_of(
@@ -15,7 +16,7 @@ def words_of(
 ) -> list[str]:  # fmt: skip
     """Return the words of the equivalent command."""
     words = [override_of("name", name), f"paths.outputs={quoted(Path(outputs))}"]
-    words += [f"seeds={seeds}".replace(" ", "")] if seeds is not None else []
+    words += [seeds_word(seeds)] if seeds is not None else []
     words += _named("net", net) + _named("task", task)
     words += ["data=npz", f"data.file={quoted(data)}"] if isinstance(data, Path) else _named("data", data)
     return [*words, *map(word_of, overrides), *([f"jobs={jobs}"] if jobs is not None else [])]

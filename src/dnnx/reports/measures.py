@@ -115,8 +115,9 @@ def shared_targets(arm: Run, than: Run) -> pd.Series:
     target for a test: the reference reaches it by definition, and an equal arm misses it in half of the seeds. The best
     itself is where the curve is flat, so noise decides when it is first reached; 1.1 times it is still on the slope.
     """
-    bests = pd.concat([_best_losses(arm), _best_losses(than)], axis=1)
-    is_paired = pairs(*(pd.Series(index=run.seeds, dtype=float) for run in (arm, than))) is not None
+    ours, theirs = _best_losses(arm), _best_losses(than)
+    bests = pd.concat([ours, theirs], axis=1)
+    is_paired = pairs(ours, theirs) is not None
     loss = bests.max(axis=1) if is_paired else pd.Series(bests.mean().max(), index=bests.index)
     return loss.where(loss <= 0, SLACK * loss)
 

@@ -92,8 +92,7 @@ def scale_of(metric: str, about: About, values: tuple[pd.Series, pd.Series], ima
     if metric.startswith("epoch/"):
         epochs = same if same is not None else 1.0
         return Scale(False, EPOCH, epochs, f"{epochs:g} {'epoch' if epochs == 1 else 'epochs'}")
-    is_part = same is None or is_log_loss(metric)
-    if same is not None and not is_part:
+    if same is not None and not is_log_loss(metric):
         return Scale(margin=same / about.scale, words=f"{same:g}{f' {about.shown_unit}' if about.unit else ''}")
     percent = PERCENT if same is None else same
     if metric in LOGARITHMS:

@@ -14,7 +14,7 @@ from dnnx.config.app import FAILURES
 from dnnx.config.compose import compose, config_dirs
 from dnnx.config.overrides import override_of, quoted, retype_study, split
 from dnnx.config.paths import run_folder
-from dnnx.config.seeds import parse_seeds
+from dnnx.config.seeds import parse_seeds, seeds_word
 from dnnx.runs.files import read_json, remove_empty
 
 # Words of the backbone's study that may differ: they change its place, its speed, or its number of seeds.
@@ -42,8 +42,8 @@ def extend_backbone(config: DictConfig, seeds: Sequence[int], run: Callable[[Dic
     which = f"seed {missing[0]}" if len(missing) == 1 else f"{len(missing)} seeds, {missing[0]} to {missing[-1]},"
     console.print(f"+exp={needs} first gets {which} from which this study starts", soft_wrap=True)
     jobs = [f"jobs={config.jobs}"] if config.jobs is not None else []
-    wanted = str([*resume.load_results(backbone)["seeds"], *missing]).replace(" ", "")
-    _run_needed(config, [override_of("resume", _place(config)), f"seeds={wanted}", *jobs], run)
+    wanted = seeds_word([*resume.load_results(backbone)["seeds"], *missing])
+    _run_needed(config, [override_of("resume", _place(config)), wanted, *jobs], run)
     told = f"+exp={needs} has its answers and takes no more seeds; type backbone=... of a run with {len(seeds)} seeds"
     require(not _missing(backbone, seeds), "backbone", resume.short(backbone), told)
 

@@ -11,7 +11,7 @@ from dnnx.basics.errors import UserError
 from dnnx.config import check, plain, resume
 from dnnx.config.compose import compose, config_dirs
 from dnnx.config.overrides import LENGTH
-from dnnx.config.seeds import parse_seeds
+from dnnx.config.seeds import parse_seeds, seeds_word
 from dnnx.config.trust import check_run
 from dnnx.runs.latest import link_latest
 from dnnx.runs.locks import sole_writer
@@ -67,7 +67,7 @@ def going_on(config: DictConfig, run: Path) -> str:
     """Return the command that trains what a run lacks: with the seeds and epochs that its config.yaml does not say."""
     saved, words = resume.load_config(run, "resume", config), []
     if set(parse_seeds(config.seeds)) - set(parse_seeds(saved.seeds)):
-        words.append(f"seeds={config.seeds}".replace(" ", ""))
+        words.append(seeds_word(config.seeds))
     if config.trainer.max_epochs > saved.trainer.max_epochs:
         words.append(f"{LENGTH}={config.trainer.max_epochs}")
     return " ".join([resume.resuming(run, config), *map(shlex.quote, words)])

@@ -7,7 +7,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from dnnx.basics.errors import UserError, choose, require, shown
 from dnnx.config.overrides import parse
-from dnnx.config.seeds import MAX_SEEDS, parse_seeds
+from dnnx.config.seeds import MAX_SEEDS, parse_seeds, seeds_word
 from dnnx.studies.claims import declared_verdicts
 
 UNTIL = {"decided": None}
@@ -53,7 +53,7 @@ def seeds_at(seeds: Any, n: int) -> list[int]:
 
 def words_of(seeds: Sequence[int]) -> str:
     """Return the override for these seeds."""
-    return f"seeds={len(seeds) if list(seeds) == list(range(len(seeds))) else list(seeds)}".replace(" ", "")
+    return seeds_word(len(seeds) if list(seeds) == list(range(len(seeds))) else list(seeds))
 
 
 def _check_claims(study: DictConfig) -> None:
