@@ -35,6 +35,7 @@ TABLES, CELLS = ("claims", "arms"), ("answer", "number", "mean", "verdict", "gap
 UNTESTED = ("not tested", "not measured")
 OPEN_ANSWERS = ("undecided", *UNTESTED)
 MAX_TOLD = 3  # decided claims of an answer in words; the page of the field has all, with their intervals
+SIZES = ("data.train_size", "data.train_per_class", "data.val_per_class")  # keys that change how many examples there are
 WIDTH = 118  # of a line in the head of an experiment
 Records = Mapping[str, Mapping[str, Any]]
 
@@ -107,10 +108,16 @@ def status(record: Mapping[str, Any], changed: list[str]) -> str:
     sizes = ", ".join(f"{count:,} {split}" for split, count in data.get("sizes", {}).items())
     told = (
         f"Measured on {record['date']} by commit {record['commit'][:10]}{_looked(record)}: {num} seeds, "
-        f"{data.get('note', data.get('source'))} ({sizes}), {_time(record)}, "
+        f"{data.get('note', data.get('source'))} ({sizes}{_of_first(record)}), {_time(record)}, "
         "on a machine that other work may have shared."
     )
     return f"{told} **Stale**, to be measured again: {'; '.join(changed)}." if changed else told
+
+
+def _of_first(record: Mapping[str, Any]) -> str:
+    """Return a note where arms have other numbers of examples than the first, whose numbers a result file has."""
+    changed = [key for key in record.get("declared", {}).get("axes", {}) if key in SIZES]
+    return f"; with the first value of {', '.join(f'`{key}`' for key in changed)}" if changed else ""
 
 
 def _looked(record: Mapping[str, Any]) -> str:
@@ -194,10 +201,19 @@ def _main(arm: Mapping[str, Any]) -> str:
 def _decided(claim: Mapping[str, Any]) -> str:
     """Return what is true, in words and with the difference: yes and no are of a question that no cell has."""
     if claim["answer"] == "same":
-        return f"{claim['phrase']}: **{claim['words']}**"
+        return f"{_short(claim['phrase'])}: **{claim['words']}**"
     limits = claim["words"].removeprefix(claim["answer"])  # such as ", by less than 0.1 points"
     difference = claim["difference"].removeprefix("difference ").partition(" (")[0]
-    return f"{claim['phrase']}{limits}, {difference or _against(claim)}"
+    return f"{_short(claim['phrase'])}{limits}, {difference or _against(claim)}"
+
+
+def _short(phrase: str) -> str:
+    """Return a phrase with swept values in short: a run is called by its arm and each typed key with its value.
+
+    >>> _short("depth5_data.train_per_class-10 is less accurate than depth0_data.train_per_class-10")
+    'depth5 (train_per_class 10) is less accurate than depth0 (train_per_class 10)'
+    """
+    return re.sub(r"\b(\w+)_(?:\w+\.)+(\w+)-(\S+)", r"\1 (\2 \3)", phrase)
 
 
 def _against(claim: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from omegaconf import DictConfig
+from rich import box
 from rich.table import Table
 
 from dnnx.basics.console import console
@@ -10,6 +11,8 @@ from dnnx.basics.errors import require
 from dnnx.config.app import command
 from dnnx.config.build import build, find
 from dnnx.config.check import check_keys
+
+SHARES_FROM = 110  # columns of the terminal; a narrower one has no room for shares in percent
 
 
 def cost(cfg: DictConfig) -> dict[str, Any]:
@@ -54,18 +57,23 @@ def _example(cfg: DictConfig) -> tuple[Any, int | None, str]:
 
 
 def _layers_table(title: str, layers: list[Any], totals: dict[str, int]) -> Table:
-    table = Table(title=title, caption="multiply-adds and activations of one example; field: receptive field in pixels")
-    for name in ("layer", "kind", "output"):
-        table.add_column(name)
-    for name in ("parameters", "%", "multiply-adds", "%", "activations", "%", "field"):
-        table.add_column(name, justify="right")
+    shares = ["%"] * (console.width >= SHARES_FROM)
+    caption = "multiply-adds and activations of one example; field: receptive field in pixels"
+    table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("layer", overflow="fold")
+    for name in ("kind", "output"):
+        table.add_column(name, no_wrap=True)
+    for name in ("parameters", *shares, "multiply-adds", *shares, "activations", *shares, "field"):
+        table.add_column(name, justify="right", no_wrap=True)
     for layer in layers:
         counts = (layer.params, layer.multiply_adds, layer.activations)
-        cells = [cell for n, total in zip(counts, totals.values(), strict=True) for cell in _with_share(n, total)]
+        pairs = zip(counts, totals.values(), strict=True)
+        cells = [cell for n, total in pairs for cell in _with_share(n, total)[: 1 + len(shares)]]
         field = "all" if layer.field == float("inf") else f"{layer.field:.0f}" if layer.field else ""
         table.add_row(layer.name, layer.kind, " x ".join(map(str, layer.out_shape or ())), *cells, field)
     table.add_section()
-    table.add_row("all", "", "", *(cell for total in totals.values() for cell in (f"{total:,}", "")), "")
+    sums = [cell for total in totals.values() for cell in (f"{total:,}", *[""] * len(shares))]
+    table.add_row("all", "", "", *sums, "")
     return table
 
 

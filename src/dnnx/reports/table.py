@@ -15,7 +15,7 @@ def results_table(title: str, results: Mapping[str, Any]) -> Table:
     """Return mean, 95 % t interval, n and extremes of each metric. Metrics without values have no row."""
     rows = _rows(results)
     table = Table(title=title, title_justify="left", caption=geometric(rows) or None, caption_justify="left")
-    for column in ("metric", "mean", "95 % interval", "n", "worst to best seed"):
+    for column in ("metric", "mean", "95 % interval", "n", "range of the seeds"):
         table.add_column(column, no_wrap=True)
     for name in rows:
         values, described = _numbers(results, name), about(results, name)
@@ -25,9 +25,8 @@ def results_table(title: str, results: Mapping[str, Any]) -> Table:
         mean = f"{mean}{suffix(described)}"
         if fact.n < 2 or is_equal(fact):
             mean, interval = whole(fact.mean, described), "the same in all" if fact.n > 1 else interval
-        ends = sorted(values, reverse=described.sign < 0 and not name.startswith("epoch/"))
-        worst, best = (whole(end, described) for end in (ends[0], ends[-1]))
-        table.add_row(name, mean, interval, str(fact.n), f"{worst.removesuffix(suffix(described))} to {best}")
+        least, most = whole(min(values), described), whole(max(values), described)
+        table.add_row(name, mean, interval, str(fact.n), f"{least.removesuffix(suffix(described))} to {most}")
     if joint := _joint(results):
         table.add_row(joint, show(_numbers(results, joint)[0], about(results, joint)), "one value", "1", "")
     return table
