@@ -47,6 +47,25 @@ def test_more_rounds_of_the_same_rows_do_not_decide() -> None:
     assert told.startswith("more seeds only test the same rows again")
 
 
+def test_arms_of_other_folds_share_rows_too() -> None:
+    arm, than = pair(12)
+    than.index = than.index + 100
+    plain, folds = (compare(arm, than + arm.to_numpy()[::-1] - 0.5, Scale(overlap=share)) for share in (0.0, 1 / 3))
+    assert not folds.paired
+    assert (folds.high - folds.gap) / (plain.high - plain.gap) == pytest.approx((1 + 12 / 3) ** 0.5)
+    assert np.isnan(folds.sd)
+
+
+@pytest.mark.parametrize("shift", [0, 100], ids=["pairs", "groups"])
+def test_exact_tests_do_not_know_folds_so_they_decide_nothing(shift: int) -> None:
+    others = pd.RangeIndex(shift, shift + 12)
+    lost = pd.Series([np.inf] * 8 + [1.0] * 4)
+    assert not compare(lost, pd.Series(np.zeros(12), index=others), Scale(overlap=1 / 3)).tested
+    zeros = pd.Series(np.zeros(12), index=others)
+    assert not compare(pd.Series(np.ones(12)), zeros, Scale(overlap=1 / 3, binary=True)).tested
+    assert compare(pd.Series(np.ones(12)), zeros, Scale(binary=True)).tested
+
+
 @pytest.mark.slow
 def test_equal_arms_get_few_false_answers() -> None:
     """Two features that tell nothing: at most 5 % of 400 data sets are called different."""

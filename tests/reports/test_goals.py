@@ -69,3 +69,17 @@ def test_one_seed_that_never_arrives_makes_it_a_test_of_ranks() -> None:
     asked = {"ask": "Earlier?", "metric": "epoch/val/loss<0.3", "arm": "fast", "than": "slow", "expect": "lower"}
     [verdict], _ = decide(Study("s", "", "slow", [slow, fast], [asked], []))
     assert (verdict.answer, verdict.comparison.test) == ("yes", "exact signed-rank test")
+
+
+@pytest.mark.parametrize("ends", [[float("nan")], [0.2, 0.1, 5.0, float("nan")]])
+def test_a_diverged_seed_never_arrives_whether_it_diverged_before_its_goal_or_after(ends: list[float]) -> None:
+    """Half of the fast arm is lost, so its other half may not say yes."""
+    slow, fast = run("slow", [LOSSES["slow"]] * 12), run("fast", [LOSSES["fast"]] * 6 + [ends] * 6)
+    fast.results["epoch/diverged"] = [None] * 6 + [1 if len(ends) == 1 else 4] * 6
+    goal = parse_goal("epoch/val/loss<0.35")
+    assert goal is not None
+    assert goal.of(fast).tolist() == [1] * 6 + [np.inf] * 6
+    spec = {"ask": "?", "metric": "epoch/val/loss<0.35", "arm": "fast", "than": "slow", "expect": "lower"}
+    [verdict], _ = decide(Study("s", "?", "slow", [slow, fast], [spec], []))
+    assert verdict.answer == "undecided"
+    assert verdict.comparison.counts == (6, 6, 0)

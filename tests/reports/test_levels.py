@@ -8,7 +8,8 @@ from scipy import stats
 from dnnx.reports.answers import answer
 from dnnx.reports.comparison import compare
 from dnnx.reports.levels import Level, anytime_p, anytime_t, nominal_levels, tries
-from dnnx.reports.scales import Scale
+from dnnx.reports.pooling import pool_arms
+from dnnx.reports.scales import EPOCH, Scale
 
 LOOKS = [5, 10, 20, 40, 80]
 
@@ -140,10 +141,21 @@ def zero_or_one(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return a, b
 
 
+def epochs(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    a, b = (np.ceil(rng.lognormal(1.5, 0.5, 20)) for _ in range(2))
+    return a, b
+
+
 @pytest.mark.parametrize(
     ("draw", "scale"),
-    [(coarse, TIES), (diverging, WIDE), (unequal, Scale()), (zero_or_one, Scale(margin=0.001))],
-    ids=["ties", "diverged seeds", "unequal spreads", "0 or 1"],
+    [
+        (epochs, Scale(True, EPOCH, np.log1p(0.1))),
+        (coarse, TIES),
+        (diverging, WIDE),
+        (unequal, Scale()),
+        (zero_or_one, Scale(margin=0.001)),
+    ],
+    ids=["epochs", "ties", "diverged seeds", "unequal spreads", "0 or 1"],
 )
 def test_equal_arms_get_at_most_5_percent_false_answers_over_all_looks(draw, scale) -> None:
     rng, wrong, looks = np.random.default_rng(5), 0, [5, 10, 20]
@@ -156,6 +168,20 @@ def test_equal_arms_get_at_most_5_percent_false_answers_over_all_looks(draw, sca
             if given != "undecided":
                 break
         wrong += given in ("yes", "no")
+    assert wrong <= 24, f"{wrong} of 300; 5 % are 15, and more than 24 has a chance of 0.01"
+
+
+@pytest.mark.parametrize("spreads", [[1, 1, 1, 1], [3, 1, 1, 1]], ids=["alike", "a baseline of three times the spread"])
+def test_a_study_with_pooled_spreads_is_wrong_in_at_most_5_percent_over_all_looks(spreads: list[int]) -> None:
+    rng, wrong, looks = np.random.default_rng(8), 0, [5, 10, 20]
+    levels = nominal_levels(looks, 0.05 / 3)
+    for _ in range(300):
+        base, *arms = (pd.Series(spread * rng.normal(size=20)) for spread in spreads)
+        ps = []
+        for n, level in zip(looks, levels, strict=True):
+            pool = pool_arms({str(i): column[:n] for i, column in enumerate([base, *arms])}).get("0")
+            ps += [compare(arm[:n], base[:n], Scale(), level, pool).p / level for arm in arms]
+        wrong += min(ps) < 1
     assert wrong <= 24, f"{wrong} of 300; 5 % are 15, and more than 24 has a chance of 0.01"
 
 

@@ -44,3 +44,17 @@ def test_ties_are_exact() -> None:
     assert rank_sum_p(np.ones(3), 2 * np.ones(3)) == pytest.approx(0.1)  # the normal approximation says 0.047
     assert signed_ranks(np.array([1.0, 1, 1, 1, np.inf, np.inf]))[0] == pytest.approx(2 / 64)
     assert signed_ranks(np.zeros(5)) == (1, 0)
+
+
+@pytest.mark.parametrize("n", [199, 201, 1100])
+def test_many_values_are_those_of_scipy_with_ties(n: int) -> None:
+    """Exact up to 200 values, normal above; counts of all signs would be too large for a number from 1,024 on."""
+    rng = np.random.default_rng(n)
+    gaps = rng.integers(-3, 5, n).astype(float)
+    told = stats.wilcoxon(gaps, zero_method="wilcox", correction=False, method="approx").pvalue
+    assert signed_ranks(gaps)[0] == pytest.approx(told, rel=0.1)
+    a, b = gaps, rng.integers(-3, 4, 2 * n).astype(float)
+    told = stats.mannwhitneyu(a, b, use_continuity=False, method="asymptotic").pvalue
+    assert rank_sum_p(a, b) == pytest.approx(told, rel=0.1)
+    assert signed_ranks(np.arange(1.0, n + 1)) == (pytest.approx(0, abs=1e-30), 1)
+    assert rank_sum_p(np.ones(n), np.ones(n)) == 1

@@ -11,7 +11,9 @@ from made_up_runs import write_study
 from dnnx.basics.errors import UserError
 from dnnx.reports.format import show_estimate
 from dnnx.reports.measures import reach, reference_targets, shared_targets, values
+from dnnx.reports.questions import counted
 from dnnx.reports.saying import phrase
+from dnnx.reports.scales import scale_of
 from dnnx.reports.statistics import estimate
 from dnnx.reports.verdicts import Verdict, decide, unmeasured
 from dnnx.runs.about import About
@@ -336,3 +338,13 @@ def test_the_means_of_an_answer_are_over_the_seeds_that_it_compares() -> None:
     more = made("b", {s: [1.0] for s in range(5)}, test__accuracy=[0.7, 0.8, 0.9, 0.1, 0.1])
     [verdict] = answer([few, more], spec())
     assert "80.00 % (b) against 70.00 % (a), difference +10.00 points" in verdict.evidence
+
+
+def test_a_share_has_the_resolution_of_what_it_is_counted_over() -> None:
+    sizes = {"sizes": {"train": 70, "val": 10, "test": 20}}
+    run = Run("a", Path("a"), config={"net": {"hidden": [60, 40]}}, data=sizes)
+    shares = {"test/accuracy": 20, "mc/accuracy": 20, "overfitting/gap": 20, "dead/share": 100, "equal/share": 100}
+    assert {metric: counted(metric, run) for metric in shares} == shares
+    ones = pd.Series([0.5, 0.6]), pd.Series([0.5, 0.6])
+    assert scale_of("overfitting/gap", About("points"), ones, 20).resolution == 1 / 20
+    assert counted("dead/share", Run("a", Path("a"), config={"net": {"width": 60}}, data=sizes)) is None

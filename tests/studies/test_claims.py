@@ -104,3 +104,10 @@ def test_a_question_of_before_is_asked_in_the_same_words() -> None:
         "ask": "Is a momentum of 0.99999 less accurate than 0.9?",
         "metric": "test/accuracy", "arm": "heavy", "than": "momentum", "expect": "lower",
     }  # fmt: skip
+
+
+def test_an_arm_is_not_compared_with_itself() -> None:
+    with pytest.raises(UserError, match=re.escape("test/accuracy=bn > bn: it compares an arm with itself; name two")):
+        declared_verdicts(study({"test/accuracy": "bn > bn"}))
+    [verdict] = declared_verdicts(study({"mc/accuracy": "bn > test/accuracy of bn"}))
+    assert verdict["than_metric"] == "test/accuracy"

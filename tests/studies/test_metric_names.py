@@ -55,6 +55,14 @@ def test_a_metric_that_an_arm_measures_is_accepted() -> None:
     check_metrics([claim(name) for name in names], {"a": own, "b": own})
 
 
+def test_a_margin_beyond_the_scale_of_a_metric_of_the_user_ends_before_training() -> None:
+    own = compose(*SMOKE, "+metrics.balanced={_target_: sklearn.metrics.balanced_accuracy_score, unit: '%'}")
+    wide = [{**claim("test/balanced"), "same": 150}]
+    with pytest.raises(UserError, match=r"study.claims.test/balanced.same=150: a margin is below 100 points"):
+        check_metrics(wide, {"a": own, "b": own})
+    check_metrics([{**claim("test/balanced"), "same": 2}, {**claim("test/loss"), "same": 150}], {"a": own, "b": own})
+
+
 def test_a_task_that_measures_for_itself_may_have_any_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "task_of_mine.py").write_text(
         "from dnnx.tasks.classification import Classification\nclass Mine(Classification):\n"

@@ -13,6 +13,7 @@ from dnnx.reports.ranks import rank_sum_p, signed_ranks
 from dnnx.reports.scales import Scale
 
 NO_TEST = "no test"
+OF_FOLDS = " of folds (Nadeau and Bengio)"
 MAX_INFINITE = 0.25  # share of pairs whose gap may be infinite in a t test of all others
 
 
@@ -112,15 +113,18 @@ def _in_pairs(a: np.ndarray, b: np.ndarray, scale: Scale, alpha: float, pool: Po
     gaps = np.subtract(a, b, out=np.zeros_like(a), where=a != b)
     finite = np.isfinite(a) & np.isfinite(b)
     told = Comparison(NO_TEST, a.size, _mean(gaps[finite]), gaps=tuple(gaps), correlation=_correlation(a, b))
+    endless = np.sign(gaps[np.isinf(gaps)])
+    one_way = abs(endless.sum()) == endless.size <= MAX_INFINITE * a.size and not (scale.ranks and endless.size)
+    is_ranked = finite.sum() < 2 or not one_way or (finite.sum() < a.size and not endless.size)
+    if scale.overlap and (scale.is_binary(a, b) or is_ranked):
+        return told  # exact tests take folds of the same rows for independent
     if scale.is_binary(a, b):
         only_a, only_b = int((a > b).sum()), int((b > a).sum())
         p = binary.mcnemar_p(only_a, only_b)
         share = alpha / tries(earlier)
         low, high = binary.paired_interval(a, b, 1 - share)
         return _tried(_exact(told, "exact McNemar test", p, low, high, only_a - only_b, share), earlier)
-    endless = np.sign(gaps[np.isinf(gaps)])
-    one_way = abs(endless.sum()) == endless.size <= MAX_INFINITE * a.size and not (scale.ranks and endless.size)
-    if finite.sum() < 2 or not one_way or (finite.sum() < a.size and not endless.size):
+    if is_ranked:
         p, side = signed_ranks(gaps)
         return _tried(replace(told, test="exact signed-rank test", p=p, sign=side), earlier)
     own = float(gaps[finite].std(ddof=1))
@@ -132,27 +136,30 @@ def _in_pairs(a: np.ndarray, b: np.ndarray, scale: Scale, alpha: float, pool: Po
         test, sd, df = f"paired t test with the spread of {pool.arms} arms", max(own, pool.sd, floor), pool.df
     else:
         test, sd, df = "paired t test", max(own, floor), float(finite.sum() - 1)
-    test += " of folds (Nadeau and Bengio)" if scale.overlap else ""
+    test += OF_FOLDS if scale.overlap else ""
     return _unbounded(_t(replace(told, test=test), sd, df, int(finite.sum()), alpha, scale.overlap), endless)
 
 
 def _as_groups(a: np.ndarray, b: np.ndarray, scale: Scale, alpha: float) -> Comparison:
     finite_a, finite_b = a[np.isfinite(a)], b[np.isfinite(b)]
     told = Comparison(NO_TEST, a.size + b.size, _mean(finite_a) - _mean(finite_b), paired=False)
-    if min(a.size, b.size) < 2:
+    is_ranked, is_binary = finite_a.size + finite_b.size < told.n, scale.is_binary(a, b)
+    if min(a.size, b.size) < 2 or (scale.overlap and (is_ranked or is_binary)):
         return told
-    if scale.is_binary(a, b):
+    if is_binary:
         low, high = binary.unpaired_interval(a, b, 1 - alpha)
         return _exact(told, "Fisher's exact test", binary.fisher_p(a, b), low, high, _sign(told.gap), alpha)
-    if finite_a.size + finite_b.size < told.n:
+    if is_ranked:
         sign = _sign(
             np.sign(np.subtract.outer(a, b, where=np.not_equal.outer(a, b), out=np.zeros((a.size, b.size)))).sum()
         )
         return replace(told, test="exact rank-sum test", p=rank_sum_p(a, b), sign=sign)
     floor = scale.floor(np.concatenate([a, b])) / 2**0.5
-    parts = np.array([max(x.std(ddof=1), floor) ** 2 / x.size for x in (a, b)])
+    parts = np.array([max(x.std(ddof=1), floor) ** 2 * (1 / x.size + scale.overlap) for x in (a, b)])
     df = parts.sum() ** 2 / (parts**2 / (np.array([a.size, b.size]) - 1)).sum()
-    return _t(replace(told, test="Welch t test"), float(np.sqrt(parts.sum() * told.n)), float(df), told.n, alpha)
+    test = f"Welch t test{OF_FOLDS if scale.overlap else ''}"
+    found = _t(replace(told, test=test), float(np.sqrt(parts.sum() * told.n)), float(df), told.n, alpha)
+    return replace(found, sd=np.nan, overlap=scale.overlap) if scale.overlap else found
 
 
 def _t(told: Comparison, sd: float, df: float, n: int, alpha: float, overlap: float = 0.0) -> Comparison:

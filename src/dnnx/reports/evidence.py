@@ -102,7 +102,10 @@ def _middle(values: pd.Series, word: str) -> float:
 
 def _test(question: Question, found: Comparison, level: Level) -> str:
     if not found.tested:
-        return f"; n = {min(len(x.dropna()) for x in question.values)}, and one seed shows no spread"
+        num = min(len(x.dropna()) for x in question.values)
+        is_of_folds = question.scale.overlap and num > 1
+        why = "exact tests do not know that folds share rows" if is_of_folds else "one seed shows no spread"
+        return f"; n = {num}, and {why}"
     wide = "95 % interval" if level.claims < 2 else f"simultaneous 95 % interval of {level.claims} verdicts"
     wide += f" at {level.looks} looks" if level.looks > 1 else " that holds at any time" if level.earlier else ""
     if np.isnan(found.low):

@@ -36,7 +36,10 @@ class Goal:
         return About("", "lower", f"first epoch with a {what}")
 
     def of(self, run: Run) -> pd.Series:
-        """Return by seed 1 or 0, or the first epoch, inf for never; nan where it was not measured."""
+        """Return by seed 1 or 0, or the first epoch, inf for never; nan where it was not measured.
+
+        A diverged seed has not reached the goal, whatever it did before.
+        """
         return self._reached(run) if self.kind == "reached" else self._first(run)
 
     def _holds(self, values: pd.Series) -> pd.Series:
@@ -54,6 +57,7 @@ class Goal:
         for seed in (seed for seed in run.seeds if curve[seed].notna().any()):
             there = curve.index[self._holds(curve[seed])]
             first[seed] = float(there[0]) if len(there) else np.inf
+        first[run.diverged] = np.inf
         return first
 
 

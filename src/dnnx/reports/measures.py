@@ -142,7 +142,9 @@ def _best_losses(run: Run) -> pd.Series:
 
 def _race(unit: str) -> Measure:
     """Return a race between two arms. It has no value for a single run."""
-    about = About("", "lower", f"{unit} to {SLACK} times the validation loss that both reach")
+    about = About(
+        {"seconds": "s"}.get(unit, ""), "lower", f"{unit} to {SLACK} times the validation loss that both reach"
+    )
     return Measure(about, lambda run, main: pd.Series(np.nan, index=run.seeds))
 
 

@@ -61,17 +61,20 @@ def ask(spec: Mapping[str, Any], arm: Run, than: Run) -> Question:
     metric, other = spec["metric"], spec.get("than_metric")
     pair = values(metric, arm, than, other)
     about = describe(metric, [arm, than])
-    scale = scale_of(metric, about, pair, images(metric, arm), spec.get("same"))
+    scale = scale_of(metric, about, pair, counted(metric, arm), spec.get("same"))
     scale = replace(scale, overlap=max(overlap(arm), overlap(than)), ranks=is_of_epochs(metric))
     is_fact = all(is_fixed(run, measured) for run, measured in zip((arm, than), pair, strict=True))
     untested = why_untested(spec) or unlike(arm, than) or (FACT if is_fact else "")
     return Question(spec, arm, than, pair, scale, about, untested)
 
 
-def images(metric: str, run: Run) -> int | None:
-    """Return the number of examples of the set that a metric is measured on."""
+def counted(metric: str, run: Run) -> int | None:
+    """Return how many examples, or hidden units, a share is counted over; None where that is not known."""
     split = split_of(metric)[0]
-    return run.data.get("sizes", {}).get("test" if split == "mc" else split)
+    if split in ("dead", "equal"):
+        hidden = run.setting("net.hidden")
+        return sum(hidden) if isinstance(hidden, list) and all(type(width) is int for width in hidden) else None
+    return run.data.get("sizes", {}).get({"mc": "test", "overfitting": "test"}.get(split, split))
 
 
 def overlap(run: Run) -> float:

@@ -1,7 +1,12 @@
-"""Exact rank tests with ties and infinite values: signed ranks for pairs, rank sums for two groups."""
+"""Exact rank tests with ties and infinite values: signed ranks for pairs, rank sums for two groups.
+
+With more values than MAX_EXACT the sum of ranks is taken to be normal, which it nearly is by then.
+"""
 
 import numpy as np
-from scipy.stats import rankdata
+from scipy.stats import norm, rankdata
+
+MAX_EXACT = 200  # values whose signs, or deals to two groups, are all counted
 
 
 def signed_ranks(gaps: np.ndarray) -> tuple[float, int]:
@@ -15,11 +20,14 @@ def signed_ranks(gaps: np.ndarray) -> tuple[float, int]:
     """
     gaps = gaps[gaps != 0]
     ranks = _doubled_ranks(np.abs(gaps))
+    above = int(ranks[gaps > 0].sum())
+    side = int(np.sign(2 * above - ranks.sum()))
+    if gaps.size > MAX_EXACT:
+        return _of_normal(above, ranks.sum() / 2, float((ranks.astype(float) ** 2).sum()) / 4), side
     ways = np.ones(1)  # ways[s]: the number of sign patterns whose positive ranks sum to s
     for rank in ranks:
         ways = np.pad(ways, (0, rank)) + np.pad(ways, (rank, 0))
-    above = int(ranks[gaps > 0].sum())
-    return _two_sided(ways / ways.sum(), above), int(np.sign(2 * above - ranks.sum()))
+    return _two_sided(ways / ways.sum(), above), side
 
 
 def rank_sum_p(a: np.ndarray, b: np.ndarray) -> float:
@@ -29,11 +37,19 @@ def rank_sum_p(a: np.ndarray, b: np.ndarray) -> float:
     0.1
     """
     ranks = _doubled_ranks(np.concatenate([a, b]))
+    if ranks.size > MAX_EXACT:
+        spread = a.size * b.size / ranks.size * float(ranks.var(ddof=1))
+        return _of_normal(int(ranks[: a.size].sum()), a.size * float(ranks.mean()), spread)
     ways = np.zeros((a.size + 1, int(ranks.sum()) + 1))  # ways[k, s]: subsets of k values whose ranks sum to s
     ways[0, 0] = 1
     for rank in ranks:
         ways[1:, rank:] += ways[:-1, : ways.shape[1] - rank].copy()
     return _two_sided(ways[-1] / ways[-1].sum(), int(ranks[: a.size].sum()))
+
+
+def _of_normal(seen: int, mean: float, variance: float) -> float:
+    """Return the two-sided p-value of a sum with this mean and variance; 1 where it cannot vary."""
+    return float(2 * norm.sf(abs(seen - mean) / variance**0.5)) if variance > 0 else 1.0
 
 
 def _doubled_ranks(x: np.ndarray) -> np.ndarray:

@@ -68,7 +68,7 @@ def of_data(run: Run) -> dict[str, Any]:
 def of_arm(run: Run, study: Study, claimed: Sequence[str] = ()) -> dict[str, Any]:
     """Return the numbers of an arm, those of `claimed` metrics among them: each with mean, interval, n and text."""
     constant = [name for name in run.results if name.startswith("test/majority_")]  # what a constant answer reaches
-    names = [study.main, *claimed, *constant, "test/loss", "val/loss", "epoch/best"]
+    names = [study.main, *claimed, *constant, "test/loss", "val/loss", "epoch/best", "sparsity"]
     has_numbers = len(run.diverged) < len(run.seeds)
     metrics = {
         name: _number(estimate_of(run, name), cell(run, name)) | _range(run, name)
@@ -95,7 +95,8 @@ def of_claim(verdict: Verdict) -> dict[str, Any]:
     """Return a claim with its answer, its numbers and its texts."""
     found, question = verdict.comparison, verdict.question
     middle, ours, theirs = middles(question, found) if question.is_measured else ("", "", "")
-    has_interval = found.tested and not np.isnan(found.low)
+    is_answered = verdict.answer not in ("not tested", "not measured")  # else an interval would read like an answer
+    has_interval = is_answered and found.tested and not np.isnan(found.low)
     return {
         "ask": verdict.ask,
         "metric": verdict.metric,
@@ -114,8 +115,8 @@ def of_claim(verdict: Verdict) -> dict[str, Any]:
         "n": found.n,
         "p": _rounded(verdict.p),
         "gap": _rounded(found.gap),
-        "interval": [_rounded(found.low), _rounded(found.high)],
-        "test": found.test,
+        "interval": [_rounded(found.low), _rounded(found.high)] if is_answered else [None, None],
+        "test": found.test if is_answered else "",
     }
 
 

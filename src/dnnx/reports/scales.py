@@ -70,9 +70,9 @@ def geometric(metrics: Iterable[str]) -> str:
     return f"Means of {' and '.join([*([', '.join(first)] if first else []), last])} are geometric." if last else ""
 
 
-def scale_of(metric: str, about: About, values: tuple[pd.Series, pd.Series], images: int | None = None,
+def scale_of(metric: str, about: About, values: tuple[pd.Series, pd.Series], counted: int | None = None,
              same: float | None = None) -> Scale:  # fmt: skip
-    """Return the scale of a verdict: `images` is the size of the set that the metric is measured on.
+    """Return the scale of a verdict: `counted` is the number of examples or units that a share is counted over.
 
     `same` is the declared margin: points for shares, epochs, percent for ratios and losses, else the metric's own
     unit. By default it is 0.1 points, 1 epoch, 10 % for races, and 5 % for everything else. A loss of 0 has no
@@ -87,7 +87,7 @@ def scale_of(metric: str, about: About, values: tuple[pd.Series, pd.Series], ima
     if about.unit in SHARES:
         points = same if same is not None else 0.1
         widest = 1.0 if both.between(0, 1).all() else np.inf
-        floor, binary = 1 / images if images else 0.0, metric.startswith(BINARY)
+        floor, binary = 1 / counted if counted else 0.0, metric.startswith(BINARY)
         return Scale(False, floor, points / about.scale, f"{points:g} points", binary=binary, widest=widest)
     if metric.startswith("epoch/"):
         epochs = same if same is not None else 1.0

@@ -94,7 +94,8 @@ def decide_at_looks(
     """
     untested = {i for i, spec in enumerate(specs) if why_untested(spec)}
     claims = len(specs) - len(untested)
-    found = dict(zip(untested, _verdicts(_ask(study, [specs[i] for i in untested]), Level()), strict=True))
+    at_last = Level(look=max(1, len(looks.taken)), looks=len(looks.planned))  # seeds of looks are not added by hand
+    found = dict(zip(untested, _verdicts(_ask(study, [specs[i] for i in untested]), at_last), strict=True))
     levels = nominal_levels(looks.planned, alpha / max(claims, 1))
     for place, look in enumerate(looks.taken):
         at, level = study.at(look), Level(levels[place], alpha, claims, place + 1, len(levels))

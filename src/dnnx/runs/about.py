@@ -12,7 +12,7 @@ SPLITS = ("train", "val", "test")
 SHARES = {"%": 100, "points": 100}  # units of a number between 0 and 1 that is shown times this factor
 MANY = re.compile(r"(\d+) (.+)")  # a unit such as "100 k$": 0.56 of it is shown as 56 k$
 NOT_METRICS = ("about", "seeds")  # keys of results.json
-FACTS_IN_PERCENT = ("sparsity",)
+UNITS = {"sparsity": "%", "time": "s"}  # of what no task describes: a metric, or all of a kind
 WORDS = {
     "epoch/best": "best epoch",
     "time/epoch_s": "seconds per epoch",
@@ -97,7 +97,8 @@ def about(results: Mapping[str, Any], name: str) -> About:
     given = results.get("about") or about_of_old([*results, name])
     entry = given.get(name) or _of_another_split(given, name)
     if entry is None:
-        entry = {"unit": "%"} if name in FACTS_IN_PERCENT else {"better": "lower" if is_loss(name) else None}
+        unit = UNITS.get(split_of(name)[0] or name)
+        entry = {"unit": unit} if unit else {"better": "lower" if is_loss(name) else None}
     return About(**{"words": WORDS.get(name, ""), **entry})
 
 

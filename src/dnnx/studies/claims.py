@@ -101,6 +101,10 @@ def _verdict(metric: str, claim: Any, arms: Mapping[str, Any]) -> dict[str, Any]
             raise UserError(f"{key}={line}: {told}")
     expect = EXPECT[sign]
     other = {"than_metric": than_metric} if than_metric not in (None, metric) else {}
+    one, another = _two_of(arms, "")
+    require(
+        arm != than or bool(other), key, line, f"it compares an arm with itself; name two, such as '{one} > {another}'"
+    )
     asked = ask if ask is not None else _question(metric, arm, expect, other.get("than_metric"), than)
     return {"ask": str(asked), "metric": metric, "arm": arm, "than": than, "expect": expect} | other | margin
 
@@ -127,6 +131,8 @@ def _check(verdict: Mapping[str, Any], arms: Mapping[str, Any]) -> None:
     given = set(verdict)
     told = f"each has just the keys {', '.join(sorted(VERDICT))}, and than_metric where that is another, and same"
     require(given - {"than_metric", "same"} == VERDICT, "study.verdicts", sorted(given), told)
+    told = "it compares an arm with itself; name two arms"
+    require(verdict["arm"] != verdict["than"] or "than_metric" in verdict, "study.verdicts.than", verdict["than"], told)
     for side in ("arm", "than"):
         choose(f"study.verdicts.{side}", verdict[side], dict.fromkeys(arms))
     choose("study.verdicts.expect", verdict["expect"], {"higher": None, "lower": None})

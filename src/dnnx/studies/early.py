@@ -1,6 +1,6 @@
 """Checks before the first arm that need torch: the metrics of the claims, and a rehearsal of every arm."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig
@@ -11,7 +11,7 @@ from dnnx.studies.rehearsal import check_arms
 
 
 def early_error(
-    verdicts: Iterable[Mapping[str, Any]],
+    verdicts: Sequence[Mapping[str, Any]],
     configs: Mapping[str, DictConfig],
     tried: Mapping[str, DictConfig],
     are_arms: bool = True,

@@ -1,16 +1,17 @@
-"""The metrics of claims: a name that no run measures is an error before any arm is trained."""
+"""The metrics of claims: a name that no run measures, or a margin beyond its scale, is an error before any training."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dnnx.basics.errors import UserError, near_misses
+from dnnx.basics.errors import UserError, near_misses, require
 from dnnx.config.build import build
 from dnnx.config.callbacks import chosen_callbacks
 from dnnx.config.paths import CONF, options
 from dnnx.config.plain import is_plain
+from dnnx.runs.about import SHARES, SPLITS, split_of
 from dnnx.studies.claims import declared_verdicts
 
 # Names of results.json that every run has, or has where a weight is zero or frozen layers are cached.
@@ -23,10 +24,10 @@ FACTS = (
 OF_LAYERS = ("dead/share", "equal/share", "gradient/start", "activation/mean")
 
 
-def check_metrics(verdicts: Iterable[Mapping[str, Any]], configs: Mapping[str, DictConfig]) -> None:
-    """Raise UserError for a metric of a verdict that its arm does not measure; `configs` are those of the arms.
+def check_metrics(verdicts: Sequence[Mapping[str, Any]], configs: Mapping[str, DictConfig]) -> None:
+    """Raise UserError for a metric of a verdict that its arm does not measure, or a margin beyond its scale.
 
-    Names are known without training for dnnx's networks. A LightningModule's are known after its first batch.
+    `configs` are those of the arms. Names are known without training for dnnx's networks. A LightningModule's are known after its first batch.
     """
     known: dict[str, set[str] | None] = {}
     for arm, metric in _sides(verdicts):
@@ -36,6 +37,17 @@ def check_metrics(verdicts: Iterable[Mapping[str, Any]], configs: Mapping[str, D
             with suppress(UserError):  # its job will say what is wrong with its task
                 known[arm] = names_of(configs[arm])
         require_measured(metric, arm, known.get(arm))
+    for verdict in verdicts:
+        if verdict.get("same") is not None and known.get(verdict["arm"]) is not None:
+            _check_margin(verdict["metric"], verdict["same"], configs[verdict["arm"]])
+
+
+def _check_margin(metric: str, same: float, config: DictConfig) -> None:
+    """Raise UserError for a margin of 100 points or more of a metric that only its task knows to be a share."""
+    split, name = split_of(metric)
+    found = _task_of(config).metrics.get(name) if split in SPLITS else None
+    valid = found is None or found.unit not in SHARES or same < 100
+    require(valid, f"study.claims.{metric}.same", same, "a margin is below 100 points, such as 0.1")
 
 
 def check_logged(config: DictConfig, logged: Iterable[str]) -> None:
@@ -73,10 +85,8 @@ def names_of(config: DictConfig) -> set[str] | None:
     """Return the names of all metrics of a run; None if only its own task knows them."""
     from dnnx.evaluation.mc_dropout import ABOUT  # torch from here on
     from dnnx.reports.measures import DERIVED
-    from dnnx.tasks.own_metrics import add_metrics, build_metrics
 
-    task = build("task", config.task)
-    add_metrics(task, build_metrics(config))
+    task = _task_of(config)
     if not type(task).measure.__module__.startswith("dnnx."):
         return None
     names = {*FACTS, *DERIVED, *(f"test/{name}" for name in task.metrics)}
@@ -84,6 +94,15 @@ def names_of(config: DictConfig) -> set[str] | None:
     names |= {f"ensemble/{name}" for name in (*task.ensemble_metrics(), "threshold") if name in task.metrics}
     names -= set() if "layer_statistics" in chosen_callbacks(config) else set(OF_LAYERS)
     return names | ({*ABOUT, "time/mc_s"} if config.get("mc_dropout") else set())
+
+
+def _task_of(config: DictConfig) -> Any:
+    """Return the task of a config with the metrics of the user's."""
+    from dnnx.tasks.own_metrics import add_metrics, build_metrics  # torch from here on
+
+    task = build("task", config.task)
+    add_metrics(task, build_metrics(config))
+    return task
 
 
 def _of_goal(metric: str) -> str:
