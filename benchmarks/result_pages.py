@@ -39,7 +39,7 @@ SIZES = (
     "data.train_size",
     "data.train_per_class",
     "data.val_per_class",
-)  # keys that change how many examples there are
+)  # of how many examples there are
 WIDTH = 118  # of a line in the head of an experiment
 Records = Mapping[str, Mapping[str, Any]]
 
