@@ -142,9 +142,8 @@ def _best_losses(run: Run) -> pd.Series:
 
 def _race(unit: str) -> Measure:
     """Return a race between two arms. It has no value for a single run."""
-    about = About(
-        {"seconds": "s"}.get(unit, ""), "lower", f"{unit} to {SLACK} times the validation loss that both reach"
-    )
+    words = f"{unit} to {SLACK} times the validation loss that both reach"
+    about = About("s" if unit == "seconds" else "", "lower", words)
     return Measure(about, lambda run, main: pd.Series(np.nan, index=run.seeds))
 
 

@@ -101,10 +101,8 @@ def _verdict(metric: str, claim: Any, arms: Mapping[str, Any]) -> dict[str, Any]
             raise UserError(f"{key}={line}: {told}")
     expect = EXPECT[sign]
     other = {"than_metric": than_metric} if than_metric not in (None, metric) else {}
-    one, another = _two_of(arms, "")
-    require(
-        arm != than or bool(other), key, line, f"it compares an arm with itself; name two, such as '{one} > {another}'"
-    )
+    told = "it compares an arm with itself; name two, such as '{} > {}'".format(*_two_of(arms, ""))
+    require(arm != than or bool(other), key, line, told)
     asked = ask if ask is not None else _question(metric, arm, expect, other.get("than_metric"), than)
     return {"ask": str(asked), "metric": metric, "arm": arm, "than": than, "expect": expect} | other | margin
 

@@ -27,7 +27,8 @@ OF_LAYERS = ("dead/share", "equal/share", "gradient/start", "activation/mean")
 def check_metrics(verdicts: Sequence[Mapping[str, Any]], configs: Mapping[str, DictConfig]) -> None:
     """Raise UserError for a metric of a verdict that its arm does not measure, or a margin beyond its scale.
 
-    `configs` are those of the arms. Names are known without training for dnnx's networks. A LightningModule's are known after its first batch.
+    `configs` are those of the arms. Names are known without training for dnnx's networks. A LightningModule's are known
+    after its first batch.
     """
     known: dict[str, set[str] | None] = {}
     for arm, metric in _sides(verdicts):
