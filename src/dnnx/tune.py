@@ -20,6 +20,7 @@ from dnnx.config.continued import same_run
 from dnnx.config.overrides import key_of, parse
 from dnnx.config.paths import tuning_folder
 from dnnx.config.plain import is_plain, settle
+from dnnx.config.resume import load_config
 from dnnx.config.seeds import parse_seeds
 from dnnx.config.trust import check_run
 from dnnx.runs.files import remove_empty
@@ -168,7 +169,7 @@ def retrain_config(validation: "CrossValidation", best: "FrozenTrial", folder: P
     there = folder / f"trial_{best.number}"
     if (there / "config.yaml").exists():
         run.resume = str(there)
-        run = same_run(run, there)
+        run = same_run(run, there, load_config(there, "resume", run))
     return run
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnnx.reports.format import NO_BREAK, decimals, label, show_difference, show_estimate, span, suffix, whole
+from dnnx.reports.format import NO_BREAK, decimals, label, show_estimate, span, suffix, whole
 from dnnx.reports.scales import scale_of
 from dnnx.reports.statistics import Estimate, estimate
 from dnnx.runs.about import About
@@ -66,7 +66,6 @@ def test_points_of_a_gap_are_not_shown_as_shares() -> None:
 def test_a_unit_that_begins_with_a_number_is_multiplied_out() -> None:
     hundreds = About("100 k$")
     assert shown(estimate([0.5592, 0.5626, 0.5559]), hundreds) == "55.92 k$ (55.09 to 56.76, n = 3)"
-    assert show_difference(-0.1723, hundreds, half=0.005) == "-17.23"
     assert (label("test/rmse", hundreds), suffix(hundreds), whole(1.0, hundreds)) == ("test rmse, k$", " k$", "100 k$")
     values = pd.Series([0.5, 0.6]), pd.Series([0.7, 0.8])
     scale = scale_of("test/rmse", hundreds, values, same=5)

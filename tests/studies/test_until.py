@@ -21,7 +21,7 @@ from dnnx.config.resume import go_on
 from dnnx.reports.verdicts import decide
 from dnnx.runs.looks import Look, Looks
 from dnnx.runs.read import read_study
-from dnnx.studies.looks import CLAIM, seeds_at, words_of
+from dnnx.studies.looks import CLAIM, seeds_at
 from dnnx.studies.plan import Job, Plan
 from dnnx.studies.until import check_before, go_on_until_decided, looks_of, needed, planned
 
@@ -150,8 +150,6 @@ def test_a_single_run_has_nothing_to_decide(tmp_path: Path) -> None:
 def test_the_seeds_of_a_look_go_on_from_the_first_ones() -> None:
     assert seeds_at(5, 3) == [0, 1, 2]
     assert seeds_at([100, 7], 4) == [100, 7, 101, 102]
-    assert words_of(range(20)) == "seeds=20"
-    assert words_of([100, 101]) == "seeds=[100,101]"
 
 
 def test_an_arm_that_starts_from_another_takes_it_along() -> None:

@@ -38,7 +38,7 @@ def resumed_config(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> D
         cfg.seeds = saved.seeds
     free = {*OF_SEEDS, *hidden}
     if not all(key.startswith(FREE_ON_RESUME) or key in free for key in typed):
-        return same_run(cfg, folder)
+        return same_run(cfg, folder, saved)
     for override in overrides:  # all other keys are the folder's
         key = key_of(override)
         if override.startswith("~"):
@@ -63,9 +63,12 @@ def _delete(cfg: DictConfig, key: str) -> None:
             del node[name]
 
 
-def same_run(cfg: DictConfig, folder: Path) -> DictConfig:
-    """Return the config with its seeds and those of the run in `folder`. Raise UserError if that is another run."""
-    saved, cfg = load_config(folder, "resume", cfg), settle_rate(settle_backbone(cfg, folder), folder)
+def same_run(cfg: DictConfig, folder: Path, saved: DictConfig) -> DictConfig:
+    """Return the config with its seeds and those of the run in `folder`. Raise UserError if that is another run.
+
+    `saved` is the config of the folder.
+    """
+    cfg = settle_rate(settle_backbone(cfg, folder), folder)
     if found := differing(saved, cfg):
         raise UserError(
             f"resume={cfg.resume}: that run has another config: {', '.join(found)}; "

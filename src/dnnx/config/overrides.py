@@ -14,8 +14,7 @@ from dnnx.basics.errors import UserError, near_misses, require, shown
 from dnnx.basics.typed import HIDDEN, is_secret_key
 from dnnx.config.paths import CONF, options
 from dnnx.config.seeds import seeds_word, union
-from dnnx.runs import schema
-from dnnx.runs.files import read_json, read_yaml
+from dnnx.runs.files import read_declaration, read_yaml
 
 MULTIRUN = ("-m", "--multirun")
 LONG = {"-cp": "--config-path", "-cn": "--config-name", "-cd": "--config-dir", "-c": "--cfg", "-p": "--package"}
@@ -213,10 +212,7 @@ def override_of(key: str, value: object) -> str:
 
 def _declared(path: Path, resumed: str) -> dict[str, Any]:
     """Return the checked content of a study.json, whose overrides set no key of Hydra but the launcher."""
-    try:
-        study = schema.study(read_json(path))
-    except ValueError as error:
-        raise UserError(f"{path}: {error}") from None
+    study = read_declaration(path)
     for override in study.get("overrides", []):
         told = f"{path} must not set this key of Hydra; type it after {resumed}"
         require(bool(re.match(OF_A_STUDY, override)), "overrides", override, told)

@@ -1,5 +1,6 @@
 """The seeds of a run, from `seeds=5` or a list."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from omegaconf import ListConfig
@@ -29,6 +30,15 @@ def seeds_word(seeds: Any) -> str:
     ('seeds=5', 'seeds=[3,7]')
     """
     return f"seeds={seeds}".replace(" ", "")
+
+
+def compact(seeds: Sequence[int]) -> Any:
+    """Return the seeds as a count if they are 0, 1, 2, ..., else as a list.
+
+    >>> compact(range(5)), compact([3, 7])
+    (5, [3, 7])
+    """
+    return len(seeds) if list(seeds) == list(range(len(seeds))) else list(seeds)
 
 
 def union(before: Any, after: Any) -> Any:

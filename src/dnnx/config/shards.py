@@ -11,7 +11,7 @@ from dnnx.basics.console import warn
 from dnnx.basics.errors import UserError, require, shown
 from dnnx.config import resume
 from dnnx.config.continued import differing
-from dnnx.config.seeds import parse_seeds
+from dnnx.config.seeds import compact, parse_seeds
 from dnnx.runs import checksums
 from dnnx.runs import shards as layout
 from dnnx.runs.files import read_json, read_results
@@ -41,7 +41,7 @@ def is_own(shard: Shard, run: Path) -> bool:
 
 
 def is_done(cfg: DictConfig, shard: Shard) -> bool:
-    """Return whether a shard has results of as many epochs as `cfg` asks for."""
+    """Return whether a shard has results of at least as many epochs as `cfg` asks for."""
     return shard.is_finished and cfg.trainer.max_epochs <= shard.config.trainer.max_epochs
 
 
@@ -127,7 +127,7 @@ def config_of_all(cfg: DictConfig, seeds: Sequence[int]) -> DictConfig:
     """Return the config of a run of all these seeds."""
     cfg = cfg.copy()
     OmegaConf.set_struct(cfg, False)
-    cfg.seeds = len(seeds) if list(seeds) == list(range(len(seeds))) else list(seeds)
+    cfg.seeds = compact(seeds)
     cfg.shard = None
     return cfg
 

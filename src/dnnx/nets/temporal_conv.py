@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dnnx.basics.errors import require, require_layers
-from dnnx.nets.layers.dropout import ChannelDropout
+from dnnx.nets.layers.dropout import ChannelDropout, check_share
 from dnnx.nets.layers.recurrent import steps_and_features
 
 
@@ -49,7 +49,7 @@ class TemporalConv(nn.Module):
         require_layers("net.blocks", blocks)
         for name, number in (("channels", channels), ("kernel", kernel)):
             require(type(number) is int and number >= 1, f"net.{name}", number, "a whole number of at least 1")
-        require(0 <= dropout < 1, "net.dropout", dropout, "a share in [0, 1)")
+        check_share("net.dropout", dropout)
         widths = [features, *[channels] * blocks]
         self.blocks = nn.Sequential(*(Block(widths[i], widths[i + 1], kernel, 2**i, dropout) for i in range(blocks)))
         self.output = nn.Linear(channels, num_outputs)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from dnnx.nets.layers.convolution import ConvBlock, check_norm, check_share, scaled
+from dnnx.nets.layers.convolution import ConvBlock, check_norm, scaled
+from dnnx.nets.layers.dropout import check_share
 from dnnx.nets.layers.initializers import initialize
 from dnnx.nets.layers.sides import check_sides
 

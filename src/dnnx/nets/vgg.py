@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from dnnx.basics.errors import require
-from dnnx.nets.layers.convolution import Classifier, ConvBlock, check_norm, check_share, map_shape, scaled
+from dnnx.nets.layers.convolution import Classifier, ConvBlock, check_norm, map_shape, scaled
+from dnnx.nets.layers.dropout import check_share
 from dnnx.nets.layers.initializers import initialize
 
 VGG11 = ((1, 64), (1, 128), (2, 256), (2, 512), (2, 512))  # convolutions and channels of each block

@@ -77,17 +77,6 @@ def decimals(half: float, about: About = PLAIN) -> int | None:
     return places if places <= MAX_PLACES else None
 
 
-def show_difference(value: float, about: About = PLAIN, half: float = np.nan) -> str:
-    """Return the difference of two values with its sign and without its unit; that of two shares in points.
-
-    `half` is half the width of its interval, which decides the decimals: two digits of it. Points have two at most.
-
-    >>> show_difference(0.0123, About("%")), show_difference(-1.0203, half=0.104), show_difference(-4e-17, About("%"))
-    ('+1.23', '-1.02', '0.00')
-    """
-    return _fixed(about.scale * value, decimals(half, about), signed=True)
-
-
 def whole(value: float, about: About, digits: int = 3) -> str:
     """Return a value that is no mean, such as the best epoch of one seed: without decimals where it has none."""
     is_whole = abs(value - round(value)) <= ROUNDING * max(1.0, abs(value)) if np.isfinite(value) else False

@@ -47,7 +47,7 @@ def _half(x: np.ndarray, level: float) -> float:
     return float(stats.t.ppf((1 + level) / 2, x.size - 1) * stats.sem(x))
 
 
-def log_ratio(a: Iterable[float], b: Iterable[float], level: float = LEVEL) -> Estimate:
+def log_ratio(a: Iterable[float], b: Iterable[float]) -> Estimate:
     """Return the logarithm of the ratio of two geometric means with its Welch t interval, from values above 0.
 
     `n` is 0 where a side has no two values.
@@ -58,7 +58,7 @@ def log_ratio(a: Iterable[float], b: Iterable[float], level: float = LEVEL) -> E
     gap = float(x.mean() - y.mean())
     if np.ptp(x) + np.ptp(y) < 1e-9:  # equal but for rounding, which is no spread
         return Estimate(x.size + y.size, gap, gap, gap)
-    low, high = stats.ttest_ind(x, y, equal_var=False).confidence_interval(level)
+    low, high = stats.ttest_ind(x, y, equal_var=False).confidence_interval(LEVEL)
     return Estimate(x.size + y.size, gap, float(low), float(high))
 
 

@@ -64,10 +64,10 @@ class Verdict:
         return f"{self.ask} {self.words.capitalize()}: {self.evidence}"
 
 
-def decide(study: Study, alpha: float = ALPHA) -> tuple[list[Verdict], list[str]]:
+def decide(study: Study) -> tuple[list[Verdict], list[str]]:
     """Return the declared verdicts, or the main metric against the reference; and a line for each without its arm.
 
-    All intervals hold together with a chance of 1 - alpha (Bonferroni), so all answers do. In a study that goes on
+    All intervals hold together with a chance of 1 - ALPHA (Bonferroni), so all answers do. In a study that goes on
     until it is decided they hold at all looks too, and each answer is that of the look which gave it.
     """
     lost, specs = [], []
@@ -77,17 +77,15 @@ def decide(study: Study, alpha: float = ALPHA) -> tuple[list[Verdict], list[str]
         else:
             lost.append(f"no answer to '{spec['ask']}': it needs the arms {spec['arm']} and {spec['than']}")
     if study.looks is not None:
-        verdicts, more = decide_at_looks(study, study.looks, specs, alpha)
+        verdicts, more = decide_at_looks(study, study.looks, specs)
         return verdicts, [*lost, *more]
     questions = _ask(study, specs)
     family = sum(question.is_tested and compare(*question.values, question.scale).tested for question in questions)
-    level = Level(alpha / max(family, 1), alpha, family)
+    level = Level(ALPHA / max(family, 1), ALPHA, family)
     return _verdicts(questions, level), lost
 
 
-def decide_at_looks(
-    study: Study, looks: Looks, specs: Sequence[Mapping[str, Any]], alpha: float
-) -> tuple[list[Verdict], list[str]]:
+def decide_at_looks(study: Study, looks: Looks, specs: Sequence[Mapping[str, Any]]) -> tuple[list[Verdict], list[str]]:
     """Return the verdicts of a study with planned looks, and lines on what they leave out.
 
     A claim that a look decides is settled. Later seeds of its arms count for other claims only.
@@ -96,9 +94,9 @@ def decide_at_looks(
     claims = len(specs) - len(untested)
     at_last = Level(look=max(1, len(looks.taken)), looks=len(looks.planned))  # seeds of looks are not added by hand
     found = dict(zip(untested, _verdicts(_ask(study, [specs[i] for i in untested]), at_last), strict=True))
-    levels = nominal_levels(looks.planned, alpha / max(claims, 1))
+    levels = nominal_levels(looks.planned, ALPHA / max(claims, 1))
     for place, look in enumerate(looks.taken):
-        at, level = study.at(look), Level(levels[place], alpha, claims, place + 1, len(levels))
+        at, level = study.at(look), Level(levels[place], ALPHA, claims, place + 1, len(levels))
         still = [i for i in range(len(specs)) if i not in found or found[i].answer in ("undecided", "not measured")]
         still = [i for i in still if at.run(specs[i]["arm"]) and at.run(specs[i]["than"])]
         found |= dict(zip(still, _verdicts(_ask(at, [specs[i] for i in still]), level), strict=True))

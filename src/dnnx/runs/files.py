@@ -99,6 +99,14 @@ def read_results(folder: Path) -> dict[str, Any]:
         raise UserError(f"results.json={folder}: {NO_RESULTS} ({error})") from None
 
 
+def read_declaration(path: Path) -> dict[str, Any]:
+    """Return the checked content of a study.json. Raise UserError for one of another form."""
+    try:
+        return schema.study(read_json(path))
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
 def parse_json(path: Path) -> Any:
     if path.stat().st_size > schema.LARGEST_JSON:
         raise ValueError(f"it has more than {schema.LARGEST_JSON:,} bytes")

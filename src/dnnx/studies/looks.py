@@ -1,13 +1,12 @@
 """The plan of a study that goes on until it is decided: at how many seeds it looks, and with which seeds."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from dnnx.basics.errors import UserError, choose, require, shown
 from dnnx.config.overrides import parse
-from dnnx.config.seeds import MAX_SEEDS, parse_seeds, seeds_word
+from dnnx.config.seeds import MAX_SEEDS, parse_seeds
 from dnnx.studies.claims import declared_verdicts
 
 UNTIL = {"decided": None}
@@ -49,11 +48,6 @@ def seeds_at(seeds: Any, n: int) -> list[int]:
     """
     first = parse_seeds(seeds)
     return [*first, *range(max(first) + 1, max(first) + 1 + n)][:n]
-
-
-def words_of(seeds: Sequence[int]) -> str:
-    """Return the override for these seeds."""
-    return seeds_word(len(seeds) if list(seeds) == list(range(len(seeds))) else list(seeds))
 
 
 def _check_claims(study: DictConfig) -> None:

@@ -12,14 +12,13 @@ from dnnx.basics.console import console
 from dnnx.basics.errors import UserError, require, shown
 from dnnx.config import resume
 from dnnx.config.app import FAILURES, fail
-from dnnx.config.seeds import parse_seeds
+from dnnx.config.seeds import compact, parse_seeds, seeds_word
 from dnnx.config.shards import config_of_all, require_backbone
-from dnnx.runs import schema
 from dnnx.runs.checksums import is_other_data
-from dnnx.runs.files import read_json, read_results, write_json
+from dnnx.runs.files import read_declaration, read_json, read_results, write_json
 from dnnx.runs.looks import Look, Looks
 from dnnx.studies.backbone import is_needed
-from dnnx.studies.looks import seeds_at, words_of
+from dnnx.studies.looks import seeds_at
 from dnnx.studies.plan import Job, Plan
 
 Train = Callable[[Plan], object]  # trains the jobs of a plan
@@ -81,7 +80,7 @@ def needed(jobs: Sequence[Job], arms: set[str]) -> list[Job]:
 def jobs_of(plan: Plan, look: Look) -> list[Job]:
     """Return the jobs of a look: those of its arms, with its seeds."""
     chosen = [job for job in plan.jobs if job.name in look.arms]
-    return [replace(job, overrides=[*job.overrides, words_of(look.seeds)]) for job in chosen]
+    return [replace(job, overrides=[*job.overrides, seeds_word(compact(look.seeds))]) for job in chosen]
 
 
 def claims_of(plan: Plan) -> list[Claim]:
@@ -113,7 +112,7 @@ def planned(plan: Plan, looks: Sequence[int], seeds: Any) -> Plan:
     Raise UserError for a study that was looked at by another plan, or with other `seeds`: its levels would not hold.
     """
     path = plan.folder / "study.json"
-    saved: dict[str, Any] = read_study_json(path) if path.exists() else {}
+    saved: dict[str, Any] = read_declaration(path) if path.exists() else {}
     before = Looks.of(saved.get("looks"))
     if before is not None and before.taken:
         _require_planned(before, looks, plan.folder)
@@ -137,14 +136,6 @@ def _require_planned(before: Looks, looks: Sequence[int], folder: Path) -> None:
     most = looks[-1] if looks else None
     require(most is None or most == before.planned[-1], "study.max_seeds", shown(most), told)
     require(list(before.planned) == list(looks), "study.looks", shown(list(looks)), told)
-
-
-def read_study_json(path: Path) -> dict[str, Any]:
-    """Return the checked content of study.json."""
-    try:
-        return schema.study(read_json(path))
-    except ValueError as error:
-        raise UserError(f"{path}: {error}") from None
 
 
 def check_before(plan: Plan, configs: Sequence[DictConfig]) -> None:

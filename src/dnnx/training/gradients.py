@@ -18,7 +18,7 @@ def gradients(module: Any, batch: Sequence[Tensor], optimizer: Any) -> tuple[Ten
     if leaf is None:
         optimizer.zero_grad()
         outputs = module(x)
-    elif is_plain(module):
+    elif is_mean_of_losses(module):
         y = module.targets(x, y, leaf)
         loss, slope = module.task.differentiated(leaf.flatten(0, 1), y.flatten(0, 1))
         slope, loss = slope.view_as(leaf), loss.view(leaf.shape[:2])
@@ -42,7 +42,7 @@ def may_be_fast(module: Any, x: Tensor) -> bool:
     return replicas.probed and replicas.way in (ALONE, "batched") and not module.start and not module.is_shared(x)
 
 
-def is_plain(module: Any) -> bool:
+def is_mean_of_losses(module: Any) -> bool:
     """Return whether the objective is the mean of the task's losses, whose derivative the task knows."""
     kind = type(module.task)
     own = [vars(parent) for parent in kind.__mro__ if "loss" in vars(parent)]

@@ -90,7 +90,7 @@ def prepare(cfg: DictConfig, seeds: Sequence[int], folder: Path) -> Plan:
         plan.device = trainer.strategy.root_device
         trainer.fit(module, datamodule=data)
         logged = [*trainer.callback_metrics]
-        plan.facts = _facts(cfg, module, trainer)
+        plan.facts = _facts(cfg, trainer)
         own = [*module.parameters()]
         plan.sizes = sum(p.numel() for p in own), sum(p.numel() for p in own if p.requires_grad)
         plan.tests = is_overridden("test_step", module) and is_overridden("test_dataloader", data or module)
@@ -121,7 +121,7 @@ class Before(pl.Callback):
         self.in_validation = sorted(set(trainer.callback_metrics) - self.before)
 
 
-def _facts(cfg: DictConfig, module: Any, trainer: Any) -> dict[str, Any]:
+def _facts(cfg: DictConfig, trainer: Any) -> dict[str, Any]:
     """Return the content of data.json: sizes of the splits, and a checksum of the first validation example."""
     sizes, files = {}, {}
     for split, loaders in (("train", trainer.train_dataloader), ("val", trainer.val_dataloaders)):

@@ -20,7 +20,7 @@ from dnnx.runs.memory import peak_memory_mb
 from dnnx.runs.schema import is_number
 from dnnx.runs.tables import HEADER
 from dnnx.runs.tensors import load_tensors, save_tensors
-from dnnx.training.callbacks.plain import ROWS, Follow, Progress
+from dnnx.training.callbacks.plain import ROWS, Follow, SeedProgress
 from dnnx.training.callbacks.plain_progress import ShowSeed
 from dnnx.training.plain import Plan, test_seed, train_seed
 from dnnx.training.plain_metrics import about
@@ -67,7 +67,7 @@ def _train(plan: Plan, seed: int, title: str, path: Path) -> dict[str, Any]:
     return outcome
 
 
-def _facts(progress: Progress, plan: Plan) -> dict[str, Any]:
+def _facts(progress: SeedProgress, plan: Plan) -> dict[str, Any]:
     seconds = progress.elapsed_s
     return {
         "epoch/best": progress.best_epoch or None,

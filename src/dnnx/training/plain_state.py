@@ -42,17 +42,17 @@ def dump(trainer: Any) -> State:
     finally:
         trainer.strategy.checkpoint_io = own
     checkpoint = capture.checkpoint
-    kept = {name for name in HYPERPARAMETERS if is_plain(checkpoint.get(name))}
+    kept = {name for name in HYPERPARAMETERS if holds_plain_values(checkpoint.get(name))}
     shown = {name: without_secrets(checkpoint[name]) for name in kept if name in checkpoint}
     return {key: value for key, value in checkpoint.items() if key not in (*HYPERPARAMETERS, *NAMES)} | shown
 
 
-def is_plain(value: Any) -> bool:
+def holds_plain_values(value: Any) -> bool:
     """Return whether a value consists of numbers, text, lists and mappings alone."""
     if isinstance(value, dict):
-        return all(isinstance(key, str) and is_plain(inner) for key, inner in value.items())
+        return all(isinstance(key, str) and holds_plain_values(inner) for key, inner in value.items())
     if isinstance(value, list | tuple):
-        return all(map(is_plain, value))
+        return all(map(holds_plain_values, value))
     return value is None or type(value) in (bool, int, float, str)
 
 

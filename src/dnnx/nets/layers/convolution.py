@@ -27,7 +27,7 @@ class ConvBlock(nn.Sequential):
         **settings: Any,
     ):  # fmt: skip
         super().__init__()
-        self.conv = nn.Conv2d(below, above, kernel, bias=bias or takes_bias(norm, norm_at), **settings)
+        self.conv = nn.Conv2d(below, above, kernel, bias=bias or has_bias(norm, norm_at), **settings)
         if norm is not None and norm_at == "before":
             self.norm = nn.BatchNorm2d(above)
         if activation is not None:
@@ -46,7 +46,7 @@ class Classifier(nn.Sequential):
         super().__init__(nn.Flatten(-3))
         below = math.prod(shape)
         for i, above in enumerate(hidden):
-            self.add_module(f"hidden{i}", nn.Linear(below, above, bias=takes_bias(norm, norm_at)))
+            self.add_module(f"hidden{i}", nn.Linear(below, above, bias=has_bias(norm, norm_at)))
             if norm is not None and norm_at == "before":
                 self.add_module(f"norm{i}", nn.BatchNorm1d(above))
             self.add_module(f"activation{i}", make_activation(activation))
@@ -58,7 +58,7 @@ class Classifier(nn.Sequential):
         self.output = nn.Linear(below, num_outputs)
 
 
-def takes_bias(norm: str | None, norm_at: str) -> bool:
+def has_bias(norm: str | None, norm_at: str) -> bool:
     """Return whether a layer has a bias: not right below a norm, which would subtract it."""
     return norm is None or norm_at == "after"
 
@@ -69,11 +69,6 @@ def check_norm(norm: str | None, norm_at: str = "before") -> None:
     choose("net.norm_at", norm_at, dict.fromkeys(("before", "after")))
     told = "nothing is normalized; type net.norm=batch"
     require(norm is not None or norm_at == "before", "net.norm_at", norm_at, told)
-
-
-def check_share(key: str, value: float) -> None:
-    """Raise UserError unless `value` is a dropout rate."""
-    require(is_number(value) and 0 <= value < 1, key, value, f"a share in [0, 1), for example {key}=0.25")
 
 
 def scaled(width: int, factor: float) -> int:

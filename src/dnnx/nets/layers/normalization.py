@@ -53,8 +53,8 @@ class Normalization:
     def has(self, place: str) -> bool:
         return self.kind is not None and place in self.places
 
-    def takes_bias(self, place: str) -> bool:
-        """Return whether the preceding linear layer must have no bias.
+    def cancels_bias(self, place: str) -> bool:
+        """Return whether the linear layer below must have no bias.
 
         Batch norm subtracts the mean and so cancels that bias. Its gradient would be rounding noise, which Adam and
         RMSprop scale up to steps of full size.

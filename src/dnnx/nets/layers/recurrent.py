@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dnnx.basics.errors import choose, is_number, require, require_layers
-from dnnx.nets.layers.dropout import Dropout
+from dnnx.basics.errors import choose, require, require_layers
+from dnnx.nets.layers.dropout import Dropout, check_share
 
 State = tuple[Tensor, ...]  # h, or h and c
 
@@ -162,7 +162,7 @@ def check(cell: str, hidden: int, layers: int, dropout: float, recurrent_dropout
     require(type(hidden) is int and hidden >= 1, "net.hidden", hidden, "a whole number of at least 1")
     require_layers("net.layers", layers)
     for name, share in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
-        require(is_number(share) and 0 <= share < 1, f"net.{name}", share, "a share in [0, 1), for example 0.25")
+        check_share(f"net.{name}", share)
     told = "torch's layers have no recurrent dropout; type net.implementation=scratch"
     require(not (recurrent_dropout and implementation == "torch"), "net.recurrent_dropout", recurrent_dropout, told)
 

@@ -26,7 +26,7 @@ ROWS = r"(\d{1,9},[^,\n]*,[^,\n]*,\d{1,19},[-+.\w]+\n)*"
 
 
 @dataclass
-class Progress:
+class SeedProgress:
     """The progress of one seed. Epochs count from 1; 0 means none."""
 
     epoch: int = 0  # the last one that ended
@@ -52,7 +52,7 @@ class Follow(Checkpoint):
 
     def __init__(self, seed: int, monitor: Monitor, patience: int, write: Callable[[str], None]):
         self.seed, self.monitor, self.patience, self.write = seed, monitor, patience, write
-        self.progress, self.best_state = Progress(), {}  # type: ignore[var-annotated]
+        self.progress, self.best_state = SeedProgress(), {}  # type: ignore[var-annotated]
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         self.started, self.validated = time.perf_counter(), False
@@ -109,7 +109,7 @@ class Follow(Checkpoint):
         return {"progress": asdict(self.progress), "best_state": self.best_state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.progress, self.best_state = Progress(**state["progress"]), state["best_state"]
+        self.progress, self.best_state = SeedProgress(**state["progress"]), state["best_state"]
         if not re.fullmatch(ROWS, self.progress.rows):
             raise ValueError("rows are not those of metrics.csv")
 
