@@ -1,6 +1,6 @@
 """A LightningDataModule over a torch Dataset, as people have one; it knows nothing of dnnx. From this folder:
 
-python -m dnnx.train data._target_=digit_data.DigitData seeds=5
+dnnx train data._target_=digit_data.DigitData seeds=5
 """
 
 import lightning.pytorch as pl

@@ -1,6 +1,6 @@
 """A LightningModule and a LightningDataModule as the Lightning-Hydra template has them: they know nothing of dnnx.
 
-python -m dnnx.train module._target_=lightning_module.DigitsLitModule data._target_=lightning_module.DigitsDataModule \
+dnnx train module._target_=lightning_module.DigitsLitModule data._target_=lightning_module.DigitsDataModule \
     seeds=5 monitor=val/loss
 """
 

@@ -1,6 +1,6 @@
 """An LSTM that reads an image row by row. From this folder:
 
-python -m dnnx.train net._target_=lstm_rows.RowLSTM net.hidden=32 data=mnist seeds=5
+dnnx train net._target_=lstm_rows.RowLSTM net.hidden=32 data=mnist seeds=5
 """
 
 from torch import Tensor, nn

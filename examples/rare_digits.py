@@ -1,6 +1,6 @@
 """Digits of which some are rare, as a data set of one's own. From this folder:
 
-python -m dnnx.train data._target_=rare_digits.RareDigits +data.share=0.02 +technique=output_bias
+dnnx train data._target_=rare_digits.RareDigits +data.share=0.02 +technique=output_bias
 """
 
 import os

@@ -1,6 +1,6 @@
 """A residual network of dense layers that sees the mean of its input too. From this folder:
 
-python -m dnnx.train net._target_=residual_mlp.ResidualMLP net.depth=3 data=mnist seeds=5
+dnnx train net._target_=residual_mlp.ResidualMLP net.depth=3 data=mnist seeds=5
 """
 
 from math import prod

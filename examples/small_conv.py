@@ -1,6 +1,6 @@
 """A small convolutional network, as anyone writes it. From this folder:
 
-python -m dnnx.train net._target_=small_conv.SmallConv net.width=16 data=mnist seeds=5
+dnnx train net._target_=small_conv.SmallConv net.width=16 data=mnist seeds=5
 """
 
 import torch.nn.functional as F
