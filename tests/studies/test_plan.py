@@ -8,7 +8,7 @@ from commands import typed
 
 from dnnx.basics.errors import UserError
 from dnnx.runs import schema
-from dnnx.studies.plan import check_names
+from dnnx.studies.plan import check_names, chosen_overrides
 
 TINY = ["data.source=digits", "seeds=2", "trainer.max_epochs=1"]
 PATHS = ["../../x", "/abs/x", ".", "..", "figures", "report.html", "study.json", ".submitit", "a/b"]
@@ -53,3 +53,14 @@ def test_two_runs_of_one_folder_are_refused(swept: list[str], name: str, tmp_pat
     told = "two runs would have this folder; type each swept value once"
     assert (code, said) == (2, f"error: arm (the folder of a run)={name}: {told}\n")
     assert not list(tmp_path.rglob("*.yaml"))
+
+
+def test_typed_seeds_are_those_of_all_arms() -> None:
+    """An arm with seeds of its own kept them, so a repetition with unseen seeds trained seen ones there."""
+    arms = {"cheap": [], "costly": ["net.hidden=[500]", "seeds=3"]}
+    assert chosen_overrides(None, "costly", arms, ["net.dropout=0.1"]) == [
+        "net.dropout=0.1",
+        "net.hidden=[500]",
+        "seeds=3",
+    ]
+    assert chosen_overrides(None, "costly", arms, ["seeds=[100,101]"]) == ["seeds=[100,101]", "net.hidden=[500]"]
