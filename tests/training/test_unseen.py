@@ -47,6 +47,42 @@ def test_a_list_of_layers_that_torch_sees_is_taken() -> None:
     assert Replicas(lambda: Outer(nn.ModuleList([nn.Linear(2, 2)])), [0])
 
 
+class Viewing(nn.Module):
+    """A net in which another tensor lies in the memory of the first weight."""
+
+    def __init__(self, how: str):
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 3), nn.Linear(3, 3)
+        weight = self.first.weight
+        if how == "tied":
+            self.second.weight = weight
+        elif how == "buffer":
+            self.register_buffer("part", weight.detach()[1])
+        elif how != "apart":
+            self.second.weight = nn.Parameter(weight.detach() if how == "view" else weight.detach().T)
+
+
+@pytest.mark.parametrize(("how", "other"), [("view", "second.weight"), ("turned", "second.weight"), ("buffer", "part")])
+def test_two_tensors_in_one_memory_are_refused_as_each_seed_would_keep_two(how: str, other: str) -> None:
+    with pytest.raises(UserError, match=rf"^net: (first\.weight and {other}|{other} and first\.weight) are two tensors"):
+        Replicas(lambda: Viewing(how), [0, 1])
+
+
+@pytest.mark.parametrize("how", ["apart", "tied"])
+def test_one_weight_with_two_names_is_taken(how: str) -> None:
+    assert Replicas(lambda: Viewing(how), [0, 1])
+
+
+def test_parts_of_one_memory_that_do_not_overlap_are_taken() -> None:
+    class Cut(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.other = map(nn.Parameter, torch.zeros(6).split(3))
+            self.none, self.nil = nn.Parameter(torch.zeros(0)), nn.Parameter(torch.zeros(0))
+
+    assert Replicas(Cut, [0, 1])
+
+
 class Blind(nn.Module):
     """A net whose forward hides its parameters from autograd, always or in evaluation only."""
 
