@@ -43,10 +43,14 @@ def predict(cfg: DictConfig) -> "pd.DataFrame":
         require(Path(name).expanduser().exists(), "inputs", name, "there is no such file or folder")
     own = finished_run(cfg.run, cfg)
 
-    from dnnx.evaluation.answers import answer_table, doubt  # imports torch
+    from dnnx.data.readers.reader import find_files  # imports torch
+    from dnnx.evaluation.answers import answer_table, doubt
     from dnnx.evaluation.trained import open_run
 
     run = open_run(own, Path(cfg.run), cfg.seed)
+    files = find_files(run.preprocessing.reader, inputs)
+    is_input = cfg.out is not None and Path(cfg.out).exists() and any(map(Path(cfg.out).samefile, files))
+    require(not is_input, "out", cfg.out, "it is one of the inputs, which it would replace; give another name")
     examples = run.read(inputs, cfg.convert)
     found = answer_table(run, examples)
     shown = [name for name in found.columns if not OF_SEED.fullmatch(name)]
