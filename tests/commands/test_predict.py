@@ -174,7 +174,7 @@ def test_no_name_and_a_list_of_tables_are_one_line_in_python(table: Path) -> Non
         run.predict("")
     frame = pd.read_csv(table / "houses.csv")
     for given in ([frame], [table / "houses.csv", frame]):
-        with pytest.raises(UserError, match=r"^x=\[.*DataFrame\]: a list holds names of files; give a table by itself$"):
+        with pytest.raises(UserError, match=r"^x=\[.*DataFrame\]: a list holds names of files; give a table by itself"):
             run.predict(given)
 
 

@@ -64,7 +64,7 @@ class Viewing(nn.Module):
 
 @pytest.mark.parametrize(("how", "other"), [("view", "second.weight"), ("turned", "second.weight"), ("buffer", "part")])
 def test_two_tensors_in_one_memory_are_refused_as_each_seed_would_keep_two(how: str, other: str) -> None:
-    with pytest.raises(UserError, match=rf"^net: (first\.weight and {other}|{other} and first\.weight) are two tensors"):
+    with pytest.raises(UserError, match=rf"^net: (first\.weight and {other}|{other} and first\.weight) are two"):
         Replicas(lambda: Viewing(how), [0, 1])
 
 

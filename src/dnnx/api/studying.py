@@ -67,9 +67,7 @@ def _train(own: Path, typed: Sequence[str]) -> Study:
 
 def _check(own: Path, configs: dict[str, DictConfig], jobs: Jobs) -> list[DictConfig]:
     """Return the configs of the jobs, and keep the first of each name in `configs`."""
-    composed = [
-        compose("train", [word for word in job if not word.startswith("hydra.")], [str(own)]) for job in jobs
-    ]
+    composed = [compose("train", [word for word in job if not word.startswith("hydra.")], [str(own)]) for job in jobs]
     for job, config in zip(jobs, composed, strict=True):
         configs.setdefault(_name(job), config)
     return composed

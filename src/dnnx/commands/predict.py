@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
@@ -87,7 +86,7 @@ def _table(found: "pd.DataFrame", told: str, has_classes: bool) -> Table:
     for name in found.columns:
         is_text, is_input = name in ("input", "class", "seeds"), name == "input"
         table.add_column(
-            escape(name),
+            name,
             justify="left" if is_text else "right",
             no_wrap=not is_input,
             overflow="fold",
@@ -105,7 +104,7 @@ def _width(table: Table) -> int:
 
 def _cell(value: Any, is_share: bool) -> str:
     if not isinstance(value, float):
-        return escape(str(value))
+        return str(value)
     if math.isnan(value):
         return "one seed"
     return f"{100 * value:.1f} %" if is_share else f"{value:.4g}"
