@@ -38,8 +38,9 @@ def require_apart(net: nn.Module) -> None:
     places: dict[int, list[tuple[int, int, str]]] = {}
     for name, value in named.items():
         if not nn.parameter.is_lazy(value) and value.numel() and value.layout == torch.strided:
-            end = value.storage_offset() + sum((n - 1) * s for n, s in zip(value.shape, value.stride(), strict=True))
-            places.setdefault(value.untyped_storage().data_ptr(), []).append((value.storage_offset(), end, name))
+            start = int(value.storage_offset())
+            end = start + sum((n - 1) * step for n, step in zip(value.shape, value.stride(), strict=True))
+            places.setdefault(value.untyped_storage().data_ptr(), []).append((start, end, name))
     for held in places.values():
         for (_, end, one), (start, _, other) in pairwise(sorted(held)):
             is_shared = start <= end and any(isinstance(named[name], nn.Parameter) for name in (one, other))
