@@ -43,6 +43,14 @@ class Breaking(nn.Module):
         return self.output(x.flatten(-3))
 
 
+def right(y_true: np.ndarray, y_pred: np.ndarray) -> float:
+    return float((y_true == y_pred).mean())
+
+
+def made(in_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(in_shape[-1] ** 2, num_outputs))
+
+
 class Digits(pl.LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         x, y = digits()
@@ -76,6 +84,23 @@ def test_arrays_are_fitted_and_each_network_is_a_plain_module_that_predicts_as_t
     torch.testing.assert_close(p.sum(1), torch.ones(len(x), dtype=p.dtype))
     torch.testing.assert_close(run.predict(x, seed=1), network(torch.tensor(x)).double().softmax(1))
     assert dnnx.load(run.folder, packages=[Small.__module__]).results.equals(run.results)
+
+
+OWN = [
+    "+metrics.a=sklearn.metrics.balanced_accuracy_score",
+    f"+metrics.b={__name__}.right",
+    f"+metrics.c={{_target_: {__name__}.right, better: higher}}",
+]
+
+
+def test_code_that_was_typed_needs_no_package_after_training(tmp_path: Path) -> None:
+    """A function that builds the net is in no package that a folder could name."""
+    words, net = ["data.source=digits", *FEW, *OWN], f"{__name__}.made"
+    run = dnnx.fit(net, seeds=2, outputs=tmp_path, overrides=words)
+    assert run.results["test/c"].equals(run.results["test/b"])
+    arms = {"narrow": ["net.hidden=[2]"], "made": [f"net._target_={net}"]}
+    study = dnnx.study(arms, seeds=2, jobs=1, outputs=tmp_path, overrides=words)
+    assert {"test/a", "test/b", "test/c"} <= {*study.results.columns}
 
 
 def test_a_fit_is_the_run_of_the_command(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from commands import compose, typed
 from safetensors import safe_open
 from sklearn.datasets import load_digits
-from torch import Tensor
+from torch import Tensor, nn
 
 import dnnx
 from dnnx.basics.errors import UserError
@@ -65,6 +65,25 @@ def test_a_file_of_onnx_has_the_outputs_of_the_run(digits: Path, tmp_path: Path)
     torch.testing.assert_close(torch.from_numpy(p), of_run(digits)[:50], rtol=1e-5, atol=1e-6)
     assert [tensor.name for tensor in (*model.graph.input, *model.graph.output)] == ["x", "predictions"]
     assert {entry.key for entry in model.metadata_props} >= {"inputs", "outputs", "classes"}
+
+
+class Tied(nn.Module):
+    def __init__(self, in_shape: tuple[int, ...], num_outputs: int):
+        super().__init__()
+        self.first, self.second, self.out = nn.Linear(64, 64), nn.Linear(64, 64), nn.Linear(64, num_outputs)
+        self.second.weight = self.first.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(torch.relu(self.second(torch.relu(self.first(x.flatten(1))))))
+
+
+def test_a_net_with_a_shared_weight_is_saved_and_exported_with_it(tmp_path: Path) -> None:
+    run = dnnx.fit(Tied, seeds=2, outputs=tmp_path, overrides=[word for word in SHORT if not word.startswith("seeds")])
+    network: Any = run.network(1)
+    own = f"packages=[{__name__.partition('.')[0]}]"
+    assert network.second.weight is network.first.weight
+    for form in ("pt2", "safetensors"):
+        assert exported_file(run.folder, f"format={form}", own).is_file(), "checked by its outputs"
 
 
 def test_plain_weights_have_the_names_of_the_network(digits: Path) -> None:

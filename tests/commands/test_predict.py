@@ -152,6 +152,32 @@ def test_numbers_of_a_table_are_those_that_the_run_stored(table: Path) -> None:
     close(run.predict(frame)[:, 0], found["price [k$]"].to_numpy().astype(np.float32))
 
 
+def test_the_answers_never_replace_an_input(table: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(table / "houses.csv").head(3)
+    path = tmp_path / "in" / "new.csv"
+    path.parent.mkdir()
+    frame.to_csv(path, index=False)
+    before = path.read_bytes()
+    (tmp_path / "link.csv").symlink_to(path)
+    for given, out in (("in/new.csv", "in/../in/new.csv"), ("in", "in/new.csv"), ("in/new.csv", "link.csv")):
+        code, said = typed("commands.predict", f"run={table / 'run'}", given, f"out={out}", cwd=tmp_path)
+        assert (code, said.count("\n")) == (2, 1)
+        assert f"out={out}: it is one of the inputs, which it would replace; give another name" in said
+    assert path.read_bytes() == before
+    answers(table / "run", f"inputs='{path}'", f"out='{path.with_name('answers.csv')}'")
+    assert path.read_bytes() == before
+
+
+def test_no_name_and_a_list_of_tables_are_one_line_in_python(table: Path) -> None:
+    run: Any = dnnx.load(table / "run")
+    with pytest.raises(UserError, match=r"^inputs='': it is empty; name a file or folder, \. for the current one$"):
+        run.predict("")
+    frame = pd.read_csv(table / "houses.csv")
+    for given in ([frame], [table / "houses.csv", frame]):
+        with pytest.raises(UserError, match=r"^x=\[.*DataFrame\]: a list holds names of files; give a table by itself"):
+            run.predict(given)
+
+
 def test_columns_in_another_order_beside_others_and_without_the_target_are_found(table: Path, tmp_path: Path) -> None:
     frame = pd.read_csv(table / "houses.csv").head(5)
     frame.assign(note="x")[["town", "note", "age", "rooms"]].to_csv(tmp_path / "new.csv", index=False)

@@ -110,6 +110,17 @@ def test_a_run_given_twice_and_an_unknown_reference_are_refused(tmp_path):
     assert "choose one of a" in refusal(run, reference="b")
 
 
+def test_a_link_in_a_folder_of_runs_is_no_run_of_its_own_unless_its_target_is_elsewhere(tmp_path):
+    for name in ("m/first", "m/second", "n/other"):
+        write_run(tmp_path / name)
+    (tmp_path / "m/latest").symlink_to("second")
+    assert [run.name for run in read_study([tmp_path / "m"]).runs] == ["first", "second"]
+    assert [run.name for run in read_study([tmp_path / "m/first", tmp_path / "m/latest"]).runs] == ["first", "second"]
+    (tmp_path / "m/theirs").symlink_to(tmp_path / "n/other")
+    assert [run.name for run in read_study([tmp_path / "m"]).runs] == ["first", "second", "theirs"]
+    assert [run.name for run in read_study([tmp_path / "m", tmp_path / "n"]).runs] == ["first", "second", "other"]
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"arms": 3}', '{"arms": [1]}'])
 def test_a_broken_study_file_is_refused(tmp_path, text):
     folder = write_study(tmp_path / "s", {"plain": {}})

@@ -58,3 +58,15 @@ def test_a_line_that_several_jobs_send_is_shown_once(capsys: pytest.CaptureFixtu
             view.start(job)
             view.show("line", job, "WARNING: two softmaxes")
     assert capsys.readouterr().out.count("WARNING: two softmaxes") == 1
+
+
+def test_a_bar_shows_a_name_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(width=80, force_terminal=True, record=True, file=io.StringIO())
+    monkeypatch.setattr("dnnx.studies.view.console", console)
+    view = View("[odd] study", 4)
+    view.start("rate [/h]")
+    view.epoch("rate [/h]", 12, 200, "val/rate [/h] 3")
+    console.print(view.bars.get_renderable())
+    shown = console.export_text()
+    assert "[odd] study" in shown
+    assert "val/rate [/h] 3" in shown

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from sklearn import metrics as sk
 
 from dnnx.basics.errors import UserError
+from dnnx.config.trust import limit
 from dnnx.tasks.metric import Metric
 from dnnx.tasks.own_metrics import build_metrics
 
@@ -52,6 +53,13 @@ def test_scikit_learn_gets_classes_or_probabilities() -> None:
     assert value(auc) == pytest.approx(expected)
     both = LOGITS[:, :2], torch.tensor([0, 1, 1, 0])
     assert value("sklearn.metrics.roc_auc_score", *both) == 1.0
+
+
+def test_a_folder_may_name_a_metric_of_any_style_that_a_run_takes() -> None:
+    for name in ("share_above", "whole", "failing"):
+        limit({"metrics": {"mine": f"my_metrics.{name}"}}, ["my_metrics"])
+    with pytest.raises(UserError, match=r"a function of \(y_true, y_pred\), \(preds, target\) or \(outputs, y\)$"):
+        limit({"metrics": {"mine": "my_metrics.wrong"}}, ["my_metrics"])
 
 
 def test_numbers_are_compared_as_they_are() -> None:

@@ -102,6 +102,19 @@ class BranchAtZero(nn.Module):
         return x + self.gate(x - x.mean(1, keepdim=True))
 
 
+class Tied(nn.Module):
+    """Two layers share a weight, and one of them stands in two places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.out = nn.Linear(10, 10), nn.Linear(10, 10), nn.Linear(10, 5)
+        self.second.weight = self.first.weight
+        self.again = self.second
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.again(torch.tanh(self.second(torch.tanh(self.first(x))))))
+
+
 class Recurrent(nn.Module):
     def __init__(self, kind: type[nn.RNNBase] = nn.LSTM, **settings: Any) -> None:
         super().__init__()
@@ -162,6 +175,7 @@ NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], list[str]]] = { 
     "layered": (Layered, (1, 10, 10), ["batched", "vmap", "loop"]),
     "residual": (Residual, (10,), ["batched", "vmap", "loop"]),
     "branch_at_zero": (BranchAtZero, (10,), ["batched", "vmap", "loop"]),
+    "tied": (Tied, (10,), ["batched", "vmap", "loop"]),
     "lstm": (Recurrent, (6, 7), ["loop"]),
     "gru": (partial(Recurrent, nn.GRU), (6, 7), ["loop"]),
     "rnn_dropout": (partial(Recurrent, nn.RNN, num_layers=2, dropout=0.3), (6, 7), ["loop"]),

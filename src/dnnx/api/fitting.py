@@ -9,7 +9,7 @@ from dnnx.api.calls import calling, raise_failure
 from dnnx.api.run import Run
 from dnnx.config.compose import compose
 from dnnx.config.paths import run_folder, within
-from dnnx.config.words import packages_of, words_of
+from dnnx.config.words import words_of
 from dnnx.data.given import kept
 from dnnx.studies.single import train_beside
 from dnnx.train import run_job, run_words
@@ -45,4 +45,4 @@ def fit(
         folder = run_folder(cfg)
         run_job(cfg, words, folder, folder, partial(train_beside, words, [], folder, run_words))
         raise_failure()  # of a worker: the run is not whole
-    return Run(folder, packages_of(words))
+    return Run(folder, typed=cfg)

@@ -16,12 +16,15 @@ from dnnx.reports import notebook
 
 
 class Run:
-    """A finished run: its results, networks and predictions. `dnnx.load(folder)` returns one."""
+    """A finished run: its results, networks and predictions. `dnnx.load(folder)` returns one.
 
-    def __init__(self, folder: Path, packages: Sequence[str] = ()):
+    The folder may name code of these packages, and the code that the config `typed` names.
+    """
+
+    def __init__(self, folder: Path, packages: Sequence[str] = (), typed: DictConfig | None = None):
         self.folder = folder
-        trusted = [package.split(".")[0] for package in packages]
-        self.config = resume.load_config(folder, "folder", DictConfig({"packages": trusted}))
+        trusted = DictConfig({"packages": [package.split(".")[0] for package in packages]})
+        self.config = resume.load_config(folder, "folder", trusted if typed is None else typed)
         told = f"the run is not finished; {resume.go_on(folder)}"
         require((folder / "results.json").is_file(), "folder", folder, told)
         self.values = resume.load_results(folder)

@@ -1,9 +1,10 @@
 """Study: a finished study, its runs by arm, its answers and its report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
+from omegaconf import DictConfig
 
 from dnnx.api.run import Run
 from dnnx.config import resume
@@ -12,10 +13,13 @@ from dnnx.runs.read import declaration
 
 
 class Study:
-    """A finished study: its runs by arm, its answers, and its report. A notebook shows the report."""
+    """A finished study: its runs by arm, its answers, and its report. A notebook shows the report.
 
-    def __init__(self, folder: Path, packages: Sequence[str] = ()):
-        self.folder, self.packages = folder, packages
+    Its runs may name code of these packages, and the code that the config of the arm in `typed` names.
+    """
+
+    def __init__(self, folder: Path, packages: Sequence[str] = (), typed: Mapping[str, DictConfig] | None = None):
+        self.folder, self.packages, self.typed = folder, packages, typed or {}
         self.declared = declaration(folder)
 
     @property
@@ -23,7 +27,7 @@ class Study:
         """Return the runs of the finished arms by name."""
         names = self.declared["arms"]
         found = [name for name in names if (self.folder / name / "results.json").exists()]
-        return {name: Run(self.folder / name, self.packages) for name in found}
+        return {name: Run(self.folder / name, self.packages, self.typed.get(name)) for name in found}
 
     @property
     def report(self) -> Path:

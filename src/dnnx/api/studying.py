@@ -1,6 +1,5 @@
 """Study: train arms from Python and answer claims about them, as `dnnx train` of an experiment with arms does."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from dnnx.api.study import Study
 from dnnx.config.compose import compose
 from dnnx.config.overrides import override_of, quoted, split
 from dnnx.config.paths import run_folder, within
-from dnnx.config.words import keys_of, packages_of, word_of, words_of
+from dnnx.config.words import keys_of, word_of, words_of
 from dnnx.data.given import kept
 from dnnx.studies.declared import write_experiment
 from dnnx.studies.jobs import Jobs, Runner
@@ -50,29 +49,37 @@ def study(
     arms = {arm: [word_of(word) for word in own] for arm, own in arms.items()}
     own = Path(outputs, name, "declared").absolute()
     write_experiment(own, name, {"question": question, "baseline": baseline, "claims": list(claims), "arms": arms})
-    folder = _train(own, split([override_of("+exp", name), *words]).overrides)
-    return Study(folder, packages_of([*words, *itertools.chain(*arms.values())]))
+    return _train(own, split([override_of("+exp", name), *words]).overrides)
 
 
-def _train(own: Path, typed: Sequence[str]) -> Path:
-    """Train the arms of the study that these overrides and the configs in `own` describe; return its folder."""
+def _train(own: Path, typed: Sequence[str]) -> Study:
+    """Train the arms of the study that these overrides and the configs in `own` describe."""
+    configs: dict[str, DictConfig] = {}
     command = ["--config-dir", str(own), *typed]
     with calling(command):
         folder = run_folder(compose("train", typed, [str(own)]))
         config = compose("train", [*typed, f"hydra.sweep.dir={quoted(folder)}"], [str(own)], with_hydra=True)
-        run_study(config, Runner(partial(_check, own), partial(_launch, own, folder), run_words))
+        run_study(config, Runner(partial(_check, own, configs), partial(_launch, own, folder), run_words))
     if not (folder / "study.json").exists():
         raise_failure()
-    return folder
+    return Study(folder, typed=configs)
 
 
-def _check(own: Path, jobs: Jobs) -> list[DictConfig]:
-    return [compose("train", [word for word in job if not word.startswith("hydra.")], [str(own)]) for job in jobs]
+def _check(own: Path, configs: dict[str, DictConfig], jobs: Jobs) -> list[DictConfig]:
+    """Return the configs of the jobs, and keep the first of each name in `configs`."""
+    composed = [compose("train", [word for word in job if not word.startswith("hydra.")], [str(own)]) for job in jobs]
+    for job, config in zip(jobs, composed, strict=True):
+        configs.setdefault(_name(job), config)
+    return composed
 
 
 def _launch(own: Path, folder: Path, jobs: Jobs, first: int) -> list[Any]:
     """Run jobs one after the other in this process."""
-    subdirs = [next(word for word in job if word.startswith("hydra.sweep.subdir=")) for job in jobs]
-    folders = [folder / subdir.partition("=")[2].strip("'\"") for subdir in subdirs]
-    said = [run_words(job, [str(own)], of_job, folder) for job, of_job in zip(jobs, folders, strict=True)]
+    said = [run_words(job, [str(own)], folder / _name(job), folder) for job in jobs]
     return [SimpleNamespace(return_value=message) for message in said]
+
+
+def _name(job: Sequence[str]) -> str:
+    """Return the name of a job, which is that of its folder."""
+    subdir = next(word for word in job if word.startswith("hydra.sweep.subdir="))
+    return subdir.partition("=")[2].strip("'\"")

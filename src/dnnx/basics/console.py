@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from rich.console import Console
-from rich.markup import escape
 
 
 class PipeConsole(Console):
@@ -16,7 +15,7 @@ class PipeConsole(Console):
         raise BrokenPipeError
 
 
-console = PipeConsole(highlight=False)
+console = PipeConsole(highlight=False, markup=False, emoji=False)  # names are shown as they are, such as rate [/h]
 TELLERS: list[Callable[[str], None]] = []  # in a worker: called by `tell` instead of printing
 
 
@@ -25,13 +24,13 @@ def tell(line: str) -> None:
     for teller in TELLERS:
         teller(line)
     if not TELLERS:
-        console.print(line, soft_wrap=True, markup=False)
+        console.print(line, soft_wrap=True)
 
 
 def warn(text: str) -> None:
     """Print a warning in red; print nothing for an empty text."""
     if text:
-        console.print(f"[bold red]WARNING: {escape(text)}", soft_wrap=True)
+        console.print(f"WARNING: {text}", style="bold red", soft_wrap=True)
 
 
 def warn_at_once(text: str) -> None:

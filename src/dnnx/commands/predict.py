@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
@@ -43,10 +42,14 @@ def predict(cfg: DictConfig) -> "pd.DataFrame":
         require(Path(name).expanduser().exists(), "inputs", name, "there is no such file or folder")
     own = finished_run(cfg.run, cfg)
 
-    from dnnx.evaluation.answers import answer_table, doubt  # imports torch
+    from dnnx.data.readers.reader import find_files  # imports torch
+    from dnnx.evaluation.answers import answer_table, doubt
     from dnnx.evaluation.trained import open_run
 
     run = open_run(own, Path(cfg.run), cfg.seed)
+    files = find_files(run.preprocessing.reader, inputs)
+    is_input = cfg.out is not None and Path(cfg.out).exists() and any(map(Path(cfg.out).samefile, files))
+    require(not is_input, "out", cfg.out, "it is one of the inputs, which it would replace; give another name")
     examples = run.read(inputs, cfg.convert)
     found = answer_table(run, examples)
     shown = [name for name in found.columns if not OF_SEED.fullmatch(name)]
@@ -83,7 +86,7 @@ def _table(found: "pd.DataFrame", told: str, has_classes: bool) -> Table:
     for name in found.columns:
         is_text, is_input = name in ("input", "class", "seeds"), name == "input"
         table.add_column(
-            escape(name),
+            name,
             justify="left" if is_text else "right",
             no_wrap=not is_input,
             overflow="fold",
@@ -101,7 +104,7 @@ def _width(table: Table) -> int:
 
 def _cell(value: Any, is_share: bool) -> str:
     if not isinstance(value, float):
-        return escape(str(value))
+        return str(value)
     if math.isnan(value):
         return "one seed"
     return f"{100 * value:.1f} %" if is_share else f"{value:.4g}"

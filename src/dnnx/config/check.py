@@ -13,8 +13,7 @@ from dnnx.config.callbacks import require_callbacks
 from dnnx.config.explain import ARMS, flatten, quoted_items
 from dnnx.config.overrides import no_option
 from dnnx.config.paths import CONF
-
-MAX_EPOCHS = 100_000  # a higher number is a typing error
+from dnnx.config.trainer import require_trainer
 
 # Lightning's options that conf/trainer/ fixes, and those that would mix seeds or cut an epoch short.
 FIXED_TRAINER_KEYS = {
@@ -93,7 +92,7 @@ def check(cfg: DictConfig) -> None:
     require(study.get("until") is None or bool(study.get("arms")), "study.until", study.get("until"), told)
     if plain.is_plain(cfg):
         check_keys(cfg, "train", unread=plain.UNREAD)
-        plain.check(cfg, MAX_EPOCHS)
+        plain.check(cfg)
         return
     check_keys(cfg, "train")
     require(cfg.monitor is None, "monitor", cfg.monitor, "dnnx's networks are monitored by val/loss; leave it out")
@@ -108,16 +107,9 @@ def check(cfg: DictConfig) -> None:
 
 def check_trainer(trainer: DictConfig) -> None:
     """Raise UserError for an option of Lightning's Trainer that no run can have."""
-    epochs = trainer.get("max_epochs")
-    valid = type(epochs) is int and 1 <= epochs <= MAX_EPOCHS
-    require(valid, "trainer.max_epochs", epochs, f"a whole number of at least 1, at most {MAX_EPOCHS:,}")
-    choose("trainer.accelerator", trainer.get("accelerator"), dict.fromkeys(ACCELERATORS))
-    for name, (value, why) in FIXED_TRAINER_KEYS.items():
-        found = trainer.get(name)
-        require(found == value, f"trainer.{name}", shown(found), f"only {str(value).lower()} is valid: {why}")
     told = "leave it out: seeds are independent and epochs complete"
-    for name in REFUSED_TRAINER_KEYS:
-        require(name not in trainer, f"trainer.{name}", trainer.get(name), told)
+    require_trainer(trainer, FIXED_TRAINER_KEYS, REFUSED_TRAINER_KEYS, told)
+    choose("trainer.accelerator", trainer.get("accelerator"), dict.fromkeys(ACCELERATORS))
     precision = trainer.get("precision")
     told = "type 32-true or bf16-mixed; dnnx scales no loss, and data and networks are in 32 bits"
     require(precision in PRECISIONS, "trainer.precision", precision, told)

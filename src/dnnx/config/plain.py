@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
-from dnnx.basics.errors import UserError, choose, require, shown
+from dnnx.basics.errors import UserError, choose, require
 from dnnx.config.callbacks import require_callbacks
 from dnnx.config.overrides import key_of
+from dnnx.config.trainer import require_trainer
 
 OURS = "dnnx."
 # Groups and keys of dnnx's networks; a LightningModule has its own.
@@ -58,16 +59,9 @@ def settle(cfg: DictConfig, typed: Sequence[str]) -> DictConfig:
     return cfg
 
 
-def check(cfg: DictConfig, most_epochs: int) -> None:
+def check(cfg: DictConfig) -> None:
     """Raise UserError for a setting that a user's LightningModule does not support."""
-    epochs = cfg.trainer.get("max_epochs")
-    valid = type(epochs) is int and 1 <= epochs <= most_epochs
-    require(valid, "trainer.max_epochs", epochs, f"a whole number of at least 1, at most {most_epochs:,}")
-    for name, (value, why) in FIXED_TRAINER_KEYS.items():
-        found = cfg.trainer.get(name)
-        require(found == value, f"trainer.{name}", shown(found), f"only {str(value).lower()} is valid: {why}")
-    for name in REFUSED_TRAINER_KEYS:
-        require(name not in cfg.trainer, f"trainer.{name}", cfg.trainer.get(name), "every epoch has its validation")
+    require_trainer(cfg.trainer, FIXED_TRAINER_KEYS, REFUSED_TRAINER_KEYS, "every epoch has its validation")
     callbacks = require_callbacks(cfg, "early_stopping")
     patience = callbacks["early_stopping"].get("patience")
     valid = type(patience) is int and patience >= 1

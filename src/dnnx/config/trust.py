@@ -83,7 +83,8 @@ def _require_kind(key: str, target: str, top: str) -> None:
     """Raise UserError unless `target` is a class of the package `top` and of the kind that its group needs."""
     found, group = locate(key, target), key.split(".")[0]
     if group == "metrics":
-        valid, kinds = is_metric(found), "torchmetrics.Metric, or a function of (y_true, y_pred) or (preds, target)"
+        styles = "(y_true, y_pred), (preds, target) or (outputs, y)"
+        valid, kinds = is_metric(found), f"torchmetrics.Metric, or a function of {styles}"
     else:
         known = group in BASES and not _is_nested(key)
         bases, kinds = bases_of(group) if known else (tuple(locate(key, path) for path in NESTED), " or ".join(NESTED))
@@ -141,7 +142,7 @@ def require_none_in_files(overrides: Iterable[str]) -> None:
 
 
 def is_metric(function: Any) -> bool:
-    """Return whether a function or class has the arguments of a metric of scikit-learn or torchmetrics."""
+    """Return whether a function or class has the arguments of a metric of scikit-learn, torchmetrics or dnnx."""
     if isinstance(function, type):
         return issubclass(function, locate("metrics", "torchmetrics.Metric"))
     try:
@@ -153,4 +154,5 @@ def is_metric(function: Any) -> bool:
 
 ARGUMENTS = (
     ["y_true", "y_pred"], ["y_true", "y_score"], ["y_true", "y_prob"], ["y_true", "y_proba"], ["preds", "target"],
+    ["outputs", "y"],
 )  # fmt: skip

@@ -31,12 +31,6 @@ def keys_of(group: str, **values: Any) -> list[str]:
     return [f"{group}.{key}={value}".replace(" ", "") for key, value in values.items() if value is not None]
 
 
-def packages_of(words: Sequence[str]) -> list[str]:
-    """Return the packages of the classes in these words; the person who types them trusts them."""
-    named = [word.partition("=")[2] for word in words if "_target_=" in word]
-    return sorted({path.split(".")[0] for path in named})
-
-
 def word_of(word: Any) -> str:
     """Return an override as text. In ("net", SmallConv) the class becomes its path."""
     return word if isinstance(word, str) else _named(*word)[0]

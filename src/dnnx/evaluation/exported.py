@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.export import Dim
 
@@ -19,6 +18,7 @@ from dnnx.basics.seeding import generator
 from dnnx.evaluation.saved import as_input
 from dnnx.evaluation.trained import FAILURES, Trained
 from dnnx.runs.files import write_atomic
+from dnnx.runs.tensors import as_bytes
 
 SIZES = (2, 5, 1)  # batches that a file is checked with; the first one is traced
 TOLERANCE = 1e-4  # of outputs in float32, relative to the largest
@@ -184,13 +184,12 @@ def write_safetensors(run: Trained, path: Path) -> float:
     """Write the weights of one network by their names in it, with mean and scale of its inputs; return the difference
     of the outputs of a network that is filled with them.
     """
-    state = {name: value.contiguous() for name, value in run.nets[0].state_dict().items()}
-    scaling = run.scalings[0]
-    tensors = state if scaling is None else state | {MEAN: scaling[0].contiguous(), SCALE: scaling[1].contiguous()}
+    state, scaling = run.nets[0].state_dict(), run.scalings[0]
+    tensors = state if scaling is None else state | {MEAN: scaling[0], SCALE: scaling[1]}
     gaps: list[float] = []
 
     def write(beside: Path) -> None:
-        beside.write_bytes(save(tensors, metadata=described(run)))
+        beside.write_bytes(as_bytes(tensors, described(run)))
         again = Trained(run.cfg, run.folder, run.seeds)
         with safe_open(beside, "pt") as file:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 
+from dnnx.runs.tensors import as_bytes
 from dnnx.techniques.pruning import zero_share
 
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
@@ -41,8 +41,8 @@ def measure(module: Any, survived: Sequence[bool], seconds: Callable[[Any], floa
     results: dict[str, list] = {"sparsity": shares}
     if any(shares):
         rows = [compress(net, layers) if net else {} for net in nets]
-        results["size/dense_bytes"] = [len(save(net)) if net else None for net in nets]
-        results["size/sparse_bytes"] = [len(save(row)) if row else None for row in rows]
+        results["size/dense_bytes"] = [len(as_bytes(net)) if net else None for net in nets]
+        results["size/sparse_bytes"] = [len(as_bytes(row)) if row else None for row in rows]
         first = list(survived).index(True)
         one = module.alone(nets[first])
         results["time/dense_s"] = [seconds(one)] * len(nets)

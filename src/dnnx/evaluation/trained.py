@@ -94,6 +94,9 @@ class Trained:
             assert isinstance(reader, Columns)
             return reader.of_frame(inputs)
         named = [inputs] if isinstance(inputs, str | Path) else inputs
+        kinds = ", ".join(type(name).__name__ for name in named)
+        are_names = all(isinstance(name, str | Path) for name in named)
+        require(are_names, "x", f"[{kinds}]", "a list holds names of files; give a table by itself")
         files = find_files(reader, map(str, named))
         return joined(read_all(files, lambda file: self._read(file, convert)))
 

@@ -90,7 +90,7 @@ def read_study(folders: Sequence[Path], declared: dict | None = None, reference:
         declared = declaration(folders[0])
     declared = declared or {}
     missing: list[str] = []
-    paths = [path for folder in folders for path in _runs_below(folder, missing)]
+    paths = _once([path for folder in folders for path in _runs_below(folder, missing)])
     if repeated := [str(path) for path, count in Counter(paths).items() if count > 1]:
         raise UserError(f"{repeated[0]} is given twice; give every run once")
     names = _names(paths)
@@ -134,6 +134,16 @@ def _runs_below(folder: Path, missing: list[str]) -> list[Path]:
     if not (found := [arm for arm in arms if is_run(arm)]):
         raise UserError(f"{folder}: no run, for neither it nor a folder in it holds metrics.csv or results.json")
     return found
+
+
+def _once(paths: Sequence[Path]) -> list[Path]:
+    """Return the paths without each link, such as `latest`, to a run that is found without it."""
+    found, kept = {path for path in paths if not path.is_symlink()}, []
+    for path in paths:
+        if not path.is_symlink() or path.resolve() not in found:
+            kept.append(path)
+            found.add(path.resolve())
+    return kept
 
 
 def declaration(folder: Path) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Tensors on disk as safetensors: no pickle, and each file is whole or absent."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -10,9 +12,15 @@ from dnnx.basics.errors import UserError
 from dnnx.runs.files import write_atomic
 
 
-def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
-    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    write_atomic(path, lambda beside: beside.write_bytes(save(plain)))
+def as_bytes(tensors: Mapping[str, Tensor], facts: dict[str, str] | None = None) -> bytes:
+    """Return tensors as the content of a safetensors file; a tensor with several names is written under each."""
+    form = torch.contiguous_format
+    apart = {name: value.detach().to("cpu", copy=True, memory_format=form) for name, value in tensors.items()}
+    return save(apart, metadata=facts)
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    write_atomic(path, lambda beside: beside.write_bytes(as_bytes(tensors)))
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:

@@ -21,8 +21,8 @@ class View:
         self.due: dict[str, tuple[float, float]] = {}  # of each running job: its start, and seconds to its next line
         self.lines: set[str] = set()  # that were shown; several jobs may warn of the same
         self.bars = Progress(
-            TextColumn("{task.description}"), BarColumn(8), TimeElapsedColumn(), TextColumn("<"),
-            TimeRemainingColumn(compact=True), TextColumn("{task.fields[status]}"),
+            TextColumn("{task.description}", markup=False), BarColumn(8), TimeElapsedColumn(), TextColumn("<"),
+            TimeRemainingColumn(compact=True), TextColumn("{task.fields[status]}", markup=False),
             console=console, disable=not console.is_terminal, refresh_per_second=2, transient=True,
         )  # fmt: skip
         self.whole = self.bars.add_task(name, total=total, status="")

@@ -59,7 +59,7 @@ def _adapted(key: str, function: Any) -> Callable[[Tensor, Tensor], Any]:
         first = [*inspect.signature(plain.update if is_metric_object else plain).parameters][:2]
     except (AttributeError, TypeError, ValueError):
         first = []
-    if first not in [*ARGUMENTS, ["outputs", "y"]] and not is_metric(plain):
+    if first not in ARGUMENTS and not is_metric(plain):
         path = f"{getattr(plain, '__module__', '')}.{getattr(plain, '__qualname__', type(plain).__name__)}"
         raise UserError(f"{key}={path}: its first arguments must be {STYLES}")
 

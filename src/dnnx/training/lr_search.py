@@ -17,8 +17,8 @@ from torch import Tensor
 from dnnx.basics.console import console
 from dnnx.basics.errors import UserError, check_arguments, is_number, require
 from dnnx.config.build import find
-from dnnx.config.check import MAX_EPOCHS
 from dnnx.config.resume import save_config
+from dnnx.config.trainer import MAX_EPOCHS
 from dnnx.optim.schedules import scale_rates
 from dnnx.runs.files import write_text
 from dnnx.training.assemble import assemble

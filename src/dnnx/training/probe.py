@@ -13,7 +13,7 @@ from dnnx.basics.seeding import derive, generator
 from dnnx.config.own_lines import own_lines_of
 from dnnx.training.batched import make_batched
 from dnnx.training.batched_functions import NO_FORM, blamed
-from dnnx.training.unseen import require_gradient
+from dnnx.training.unseen import require_gradient, require_numbers, require_saved
 from dnnx.training.ways import ALONE, DRAWS, RUN, Batch, beside_cpu, build_net, stack, state_of
 
 NUM_EXAMPLES = 8
@@ -46,7 +46,9 @@ def find_way(build: Callable[[], nn.Module], seeds: Sequence[int], ways: Sequenc
     seeds = [seeds[0], seeds[-1]]
     with _undisturbed(x.device):
         x = x[:NUM_EXAMPLES].clone()
-        name, draws = _check_alone(_networks(build, seeds[:1], x)[0], x)
+        [alone] = _networks(build, seeds[:1], x)
+        name, draws = _check_alone(alone, x)
+        require_saved(alone, build_net(build, seeds[0] + 1).to(x.device), x)
         streams = [derive(seed, "forward", 0) for seed in seeds] if draws else None
         asked, ways = ways, [way for way in ways if way in (ALONE, "loop") or not draws]
         require(
@@ -57,6 +59,7 @@ def find_way(build: Callable[[], nn.Module], seeds: Sequence[int], ways: Sequenc
             return Finding(ALONE, {}, draws)
         batch = Batch(torch.stack([x, x.flip(0)]), streams=streams)
         expected = _alone(_networks(build, seeds, x), x, batch)
+        require_numbers(name, expected)
         refused: dict[str, str] = {}
         for way in ways:
             net = stack(_networks(build, seeds, x))

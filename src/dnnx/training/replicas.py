@@ -13,7 +13,7 @@ from dnnx.basics.seeding import derive
 from dnnx.training import ways
 from dnnx.training.batched import is_declared, make_batched, set_whole, why_not_batched
 from dnnx.training.probe import find_way
-from dnnx.training.unseen import require_seen
+from dnnx.training.unseen import require_apart, require_seen
 from dnnx.training.ways import ALONE, RUN, WAYS, Batch, build_net, build_plain, convolves, fastest_first, stack
 
 # An evaluation batch of a net that convolves is computed in parts: half the time of 1,024 examples at once, and an
@@ -69,6 +69,7 @@ class Replicas(nn.Module):
         nets = [build_net(build, seed) for seed in seeds]
         self.net, self.ways = nets[0], [ALONE]
         require_seen(self.net)
+        require_apart(self.net)
         declared = is_declared(self.net)
         if self.stacked:
             why = why_not_batched(self.net)

@@ -1,12 +1,15 @@
-"""Layers and parameters that torch does not train: those in a container of Python, and those without a gradient."""
+"""Faults of a net that torch does not see: layers and values that it neither trains nor saves, and results of nan."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from dnnx.basics.errors import UserError, require
+from dnnx.basics.errors import UserError, message_of, require
 
+SAME = 1e-5  # deviation of outputs, as a share of themselves and of the largest
 GRADIENT = "no gradient reaches its parameters, so nothing would be trained; take torch.no_grad() and .detach() out of"
 
 
@@ -26,10 +29,67 @@ def require_seen(net: nn.Module) -> None:
                 raise UserError(f"net: the layers or parameters in {where} are in {told}; make it an nn.{kind}")
 
 
+def require_apart(net: nn.Module) -> None:
+    """Raise UserError if a parameter lies in the memory of another tensor of the net, as a view of it does.
+
+    Each tensor of a replica has its own memory, so a step of one would no longer change the other.
+    """
+    named = {**dict(net.named_parameters()), **dict(net.named_buffers())}
+    places: dict[int, list[tuple[int, int, str]]] = {}
+    for name, value in named.items():
+        if not nn.parameter.is_lazy(value) and value.numel() and value.layout == torch.strided:
+            start = int(value.storage_offset())
+            end = start + sum((n - 1) * step for n, step in zip(value.shape, value.stride(), strict=True))
+            places.setdefault(value.untyped_storage().data_ptr(), []).append((start, end, name))
+    for held in places.values():
+        for (_, end, one), (start, _, other) in pairwise(sorted(held)):
+            is_shared = start <= end and any(isinstance(named[name], nn.Parameter) for name in (one, other))
+            told = "are two tensors in the same memory, which each seed would train apart; make them one, as in"
+            if is_shared:
+                raise UserError(f"net: {one} and {other} {told} self.b.weight = self.a.weight")
+
+
 def require_gradient(net: nn.Module, out: Tensor) -> None:
     """Raise UserError if the outputs of a net in training mode depend on no parameter that autograd sees."""
     is_trained = any(parameter.requires_grad for parameter in net.parameters())
     require(out.requires_grad or not is_trained, "net", type(net).__name__, f"{GRADIENT} its forward")
+
+
+def require_numbers(name: str, results: Mapping[str, Tensor]) -> None:
+    """Raise UserError if outputs or gradients of the net alone are nan, by the names that the probe gives them."""
+    for key, value in results.items():
+        if key.startswith(("output in training", "gradient")) and value.isnan().any():
+            which = "outputs are" if key.startswith("output") else f"{key} is"
+            told = "nan for the first batch, before any step; look for a division by 0, or a log or root of 0 or less"
+            raise UserError(f"net={name}: its {which} {told}")
+
+
+@torch.no_grad()
+def require_saved(net: nn.Module, anew: nn.Module, x: Tensor) -> None:
+    """Raise UserError unless the saved state of `net` makes `anew`, built with another seed, the same network.
+
+    `net` has seen a batch in training mode, which may change values that are not saved.
+    """
+    name, unsaved = type(net).__name__, {name for name, _ in net.named_buffers()} - {*net.state_dict()}
+    try:
+        anew.load_state_dict(net.state_dict())
+    except RuntimeError as error:
+        raise UserError(f"net={name}: a batch in training changes its state, which fits no new network: "
+                        f"{message_of(error)}") from None  # fmt: skip
+    out, again = net.eval()(x).double(), anew.eval()(x).double()
+    largest = out.nan_to_num(0.0, 0.0, 0.0).norm(torch.inf).item()
+    if torch.allclose(out, again, SAME, SAME * largest, equal_nan=True):
+        return
+    there = dict(anew.named_buffers())
+    other = [key for key, value in net.named_buffers() if key in unsaved and not _equal(value, there.get(key))]
+    told = "a value that its state_dict() does not hold, such as a tensor in an attribute; make it a buffer"
+    if other:
+        told = f"the buffer {', '.join(other)}, which is not saved (persistent=False); leave out persistent=False"
+    raise UserError(f"net={name}: its outputs depend on {told}, or the saved network is another")
+
+
+def _equal(one: Tensor, other: Tensor | None) -> bool:
+    return other is not None and torch.equal(one, other)
 
 
 def _held(value: Any) -> Iterable[Any]:

@@ -46,6 +46,7 @@ def find_files(reader: Reader, inputs: Iterable[str]) -> list[Path]:
     """Return the files that the user names: files as they are, those of folders sorted by name."""
     found: list[Path] = []
     for name in inputs:
+        require(bool(name), "inputs", "''", "it is empty; name a file or folder, . for the current one")
         path = Path(name).expanduser()
         require(path.exists(), "inputs", name, "there is no such file or folder")
         if not path.is_dir():

@@ -22,9 +22,9 @@ class ShowSeed(Checkpoint):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self.first, self.started = trainer.current_epoch, time.monotonic()
-        columns = (TextColumn("{task.description}"), BarColumn(16), TimeElapsedColumn(), TextColumn("<"))
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(16), TimeElapsedColumn(), TextColumn("<"))
         self.bar = Progress(
-            *columns, TimeRemainingColumn(compact=True), TextColumn("{task.fields[status]}"),
+            *columns, TimeRemainingColumn(compact=True), TextColumn("{task.fields[status]}", markup=False),
             console=console, disable=not console.is_terminal, refresh_per_second=2,
         )  # fmt: skip
         self.task = self.bar.add_task(self.title, total=trainer.max_epochs, completed=self.first, status="")
