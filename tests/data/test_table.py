@@ -12,6 +12,7 @@ from commands import compose
 
 from dnnx.basics.errors import UserError
 from dnnx.data.table import Table
+from dnnx.data.tables import read_csv
 from dnnx.train import train
 
 HOUSING = Path(os.environ.get("DNNX_DATA_DIR", "absent"), "tabular", "california_housing_sklearn8.csv.gz")
@@ -91,6 +92,11 @@ def test_a_column_of_text_becomes_columns_of_its_values(tmp_path: Path) -> None:
     assert {tuple(row) for row in data.splits["train"][0][:, 2:].tolist()} == {(1.0, 0.0), (0.0, 1.0)}
 
 
+def test_a_column_of_numbers_and_text_is_text_in_every_row_of_a_long_file(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a,b\n" + "1,2\n" * 263_000 + "1,many\n")
+    assert {*read_csv(tmp_path / "x.csv")["b"]} == {"2", "many"}
+
+
 def test_weights_of_a_column_are_no_feature_and_stay_with_their_rows(tmp_path: Path) -> None:
     lines = [f"{i % 5},{i % 3},{'big' if i % 5 else 'small'},{i % 5}" for i in range(60)]
     data = table(tmp_path, lines, weight="w", standardize=False)
@@ -128,6 +134,15 @@ def test_a_compressed_table_is_the_same(tmp_path: Path) -> None:
         (["1,2,big,1", *["1,2,small,1"] * 9], {}, r"class big has 1 example; train, val and test need one each"),
         (rows(), {"file": "absent.csv"}, r"data\.file=absent\.csv: there is no such file"),
         (rows(), {"missing": "zero"}, r"data\.missing=zero: choose one of error, drop, mean"),
+        (
+            ["1,,big,", *["1,,small,1"] * 9],
+            {"missing": "drop"},
+            r"data\.missing=drop: .* no row without a gap.* b \(10\), "
+            r"w \(1\); .*data\.drop=\[b\]",
+        ),
+        (rows(), {"weight": "size"}, r"data\.weight=size: it is data\.target too; name another column"),
+        (rows(), {"drop": ["a", "size"]}, r"data\.drop=size: it is data\.target too"),
+        (rows(), {"drop": ["w"], "weight": "w"}, r"data\.drop=w: it is data\.weight too"),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path: Path, lines: list[str], settings: dict[str, Any], says: str) -> None:

@@ -1,6 +1,6 @@
 """Table: rows of a .csv file, with one column as the target."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -110,10 +110,11 @@ class Table(ArrayData):
             "data.weight": [self.weight] if self.weight else [],
         }
         check_columns(frame, path, named)
+        _require_one_use(named)
         frame = frame.drop(columns=list(self.drop))
         gaps = {str(name): int(n) for name, n in frame.isna().sum().items() if n}
         if self.missing == "drop":
-            return frame.dropna()
+            return _without_rows(frame, gaps, path)
         told = ", ".join(f"{name} ({n})" for name, n in gaps.items())
         if gaps and self.missing == "error":
             raise UserError(f"{path}: values are missing in {told}; type data.missing=drop or data.missing=mean")
@@ -161,6 +162,27 @@ class Table(ArrayData):
         frame = pd.get_dummies(frame, columns=words) if words else frame
         require(frame.shape[1] > 0, "data.file", self.file, "no column is left as a feature")
         return frame.to_numpy(np.float64, copy=True), reader  # of one column it would be read-only
+
+
+def _require_one_use(named: Mapping[str, Sequence[str]]) -> None:
+    """Raise UserError for a column that two of the config keys name."""
+    users: dict[str, str] = {}
+    for key in ("data.target", "data.weight", "data.drop"):
+        for column in named[key]:
+            other = users.setdefault(column, key)
+            require(other == key, key, column, f"it is {other} too; name another column")
+
+
+def _without_rows(frame: pd.DataFrame, gaps: Mapping[str, int], path: Path) -> pd.DataFrame:
+    """Return the rows without a gap. Raise UserError with the columns of most gaps if there is none."""
+    kept = frame.dropna()
+    if kept.empty:
+        most = sorted(gaps, key=lambda name: -gaps[name])[:3]
+        told = (
+            f"{path.name} has no row without a gap; most are in {', '.join(f'{name} ({gaps[name]})' for name in most)}"
+        )
+        raise UserError(f"data.missing=drop: {told}; leave out columns, for example data.drop=[{most[0]}]")
+    return kept
 
 
 def _means(x: Tensor, train: Tensor) -> Tensor:
