@@ -94,6 +94,16 @@ def test_standardized_by_the_training_examples_alone() -> None:
     assert abs(data.splits["test"][0].mean()) > 1e-3
 
 
+def test_a_feature_that_is_constant_in_training_is_only_shifted() -> None:
+    x, y = np.full((90, 1), 0.1, np.float32), np.arange(90) % 2
+    data = ArrayData(seeds=[0], given={"train": (x, y), "val": (x, y), "test": (x + 0.4, y)}, standardize=True)
+    data.setup()
+    assert data.scaling is not None
+    assert data.scaling[1].item() == 1
+    assert data.splits["train"][0].abs().max() == 0
+    torch.testing.assert_close(data.splits["test"][0], torch.full((90, 1), 0.4))
+
+
 def test_numbers_are_dealt_into_folds() -> None:
     folded = make_folds(arrays(noise(40, 3), np.arange(40.0)), 3, seed=0)
     means = [folded.splits["val"][1][rows].mean().item() for rows in folded.rows["val"]]

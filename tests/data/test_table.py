@@ -11,6 +11,7 @@ import torch
 from commands import compose
 
 from dnnx.basics.errors import UserError
+from dnnx.data.readers.columns import Columns
 from dnnx.data.table import Table
 from dnnx.data.tables import read_csv
 from dnnx.train import train
@@ -174,6 +175,15 @@ def test_scaling_by_all_rows_takes_the_values_that_are_there(tmp_path: Path) -> 
     there = torch.arange(1, 60.0)
     scaled = (there - there.mean()) / there.std()
     assert (a[:, None] - scaled).abs().min(0).values.max() < 1e-5
+
+
+def test_a_column_that_is_constant_in_all_rows_is_only_shifted(tmp_path: Path) -> None:
+    data = table(tmp_path, [f"{i % 7},0.1,{'big' if i % 3 else 'small'},1" for i in range(60)], standardize=False,
+                 scale_all=True)  # fmt: skip
+    assert data.splits["train"][0][:, 1].abs().max() < 1e-6
+    assert isinstance(data.reader, Columns)
+    assert data.reader.scale is not None
+    assert data.reader.scale[1] == 1
 
 
 def test_a_damaged_compressed_table_is_one_line(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from dnnx.data.arrays import ArrayData, Arrays
 from dnnx.data.files import find_file, sha256
 from dnnx.data.readers.columns import Columns
 from dnnx.data.repeated_folds import check_folds, repeated_folds, told_folds
+from dnnx.data.scaling import mean_and_scale
 from dnnx.data.splitting import PARTS, check_shares, split_rows
 from dnnx.data.tables import check_columns, read_csv
 
@@ -58,7 +59,7 @@ class Table(ArrayData):
         features, reader = self._features(frame)
         x = torch.from_numpy(features)
         if self.scale_all:
-            shift, scale = x.nanmean(0), torch.from_numpy(np.nanstd(x.numpy(), 0, ddof=1)).clamp(min=1e-12)
+            shift, scale = map(torch.from_numpy, mean_and_scale(features, ddof=1))
             x = (x - shift) / scale
             reader.shift, reader.scale = shift.tolist(), scale.tolist()
         note = f"{path.name}: {len(x):,} rows, {x.shape[1]} features, target {self.target}, "
