@@ -13,7 +13,7 @@ from dnnx.basics.errors import UserError, require
 from dnnx.basics.seeding import generator
 from dnnx.data import targets
 from dnnx.data.arrays import EVAL_BATCH, ArrayData
-from dnnx.data.examples import Examples, seeded, stack
+from dnnx.data.examples import Examples, class_names, seeded, stack
 from dnnx.data.loaders import Chunks, as_input
 from dnnx.data.replicas import OfReplicas
 from dnnx.data.weights import example_weights
@@ -62,7 +62,7 @@ class Streamed(OfReplicas, pl.LightningDataModule):
         with seeded(self.order_seed, "read"):
             labels = {part: own.targets() for part, own in self.parts.items()}
             self.in_shape = tuple(self.parts["train"][0][0].shape)
-        names = getattr(self.parts["train"].dataset, "classes", None)
+        names = class_names(self.parts["train"].dataset, labels["train"])
         found = {part: (y, y) for part, y in labels.items()}
         settled, self.num_classes, self.class_names = targets.settle(found, self.kind, names)
         self.labels = {part: y for part, (_, y) in settled.items()}
