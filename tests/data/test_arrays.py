@@ -124,6 +124,15 @@ def test_numbers_are_dealt_into_folds() -> None:
         (noise(40, 3), np.arange(40) % 2, {"augment": {"shift": 1}}, r"data\.augment=.*only for images"),
         (noise(4, 3), np.array([0, 0, 0, 1]), {}, "class 1 has 1 example; train, val and test need one each"),
         (None, None, {}, "x and y are needed"),
+        (
+            np.arange(40.0),
+            np.arange(40) % 2,
+            {},
+            r"data=x \[N\]: an example needs one feature or more; .* x\[:, None\]",
+        ),
+        (np.zeros((40, 0)), np.arange(40) % 2, {}, r"data=x \[N, 0\]: an example needs one feature or more"),
+        (np.zeros((0, 3)), np.zeros(0, int), {}, "data=0 examples and 0 targets: as many .* and at least one"),
+        (np.zeros((0, 3)), np.zeros(0), {}, "data=0 examples and 0 targets: as many .* and at least one"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:divide by zero")

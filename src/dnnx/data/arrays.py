@@ -221,6 +221,9 @@ def _as_inputs(splits: Mapping[str, Examples], keep: bool) -> dict[str, Examples
     """
     shapes = {name: tuple(x.shape[1:]) for name, (x, _) in splits.items()}
     require(len(set(shapes.values())) == 1, "data", shapes, "the examples of all splits must have one shape")
+    shape = next(iter(shapes.values()))
+    told = "an example needs one feature or more; one number an example is x[:, None], of the shape [N, 1]"
+    require(len(shape) > 0 and 0 not in shape, "data", f"x {['N', *shape]}".replace("'", ""), told)
     for name, (x, y) in splits.items():
         told = "as many targets as examples, and at least one"
         require(len(x) == len(y) > 0, "data", f"{len(x)} examples and {len(y)} targets in {name}", told)
