@@ -115,7 +115,8 @@ def test_a_data_module_is_read_as_its_class_is(tmp_path: Path) -> None:
     found = arrays(Module(drop_last=True), tmp_path)
     assert set(found) == {"x_train", "y_train", "x_test", "y_test"}  # validation is drawn
     assert np.array_equal(found["x_train"], X)
-    made = pl.LightningDataModule.from_datasets(*[TensorDataset(X, Y)] * 3, batch_size=5)
+    whole = TensorDataset(X, Y)
+    made = pl.LightningDataModule.from_datasets(whole, whole, whole, batch_size=5)
     assert np.array_equal(arrays(made, tmp_path)["x_val"], X)
     gradients = Module(TensorDataset(X.clone().requires_grad_(), Y))
     assert np.array_equal(arrays(gradients, tmp_path)["x_test"], X)
