@@ -94,6 +94,16 @@ def test_standardized_by_the_training_examples_alone() -> None:
     assert abs(data.splits["test"][0].mean()) > 1e-3
 
 
+def test_a_feature_that_is_constant_in_training_is_only_shifted() -> None:
+    x, y = np.full((90, 1), 0.1, np.float32), np.arange(90) % 2
+    data = ArrayData(seeds=[0], given={"train": (x, y), "val": (x, y), "test": (x + 0.4, y)}, standardize=True)
+    data.setup()
+    assert data.scaling is not None
+    assert data.scaling[1].item() == 1
+    assert data.splits["train"][0].abs().max() == 0
+    torch.testing.assert_close(data.splits["test"][0], torch.full((90, 1), 0.4))
+
+
 def test_numbers_are_dealt_into_folds() -> None:
     folded = make_folds(arrays(noise(40, 3), np.arange(40.0)), 3, seed=0)
     means = [folded.splits["val"][1][rows].mean().item() for rows in folded.rows["val"]]
@@ -114,6 +124,15 @@ def test_numbers_are_dealt_into_folds() -> None:
         (noise(40, 3), np.arange(40) % 2, {"augment": {"shift": 1}}, r"data\.augment=.*only for images"),
         (noise(4, 3), np.array([0, 0, 0, 1]), {}, "class 1 has 1 example; train, val and test need one each"),
         (None, None, {}, "x and y are needed"),
+        (
+            np.arange(40.0),
+            np.arange(40) % 2,
+            {},
+            r"data=x \[N\]: an example needs one feature or more; .* x\[:, None\]",
+        ),
+        (np.zeros((40, 0)), np.arange(40) % 2, {}, r"data=x \[N, 0\]: an example needs one feature or more"),
+        (np.zeros((0, 3)), np.zeros(0, int), {}, "data=0 examples and 0 targets: as many .* and at least one"),
+        (np.zeros((0, 3)), np.zeros(0), {}, "data=0 examples and 0 targets: as many .* and at least one"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:divide by zero")

@@ -4,10 +4,78 @@ import errno
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import numpy as np
+import pandas as pd
 import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from dnnx.basics.errors import UserError
 from dnnx.data.given import kept
+from dnnx.data.lightning import wrap
+
+X, Y = torch.arange(24.0).view(12, 2), torch.arange(12) % 2
+
+
+class Module(pl.LightningDataModule):
+    """The same examples for training and testing, without a loader for validation."""
+
+    def __init__(self, data: Any = None, **loader: Any):
+        super().__init__()
+        self.data, self.loader = TensorDataset(X, Y) if data is None else data, loader
+
+    def train_dataloader(self) -> Any:
+        return DataLoader(self.data, 5, shuffle=True, **self.loader)
+
+    def test_dataloader(self) -> Any:
+        return DataLoader(self.data, 5)
+
+
+class Untested(Module):
+    def test_dataloader(self) -> Any:
+        return None
+
+
+class Lost(Module):
+    def setup(self, stage: str) -> None:
+        Path("absent.csv").read_text()
+
+
+class OneStage(Module):
+    """A module that keeps the data of one stage alone."""
+
+    def setup(self, stage: str) -> None:
+        self.data = TensorDataset(X + (100 if stage == "test" else 0), Y)
+
+
+class Divided(Module):
+    """A module that divides its examples at random, in each stage again."""
+
+    def setup(self, stage: str) -> None:
+        self.parts = torch.utils.data.random_split(TensorDataset(X, Y), [8, 4])
+
+    def train_dataloader(self) -> Any:
+        return DataLoader(self.parts[0], 4)
+
+    def test_dataloader(self) -> Any:
+        return DataLoader(self.parts[1], 4)
+
+
+class Listed(Dataset):
+    def __init__(self, examples: list[Any]):
+        self.examples = examples
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.examples[index]
+
+
+def arrays(data: Any, folder: Path) -> dict[str, np.ndarray]:
+    found = np.load(kept(data, folder))
+    return {name: found[name] for name in found.files}
 
 
 def test_equal_bytes_of_another_shape_or_type_are_other_data(tmp_path: Path) -> None:
@@ -41,3 +109,76 @@ def test_a_file_that_was_not_written_whole_is_not_there(
             kept((x, y), tmp_path)
     assert not list(tmp_path.iterdir())
     assert np.load(kept((x, y), tmp_path))["y"].tolist() == [*range(6)]
+
+
+def test_a_data_module_is_read_as_its_class_is(tmp_path: Path) -> None:
+    found = arrays(Module(drop_last=True), tmp_path)
+    assert set(found) == {"x_train", "y_train", "x_test", "y_test"}  # validation is drawn
+    assert np.array_equal(found["x_train"], X)
+    whole = TensorDataset(X, Y)
+    made = pl.LightningDataModule.from_datasets(whole, whole, whole, batch_size=5)
+    assert np.array_equal(arrays(made, tmp_path)["x_val"], X)
+    gradients = Module(TensorDataset(X.clone().requires_grad_(), Y))
+    assert np.array_equal(arrays(gradients, tmp_path)["x_test"], X)
+    lists = Module(Listed([([1, 2], 0), ([3, 4], 1)]))
+    assert arrays(lists, tmp_path)["x_train"].tolist() == [[1, 2], [3, 4]]
+
+
+def test_the_loaders_of_a_stage_are_read_as_that_stage_sets_them_up(tmp_path: Path) -> None:
+    found = arrays(OneStage(), tmp_path)
+    assert np.array_equal(found["x_train"] + 100, found["x_test"])
+    divided = arrays(Divided(), tmp_path)
+    assert sorted([*divided["x_train"][:, 0], *divided["x_test"][:, 0]]) == X[:, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (
+            (X, Y, Y),
+            r"^data=a tuple of 3: give \(x \[N, \.\.\.\], y \[N\]\); weights are typed: data\.class_weights=bal",
+        ),
+        ((X,), r"^data=a tuple of 1: give \(x"),
+        ((X, [[1], [2, 3]]), r"^data: y is no array of numbers \("),
+        (
+            (X, pd.Series(["a", "b"] * 6, dtype=object)),
+            r"^data: y holds object, such as 'a', and not numbers; give num",
+        ),
+        (
+            (X, np.array(["a", "b"] * 6)),
+            r"^data: y holds <U1, such as .*'a'.*, and not.*numpy\.unique\(y, return_inverse",
+        ),
+        ((np.array([[1.5, None]]), [0]), r"^data: x holds object, such as None, and not numbers"),
+        (
+            (pd.DataFrame({"a": [1.5], "b": [True]}), [0]),
+            r"^data: x holds object and not .* example x\.astype\(float\)",
+        ),
+        (Untested(), r"^data: Untested has no test_dataloader; a test set is needed"),
+        (Lost(), r"^data: FileNotFoundError: .*absent\.csv"),
+        (
+            Module(Listed([{"x": 1, "y": 0}])),
+            r"^data: an example must be a pair \(x, y\); example 0 is a dict with x, y",
+        ),
+        (Module(Listed([([1, 2], 0), ([3], 0)])), r"^data: example 1 has the shape \(1,\), example 0 \(2,\); all need"),
+        (Module(Listed([([1, [2]], 0)])), r"^data: example 0 holds a list; tensors, arrays"),
+    ],
+)
+def test_a_mistake_is_one_line(data: Any, says: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=says):
+        kept(data, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_data_module_without_an_example_is_one_line(tmp_path: Path) -> None:
+    class Empty(Module):
+        def train_dataloader(self) -> Any:
+            return DataLoader(TensorDataset(X[:0], Y[:0]), 5)
+
+    with pytest.raises(UserError, match=r"^data: train_dataloader gives no example"):
+        kept(Empty(), tmp_path)
+
+
+def test_a_module_and_its_class_give_the_same_examples(tmp_path: Path) -> None:
+    found, data = arrays(Divided(), tmp_path), wrap(Divided(), None, [0])
+    data.setup()
+    torch.testing.assert_close(data.splits["test"][0], torch.from_numpy(found["x_test"]))

@@ -1,5 +1,6 @@
 """Data of the user's that knows nothing of dnnx: read or streamed, in an order that no list of seeds changes."""
 
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from commands import compose
 from omegaconf import OmegaConf
 
 from dnnx.basics.errors import UserError
+from dnnx.data.examples import Examples
 from dnnx.train import train
 from dnnx.training.assemble import build_data
 
@@ -19,7 +21,10 @@ OWN = """
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import (
+    BatchSampler, DataLoader, Dataset, DistributedSampler, IterableDataset, RandomSampler, SequentialSampler,
+    SubsetRandomSampler, WeightedRandomSampler,
+)
 
 
 class Birds(Dataset):
@@ -89,6 +94,79 @@ class Module(pl.LightningDataModule):
         return DataLoader(self.test, batch_size=5)
 
 
+class Sampled(Module):
+    # three parts of one dataset, each by a sampler
+
+    def __init__(self, kind: str = "subset"):
+        super().__init__()
+        self.kind, self.all = kind, Birds(120)
+
+    def loader(self, begin, end):
+        rows = range(begin, end)
+        if self.kind == "batches":
+            return DataLoader(self.all, batch_sampler=BatchSampler(SubsetRandomSampler(rows), 8, False))
+        if self.kind == "own_batches":
+            return DataLoader(self.all, batch_sampler=[[*rows]])
+        made = {
+            "subset": lambda: SubsetRandomSampler(rows),
+            "weighted": lambda: WeightedRandomSampler([1.0] * 120, 30),
+            "list": lambda: rows,
+            "few": lambda: RandomSampler(self.all, num_samples=30),
+            "other": lambda: SequentialSampler(rows),
+            "random": lambda: RandomSampler(self.all),
+            "processes": lambda: DistributedSampler(self.all, num_replicas=1, rank=0),
+        }
+        return DataLoader(self.all, 8, sampler=made[self.kind]())
+
+    def train_dataloader(self):
+        return self.loader(0, 60)
+
+    def val_dataloader(self):
+        return self.loader(60, 90)
+
+    def test_dataloader(self):
+        return self.loader(90, 120)
+
+
+class Endless(Module):
+    # its training examples have an order and no index
+
+    def train_dataloader(self):
+        return DataLoader(Stream(), batch_size=6)
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return iter([Birds()[i] for i in range(60)])
+
+
+class Turned(Birds):
+    # its labels are not its targets
+
+    classes = 3
+
+    @property
+    def targets(self):
+        return self.y.tolist()
+
+    def __getitem__(self, i):
+        return self.x[i], 2 - int(self.y[i])
+
+
+class Plain(Turned):
+    def __getitem__(self, i):
+        assert reads.append(i) is None
+        return self.x[i], int(self.y[i])
+
+
+reads = []
+
+
+class Missing(Module):
+    def setup(self, stage=None):
+        open("absent.csv")
+
+
 class Untested(Module):
     test_dataloader = pl.LightningDataModule.test_dataloader
 """
@@ -115,6 +193,39 @@ def test_the_loaders_of_a_data_module_become_the_splits() -> None:
     assert data.batch_size == 6
     assert "my_data.Module, read into memory once" in data.provenance["note"]
     assert len(data.train_dataloader().batches) == 10
+
+
+@pytest.mark.parametrize("kind", ["subset", "batches"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_part_that_a_sampler_draws_is_the_split(kind: str, stream: bool) -> None:
+    data = own("Sampled", kind=kind, stream=stream)
+    assert data.sizes == {"train": 60, "val": 30, "test": 30}
+    x, _ = next(iter(data.eval_dataloader("test")))
+    assert torch.equal(x, sys.modules["my_data"].Birds(120).x[90:])
+
+
+@pytest.mark.parametrize(("name", "settings"), [("Sampled", {"kind": "random"}), ("Sampled", {"kind": "processes"})])
+def test_a_sampler_of_all_examples_is_the_order_alone(name: str, settings: dict[str, Any]) -> None:
+    assert own(name, **settings).sizes == {"train": 120, "val": 120, "test": 120}
+
+
+def test_examples_without_an_index_are_read_in_their_order() -> None:
+    assert own("Endless").sizes == {"train": 60, "val": 12, "test": 15}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_labels_are_those_of_the_examples(stream: bool) -> None:
+    data = own("Turned", stream=stream)
+    for (_, y), (_, same) in zip(data.eval_dataloader("test"), own("Birds").eval_dataloader("test"), strict=True):
+        assert torch.equal(y, 2 - same)
+    assert data.class_names == ["0", "1", "2"]
+
+
+def test_targets_that_are_those_of_the_examples_spare_a_pass_over_them() -> None:
+    module = importlib.import_module("my_data")
+    assert torch.equal(Examples(module.Plain(300)).targets(), torch.arange(300) % 3)
+    assert module.reads[:1] + module.reads[-1:] == [0, 299]
+    assert len(module.reads) < 40
 
 
 def test_a_dataset_that_takes_train_has_its_own_test_set_and_another_is_parted() -> None:
@@ -174,6 +285,16 @@ def test_streamed_batches_carry_class_weights() -> None:
         ("FromOne", {}, r"labels must be 0 to 2, found 1, 2, 3"),
         ("Words", {}, r"an example must be a pair \(x, y\); example 0 is a dict with image, label"),
         ("Broken", {}, r"AttributeError: .*labels.*"),
+        (
+            "Sampled",
+            {"kind": "weighted"},
+            r"train_dataloader has a WeightedRandomSampler, .* type data\.class_weights=bal",
+        ),
+        ("Sampled", {"kind": "list"}, r"train_dataloader has a range, which dnnx does not use; give .* as a Subset"),
+        ("Sampled", {"kind": "own_batches"}, r"train_dataloader has a list, which dnnx does not use; give"),
+        ("Sampled", {"kind": "few"}, r"train_dataloader has a RandomSampler, which dnnx does not use; give"),
+        ("Sampled", {"kind": "other"}, r"train_dataloader has a SequentialSampler, which dnnx does not use; give"),
+        ("Missing", {}, r"data: FileNotFoundError: .*absent\.csv'\n  .*my_data\.py, line \d+: open\(\"absent\.csv\"\)"),
         ("Untested", {}, r"Untested has no test_dataloader; a test set is needed"),
         ("Birds", {"stream": "maybe"}, r"data\.stream=maybe: choose one of auto, true, false"),
         ("Birds", {"stream": True, "standardize": True}, r"data\.standardize=True: not for streamed data"),

@@ -54,6 +54,9 @@ def test_images_get_their_channel(tmp_path: Path) -> None:
         ({"x": X}, r"a\.npz: it needs x and y, or x_train, y_train, x_test and y_test; it has x"),
         ({"x": X, "y": Y[:9]}, r"60 examples and 9 targets"),
         ({"x": X, "y": np.array(["a"] * 60)}, r"the array y holds <U1, not numbers"),
+        ({"x": X[:0], "y": Y[:0]}, r"data=0 examples and 0 targets: as many targets as examples needed, and at least"),
+        ({"x_train": X, "y_train": Y, "x_test": X[:0], "y_test": Y[:0]}, r"data=0 examples and 0 targets"),
+        ({"x": X[:, 0, 0], "y": Y}, r"data=x \[N\]: an example needs one feature or more"),
         ({"x": X, "y": Y + 1}, r"labels must be 0 to 2, found 1, 2, 3"),
     ],
 )

@@ -119,3 +119,9 @@ def test_a_note_says_how_the_examples_were_divided() -> None:
     assert told_of(["train", "val", "test"], SHARES, 0) == ""
     assert told_of(["all"], SHARES, 3) == ", split 0.7/0.15/0.15 by data.order_seed=3"
     assert told_of(["train", "test"], SHARES, 3) == ", validation drawn from training by data.order_seed=3"
+
+
+@pytest.mark.parametrize("y", [torch.zeros(0), torch.zeros(0, dtype=torch.long)])
+def test_no_example_is_one_line(y: torch.Tensor) -> None:
+    with pytest.raises(UserError, match="data=0 examples: at least one for each part is needed"):
+        split_rows(y, (0.7, 0.15, 0.15), 0)

@@ -11,7 +11,9 @@ import torch
 from commands import compose
 
 from dnnx.basics.errors import UserError
+from dnnx.data.readers.columns import Columns
 from dnnx.data.table import Table
+from dnnx.data.tables import read_csv
 from dnnx.train import train
 
 HOUSING = Path(os.environ.get("DNNX_DATA_DIR", "absent"), "tabular", "california_housing_sklearn8.csv.gz")
@@ -91,6 +93,11 @@ def test_a_column_of_text_becomes_columns_of_its_values(tmp_path: Path) -> None:
     assert {tuple(row) for row in data.splits["train"][0][:, 2:].tolist()} == {(1.0, 0.0), (0.0, 1.0)}
 
 
+def test_a_column_of_numbers_and_text_is_text_in_every_row_of_a_long_file(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a,b\n" + "1,2\n" * 263_000 + "1,many\n")
+    assert {*read_csv(tmp_path / "x.csv")["b"]} == {"2", "many"}
+
+
 def test_weights_of_a_column_are_no_feature_and_stay_with_their_rows(tmp_path: Path) -> None:
     lines = [f"{i % 5},{i % 3},{'big' if i % 5 else 'small'},{i % 5}" for i in range(60)]
     data = table(tmp_path, lines, weight="w", standardize=False)
@@ -128,6 +135,15 @@ def test_a_compressed_table_is_the_same(tmp_path: Path) -> None:
         (["1,2,big,1", *["1,2,small,1"] * 9], {}, r"class big has 1 example; train, val and test need one each"),
         (rows(), {"file": "absent.csv"}, r"data\.file=absent\.csv: there is no such file"),
         (rows(), {"missing": "zero"}, r"data\.missing=zero: choose one of error, drop, mean"),
+        (
+            ["1,,big,", *["1,,small,1"] * 9],
+            {"missing": "drop"},
+            r"data\.missing=drop: .* no row without a gap.* b \(10\), "
+            r"w \(1\); .*data\.drop=\[b\]",
+        ),
+        (rows(), {"weight": "size"}, r"data\.weight=size: it is data\.target too; name another column"),
+        (rows(), {"drop": ["a", "size"]}, r"data\.drop=size: it is data\.target too"),
+        (rows(), {"drop": ["w"], "weight": "w"}, r"data\.drop=w: it is data\.weight too"),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path: Path, lines: list[str], settings: dict[str, Any], says: str) -> None:
@@ -159,6 +175,15 @@ def test_scaling_by_all_rows_takes_the_values_that_are_there(tmp_path: Path) -> 
     there = torch.arange(1, 60.0)
     scaled = (there - there.mean()) / there.std()
     assert (a[:, None] - scaled).abs().min(0).values.max() < 1e-5
+
+
+def test_a_column_that_is_constant_in_all_rows_is_only_shifted(tmp_path: Path) -> None:
+    data = table(tmp_path, [f"{i % 7},0.1,{'big' if i % 3 else 'small'},1" for i in range(60)], standardize=False,
+                 scale_all=True)  # fmt: skip
+    assert data.splits["train"][0][:, 1].abs().max() < 1e-6
+    assert isinstance(data.reader, Columns)
+    assert data.reader.scale is not None
+    assert data.reader.scale[1] == 1
 
 
 def test_a_damaged_compressed_table_is_one_line(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import torch
 from commands import compose
 
 from dnnx.basics.errors import UserError
+from dnnx.data.readers.texts import Texts
 from dnnx.data.sparse import Sparse
 from dnnx.data.text import Text
 from dnnx.train import train
@@ -108,6 +109,8 @@ def test_nets_and_a_baseline_learn_from_the_same_texts(tmp_path: Path) -> None:
         ([*lines(), {"text": "a"}], {}, r"line 61 has no label"),
         ([*lines(), {"text": " ", "label": 0}], {}, r"line 61: the text is empty; delete it, or type data\.empty=keep"),
         ([*lines(), {"text": "<br />", "label": 0}], {}, r"line 61: the text is empty"),
+        ([*lines(), {"text": None, "label": 0}], {"empty": "keep"}, r"line 61: text is null, no text; correct it, or"),
+        ([*lines(), {"text": ["a", "b"], "label": 0}], {}, r"line 61: text is a list, no text; correct it, or"),
         (lines(), {"num_words": 0}, r"data\.num_words=0: a whole number of at least 1"),
         (lines(), {"target": "lable"}, r"line 1 has no lable; did you mean label\?"),
         ([{"text": "...", "label": i % 2} for i in range(20)], {}, r"data\.text=text: no training text has a word"),
@@ -145,6 +148,20 @@ def test_a_damaged_compressed_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"x\.jsonl\.gz: it cannot be read") as error:
         Text(seeds=[0], file=str(tmp_path / "x.jsonl.gz")).setup()
     assert "\n" not in str(error.value)
+
+
+def test_a_mark_of_the_byte_order_is_no_part_of_a_text(tmp_path: Path) -> None:
+    reader = Texts(words=["good", "bad"], weighting="counts")
+    (tmp_path / "x.jsonl").write_text('{"text": "good"}\n{"text": "bad"}\n', encoding="utf-8-sig")
+    (tmp_path / "x.txt").write_text("good", encoding="utf-8-sig")
+    assert reader.read(tmp_path / "x.jsonl", False).x.tolist() == [[1, 0], [0, 1]]
+    assert reader.read(tmp_path / "x.txt", False).x.tolist() == [[1, 0]]
+
+
+def test_a_line_without_a_text_is_not_predicted(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"text": "good"}\n{"text": null}\n')
+    with pytest.raises(UserError, match=r"x\.jsonl: line 2: text is null, no text"):
+        Texts(words=["good", "none"], weighting="counts").read(tmp_path / "x.jsonl", False)
 
 
 def test_texts_are_utf_8_whatever_the_locale(tmp_path: Path) -> None:

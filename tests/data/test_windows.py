@@ -83,6 +83,14 @@ def test_columns_are_scaled_by_training_rows_and_targets_are_not(tmp_path: Path)
     assert y[0] == 300 + data.reach
 
 
+def test_a_column_that_is_constant_in_the_training_rows_is_only_shifted(tmp_path: Path) -> None:
+    data = windows(tmp_path, [f"{i},{i},{0.1 if i < 300 else 0.5}" for i in range(NUM)], standardize=True)
+    assert data.scaling is not None
+    assert (data.scaling[0][1].item(), data.scaling[1][1].item()) == (pytest.approx(0.1), 1)
+    x, _ = data.splits["test"]
+    torch.testing.assert_close(x[torch.arange(len(x))][..., 1], torch.full((len(x), 5), 0.4))
+
+
 def test_no_window_is_stored(tmp_path: Path) -> None:
     data = windows(tmp_path)
     arrays = {x.values.data_ptr() for x, _ in data.splits.values()}  # type: ignore[attr-defined]
@@ -177,6 +185,7 @@ def test_batches_are_windows_of_their_part_and_each_seed_has_its_own_order(tmp_p
         ({"lines": ["0,1,2", "2,2,3", "1,3,4", *STEADY]}, "line 4: the time 1 goes back"),
         ({"lines": ["2020-01-01,1,2", "soon,2,3"]}, "line 3: soon is no time"),
         ({"lines": ["0,1,2", "1,2,warm"], "columns": ["b"]}, "x.csv, b: a column of text is no measurement"),
+        ({"lines": ["0,1,2", "1,2,inf", *STEADY]}, "x.csv: line 3, column b: inf is no finite number"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line(tmp_path: Path, settings: dict[str, Any], told: str) -> None:

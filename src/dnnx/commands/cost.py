@@ -50,10 +50,13 @@ def _example(cfg: DictConfig) -> tuple[Any, int | None, str]:
         require(valid, "in_shape", shape, "whole numbers, for example in_shape=[3,96,96]")
         return torch.empty(*shape, device="meta"), cfg.num_outputs, f"inputs of {tuple(shape)}"
     from dnnx.training.assemble import build_data
+    from dnnx.training.whole_numbers import settle_inputs
 
     data, task = build_data(cfg, [0]), build("task", cfg.task)
+    sizes = {"in_shape": data.in_shape, "num_outputs": task.num_outputs(data)}
+    settle_inputs(data, lambda: build("net", cfg.net, **sizes), 0)
     x, *_ = next(iter(data.eval_dataloader("val")))
-    return x[0], task.num_outputs(data), f"inputs of {tuple(x.shape[1:])}"
+    return x[0], sizes["num_outputs"], f"inputs of {tuple(x.shape[1:])}"
 
 
 def _layers_table(title: str, layers: list[Any], totals: dict[str, int]) -> Table:

@@ -129,17 +129,18 @@ def naming(key: str, function: Any = None) -> Iterator[None]:
     """Turn the errors of a constructor into a UserError that names the config group.
 
     Every error of a user's class is shown with its lines. Among errors of dnnx's own classes, those about values are
-    the user's mistake. Any other is a bug and keeps its traceback.
+    the user's mistake, and those of files are explained later. Any other is a bug and keeps its traceback.
     """
     try:
         yield
-    except (UserError, OSError):
+    except UserError:
         raise
     except Exception as error:
-        if is_out_of_memory(error):
-            raise
         module = str(getattr(function, "__module__", "dnnx"))
-        if module.split(".")[0] not in NOT_THEIRS:
+        is_theirs = module.split(".")[0] not in NOT_THEIRS
+        if is_out_of_memory(error) or (isinstance(error, OSError) and not is_theirs):
+            raise
+        if is_theirs:
             is_of_value = isinstance(error, ValueError)
             told = one_line(error) + lines_of(error, module) if is_of_value else described(error, module)
             raise UserError(f"{key}: {told}") from None

@@ -24,6 +24,7 @@ from dnnx.data.replicas import OfReplicas
 from dnnx.data.scaling import standardize, unequal_scales
 from dnnx.data.splitting import complete, told_of
 from dnnx.data.weights import example_weights
+from dnnx.data.whole_numbers import WholeNumbers
 
 EVAL_BATCH = 1024  # examples per forward pass of an evaluation; no result depends on it
 Examples = tuple[Tensor, Tensor]  # x [N, *in_shape] float32 or int64, y [N, ...] int64 or float32
@@ -42,7 +43,7 @@ class Arrays:
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class ArrayData(OfReplicas, pl.LightningDataModule):
+class ArrayData(OfReplicas, WholeNumbers, pl.LightningDataModule):
     """Data in memory, from tensors or arrays. A subclass reads its own from somewhere: it overrides `read`.
 
     `splits` maps train, val and test to x [N, *in_shape] and y [N, ...]; where each seed has its own part of a split,
@@ -128,6 +129,10 @@ class ArrayData(OfReplicas, pl.LightningDataModule):
         self.splits, self.test_images = _as_inputs(found.splits, keep), found.test_images
         if self.test_images is None:
             self.test_images = _pictures(found.splits["test"][0])
+        self.is_whole = self.splits["train"][0].dtype == torch.int64
+        if self.is_whole and self.standardize:
+            self.give_floats(True)
+            self.is_whole = False
         self.in_shape = tuple(self.splits["train"][0].shape[1:])
         self.splits, self.num_classes, self.class_names = targets.settle(self.splits, self.kind, found.class_names)
         self.target_shape = tuple(self.splits["train"][1].shape[1:])
@@ -221,6 +226,9 @@ def _as_inputs(splits: Mapping[str, Examples], keep: bool) -> dict[str, Examples
     """
     shapes = {name: tuple(x.shape[1:]) for name, (x, _) in splits.items()}
     require(len(set(shapes.values())) == 1, "data", shapes, "the examples of all splits must have one shape")
+    shape = next(iter(shapes.values()))
+    told = "an example needs one feature or more; one number an example is x[:, None], of the shape [N, 1]"
+    require(len(shape) > 0 and 0 not in shape, "data", f"x {['N', *shape]}".replace("'", ""), told)
     for name, (x, y) in splits.items():
         told = "as many targets as examples, and at least one"
         require(len(x) == len(y) > 0, "data", f"{len(x)} examples and {len(y)} targets in {name}", told)

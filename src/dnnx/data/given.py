@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from functools import partial
+from numbers import Number
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 
+from dnnx.basics.errors import UserError, message_of, require
+from dnnx.data.lightning import read_module
 from dnnx.runs.files import write_atomic
 
 
@@ -19,15 +22,19 @@ def kept(data: Any, folder: Path) -> Any:
     Return any other data, such as a class or a name, unchanged.
     """
     if isinstance(data, pl.LightningDataModule):
-        return _save(_loaded(data), folder)
+        found = read_module(data)
+        x, y = ({f"{axis}_{part}": xy[i] for part, xy in found.items()} for i, axis in enumerate("xy"))
+        return _save(x | y, folder)
     if isinstance(data, tuple):
+        told = "give (x [N, ...], y [N]); weights are typed: data.class_weights=balanced, or data.weight of a table"
+        require(len(data) == 2, "data", f"a tuple of {len(data)}", told)
         return _save({"x": data[0], "y": data[1]}, folder)
     return _save(data, folder) if isinstance(data, Mapping) else data
 
 
 def _save(named: Mapping[str, Any], folder: Path) -> Path:
-    """Save arrays as <folder>/data-<checksum>.npz."""
-    arrays = {key: np.asarray(value) for key, value in named.items()}
+    """Save arrays as <folder>/data-<checksum>.npz. Raise UserError for values that are no numbers."""
+    arrays = {str(key): _array(key, value) for key, value in named.items()}
     digest = hashlib.sha256()
     for name, array in arrays.items():  # equal bytes of another shape or type are other data
         digest.update(f"{name} {array.shape} {array.dtype} ".encode())
@@ -39,19 +46,19 @@ def _save(named: Mapping[str, Any], folder: Path) -> Path:
     return path
 
 
+def _array(name: str, value: Any) -> np.ndarray:
+    try:
+        array = np.asarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"data: {name} is no array of numbers ({message_of(error, 200)})") from None
+    if array.dtype.kind not in "biuf":
+        first = next((one for one in array.flat if not isinstance(one, Number)), None)
+        example = f"numpy.unique({name}, return_inverse=True)[1]" if name.startswith("y") else f"{name}.astype(float)"
+        such = "" if first is None and None not in array else f", such as {first!r},"
+        raise UserError(f"data: {name} holds {array.dtype}{such} and not numbers; give numbers, for example {example}")
+    return array
+
+
 def _write(arrays: Mapping[str, np.ndarray], path: Path) -> None:
     with path.open("wb") as file:  # for a path, NumPy would add .npz to its name
         np.savez(file, **arrays)  # type: ignore[arg-type]
-
-
-def _loaded(data: pl.LightningDataModule) -> dict[str, Any]:
-    """Return the arrays of the three loaders of a LightningDataModule."""
-    data.prepare_data()
-    data.setup("fit")
-    data.setup("test")
-    found: dict[str, Any] = {}
-    for part in ("train", "val", "test"):
-        batches = [batch[:2] for batch in getattr(data, f"{part}_dataloader")()]
-        x, y = (torch.cat(tensors).numpy() for tensors in zip(*batches, strict=True))
-        found |= {f"x_{part}": x, f"y_{part}": y}
-    return found

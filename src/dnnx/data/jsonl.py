@@ -4,7 +4,7 @@ import gzip
 import json
 import lzma
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ def read_jsonl(path: Path, keys: Sequence[str]) -> Iterator[tuple[int, dict[str,
     """Yield the line number and the object of each line. Raise UserError for a broken line and for a missing key."""
     opened = OPEN.get(path.suffix, open)
     errors = UnicodeDecodeError, lzma.LZMAError, zlib.error
-    with naming_file(path, *errors), opened(path, "rt", encoding="utf-8") as file:
+    with naming_file(path, *errors), opened(path, "rt", encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
@@ -32,3 +32,12 @@ def read_jsonl(path: Path, keys: Sequence[str]) -> Iterator[tuple[int, dict[str,
                 if key not in found:
                     raise UserError(f"{path}: line {number} has no {key}{near_misses(key, found)}")
             yield number, found
+
+
+def text_of(path: Path, number: int, found: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """Return the texts of the keys of a line, joined. Raise UserError for a value of another kind, such as null."""
+    for key in keys:
+        if not isinstance(found[key], str):
+            kind = "null" if found[key] is None else f"a {type(found[key]).__name__}"
+            raise UserError(f"{path}: line {number}: {key} is {kind}, no text; correct it, or delete the line")
+    return " ".join(found[key] for key in keys)

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from dnnx.basics.errors import UserError, choose, is_number, require
+from dnnx.config.build import naming
 from dnnx.data.arrays import ArrayData, Arrays
-from dnnx.data.examples import Examples, examples_of, seeded
+from dnnx.data.examples import Examples, class_names, examples_of, seeded
 from dnnx.data.splitting import check_shares, split_rows
 from dnnx.data.streams import Streamed
 
@@ -30,10 +31,10 @@ class InMemory(ArrayData):
     def read(self) -> Arrays:
         with seeded(self.order_seed, "read"):
             splits = {part: own.read() for part, own in self.parts.items()}
-        names = getattr(self.parts["train"].dataset, "classes", None)
+        names = class_names(self.parts["train"].dataset, splits["train"][1])
         files = {"examples": checksum([tensor for pair in splits.values() for tensor in pair])}
         provenance = {"source": "own", "note": f"{self.told}, read into memory once", "warning": "", "files": files}
-        return Arrays(splits, provenance, _names(names, splits["train"][1]))
+        return Arrays(splits, provenance, names)
 
 
 SETTINGS = {
@@ -63,7 +64,8 @@ def wrap(
     shares, order_seed = more.get("split", (0.7, 0.15, 0.15)), more.get("order_seed", 0)
     check_shares(shares, order_seed)
     with seeded(order_seed, "read"):
-        parts, batch_size = _of_module(source) if isinstance(source, pl.LightningDataModule) else _of_set(source, test)
+        is_module = isinstance(source, pl.LightningDataModule)
+        parts, batch_size = _of_module(source, order_seed) if is_module else _of_set(source, test)
         parts, how = _complete(parts, shares, order_seed)
         x, _ = parts["train"][0]
     more = {"batch_size": batch_size} | more
@@ -95,20 +97,42 @@ def _streamed(parts: dict[str, Examples], told: str, seeds: Sequence[int], more:
     return Streamed(seeds=seeds, parts=parts, provenance=provenance, **more)
 
 
-def _of_module(module: pl.LightningDataModule) -> tuple[dict[str, Examples], int]:
-    """Return the examples of its loaders, and the batch size of the training loader."""
+def read_module(module: pl.LightningDataModule) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return all examples of a LightningDataModule, x [N, ...] and y [N, ...]: train, test, and val if it has them.
+
+    Raise UserError for everything that goes wrong in it, and for examples that are no pairs of one shape.
+    """
+    with naming("data", type(module)):
+        with seeded(0, "read"):
+            parts, _ = _of_module(module, 0)
+        with seeded(0, "read"):
+            return {part: own.read() for part, own in parts.items()}
+
+
+def _of_module(module: pl.LightningDataModule, order_seed: int) -> tuple[dict[str, Examples], int]:
+    """Return the examples of its loaders, and the batch size of the training loader.
+
+    Each stage begins with the same random numbers, so a random division in `setup` is the same in both.
+    """
     module.prepare_data()
-    for stage in ("fit", "test"):
-        module.setup(stage)
-    loaders = {"train": module.train_dataloader}
-    for part, hook in {"val": "val_dataloader", "test": "test_dataloader"}.items():
-        if getattr(type(module), hook) is not getattr(pl.LightningDataModule, hook):
-            loaders[part] = getattr(module, hook)
-    if "test" not in loaders:
+    made: dict[str, Any] = {}
+    for stage, parts in {"fit": ("train", "val"), "test": ("test",)}.items():
+        with seeded(order_seed, "read"):
+            module.setup(stage)
+            made |= {part: _loader(module, part) for part in parts}
+    if made["test"] is None:
         raise UserError(f"data: {type(module).__name__} has no test_dataloader; a test set is needed")
-    made = {part: loader() for part, loader in loaders.items()}
+    if made["val"] is None:
+        del made["val"]
     size = getattr(made["train"], "batch_size", None)
     return {part: examples_of(loader, f"{part}_dataloader") for part, loader in made.items()}, size or 32
+
+
+def _loader(module: pl.LightningDataModule, part: str) -> Any:
+    """Return the loader of a part, or None if the module has none for validation or testing."""
+    hook = getattr(module, f"{part}_dataloader")
+    is_absent = getattr(hook, "__func__", None) is getattr(pl.LightningDataModule, f"{part}_dataloader")
+    return None if is_absent and part != "train" else hook()
 
 
 def _of_set(dataset: Any, test: Any) -> tuple[dict[str, Examples], int]:
@@ -129,10 +153,3 @@ def _complete(parts: dict[str, Examples], shares: Sequence[float], order_seed: i
     made = {name: whole.subset(rows) for name, rows in zip(names, drawn, strict=True)}
     what = f"split {'/'.join(f'{share:g}' for share in shares)}" if "all" in parts else "validation drawn from training"
     return made | {name: own for name, own in parts.items() if name == "test"}, f", {what}"
-
-
-def _names(names: Any, y: Tensor) -> list[str] | None:
-    """Return the names of the classes, or None unless there is one for each label."""
-    known = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
-    fits = known and not y.is_floating_point() and int(y.min()) >= 0 and int(y.max()) < len(names)
-    return list(names) if fits else None

@@ -1,5 +1,6 @@
 """Standardization by mean and deviation of the training examples."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,6 +21,19 @@ def standardize(splits: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     for x in {id(x): x for x in splits.values()}.values():
         x.sub_(scaling[0]).div_(scaling[1])
     return scaling
+
+
+def mean_and_scale(values: np.ndarray, ddof: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and deviation of each column of values [N, F], NaN left out; a constant column has the scale 1.
+
+    The deviation of equal float64 values is a rounding error, which no value may be divided by.
+
+    >>> mean_and_scale(np.array([[0.1, 1.0], [0.1, 3.0], [0.1, np.nan]]))
+    (array([0.1, 2. ]), array([1., 1.]))
+    """
+    low, high = np.nanmin(values, 0), np.nanmax(values, 0)
+    mean, scale = np.nanmean(values, 0), np.nanstd(values, 0, ddof=ddof)
+    return np.where(low == high, low, mean), np.where((low < high) & (scale > 0), scale, 1.0)
 
 
 def unequal_scales(x: Tensor) -> str:

@@ -57,6 +57,9 @@ def read_series(
     values = frame.to_numpy(np.float64)
     if mark is not None:
         values = np.where(values == mark, np.nan, values)
+    for row, place in np.argwhere(np.isinf(values))[:1]:
+        told = f"column {kept[place]}: {values[row, place]:g} is no finite number"
+        raise UserError(f"{path}: line {row + FIRST_LINE}, {told}")
     own, segment, gap_note = _segments(times, path, gaps)
     values = values[own]
     missing = int(np.isnan(values).sum())

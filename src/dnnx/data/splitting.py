@@ -20,11 +20,13 @@ def complete(splits: Splits, shares: Sequence[float], order_seed: int, names: Se
     `names` are the class names in messages.
     """
     check_shares(shares, order_seed)
+    for x, y in splits.values():
+        told = "as many targets as examples needed, and at least one"
+        require(len(x) == len(y) > 0, "data", f"{len(x)} examples and {len(y)} targets", told)
     if set(splits) == set(PARTS):
         return splits
     parts = PARTS if "all" in splits else PARTS[:2]
     x, y = splits["all"] if "all" in splits else splits["train"]
-    require(len(x) == len(y), "data", f"{len(x)} examples and {len(y)} targets", "as many targets as examples needed")
     rows = split_rows(y, shares[: len(parts)], order_seed, names)
     drawn = {part: (x[own], y[own]) for part, own in zip(parts, rows, strict=True)}
     return drawn if "all" in splits else drawn | {"test": splits["test"]}
@@ -34,8 +36,9 @@ def split_rows(y: Tensor, shares: Sequence[float], order_seed: int, names: Seque
     """Return the rows of each part by their shares, such as 0.7, 0.15, 0.15, in a random order.
 
     Integer labels [N] are divided class by class, so that each part has about the same share of each class. Other
-    targets are divided as a whole. Raise UserError for a class with fewer examples than parts.
+    targets are divided as a whole. Raise UserError for a class with fewer examples than parts, and for no example.
     """
+    require(len(y) > 0, "data", "0 examples", "at least one for each part is needed")
     order = torch.randperm(len(y), generator=generator(order_seed, "split"))
     if y.dim() > 1 or y.is_floating_point():
         return _cut(order, shares, "the data")

@@ -13,10 +13,11 @@ from dnnx.basics.errors import UserError, require
 from dnnx.basics.seeding import generator
 from dnnx.data import targets
 from dnnx.data.arrays import EVAL_BATCH, ArrayData
-from dnnx.data.examples import Examples, seeded, stack
+from dnnx.data.examples import Examples, class_names, seeded, stack
 from dnnx.data.loaders import Chunks, as_input
 from dnnx.data.replicas import OfReplicas
 from dnnx.data.weights import example_weights
+from dnnx.data.whole_numbers import WholeNumbers
 
 
 class Unread(dict):
@@ -27,7 +28,7 @@ class Unread(dict):
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class Streamed(OfReplicas, pl.LightningDataModule):
+class Streamed(OfReplicas, WholeNumbers, pl.LightningDataModule):
     """Examples of `parts`, train, val and test, read when their batch is needed.
 
     The training order comes from `order_seed` and the epoch, never from the seeds: all seeds see the same batches.
@@ -61,8 +62,9 @@ class Streamed(OfReplicas, pl.LightningDataModule):
             return
         with seeded(self.order_seed, "read"):
             labels = {part: own.targets() for part, own in self.parts.items()}
-            self.in_shape = tuple(self.parts["train"][0][0].shape)
-        names = getattr(self.parts["train"].dataset, "classes", None)
+            x = self.parts["train"][0][0]
+        self.in_shape, self.is_whole = tuple(x.shape), as_input(x).dtype == torch.int64
+        names = class_names(self.parts["train"].dataset, labels["train"])
         found = {part: (y, y) for part, y in labels.items()}
         settled, self.num_classes, self.class_names = targets.settle(found, self.kind, names)
         self.labels = {part: y for part, (_, y) in settled.items()}
@@ -92,7 +94,8 @@ class Streamed(OfReplicas, pl.LightningDataModule):
         with seeded(self.order_seed, "stream", split, *purpose):
             x = stack([self.parts[split][i][0] for i in rows.tolist()], "example of a batch")
         require(tuple(x.shape[1:]) == self.in_shape, "data", tuple(x.shape[1:]), f"examples must be {self.in_shape}")
-        return as_input(x).to(self.device), self.labels[split][rows].to(self.device)
+        x = as_input(x).float() if self.as_floats else as_input(x)
+        return x.to(self.device), self.labels[split][rows].to(self.device)
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Table: rows of a .csv file, with one column as the target."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,6 +15,7 @@ from dnnx.data.arrays import ArrayData, Arrays
 from dnnx.data.files import find_file, sha256
 from dnnx.data.readers.columns import Columns
 from dnnx.data.repeated_folds import check_folds, repeated_folds, told_folds
+from dnnx.data.scaling import mean_and_scale
 from dnnx.data.splitting import PARTS, check_shares, split_rows
 from dnnx.data.tables import check_columns, read_csv
 
@@ -58,7 +59,7 @@ class Table(ArrayData):
         features, reader = self._features(frame)
         x = torch.from_numpy(features)
         if self.scale_all:
-            shift, scale = x.nanmean(0), torch.from_numpy(np.nanstd(x.numpy(), 0, ddof=1)).clamp(min=1e-12)
+            shift, scale = map(torch.from_numpy, mean_and_scale(features, ddof=1))
             x = (x - shift) / scale
             reader.shift, reader.scale = shift.tolist(), scale.tolist()
         note = f"{path.name}: {len(x):,} rows, {x.shape[1]} features, target {self.target}, "
@@ -110,10 +111,11 @@ class Table(ArrayData):
             "data.weight": [self.weight] if self.weight else [],
         }
         check_columns(frame, path, named)
+        _require_one_use(named)
         frame = frame.drop(columns=list(self.drop))
         gaps = {str(name): int(n) for name, n in frame.isna().sum().items() if n}
         if self.missing == "drop":
-            return frame.dropna()
+            return _without_rows(frame, gaps, path)
         told = ", ".join(f"{name} ({n})" for name, n in gaps.items())
         if gaps and self.missing == "error":
             raise UserError(f"{path}: values are missing in {told}; type data.missing=drop or data.missing=mean")
@@ -161,6 +163,27 @@ class Table(ArrayData):
         frame = pd.get_dummies(frame, columns=words) if words else frame
         require(frame.shape[1] > 0, "data.file", self.file, "no column is left as a feature")
         return frame.to_numpy(np.float64, copy=True), reader  # of one column it would be read-only
+
+
+def _require_one_use(named: Mapping[str, Sequence[str]]) -> None:
+    """Raise UserError for a column that two of the config keys name."""
+    users: dict[str, str] = {}
+    for key in ("data.target", "data.weight", "data.drop"):
+        for column in named[key]:
+            other = users.setdefault(column, key)
+            require(other == key, key, column, f"it is {other} too; name another column")
+
+
+def _without_rows(frame: pd.DataFrame, gaps: Mapping[str, int], path: Path) -> pd.DataFrame:
+    """Return the rows without a gap. Raise UserError with the columns of most gaps if there is none."""
+    kept = frame.dropna()
+    if kept.empty:
+        most = sorted(gaps, key=lambda name: -gaps[name])[:3]
+        told = (
+            f"{path.name} has no row without a gap; most are in {', '.join(f'{name} ({gaps[name]})' for name in most)}"
+        )
+        raise UserError(f"data.missing=drop: {told}; leave out columns, for example data.drop=[{most[0]}]")
+    return kept
 
 
 def _means(x: Tensor, train: Tensor) -> Tensor:

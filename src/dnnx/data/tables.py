@@ -42,8 +42,9 @@ def read_csv(path: Path, texts: Sequence[str] = (), least: int = 2) -> pd.DataFr
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise UserError(f"{path}: the column {twice[0]} is there twice")
-    with naming_file(path, ValueError):
-        frame = pd.read_csv(path, index_col=False, dtype=dict.fromkeys(texts, str), sep=separator, decimal=decimal)
+    kinds = dict.fromkeys(texts, str)
+    with naming_file(path, ValueError):  # low_memory would choose the type of a column for each chunk of rows
+        frame = pd.read_csv(path, index_col=False, dtype=kinds, sep=separator, decimal=decimal, low_memory=False)
     if len(frame) == 0:
         raise UserError(f"{path}: there is no row beneath the header")
     return frame

@@ -12,7 +12,7 @@ from torch import Tensor
 from dnnx.basics.errors import UserError, choose, require
 from dnnx.data.arrays import ArrayData, Arrays
 from dnnx.data.files import find_file, sha256
-from dnnx.data.jsonl import read_jsonl
+from dnnx.data.jsonl import read_jsonl, text_of
 from dnnx.data.readers.texts import Texts
 from dnnx.data.sparse import Sparse
 from dnnx.data.splitting import PARTS, check_shares, split_rows, told_of
@@ -73,7 +73,7 @@ class Text(ArrayData):
         texts, labels, is_test = [], [], []
         for place, path in enumerate(paths):
             for number, found in read_jsonl(path, keys):
-                text = clean(" ".join(str(found[field]) for field in fields))
+                text = clean(text_of(path, number, found, fields))
                 if not text.strip() and self.empty == "error":
                     raise UserError(f"{path}: line {number}: the text is empty; delete it, or type data.empty=keep")
                 texts.append(text)

@@ -17,6 +17,7 @@ from dnnx.data.arrays import ArrayData
 from dnnx.data.files import find_file, sha256
 from dnnx.data.gathered import Gathered
 from dnnx.data.readers.last_window import LastWindow
+from dnnx.data.scaling import mean_and_scale
 from dnnx.data.series import Series, filled, read_series
 from dnnx.data.splitting import PARTS, check_shares
 
@@ -130,8 +131,7 @@ class Windows(ArrayData):
         assert self.columns is not None
         column = self.target_column = [*self.columns].index(self.target)
         training = np.concatenate([values[begin:end] for begin, end in rows["train"]])
-        mean, scale = np.nanmean(training, 0), np.nanstd(training, 0)
-        scale = np.where(scale > 0, scale, 1.0)
+        mean, scale = mean_and_scale(training)
         y = torch.from_numpy(values[:, column].astype(np.float32))
         scaled = (values - mean) / scale if self.standardize else values
         if self.standardize:

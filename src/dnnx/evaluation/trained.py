@@ -116,6 +116,8 @@ class Trained:
         They are probabilities [S, N, C] for classes, else outputs.
         """
         x, in_shape = as_input(x), self.facts["in_shape"]
+        if self.task is not None and self.preprocessing.dtype == "float32":  # whole numbers, as they were in training
+            x = x.float()
         try:
             outputs = torch.stack([self._outputs(place, x) for place in range(len(self.seeds))])
         except FAILURES as error:

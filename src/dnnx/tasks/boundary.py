@@ -17,11 +17,12 @@ def boundary(module: Any, data: Any, score: Callable[[Tensor], Tensor]) -> dict[
     """Return the scores of the first networks on a grid, [S, GRID, GRID], its ends [2, 2], and test examples.
 
     `score` turns outputs [S, N, ...] into numbers [S, N] that are above 0 for class 1. Return {} for data of another
-    number of features or classes.
+    number of features or classes, and for words, tokens and streamed data.
     """
-    if tuple(data.in_shape) != (2,) or data.num_classes != 2:
+    x, _ = data.splits.get("train", (None, None))
+    is_plane = isinstance(x, Tensor) and x.is_floating_point()
+    if not is_plane or tuple(data.in_shape) != (2,) or data.num_classes != 2:
         return {}
-    x = data.splits["train"][0]
     low, high = x.amin(0), x.amax(0)
     low, high = low - MARGIN * (high - low), high + MARGIN * (high - low)
     along = [torch.linspace(float(a), float(b), GRID, device=x.device) for a, b in zip(low, high, strict=True)]

@@ -21,6 +21,7 @@ from dnnx.training.doubts import doubt_of, unreached
 from dnnx.training.dropout_on import require_dropout
 from dnnx.training.module import ReplicaModule
 from dnnx.training.trainer import bare_trainer, build_loggers, build_trainer
+from dnnx.training.whole_numbers import settle_inputs
 
 FEW = 8  # examples of a first look at the outputs
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -68,6 +69,7 @@ def build_module(cfg: DictConfig, data: Any, seeds: list[int], **factories: Any)
     def build_net() -> torch.nn.Module:
         return build("net", cfg.net, **sizes)
 
+    settle_inputs(data, build_net, seeds[0])
     chosen = cfg.get("techniques") or {}
     techniques = {str(name): build(f"techniques.{name}", config) for name, config in chosen.items()}
     way, fast = cfg.get("replicas") or "auto", cfg.get("fast", True)

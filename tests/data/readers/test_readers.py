@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from made_up_images import photos
@@ -18,6 +19,7 @@ from dnnx.data.folder_features import FolderFeatures
 from dnnx.data.loaders import as_input
 from dnnx.data.pets import Pets
 from dnnx.data.readers.arrays import ArrayReader
+from dnnx.data.readers.columns import Columns
 from dnnx.data.readers.known import READERS, described, rebuilt
 from dnnx.data.readers.pictures import Pictures
 from dnnx.data.readers.reader import Reader, find_files, joined
@@ -71,6 +73,20 @@ def test_columns_of_numbers_are_flat_examples(tmp_path: Path) -> None:
         ArrayReader().read(tmp_path / "x.csv", False)
     with pytest.raises(UserError, match=r"x.txt: this run takes arrays"):
         ArrayReader().read(tmp_path / "x.txt", False)
+
+
+def test_categories_of_a_frame_are_those_of_the_file_whatever_their_type() -> None:
+    reader = Columns(numbers=[], categories={"rooms": ["1", "2", "many"]}, fill=[0.0, 0.0, 0.0])
+    for values in ([2, 1], ["2", "1"], pd.Series([2, 1], dtype="category"), pd.Series([2, 1], dtype="Int64")):
+        assert reader.of_frame(pd.DataFrame({"rooms": values})).x.tolist() == [[0, 1, 0], [1, 0, 0]]
+    assert reader.of_frame(pd.DataFrame({"rooms": [None, "many"]})).x.tolist() == [[0, 0, 0], [0, 0, 1]]
+
+
+@pytest.mark.parametrize("fill", [None, [0.0]])
+def test_an_infinite_number_of_a_row_is_one_line(fill: list[float] | None) -> None:
+    reader = Columns(numbers=["b"], fill=fill)
+    with pytest.raises(UserError, match=r"^x: line 3, column b: -inf is no finite number$"):
+        reader.of_frame(pd.DataFrame({"b": [1.0, -np.inf, 2.0]}))
 
 
 def test_files_of_folders_are_found_by_their_ends_and_sorted(tmp_path: Path) -> None:

@@ -69,17 +69,21 @@ class Columns(Reader):
         for row in np.flatnonzero(found.isna() & column.notna())[:1]:
             raise UserError(f"{_place(told, row, column)}: {column.iloc[row]!r} is no number")
         self._require_values(column, told)
-        return found.to_numpy(np.float64)
+        values = found.to_numpy(np.float64, na_value=np.nan)
+        for row in np.flatnonzero(np.isinf(values))[:1]:
+            raise UserError(f"{_place(told, row, column)}: {values[row]:g} is no finite number")
+        return values
 
     def _indicators(self, column: "pd.Series", told: str) -> list[np.ndarray]:
         known = self.categories[str(column.name)]
         self._require_values(column, told)
-        for row in np.flatnonzero(column.notna() & ~column.astype(str).isin(list(known)))[:1]:
+        text = column.astype(str).where(column.notna())  # as in the training file, where 1 may stand beside "many"
+        for row in np.flatnonzero(text.notna() & ~text.isin(list(known)))[:1]:
             some = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
             near = near_misses(str(column.iloc[row]), known)
             raise UserError(f"{_place(told, row, column)}: {column.iloc[row]!r} is none of {some}, which it has "
                             f"in the training file{near}")  # fmt: skip
-        return [(column == value).to_numpy(np.float64) for value in known]
+        return [(text == value).to_numpy(np.float64) for value in known]
 
     def _require_values(self, column: "pd.Series", told: str) -> None:
         for row in np.flatnonzero(column.isna())[:1] if self.fill is None else ():

@@ -10,7 +10,7 @@ import torch
 
 from dnnx.basics.errors import UserError
 from dnnx.data.files import naming_file
-from dnnx.data.jsonl import read_jsonl
+from dnnx.data.jsonl import read_jsonl, text_of
 from dnnx.data.readers.reader import Inputs, Reader
 from dnnx.data.words import WORD, clean
 
@@ -38,10 +38,10 @@ class Texts(Reader):
     def read(self, path: Path, convert: bool) -> Inputs:
         if path.suffix.lower() == ".txt":
             with naming_file(path, UnicodeDecodeError):
-                texts, names = [path.read_text(encoding="utf-8")], [str(path)]
+                texts, names = [path.read_text(encoding="utf-8-sig")], [str(path)]
         elif ".jsonl" in path.suffixes:
             lines = [*read_jsonl(path, self.keys)]
-            texts = [" ".join(str(found[key]) for key in self.keys) for _, found in lines]
+            texts = [text_of(path, number, found, self.keys) for number, found in lines]
             names = [f"line {number}" for number, _ in lines]
         else:
             raise UserError(f"{path}: this run takes texts, so a .txt or .jsonl file is needed")
