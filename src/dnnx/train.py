@@ -18,19 +18,19 @@ from dnnx.config import check, paths, plain, resume
 from dnnx.config.app import command, guard, is_single, run_folder, study_folder, typed_overrides
 from dnnx.config.compose import compose, own_folders
 from dnnx.config.continued import resumed_config
+from dnnx.config.run_shards import is_of_shards
 from dnnx.config.seeds import parse_seeds
-from dnnx.config.shards import is_of_shards
 from dnnx.config.source_files import KEY, doubt_of_code, own_code
 from dnnx.config.trust import check_run
-from dnnx.runs import checksums, shards
+from dnnx.runs import checksums, shard_files
 from dnnx.runs.files import remove_empty, write_json
 from dnnx.runs.latest import leave_failed, link_latest
 from dnnx.runs.locks import sole_writer
 from dnnx.runs.memory import begin_measuring
 from dnnx.studies.metric_names import check_logged
-from dnnx.studies.shards import train_shards
 from dnnx.studies.single import train_beside
 from dnnx.studies.study import settled
+from dnnx.studies.train_shards import train_shards
 from dnnx.training.callbacks import hparams
 
 
@@ -159,7 +159,7 @@ def put_aside(folder: Path, more: Sequence[str] = ()) -> Iterator[None]:
     before = folder / "before"
     if (folder / "results.json").exists():
         before.mkdir(exist_ok=True)
-        for path in (path for name in ("config.yaml", *shards.RENEWED, *more) for path in folder.glob(name)):
+        for path in (path for name in ("config.yaml", *shard_files.RENEWED, *more) for path in folder.glob(name)):
             shutil.copyfile(path, before / path.name)
         os.replace(folder / "results.json", before / "results.json")  # it is not finished any more
     try:
@@ -188,7 +188,7 @@ def show(folder: Path) -> dict[str, list]:
     if all(metrics["epoch/diverged"]):
         console.print("every seed diverged, so no number was measured; try a lower optimizer.lr", soft_wrap=True)
     if None not in [*metrics["time/epoch_s"], *metrics["time/fit_s"], *metrics["memory/peak_mb"]]:
-        span = "of training, for the longest shard" if shards.folders(folder) else "of training"
+        span = "of training, for the longest shard" if shard_files.folders(folder) else "of training"
         console.print(
             f"{metrics['time/epoch_s'][0]:.2f} s per epoch, {max(metrics['time/fit_s']) / 60:.1f} min {span}, "
             f"peak memory {metrics['memory/peak_mb'][0]:,.0f} MB",

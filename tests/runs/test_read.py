@@ -9,7 +9,7 @@ from made_up_runs import write_run, write_study
 
 from dnnx.basics.errors import UserError
 from dnnx.runs.read import read_run, read_study
-from dnnx.runs.shards import name_of
+from dnnx.runs.shard_files import name_of
 
 FILES = ["config.yaml", "environment.json", "data.json", "results.json", "predictions.safetensors", "metrics.csv"]
 

@@ -14,7 +14,7 @@ from commands import measured, typed
 from safetensors.numpy import load_file
 
 from dnnx import api
-from dnnx.runs import shards as layout
+from dnnx.runs import shard_files
 from dnnx.studies.study import SEEN
 from dnnx.training.callbacks.record import Record
 
@@ -283,7 +283,7 @@ def test_a_shard_that_another_process_trains_is_left_to_it(first: Path, copy_of:
     fcntl.flock(handle, fcntl.LOCK_EX)
     assert "another process is writing there" in refused(cwd, f"resume={LATEST}", "seeds=4")
     os.close(handle)
-    assert layout.folders((cwd / LATEST).resolve()) == []
+    assert shard_files.folders((cwd / LATEST).resolve()) == []
 
 
 @pytest.mark.slow

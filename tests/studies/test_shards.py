@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 
 from dnnx.basics.errors import UserError
 from dnnx.config import resume
-from dnnx.config.shards import find
+from dnnx.config.run_shards import find
 from dnnx.runs.files import write_text
 from dnnx.runs.read import read_run
 from dnnx.train import train

@@ -21,8 +21,8 @@ from dnnx.config.resume import go_on
 from dnnx.reports.verdicts import decide
 from dnnx.runs.looks import Look, Looks
 from dnnx.runs.read import read_study
-from dnnx.studies.looks import CLAIM, seeds_at
 from dnnx.studies.plan import Job, Plan
+from dnnx.studies.planned_looks import CLAIM, seeds_at
 from dnnx.studies.until import check_before, go_on_until_decided, looks_of, needed, planned
 
 # `worse` learns nothing, so its claim is decided at the first look; `again` equals `plain`, and its margin is tiny.

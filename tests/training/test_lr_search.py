@@ -15,7 +15,7 @@ from tiny_backbone import make_backbone, transfer
 from dnnx.basics.errors import UserError
 from dnnx.config.resume import searched, settle_backbone
 from dnnx.data.arrays import ArrayData
-from dnnx.runs import shards as layout
+from dnnx.runs import shard_files
 from dnnx.train import train
 from dnnx.training import lr_search
 from dnnx.training.lr_search import Settings, choose, grid, range_test, suggest
@@ -91,7 +91,7 @@ def test_a_death_before_the_rate_is_written_searches_again(tmp_path: Path, monke
     """A run of shards has its config.yaml, with the rate of before, when the search begins."""
     with monkeypatch.context() as patch:
         patch.setattr(lr_search, "draw", die)
-        patch.setattr(layout, "remove_unused", lambda *_: None)  # SIGKILL leaves all files
+        patch.setattr(shard_files, "remove_unused", lambda *_: None)  # SIGKILL leaves all files
         with pytest.raises(Death):
             train(compose(*RANGE, "seeds=2", "shard=[0]"), tmp_path)
     assert (tmp_path / "config.yaml").exists()

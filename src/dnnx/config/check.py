@@ -51,7 +51,7 @@ KINDS: dict[str, Any] = {
     "study.arms.": list[str],
     "study.axes.": str | int | float,
     "study.published.": Any,  # studies.published
-    "study.looks": Any,  # studies.looks
+    "study.looks": Any,  # studies.planned_looks
     "study.max_seeds": Any,
     "study.until": Any,
     "packages": list[str],

@@ -14,7 +14,7 @@ from dnnx.config.explain import flatten
 from dnnx.config.overrides import LENGTH, key_of
 from dnnx.config.resume import load_config, settle_backbone, settle_rate
 from dnnx.config.seeds import union
-from dnnx.runs import shards
+from dnnx.runs import shard_files
 from dnnx.runs.files import read_yaml
 from dnnx.runs.tables import epochs_in
 
@@ -97,7 +97,7 @@ def trained_epochs(cfg: DictConfig, folder: Path) -> int:
 
     A finished run or shard of the length in `cfg` trains no further, so epochs that an error lost do not count.
     """
-    parts = [part for part in (folder, *shards.folders(folder)) if not _is_finished(part, cfg)]
+    parts = [part for part in (folder, *shard_files.folders(folder)) if not _is_finished(part, cfg)]
     return max((epochs_in(part / "metrics.csv") for part in parts), default=0)
 
 

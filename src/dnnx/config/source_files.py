@@ -10,7 +10,7 @@ from typing import Any
 from dnnx.config.own_lines import is_theirs
 from dnnx.config.trust import needed_packages
 from dnnx.runs.files import read_json
-from dnnx.runs.shards import FOLDER, folders
+from dnnx.runs.shard_files import FOLDER, folders
 
 KEY = "own_code"  # in environment.json
 DIGITS = 16  # of a checksum

@@ -13,7 +13,7 @@ from dnnx.data.arrays import ArrayData, Arrays, Examples
 from dnnx.data.readers.pictures import Pictures
 from dnnx.data.same_images import require_other_images
 from dnnx.data.sources import Source, load
-from dnnx.runs.shards import name_of
+from dnnx.runs.shard_files import name_of
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 from dnnx.basics.errors import require
 from dnnx.config import resume
 from dnnx.config.plain import is_plain
-from dnnx.config.shards import Shard, config_of, config_of_all
+from dnnx.config.run_shards import Shard, config_of, config_of_all
 from dnnx.evaluation import baseline, mc_dropout, preprocessing, results
 from dnnx.runs import checksums, tables
 from dnnx.runs.files import read_json, write_json, write_text

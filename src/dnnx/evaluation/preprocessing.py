@@ -18,7 +18,7 @@ from dnnx.data.readers.reader import Reader
 from dnnx.evaluation.saved import as_input
 from dnnx.runs import schema
 from dnnx.runs.files import read_json, write_json
-from dnnx.runs.shards import PREPROCESSING, SCALING
+from dnnx.runs.shard_files import PREPROCESSING, SCALING
 from dnnx.runs.tensors import load_tensors, save_tensors
 from dnnx.training.assemble import build_data
 

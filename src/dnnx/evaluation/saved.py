@@ -14,7 +14,7 @@ from dnnx.config import resume
 from dnnx.config.build import build
 from dnnx.config.plain import is_plain
 from dnnx.runs.files import read_json
-from dnnx.runs.shards import PREPROCESSING
+from dnnx.runs.shard_files import PREPROCESSING
 from dnnx.runs.tensors import load_tensors
 from dnnx.training.plain_run import load_weights
 

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
-from dnnx.basics.replicas import holds
+from dnnx.basics.per_replica import holds
 from dnnx.optim.fused_adam import FusedAdam
 
 PLAIN = (int, float, bool, str, type(None))

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from dnnx.basics.errors import UserError, message_of
-from dnnx.runs import schema, shards
+from dnnx.runs import schema, shard_files
 from dnnx.runs.files import parse_json
 from dnnx.runs.looks import Looks
 from dnnx.runs.run import COLUMNS, Run, Study
@@ -52,7 +52,7 @@ def read_run(folder: Path, name: str) -> Run:
     if "probabilities" in run.predictions and len(run.predictions["probabilities"]) != len(run.seeds):
         run.missing.append(f"{name}: predictions.safetensors does not hold {len(run.seeds)} seeds")
         run.predictions = {}
-    run.parts = list(filter(None, map(_seeds_of_shard, shards.folders(folder))))
+    run.parts = list(filter(None, map(_seeds_of_shard, shard_files.folders(folder))))
     return run
 
 

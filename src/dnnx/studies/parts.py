@@ -13,9 +13,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dnnx.basics.errors import UserError
 from dnnx.config import resume
+from dnnx.config.run_shards import find, is_done
 from dnnx.config.seeds import parse_seeds
-from dnnx.config.shards import find, is_done
-from dnnx.runs.shards import name_of
+from dnnx.runs.shard_files import name_of
 from dnnx.studies.foreman import Task
 from dnnx.studies.plan import Job, Plan
 from dnnx.studies.schedule import Part

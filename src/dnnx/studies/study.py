@@ -29,9 +29,9 @@ from dnnx.studies.early import early_error
 from dnnx.studies.foreman import Task
 from dnnx.studies.jobs import Runner, Training, tell_failed
 from dnnx.studies.lengths import settle_lengths
-from dnnx.studies.looks import planned_looks
 from dnnx.studies.parts import data_of, is_finished
 from dnnx.studies.plan import Plan, chosen_overrides, compose_jobs, make_plan
+from dnnx.studies.planned_looks import planned_looks
 from dnnx.studies.pool import Pool, open_pool
 from dnnx.studies.schedule import run_last
 from dnnx.studies.until import check_before, go_on_until_decided, planned

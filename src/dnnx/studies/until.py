@@ -12,14 +12,14 @@ from dnnx.basics.console import console
 from dnnx.basics.errors import UserError, require, shown
 from dnnx.config import resume
 from dnnx.config.app import FAILURES, fail
+from dnnx.config.run_shards import config_of_all, require_backbone
 from dnnx.config.seeds import compact, parse_seeds, seeds_word
-from dnnx.config.shards import config_of_all, require_backbone
 from dnnx.runs.checksums import is_other_data
 from dnnx.runs.files import read_declaration, read_json, read_results, write_json
 from dnnx.runs.looks import Look, Looks
 from dnnx.studies.backbone import is_needed
-from dnnx.studies.looks import seeds_at
 from dnnx.studies.plan import Job, Plan
+from dnnx.studies.planned_looks import seeds_at
 
 Train = Callable[[Plan], object]  # trains the jobs of a plan
 Prepare = Callable[[Sequence[int]], object]  # makes sure of all that these seeds start from

@@ -4,7 +4,7 @@ from typing import Any
 
 from lightning.pytorch.callbacks import ModelSummary, ProgressBar
 
-from dnnx.basics.replicas import holds
+from dnnx.basics.per_replica import holds
 from dnnx.optim import kept
 from dnnx.techniques.base import overrides
 from dnnx.training.callbacks.early_stopping import EarlyStopping

@@ -14,7 +14,7 @@ from dnnx.basics.console import console
 from dnnx.basics.counts import many
 from dnnx.basics.errors import require
 from dnnx.config.callbacks import chosen_callbacks
-from dnnx.runs import shards
+from dnnx.runs import shard_files
 from dnnx.runs.files import append_text, read_json, write_json, write_text
 from dnnx.runs.memory import peak_memory_mb
 from dnnx.runs.schema import is_number
@@ -106,7 +106,7 @@ def _together(plan: Plan, outcomes: dict[int, dict[str, Any]]) -> dict[str, Any]
 def _weights_of(folder: Path, seed: int) -> Path:
     """Return the file of a seed's best weights, which may be in a shard of the run."""
     own = Path("checkpoints", f"seed_{seed}", "best.safetensors")
-    return next((path / own for path in shards.folders(folder) if (path / own).exists()), folder / own)
+    return next((path / own for path in shard_files.folders(folder) if (path / own).exists()), folder / own)
 
 
 def save_weights(folder: Path, states: dict[int, dict[str, Tensor]]) -> None:

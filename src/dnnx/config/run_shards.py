@@ -12,8 +12,7 @@ from dnnx.basics.errors import UserError, require, shown
 from dnnx.config import resume
 from dnnx.config.continued import differing
 from dnnx.config.seeds import compact, parse_seeds
-from dnnx.runs import checksums
-from dnnx.runs import shards as layout
+from dnnx.runs import checksums, shard_files
 from dnnx.runs.files import read_json, read_results
 
 FILES = ("config.yaml", "environment.json", "data.json", "metrics.csv")
@@ -59,7 +58,7 @@ def chosen_seeds(cfg: DictConfig) -> list[int] | None:
 
 def is_of_shards(cfg: DictConfig, run: Path) -> bool:
     """Return whether a config's run is trained in shards, by choice or because its folder has fewer seeds."""
-    if cfg.get("shard") is not None or (run / layout.FOLDER).is_dir():
+    if cfg.get("shard") is not None or (run / shard_files.FOLDER).is_dir():
         return True
     if not (run / "config.yaml").exists():
         return False
@@ -72,7 +71,7 @@ def find(cfg: DictConfig, run: Path, known: Sequence[Shard] = ()) -> list[Shard]
     Those of an earlier `find` that are `known` and whose file is the same are not read again: that takes 0.03 s each.
     """
     there = {shard.folder: shard for shard in known}
-    found = [_read(path, cfg, there.get(path)) for path in layout.folders(run)]
+    found = [_read(path, cfg, there.get(path)) for path in shard_files.folders(run)]
     if (own := _own(cfg, run, found)) is not None:
         found = [own, *found]
     first: dict[int, Path] = {}

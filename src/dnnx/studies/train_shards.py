@@ -6,11 +6,10 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from dnnx.basics.console import console
-from dnnx.config import resume
-from dnnx.config import shards as of_run
+from dnnx.config import resume, run_shards
+from dnnx.config.run_shards import Shard, config_of, config_of_all, find, is_done, is_own, require_agreement
 from dnnx.config.seeds import parse_seeds
-from dnnx.config.shards import Shard, config_of, config_of_all, find, is_done, is_own, require_agreement
-from dnnx.runs import shards as layout
+from dnnx.runs import shard_files
 from dnnx.runs.locks import sole_writer
 
 Train = Callable[[DictConfig, Path], object]
@@ -22,11 +21,11 @@ def train_shards(cfg: DictConfig, run: Path, train: Train) -> bool:
     Return whether the run is finished. The process that ends last writes the union.
     """
     finish_moving(cfg, run)
-    chosen = of_run.chosen_seeds(cfg)
+    chosen = run_shards.chosen_seeds(cfg)
     shards = find(cfg, run)
-    cfg = config_of_all(cfg, of_run.declared_seeds(cfg, run, shards))
+    cfg = config_of_all(cfg, run_shards.declared_seeds(cfg, run, shards))
     require_agreement(cfg, shards)
-    of_run.require_backbone(cfg)
+    run_shards.require_backbone(cfg)
     made = [*declare(cfg, run, shards)]
     try:
         if not shards:
@@ -37,7 +36,7 @@ def train_shards(cfg: DictConfig, run: Path, train: Train) -> bool:
             with sole_writer(folder):
                 train(config_of(resume.settle_rate(cfg, run), seeds, is_own=folder == run), folder)
     finally:
-        layout.remove_unused(run, made)
+        shard_files.remove_unused(run, made)
     return unite(cfg, run, shards)
 
 
@@ -45,15 +44,15 @@ def finish_moving(cfg: DictConfig, run: Path) -> None:
     """Finish a move of the run's own files into a shard, in which an earlier call died."""
     if (run / "config.yaml").exists():
         saved = resume.load_config(run, "resume", cfg)
-        if layout.is_moving(run, parse_seeds(saved.seeds)):
-            layout.move_into_shard(run, parse_seeds(saved.seeds), _loggers(saved))
+        if shard_files.is_moving(run, parse_seeds(saved.seeds)):
+            shard_files.move_into_shard(run, parse_seeds(saved.seeds), _loggers(saved))
 
 
 def declare(cfg: DictConfig, run: Path, shards: Sequence[Shard]) -> Iterator[Path]:
     """Write the config.yaml of a run without any training, and yield it if it is new."""
     if any(is_own(shard, run) for shard in shards) or (run / "results.json").exists():
         return
-    with layout.turn(run):
+    with shard_files.turn(run):
         path = run / "config.yaml"
         if not path.exists():
             yield path
@@ -68,7 +67,7 @@ def search_rate(cfg: DictConfig, run: Path) -> None:
         return
     from dnnx.training import lr_search  # torch from here on
 
-    with layout.turn(run):
+    with shard_files.turn(run):
         if not resume.searched(run):
             lr_search.search(cfg, parse_seeds(cfg.seeds), run)
 
@@ -81,29 +80,29 @@ def missing(
     jobs = [(s.seeds, s.folder) for s in shards if not is_done(cfg, s) and not set(wanted).isdisjoint(s.seeds)]
     there = {seed for shard in shards for seed in shard.seeds}
     left = [seed for seed in wanted if seed not in there]
-    return jobs + ([(left, run / layout.FOLDER / layout.name_of(left))] if left else [])
+    return jobs + ([(left, run / shard_files.FOLDER / shard_files.name_of(left))] if left else [])
 
 
 def unite(cfg: DictConfig, run: Path, known: Sequence[Shard]) -> bool:
     """Write the union of all shards into the run's folder if all are finished; return whether they are."""
-    with layout.turn(run):
+    with shard_files.turn(run):
         shards, seeds = find(cfg, run, known), parse_seeds(cfg.seeds)
         there = {seed for shard in shards if is_done(cfg, shard) for seed in shard.seeds}
         if left := [seed for seed in seeds if seed not in there]:
             console.print(
-                f"{len(there)} of {len(seeds)} seeds are trained; for seed {', '.join(layout.ranges(left))}: "
+                f"{len(there)} of {len(seeds)} seeds are trained; for seed {', '.join(shard_files.ranges(left))}: "
                 f"{resume.resuming(run, cfg)}", soft_wrap=True,
             )  # fmt: skip
             return False
         if not is_current(cfg, run, shards):
             require_agreement(cfg, shards)
-            of_run.note_versions(shards)
+            run_shards.note_versions(shards)
             from dnnx.evaluation.join import Union  # torch from here on
 
             union = Union(resume.settle_rate(cfg, run), shards, seeds)
-            layout.note_earlier(run, seeds)
+            shard_files.note_earlier(run, seeds)
             for own in (shard for shard in shards if is_own(shard, run)):
-                layout.move_into_shard(run, own.seeds, _loggers(own.config))
+                shard_files.move_into_shard(run, own.seeds, _loggers(own.config))
             union.write(run)
     return True
 
