@@ -120,7 +120,7 @@ def mc_dropout(
     draw(curves, folder)
     console.print(mc_table(f"MC dropout, {many(passes, 'pass')}, {many(len(saved['seeds']), 'seed')}", metrics))
     for sentence in sentences:
-        console.print(sentence, soft_wrap=True, markup=False)
+        console.print(sentence, soft_wrap=True)
     console.print(f"written to {folder / 'mc_dropout.json'} and .png", soft_wrap=True)
 
 

@@ -55,7 +55,7 @@ def fill_module(module: Any, files: list[str], cfg: DictConfig) -> None:
     for seed, path in enumerate(files):
         own = {name: value[seed] for name, value in state.items()}
         for line in fill(own, read_arrays(Path(path)), path, cfg.map, cfg.fresh, cfg.dropped, cfg.epsilon):
-            console.print(line, soft_wrap=True, markup=False, highlight=False)
+            console.print(line, soft_wrap=True)
 
 
 def write_run(run: DictConfig, data: Any, module: Any, folder: Path) -> dict[str, list]:

@@ -182,7 +182,7 @@ def typed_wins(cfg: DictConfig, words: Sequence[str]) -> DictConfig:
     for group in ("space", "derived"):
         for key in [key for key in cfg[group] if key in typed]:
             del cfg[group][key]
-            console.print(f"{key}: it is typed, so it is not searched", soft_wrap=True, markup=False)
+            console.print(f"{key}: it is typed, so it is not searched", soft_wrap=True)
     return cfg
 
 

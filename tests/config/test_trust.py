@@ -104,6 +104,14 @@ def test_a_typed_package_opens_only_classes_of_the_kind_that_a_group_needs() -> 
     assert "task" not in opened
 
 
+def test_a_typed_package_opens_estimators_but_none_that_reads_a_folder_of_pickles() -> None:
+    known = {"baseline": {"_target_": "sklearn.neighbors.KNeighborsClassifier"}}
+    limit(known, ["sklearn"])
+    for target in ("sklearn.pipeline.Pipeline", "sklearn.preprocessing.StandardScaler", "sklearn.datasets.load_files"):
+        with pytest.raises(UserError, match="class with fit and predict, without the argument memory"):
+            limit({"baseline": {"_target_": target}}, ["sklearn"])
+
+
 @pytest.mark.parametrize("target", NASTY)
 @pytest.mark.parametrize("packages", [[], PACKAGES])
 def test_a_function_or_a_class_of_another_kind_is_refused_in_any_place(target: str, packages: list[str]) -> None:

@@ -143,3 +143,15 @@ def test_a_baseline_from_the_command_line_resumes_and_is_not_evaluated(tmp_path:
     assert again.returncode == 0, again.stderr
     refused = command("evaluate", f"run={folder}", cwd=tmp_path)
     assert "a baseline keeps no weights to test again" in refused.stderr + refused.stdout
+
+
+def test_a_baseline_by_its_path_predicts_again_if_its_package_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    train(
+        compose("data.source=digits", "seeds=1", "+baseline._target_=sklearn.neighbors.KNeighborsClassifier"), tmp_path
+    )
+    with pytest.raises(UserError, match=r"type 'packages=\[sklearn\]' if it is yours"):
+        dnnx.load(tmp_path)
+    assert dnnx.load(tmp_path, packages=["sklearn"]).predict(np.zeros((2, 1, 8, 8), "float32")).shape == (2, 5)

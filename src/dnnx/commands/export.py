@@ -37,7 +37,7 @@ def export(cfg: DictConfig) -> Path:
     of = f"seed {run.seeds[0]}" if len(run.seeds) == 1 else f"the ensemble of {len(run.seeds)} seeds"
     far = f"differ from those of the run by at most {gap:.1g}" if gap else "are those of the run"
     told = f"{of}; {signature(run, cfg.format)}; its outputs {far}"
-    console.print(f"written to {path}: {told}", soft_wrap=True, markup=False)
+    console.print(f"written to {path}: {told}", soft_wrap=True)
     return path
 
 

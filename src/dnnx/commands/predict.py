@@ -56,13 +56,13 @@ def predict(cfg: DictConfig) -> "pd.DataFrame":
     left_out = show(found[shown], many(len(run.seeds), "seed"))
     if left_out:
         has_all = "out=answers.csv writes all" if cfg.out is None else f"{cfg.out} has all"
-        console.print(f"shown: {left_out}; {has_all}", soft_wrap=True, markup=False)
+        console.print(f"shown: {left_out}; {has_all}", soft_wrap=True)
     if told := doubt(run, examples):
-        console.print(told, soft_wrap=True, markup=False)
+        console.print(told, soft_wrap=True)
     if cfg.out is not None:
         Path(cfg.out).parent.mkdir(parents=True, exist_ok=True)
         write_text(Path(cfg.out), found.to_csv(index=False))
-        console.print(f"written to {cfg.out}", soft_wrap=True, markup=False)
+        console.print(f"written to {cfg.out}", soft_wrap=True)
     return found
 
 

@@ -47,7 +47,7 @@ def continued(cfg: DictConfig, folder: Path, run: DictConfig) -> str:
 
 @command("sample")
 def main(cfg: DictConfig) -> None:
-    console.print(sample(cfg), soft_wrap=True, markup=False, highlight=False)
+    console.print(sample(cfg), soft_wrap=True)
 
 
 if __name__ == "__main__":

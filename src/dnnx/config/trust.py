@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from dnnx.basics.errors import UserError, require, shown
+from dnnx.basics.errors import UserError, require, shown, takes
 from dnnx.config.build import BASES, bases_of
 from dnnx.config.locate import locate
 from dnnx.config.overrides import key_of
@@ -85,6 +85,9 @@ def _require_kind(key: str, target: str, top: str) -> None:
     if group == "metrics":
         styles = "(y_true, y_pred), (preds, target) or (outputs, y)"
         valid, kinds = is_metric(found), f"torchmetrics.Metric, or a function of {styles}"
+    elif group == "baseline" and not _is_nested(key):
+        valid = is_estimator(found) and not takes(found, "memory")  # a folder from which joblib reads pickles
+        kinds = "class with fit and predict, without the argument memory"
     else:
         known = group in BASES and not _is_nested(key)
         bases, kinds = bases_of(group) if known else (tuple(locate(key, path) for path in NESTED), " or ".join(NESTED))
@@ -150,6 +153,11 @@ def is_metric(function: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return first in ARGUMENTS
+
+
+def is_estimator(found: Any) -> bool:
+    """Return whether this is a class that is fitted and predicts, as those of scikit-learn are."""
+    return isinstance(found, type) and hasattr(found, "fit") and hasattr(found, "predict")
 
 
 ARGUMENTS = (

@@ -1,6 +1,5 @@
 """A baseline that is no network: an estimator of scikit-learn, fitted to the same split and scored the same way."""
 
-import inspect
 import time
 import warnings
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from dnnx.basics.counts import many
 from dnnx.basics.errors import UserError, require, takes
 from dnnx.config.build import build, find
 from dnnx.config.own_lines import one_line
+from dnnx.config.trust import is_estimator
 from dnnx.data.loaders import as_input
 from dnnx.evaluation import results
 from dnnx.runs.files import write_text
@@ -111,9 +111,8 @@ class Baseline:
 def prepare(cfg: DictConfig, seeds: Sequence[int]) -> Baseline:
     """Return the baseline of a config, with its data read. Raise UserError for a class that cannot be fitted."""
     estimator = find("baseline", cfg.baseline, ())
-    fits = inspect.isclass(estimator) and hasattr(estimator, "fit") and hasattr(estimator, "predict")
     told = "a class with fit(x, y) and predict(x), such as sklearn.linear_model.LogisticRegression"
-    require(fits, "baseline._target_", cfg.baseline["_target_"], told)
+    require(is_estimator(estimator), "baseline._target_", cfg.baseline["_target_"], told)
     task = build("task", cfg.task)
     if type(task).estimated is Task.estimated:
         task.estimated(estimator, None)  # raises UserError

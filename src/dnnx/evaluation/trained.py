@@ -64,7 +64,7 @@ class Trained:
         if "baseline" not in self.cfg:
             return None
         told = "a baseline keeps no weights; it is fitted again to"
-        console.print(f"{told} {self.facts['note']}", soft_wrap=True, markup=False)
+        console.print(f"{told} {self.facts['note']}", soft_wrap=True)
         found = prepare(self.cfg, self.results["seeds"])
         same = found.facts["files"] == self.facts["files"]
         told = "its data are others than those of then, by checksum, so its baseline cannot be fitted again"

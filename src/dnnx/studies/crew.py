@@ -55,7 +55,7 @@ class Crew(Schedule):
         self.view.pause(ended.name)
         print_errors(ended, None)
         name = getattr(signal_of(ended), "name", "")
-        console.print(f"{ended.name} was ended by {name}; another takes its place", soft_wrap=True, markup=False)
+        console.print(f"{ended.name} was ended by {name}; another takes its place", soft_wrap=True)
         self.on_death()
         self.waiting.append(next(part for part in self.parts if part.task.name == ended.name))
 

@@ -180,12 +180,12 @@ def report_on(name: str, question: str | None, folder: Path) -> None:
     made = report.build([folder], folder, force=True)
     log_report(folder, made.sentences, [path.with_suffix(".png") for path in made.figures])
     console.rule(name, align="left")
-    console.print(question or "", markup=False)
+    console.print(question or "")
     console.print(study_table(made.study))
     said = say_lengths(made.study), say_cut_off(made.study.runs), say_few_examples(made.verdicts)
     notes = [*filter(None, said), *made.notes]
     for line in [*answers_in_words(made.verdicts), *notes]:  # wrapped at words on a terminal only
-        console.print(line, soft_wrap=not console.is_terminal, markup=False)
+        console.print(line, soft_wrap=not console.is_terminal)
     console.print(f"report: {os.path.relpath(made.html)}", soft_wrap=True)
     if made.unmeasured:
         raise UserError("; ".join(made.unmeasured))

@@ -190,7 +190,7 @@ def show_claims(claims: Sequence[Claim]) -> None:
     """Print each claim with its answer up to now."""
     for claim in claims:
         line = f"{'open' if claim.is_open else 'decided'}: {claim.ask} {claim.words}"
-        console.print(line, soft_wrap=not console.is_terminal, markup=False)
+        console.print(line, soft_wrap=not console.is_terminal)
 
 
 def show_look(name: str, looks: Looks, look: Look, arms: set[str]) -> None:
@@ -201,4 +201,4 @@ def show_look(name: str, looks: Looks, look: Look, arms: set[str]) -> None:
     settled = sorted(arms - set(look.arms))
     stop = f"; settled, without more seeds: {', '.join(settled)}" if settled else ""
     console.rule(f"{name}: look {len(looks.taken) + 1} of {len(looks.planned)}, {len(look.seeds)} seeds", align="left")
-    console.print(f"{which} for {', '.join(look.arms)}{stop}", soft_wrap=True, markup=False)
+    console.print(f"{which} for {', '.join(look.arms)}{stop}", soft_wrap=True)

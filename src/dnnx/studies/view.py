@@ -38,7 +38,7 @@ class View:
         """Show the start of a job, unless it is finished and will only show its results."""
         self.due[job] = self.clock(), FIRST_LINE_S
         if not console.is_terminal and not is_finished:
-            console.print(f"{self.name}: {job} starts", soft_wrap=True, markup=False)
+            console.print(f"{self.name}: {job} starts", soft_wrap=True)
         self.rows[job] = self.bars.add_task(f"  {job}", total=None, status="")
         self._show()
 
@@ -51,7 +51,7 @@ class View:
             self.epoch(job, *told)
         elif told[0] not in self.lines:
             self.lines.add(told[0])
-            console.print(told[0], soft_wrap=True, markup=False)
+            console.print(told[0], soft_wrap=True)
 
     def epoch(self, job: str, epoch: int, last: int, status: str) -> None:
         """Show the last finished epoch of a job, of at most `last`."""
@@ -61,7 +61,7 @@ class View:
         begun, wait = self.due[job]
         if not console.is_terminal and self.clock() - begun >= wait:
             self.due[job] = begun, 2 * (self.clock() - begun)
-            console.print(f"{self.name}: {job} epoch {epoch}/{last}  {status}", soft_wrap=True, markup=False)
+            console.print(f"{self.name}: {job} epoch {epoch}/{last}  {status}", soft_wrap=True)
 
     def pause(self, job: str) -> None:
         """Show a job no longer, which is to start again."""
@@ -75,11 +75,11 @@ class View:
         self.pause(job)
         about = f"({self.num_ended} of {self.total}{self._left()})"
         if is_failed:
-            console.print(f"{self.name}: {job} failed {about}", soft_wrap=True, markup=False)
+            console.print(f"{self.name}: {job} failed {about}", soft_wrap=True)
         elif out.strip():
             console.rule(f"{self.name}: {job} {about}", align="left")
         elif not console.is_terminal:
-            console.print(f"{self.name}: {job} ends {about}", soft_wrap=True, markup=False)
+            console.print(f"{self.name}: {job} ends {about}", soft_wrap=True)
         if out.strip():
             console.out(out.rstrip(), highlight=False)
 

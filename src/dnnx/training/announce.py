@@ -37,4 +37,4 @@ def show_way(module: Any) -> None:
     if replicas.num_replicas > 1:
         console.print(f"replicas: {replicas.way}")
     for way, why in replicas.refused.items():
-        console.print(f"not {way}: {why}", soft_wrap=True, markup=False)
+        console.print(f"not {way}: {why}", soft_wrap=True)

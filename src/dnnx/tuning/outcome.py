@@ -72,7 +72,7 @@ def close(study: "Study", folder: Path, space: "Space") -> None:
             log_hparams(events, trial.params, tuning.finals(study, trial))
     console.rule(f"{study.study_name}: findings", align="left")
     for sentence in made.sentences:
-        console.print(sentence, soft_wrap=True, markup=False)
+        console.print(sentence, soft_wrap=True)
     if not made.has_best:
         raise UserError("no trial was completed, so there is no best setting; n_trials=... asks for more")
     best = study.best_trial
@@ -80,6 +80,6 @@ def close(study: "Study", folder: Path, space: "Space") -> None:
     text = f"# trial {best.number} of {study.study_name}: {tuning.show_score(study, best)}\n"
     write_text(folder / "best.yaml", text + OmegaConf.to_yaml(OmegaConf.create(settings)))
     for key, value in settings.items():
-        console.print(f"  {key}: {value}", soft_wrap=True, markup=False)
+        console.print(f"  {key}: {value}", soft_wrap=True)
     here = os.path.relpath(folder)
     console.print(f"settings: {here}/best.yaml\nreport: {here}/report.html", soft_wrap=True)
