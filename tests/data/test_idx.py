@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dnnx.basics.errors import UserError
-from dnnx.data.idx import LIMIT, read_idx
+from dnnx.data.read_idx import LIMIT, read_idx
 
 IMAGES = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 WHOLE = struct.pack(">4I", 0x0803, 2, 3, 4) + IMAGES.tobytes()

@@ -13,8 +13,8 @@ from made_up_mnist import idx_bytes
 from dnnx.basics.errors import UserError
 from dnnx.data import images
 from dnnx.data.digits import Digits
-from dnnx.data.idx import read_idx
 from dnnx.data.loaders import Chunks
+from dnnx.data.read_idx import read_idx
 
 Make = Callable[..., Path]
 

@@ -13,7 +13,7 @@ from commands import compose
 from omegaconf import OmegaConf
 
 from dnnx.basics.errors import UserError
-from dnnx.data.examples import Examples
+from dnnx.data.examples import DatasetSplit
 from dnnx.train import train
 from dnnx.training.assemble import build_data
 
@@ -223,7 +223,7 @@ def test_labels_are_those_of_the_examples(stream: bool) -> None:
 
 def test_targets_that_are_those_of_the_examples_spare_a_pass_over_them() -> None:
     module = importlib.import_module("my_data")
-    assert torch.equal(Examples(module.Plain(300)).targets(), torch.arange(300) % 3)
+    assert torch.equal(DatasetSplit(module.Plain(300)).targets(), torch.arange(300) % 3)
     assert module.reads[:1] + module.reads[-1:] == [0, 299]
     assert len(module.reads) < 40
 

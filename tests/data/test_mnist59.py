@@ -14,7 +14,7 @@ from made_up_mnist import idx_bytes
 
 from dnnx.basics.errors import UserError
 from dnnx.data.digits import Digits, draw
-from dnnx.data.idx import read_idx
+from dnnx.data.read_idx import read_idx
 
 Make = Callable[..., Path]
 

@@ -12,7 +12,7 @@ from made_up_mnist import idx_bytes
 from dnnx.basics.errors import UserError
 from dnnx.data.idx_files import IdxFiles
 from dnnx.data.npz import Npz
-from dnnx.data.npz_files import load_arrays
+from dnnx.data.read_npz import load_arrays
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(60, 4, 2)), np.arange(60) % 3

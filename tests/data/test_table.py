@@ -11,9 +11,9 @@ import torch
 from commands import compose
 
 from dnnx.basics.errors import UserError
+from dnnx.data.read_csv import read_csv
 from dnnx.data.readers.columns import Columns
 from dnnx.data.table import Table
-from dnnx.data.tables import read_csv
 from dnnx.train import train
 
 HOUSING = Path(os.environ.get("DNNX_DATA_DIR", "absent"), "tabular", "california_housing_sklearn8.csv.gz")

@@ -166,7 +166,7 @@ def test_a_line_without_a_text_is_not_predicted(tmp_path: Path) -> None:
 
 def test_texts_are_utf_8_whatever_the_locale(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_bytes('{"text": "é", "label": 1}\n'.encode())
-    code = "import sys, pathlib; from dnnx.data.jsonl import read_jsonl; "
+    code = "import sys, pathlib; from dnnx.data.read_jsonl import read_jsonl; "
     code += "print(ascii([*read_jsonl(pathlib.Path(sys.argv[1]), ['text'])][0][1]['text']))"
     words = [sys.executable, "-X", "utf8=0", "-c", code, str(tmp_path / "x.jsonl")]
     plain = os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}

@@ -24,7 +24,7 @@ import torch
 from safetensors.torch import save
 
 from dnnx.basics.errors import UserError
-from dnnx.data.idx import read_idx
+from dnnx.data.read_idx import read_idx
 from dnnx.data.sources import cache
 from dnnx.data.sources.image_folder import read_image_folder
 from dnnx.nets.weight_files import read_arrays
@@ -186,8 +186,8 @@ def _tar(name: str = "cifar10/train/cat/1.png", linkname: str = "", claims: int 
 
 
 RUNS = {"idx": 40_000, "tensors": 20_000, "cached": 15_000, "checkpoint": 15_000, "archive": 10_000, "arrays": 10_000}
-MODULES = ("dnnx.data.idx", "dnnx.data.sources.archive", "dnnx.data.sources.cache", "tarfile", "PIL.PngImagePlugin",
-           "dnnx.data.sources.image_folder", "torch._weights_only_unpickler",
+MODULES = ("dnnx.data.read_idx", "dnnx.data.sources.archive", "dnnx.data.sources.cache", "tarfile",
+           "PIL.PngImagePlugin", "dnnx.data.sources.image_folder", "torch._weights_only_unpickler",
            "dnnx.nets.weight_import", "numpy.lib._format_impl")  # fmt: skip
 
 

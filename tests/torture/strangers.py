@@ -19,12 +19,12 @@ from torture import fuzz
 from dnnx.config.params import read_params
 from dnnx.config.resume import load_config, load_data, load_results, save_config
 from dnnx.data.decoding import pixels_of
-from dnnx.data.jsonl import read_jsonl
+from dnnx.data.read_csv import read_csv
+from dnnx.data.read_jsonl import read_jsonl
 from dnnx.data.readers.arrays import read_npz
 from dnnx.data.readers.known import described, rebuilt
 from dnnx.data.readers.pictures import Pictures
 from dnnx.data.series import read_series
-from dnnx.data.tables import read_csv
 from dnnx.runs import schema
 from dnnx.runs.checksums import of_networks
 from dnnx.runs.files import read_json

@@ -29,7 +29,7 @@ NUM_LOOKS = 32  # examples whose y is compared with the dataset's own targets
 
 
 @dataclass(frozen=True)
-class Examples:
+class DatasetSplit:
     """The examples of one split: those of `dataset`, through the collate function of its loader."""
 
     dataset: Any
@@ -43,8 +43,8 @@ class Examples:
         x, y = pair(item if self.collate is None else _first_of_batch(self.collate([item])), index)
         return as_tensor(x, index), as_tensor(y, index)
 
-    def subset(self, rows: Tensor) -> "Examples":
-        return Examples(Subset(self.dataset, rows.tolist()), self.collate)
+    def subset(self, rows: Tensor) -> "DatasetSplit":
+        return DatasetSplit(Subset(self.dataset, rows.tolist()), self.collate)
 
     def targets(self) -> Tensor:
         """Return all targets [N, ...]: the dataset's own `targets` if they are those of its examples, else from one
@@ -69,7 +69,7 @@ class Examples:
         return stack(xs, "example"), stack(ys, "target")
 
 
-def examples_of(source: Any, told: str) -> Examples:
+def examples_of(source: Any, told: str) -> DatasetSplit:
     """Return the examples of a DataLoader or Dataset. `told` names it in error messages."""
     if source is None:
         raise UserError(f"data: {told} returns None; a DataLoader is needed")
@@ -82,7 +82,7 @@ def examples_of(source: Any, told: str) -> Examples:
         dataset = list(dataset)
     if len(dataset) == 0:
         raise UserError(f"data: {told} gives no example")
-    return Examples(dataset, None if collate is default_collate else collate)
+    return DatasetSplit(dataset, None if collate is default_collate else collate)
 
 
 def _sampled(loader: DataLoader, told: str) -> Any:

@@ -8,7 +8,7 @@ import torch
 from dnnx.basics.errors import UserError, require
 from dnnx.data.arrays import ArrayData, Arrays, Examples
 from dnnx.data.files import find_folder, sha256
-from dnnx.data.idx import read_idx
+from dnnx.data.read_idx import read_idx
 from dnnx.data.same_images import require_other_images
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from dnnx.basics.errors import UserError, choose, is_number, require
 from dnnx.config.build import naming
 from dnnx.data.arrays import ArrayData, Arrays
-from dnnx.data.examples import Examples, class_names, examples_of, seeded
+from dnnx.data.examples import DatasetSplit, class_names, examples_of, seeded
 from dnnx.data.splitting import check_shares, split_rows
 from dnnx.data.streams import Streamed
 
@@ -25,7 +25,7 @@ FEW = 16  # examples in the checksum of streamed data
 class InMemory(ArrayData):
     """The examples of a user's data, read once into memory. Random transforms are therefore applied once."""
 
-    parts: Mapping[str, Examples]
+    parts: Mapping[str, DatasetSplit]
     told: str  # their class, and how they were split
 
     def read(self) -> Arrays:
@@ -84,7 +84,7 @@ def checksum(tensors: Sequence[Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _streamed(parts: dict[str, Examples], told: str, seeds: Sequence[int], more: dict[str, Any]) -> Streamed:
+def _streamed(parts: dict[str, DatasetSplit], told: str, seeds: Sequence[int], more: dict[str, Any]) -> Streamed:
     for name in ("standardize", "train_size", "augment"):
         value = more.pop(name, None)
         require(not value, f"data.{name}", value, "not for streamed data; leave it out, or type data.stream=false")
@@ -109,7 +109,7 @@ def read_module(module: pl.LightningDataModule) -> dict[str, tuple[Tensor, Tenso
             return {part: own.read() for part, own in parts.items()}
 
 
-def _of_module(module: pl.LightningDataModule, order_seed: int) -> tuple[dict[str, Examples], int]:
+def _of_module(module: pl.LightningDataModule, order_seed: int) -> tuple[dict[str, DatasetSplit], int]:
     """Return the examples of its loaders, and the batch size of the training loader.
 
     Each stage begins with the same random numbers, so a random division in `setup` is the same in both.
@@ -135,14 +135,16 @@ def _loader(module: pl.LightningDataModule, part: str) -> Any:
     return None if is_absent and part != "train" else hook()
 
 
-def _of_set(dataset: Any, test: Any) -> tuple[dict[str, Examples], int]:
+def _of_set(dataset: Any, test: Any) -> tuple[dict[str, DatasetSplit], int]:
     told = type(dataset).__name__
     if test is None:
         return {"all": examples_of(dataset, told)}, 32
     return {"train": examples_of(dataset, told), "test": examples_of(test, f"{told}(train=False)")}, 32
 
 
-def _complete(parts: dict[str, Examples], shares: Sequence[float], order_seed: int) -> tuple[dict[str, Examples], str]:
+def _complete(
+    parts: dict[str, DatasetSplit], shares: Sequence[float], order_seed: int
+) -> tuple[dict[str, DatasetSplit], str]:
     """Return train, val and test, with missing ones drawn from the others, and a note about the split."""
     if {"train", "val", "test"} <= set(parts):
         return parts, ""

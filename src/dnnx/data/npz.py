@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from dnnx.basics.errors import UserError
 from dnnx.data.arrays import ArrayData, Arrays
 from dnnx.data.files import find_file, sha256
-from dnnx.data.npz_files import as_tensor, load_arrays
+from dnnx.data.read_npz import as_tensor, load_arrays
 from dnnx.data.splitting import complete, told_of
 
 

@@ -9,8 +9,7 @@ from dnnx.basics.errors import require
 from dnnx.basics.seeding import derive, generator
 from dnnx.data.folds import fold_rows
 from dnnx.data.scaling import standardize
-
-Splits = dict[str, tuple[Tensor, Tensor]]
+from dnnx.data.splitting import Splits
 
 
 def repeated_folds(

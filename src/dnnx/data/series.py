@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dnnx.basics.errors import UserError, require
-from dnnx.data.tables import check_columns, read_csv
+from dnnx.data.read_csv import check_columns, read_csv
 
 FIRST_LINE = 2  # of the rows; line 1 is the header
 DAY_FIRST = r"\d{1,2}\.\d{1,2}\.\d{4} .*"  # 31.12.2009 23:50:00, as the Jena weather station writes it

@@ -13,7 +13,7 @@ from dnnx.basics.errors import UserError, require
 from dnnx.basics.seeding import generator
 from dnnx.data import targets
 from dnnx.data.arrays import EVAL_BATCH, ArrayData
-from dnnx.data.examples import Examples, class_names, seeded, stack
+from dnnx.data.examples import DatasetSplit, class_names, seeded, stack
 from dnnx.data.loaders import Chunks, as_input
 from dnnx.data.replicas import OfReplicas
 from dnnx.data.weights import example_weights
@@ -36,7 +36,7 @@ class Streamed(OfReplicas, WholeNumbers, pl.LightningDataModule):
     """
 
     seeds: Sequence[int]
-    parts: Mapping[str, Examples]
+    parts: Mapping[str, DatasetSplit]
     provenance: Mapping[str, Any]
     batch_size: int = 32
     kind: str = "auto"

@@ -13,11 +13,11 @@ from torch import Tensor
 from dnnx.basics.errors import UserError, choose, require
 from dnnx.data.arrays import ArrayData, Arrays
 from dnnx.data.files import find_file, sha256
+from dnnx.data.read_csv import check_columns, read_csv
 from dnnx.data.readers.columns import Columns
 from dnnx.data.repeated_folds import check_folds, repeated_folds, told_folds
 from dnnx.data.scaling import mean_and_scale
 from dnnx.data.splitting import PARTS, check_shares, split_rows
-from dnnx.data.tables import check_columns, read_csv
 
 FEW = 20  # most different whole numbers for which kind=auto means classes
 

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from dnnx.basics.errors import UserError, require
+from dnnx.data.splitting import Splits
 
-Splits = dict[str, tuple[Tensor, Tensor]]
 MAX_CLASSES = 100_000
 
 

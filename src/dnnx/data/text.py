@@ -12,7 +12,7 @@ from torch import Tensor
 from dnnx.basics.errors import UserError, choose, require
 from dnnx.data.arrays import ArrayData, Arrays
 from dnnx.data.files import find_file, sha256
-from dnnx.data.jsonl import read_jsonl, text_of
+from dnnx.data.read_jsonl import read_jsonl, text_of
 from dnnx.data.readers.texts import Texts
 from dnnx.data.sparse import Sparse
 from dnnx.data.splitting import PARTS, check_shares, split_rows, told_of

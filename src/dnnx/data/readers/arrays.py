@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from dnnx.basics.errors import UserError
-from dnnx.data.npz_files import as_tensor, load_arrays
+from dnnx.data.read_npz import as_tensor, load_arrays
 from dnnx.data.readers.reader import Inputs, Reader
 
 
@@ -24,7 +24,7 @@ class ArrayReader(Reader):
             return read_npz(path)
         if path.suffix.lower() != ".csv":
             raise UserError(f"{path}: this run takes arrays: the x of an .npz file, or the columns of a .csv file")
-        from dnnx.data.tables import read_csv  # imports pandas
+        from dnnx.data.read_csv import read_csv  # imports pandas
 
         frame = read_csv(path, least=1)
         text = [str(name) for name, kind in frame.dtypes.items() if kind.kind not in "biuf"]

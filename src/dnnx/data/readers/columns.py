@@ -42,7 +42,7 @@ class Columns(Reader):
     def read(self, path: Path, convert: bool) -> Inputs:
         if not path.name.lower().endswith((".csv", ".csv.gz")):
             raise UserError(f"{path}: this run takes rows of a table, so a .csv file is needed")
-        from dnnx.data.tables import read_csv  # imports pandas
+        from dnnx.data.read_csv import read_csv  # imports pandas
 
         return self.of_frame(read_csv(path, texts=[*self.categories], least=1), str(path))
 

@@ -10,7 +10,7 @@ import torch
 
 from dnnx.basics.errors import UserError
 from dnnx.data.files import naming_file
-from dnnx.data.jsonl import read_jsonl, text_of
+from dnnx.data.read_jsonl import read_jsonl, text_of
 from dnnx.data.readers.reader import Inputs, Reader
 from dnnx.data.words import WORD, clean
 

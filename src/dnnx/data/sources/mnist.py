@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from dnnx.basics.errors import UserError
-from dnnx.data.idx import open_idx, read_idx
+from dnnx.data.read_idx import open_idx, read_idx
 from dnnx.data.sources.download import DownloadFailed, downloading
 from dnnx.data.sources.source import MissingData, Source
 
