@@ -110,7 +110,7 @@ def test_seeds_added_by_hand_after_a_result_get_an_interval_that_holds_at_any_ti
     (verdict,), _ = answers([a, b], None)
     assert verdict.comparison.test == "paired anytime-valid t test"
     assert verdict.comparison.low < at_once.comparison.low
-    assert "seeds were added by hand after results had been seen" in verdict.evidence
+    assert "results had been seen before the last seeds were added" in verdict.evidence
     assert "95 % interval that holds at any time" in verdict.evidence
     assert (
         "too few seeds for an interval; as seeds were added after results had been seen, it takes more"

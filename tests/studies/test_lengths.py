@@ -1,6 +1,7 @@
 """An arm that was trained on alone keeps its epochs when its study goes on, or all arms are given a length anew."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from dnnx.runs.read import read_study
 from dnnx.runs.tables import HEADER
 from dnnx.studies.lengths import saved_length, settle_lengths
 from dnnx.studies.plan import Plan, make_plan
-from dnnx.studies.study import adds_seeds, declare
+from dnnx.studies.study import adds_seeds, declare, later_claims
 from dnnx.studies.until import is_trained
 
 STARTED = ["+exp=bn_vs_plain", "data.source=digits", "trainer.max_epochs=6"]
@@ -107,6 +108,25 @@ def test_other_words_beside_a_study_are_refused_with_those_that_may_stand_there(
     assert (code, said.count("\n")) == (2, 1)
     assert said.startswith("error: net.dropout=0.3: a study goes on with the settings of its start; beside resume=")
     assert "seeds=, trainer.max_epochs=, jobs= or packages=" in said
+
+
+@pytest.mark.parametrize("word", ["study.max_seeds=40", "study.until=decided", "study.looks=[5,10]"])
+def test_looks_are_not_planned_for_a_study_that_has_begun(word: str, tmp_path: Path) -> None:
+    folder = study_of(tmp_path / "s", plain=6, bn=6)
+    code, said = typed("train", f"resume={folder}", word, cwd=tmp_path)
+    assert (code, said.count("\n")) == (2, 1)
+    assert said.startswith(f"error: {word}: looks are planned before the first seed")
+    assert "seeds=20" in said
+
+
+def test_a_claim_that_is_new_although_its_arms_have_results_is_told(tmp_path: Path) -> None:
+    folder = study_of(tmp_path / "s", plain=6, bn=6)
+    plan, _ = settled(folder, *STARTED)
+    claims = plan.declared["verdicts"]
+    assert not later_claims(plan)
+    new = {"ask": "Lower?", "metric": "test/loss", "arm": "bn", "than": "plain", "expect": "lower"}
+    more = replace(plan, declared=plan.declared | {"verdicts": [*claims, new, new | {"arm": "absent"}]})
+    assert later_claims(more) == ["Lower?"]
 
 
 def test_an_arm_is_added_in_the_file_of_a_study_and_not_beside_resume(tmp_path: Path) -> None:

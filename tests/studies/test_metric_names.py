@@ -38,6 +38,11 @@ def test_every_number_of_a_run_may_be_claimed(options: list[str], tmp_path: Path
             "epoch/val/los<0.1",
             "epoch/val/los<0.1: the arm a measures no such metric; did you mean val/loss",
         ),
+        (
+            "epoch/test/loss<0.1",
+            "epoch/test/loss<0.1: the test set is measured once, after training; type epoch/val/loss<0.1",
+        ),
+        ("reached/test/accuracy>70", "test/accuracy is a share from 0 to 1; type reached/test/accuracy>0.7"),
     ],
 )
 def test_a_metric_that_no_arm_measures_names_near_misses(metric: str, says: str) -> None:

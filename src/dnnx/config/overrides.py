@@ -174,6 +174,10 @@ def _require_whole(odd: Sequence[str], command: Typed, resumed: str) -> None:
     if arms and not any(key_of(word) in ("exp", "study.arms") for word in odd):
         told = f"no arm can be typed beside {resumed}; write it under arms in the file of the study and type {resumed} "
         raise UserError(f"{key_of(arms[0])}: {told}again, or start a new study without resume")
+    plans = [word for word in odd if key_of(word) in ("study.until", "study.max_seeds", "study.looks")]
+    if plans and not any(key_of(word) == "exp" for word in odd):
+        told = f"looks are planned before the first seed, so they are not typed beside {resumed}; leave it out, type "
+        raise UserError(f"{plans[0]}: {told}seeds=20 to add seeds by hand, or start a new study without resume")
     starts = any(key_of(word).startswith(("exp", "study", "debug")) for word in odd)
     if not starts and not command.is_multirun():
         told = f"a study goes on with the settings of its start; beside {resumed} type only seeds=, {LENGTH}=, jobs= "

@@ -87,7 +87,7 @@ def _why_no_count(found: Comparison) -> str:
     if found.overlap:
         return SAME_ROWS
     is_ranked = "rank" in found.test or bool(np.isinf(found.gaps).any())
-    why = "some seeds diverged or never got there" if is_ranked else "each seed counts as 0 or 1 only"
+    why = "seeds diverged or never got there" if is_ranked else "each seed counts as 0 or 1 only"
     return f"how many seeds would decide cannot be estimated, as {why}"
 
 

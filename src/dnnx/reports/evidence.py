@@ -91,7 +91,8 @@ def _means(question: Question, found: Comparison) -> str:
     word, ours, theirs = middles(question, found)
     against = "" if question.than_metric == question.metric else f"{other.words} "
     arm, than = f"({question.arm.name})", f"({question.than.name})"
-    return f"{word}{about.words} {ours} {arm} against {against}{theirs} {than}"
+    colon = ":" if about.words[-1:].isdigit() else ""  # "below 0.3: 2 (bn)"
+    return f"{word}{about.words}{colon} {ours} {arm} against {against}{theirs} {than}"
 
 
 def _middle(values: pd.Series, word: str) -> float:
@@ -116,8 +117,7 @@ def _test(question: Question, found: Comparison, level: Level) -> str:
     is_linked = not np.isnan(found.correlation) and found.sd > 0
     linked = f"correlation over the seeds {found.correlation:.2f}" if is_linked else ""
     sizes = " and ".join(str(x.notna().sum()) for x in question.values)
-    name = "adjusted " if level.looks > 1 else ""
-    name = "Bonferroni-adjusted " if level.claims > 1 else name
+    name = "adjusted " if level.looks > 1 else "Bonferroni-adjusted " if level.claims > 1 else ""
     adjusted = f"{name}{show_p(level.adjusted(found.p))}"
     facts = (spread, found.test, linked, f"n = {many(found.n, 'seed') if found.paired else f'{sizes} seeds'}", adjusted)
     return "".join(f", {fact}" for fact in facts if fact)
@@ -127,7 +127,7 @@ def _of_looks(level: Level, is_open: bool) -> list[str]:
     """Return at which look a claim was decided, or that seeds were added by hand."""
     if level.look:
         return [f"{'open after' if is_open else 'decided at'} look {level.look} of {level.looks}"]
-    told = "seeds were added by hand after results had been seen, so the interval must hold at any time"
+    told = "results had been seen before the last seeds were added, so its level is that of any number of looks"
     return [told] if level.earlier else []
 
 
@@ -161,8 +161,9 @@ def _of_images(question: Question, level: Level) -> list[str]:
         _, low, high = span(sum(ends) / 2, *ends, question.about, signed=True)
         told.append(f"over seeds and {question.arm.items} {low} to {high}{_kind(level)}")
     if (joint := images.ensembles(question.arm, question.than)) is not None:
+        seen = many(joint.only_arm, question.arm.items.removesuffix("s"))
         told.append(
-            f"of these ensembles, only {question.arm.name} is right on {joint.only_arm} {question.arm.items} and only "
+            f"of these ensembles, only {question.arm.name} is right on {seen} and only "
             f"{question.than.name} on {joint.only_than}, exact McNemar test, {show_p(joint.p)}: about these networks, "
             "not about other seeds"
         )

@@ -89,7 +89,7 @@ def _fixed(scaled: float, places: int | None, signed: bool) -> str:
     """Return a number with so many decimals; by its significant digits for None. A rounded 0 has no sign."""
     if places is None or not abs(scaled) < LARGE:
         return f"{'+' if signed and scaled > 0 else ''}{number(scaled)}"
-    if abs(scaled) < 0.5 * 10.0**-places:
+    if float(f"{scaled:.{places}f}") == 0:
         return f"{0.0:.{places}f}"
     return f"{scaled:+,.{places}f}" if signed else f"{scaled:,.{places}f}"
 

@@ -20,9 +20,10 @@ PHRASES = {  # of a metric: the arm a is higher than the arm b, and lower
 WORDS = {1: "higher", -1: "lower"}
 MIN_CUT_OFF = 0.1  # share of an arm's seeds
 LOOKED = (
-    "Seeds were added by hand after results had been seen. Looking twice makes false answers more likely, so the "
-    "intervals are wider than before, and an answer that was yes or no can become undecided. To decide, add more seeds "
-    "(resume=... seeds=20), or start a new study with study.until=decided, which plans its looks beforehand."
+    "Results had been seen before the last seeds were added, outside a plan. Looking twice makes false answers more "
+    "likely, so the intervals are wider than before, and an answer that was yes or no can become undecided. To decide, "
+    "add more seeds (resume=... seeds=20), or start a new study with study.until=decided, which plans its looks "
+    "beforehand: its own report, and compare of its folder alone, answer by that plan."
 )
 
 
@@ -46,8 +47,9 @@ def say(verdict: Verdict) -> str:
     level = verdict.level
     numbers += f", n = {many(found.n, 'seed')}{f', look {level.look} of {level.looks}' if level.look else ''}"
     if verdict.answer == "undecided":
+        margin = f", margin {question.scale.words}" if "same" in question.spec else ""
         enough = f"; {verdict.enough.words}" if verdict.enough.words else ""
-        return f"Undecided whether {phrase(verdict)}: {numbers}{enough}."
+        return f"Undecided whether {phrase(verdict)}: {numbers}{margin}{enough}."
     return f"{_start(verdict)}, {numbers}."
 
 

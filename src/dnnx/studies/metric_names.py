@@ -38,9 +38,28 @@ def check_metrics(verdicts: Sequence[Mapping[str, Any]], configs: Mapping[str, D
             with suppress(UserError):  # its job will say what is wrong with its task
                 known[arm] = names_of(configs[arm])
         require_measured(metric, arm, known.get(arm))
+        if known.get(arm) is not None:
+            _check_goal(metric, configs[arm])
     for verdict in verdicts:
         if verdict.get("same") is not None and known.get(verdict["arm"]) is not None:
             _check_margin(verdict["metric"], verdict["same"], configs[verdict["arm"]])
+
+
+def _check_goal(metric: str, config: DictConfig) -> None:
+    """Raise UserError for a goal out of reach: a share above 1, or an epoch of the test set, which has no curve."""
+    from dnnx.reports.goals import parse_goal
+
+    goal = parse_goal(metric)
+    if goal is None:
+        return
+    split, name = split_of(goal.metric)
+    if goal.kind == "epoch" and split == "test":
+        told = "the test set is measured once, after training; type"
+        raise UserError(f"study.claims.{metric}: {told} epoch/val/{name}{goal.sign}{goal.bound:g}")
+    found = _task_of(config).metrics.get(name)
+    if found is not None and found.unit in SHARES and goal.bound > 1:
+        told = f"{goal.metric} is a share from 0 to 1; type"
+        raise UserError(f"study.claims.{metric}: {told} {goal.kind}/{goal.metric}{goal.sign}{goal.bound / 100:g}")
 
 
 def _check_margin(metric: str, same: float, config: DictConfig) -> None:

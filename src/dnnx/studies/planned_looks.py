@@ -64,7 +64,7 @@ def _check_seeds(config: DictConfig, first: int) -> None:
     """Raise UserError where seeds are typed as a number, swept, or set by an arm: the looks give their number."""
     typed = [override for override in parse(config.hydra.overrides.task).values() if override.key_or_group == "seeds"]
     told = "study.until=decided trains as many seeds as study.looks says, at most study.max_seeds; leave seeds out, "
-    told += "or type the first of a list of other seeds, such as seeds=[100]"
+    told += "or begin a new study with other seeds, such as seeds=[100] for 100, 101 and so on"
     for override in typed:
         counts = override.is_sweep_override() or override.value() != first
         counts = counts and not isinstance(override.value(), list)

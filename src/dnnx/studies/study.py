@@ -12,7 +12,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from dnnx.basics.console import console
-from dnnx.basics.errors import UserError, require
+from dnnx.basics.errors import UserError, require, shown
 from dnnx.basics.signals import going_on
 from dnnx.config import check
 from dnnx.config.app import FAILURES, fail, guard, is_single, typed_overrides
@@ -21,7 +21,7 @@ from dnnx.config.overrides import LENGTH, key_of
 from dnnx.config.plain import is_plain
 from dnnx.config.resume import go_on, short
 from dnnx.config.seeds import parse_seeds
-from dnnx.runs.files import EVENTS, naming, read_json, read_results, remove_empty, write_json
+from dnnx.runs.files import EVENTS, naming, read_declaration, read_json, read_results, remove_empty, write_json
 from dnnx.runs.latest import leave_failed
 from dnnx.runs.locks import sole_writer
 from dnnx.studies.backbone import check_backbones, extend_backbone, is_missing, train_backbone
@@ -41,6 +41,10 @@ LATER = ("seeds", LENGTH)  # keys that a study takes anew when it goes on
 SEEN = (
     "results of this study were seen before, so with more seeds its answers need more evidence than those of a new "
     "study; study.until=decided plans such looks from the start"
+)
+LATER_CLAIM = (
+    "claimed after results had been seen: {}. What was seen may have chosen it, so test it in a new study of other "
+    "seeds; each further claim widens the intervals of the others"
 )
 ON_A_GPU = ("cuda", "gpu")
 
@@ -73,6 +77,8 @@ def train_plan(plan: Plan, composed: Sequence[DictConfig], training: Training) -
     """Train the arms of a checked plan in its folder, and write the report."""
     is_new, config, pool = not any(plan.folder.iterdir()), training.config, training.pool
     run = partial(run_study, runner=training.runner)
+    if later := later_claims(plan):
+        console.print(LATER_CLAIM.format(shown(later)), soft_wrap=True)
     declare(plan)
     with going_on(training.advice):
         if "looks" in plan.declared:
@@ -93,6 +99,20 @@ def train_plan(plan: Plan, composed: Sequence[DictConfig], training: Training) -
         if pool is None or not run_last(Task("the report", report), training.advice, pool):
             report()
         tell_failed(plan, training.failed, training.advice)
+
+
+def later_claims(plan: Plan) -> list[str]:
+    """Return the questions of claims that are not in study.json yet, though both of their arms have results."""
+    path = plan.folder / "study.json"
+    keys = ("metric", "arm", "than", "than_metric", "expect")
+    before = [[one.get(key) for key in keys] for one in read_declaration(path)["verdicts"]] if path.exists() else None
+    return [
+        one["ask"]
+        for one in plan.declared["verdicts"]
+        if before is not None
+        and [one.get(key) for key in keys] not in before
+        and all((plan.folder / one[side] / "results.json").exists() for side in ("arm", "than"))
+    ]
 
 
 def adds_seeds(plan: Plan, composed: Sequence[DictConfig]) -> bool:

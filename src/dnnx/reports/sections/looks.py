@@ -11,7 +11,8 @@ METHOD = (
     "Seeds were added until every claim had an answer, at most {budget} for each arm. The claims were looked at "
     "only at the planned numbers of seeds. The 5 % of false answers are divided by the number of claims and spent "
     "over the looks, in proportion to the seeds; an answer is that of the look which gave it. The level is the "
-    "p-value below which that look decides a claim."
+    "p-value below which that look decides a claim. The adjusted p-values of the answers are p times 0.05 and divided "
+    "by that level, so they decide below 0.05."
 )
 
 
