@@ -40,6 +40,9 @@ def put_together(measured: Record, known: Record | None, changed: bool) -> Recor
     if known is None:
         return measured
     own, before = _seeds(measured), known.get("repeated", [])
+    told = "some arms have seeds of the result file and others have not; repeat all of them with unseen seeds"
+    is_alike = len({bool(_seeds_of(arm) & _seeds(known)) for arm in measured["arms"].values()}) == 1
+    require(is_alike, "seeds", min(own), told)
     if not of_other_seeds(measured, known):
         kept = [one for one in before if not changed and not own & _seeds_of(one)]
         return {**measured, "repeated": kept} if kept else measured

@@ -217,7 +217,7 @@ def _short(phrase: str) -> str:
     >>> _short("depth5_data.train_per_class-10 is less accurate than depth0_data.train_per_class-10")
     'depth5 (train_per_class 10) is less accurate than depth0 (train_per_class 10)'
     """
-    return re.sub(r"\b(\w+)_(?:\w+\.)+(\w+)-(\S+)", r"\1 (\2 \3)", phrase)
+    return re.sub(r"\b(\w+)_(?:\w+\.)+(\w+)-([\w.+-]*\w)", r"\1 (\2 \3)", phrase)
 
 
 def _against(claim: Mapping[str, Any]) -> str:
@@ -234,7 +234,10 @@ def _cell(record: Mapping[str, Any], what: str, words: list[str]) -> str:
         return text.partition(" (")[0] if what == "mean" else _without_n(text)
     arm, than, metric = words
     claim = next(c for c in record["claims"] if (c["arm"], c["than"], c["metric"]) == (arm, than, metric))
-    return f"**{claim['words']}**" if what == "verdict" else claim[{"gap": "difference"}.get(what, what)]
+    told: str = f"**{claim['words']}**" if what == "verdict" else claim[{"gap": "difference"}.get(what, what)]
+    if not told:
+        raise ValueError(f"{what} of a claim that is not tested")
+    return told
 
 
 def beside(record: Mapping[str, Any], arm: str, metric: str, published: str) -> str:

@@ -196,6 +196,8 @@ def test_the_two_numbers_of_a_claim_are_cells_too() -> None:
     assert expand(f"xor theirs {asked}", RECORDS, {}) == claim["theirs"]
     with pytest.raises(UserError, match="has no such number"):
         expand(f"xor mine {asked}", RECORDS, {})
+    with pytest.raises(UserError, match="has no such number"):  # it is not tested, so it has no interval
+        expand("bn_vs_plain gap bn plain convergence/seconds", RECORDS, {})
 
 
 def test_the_head_of_an_experiment_has_the_answer_of_its_result() -> None:

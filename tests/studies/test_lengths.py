@@ -123,6 +123,7 @@ def test_a_claim_that_is_new_although_its_arms_have_results_is_told(tmp_path: Pa
     folder = study_of(tmp_path / "s", plain=6, bn=6)
     plan, _ = settled(folder, *STARTED)
     claims = plan.declared["verdicts"]
+    declare(plan)
     assert not later_claims(plan)
     new = {"ask": "Lower?", "metric": "test/loss", "arm": "bn", "than": "plain", "expect": "lower"}
     more = replace(plan, declared=plan.declared | {"verdicts": [*claims, new, new | {"arm": "absent"}]})

@@ -8,7 +8,7 @@ from commands import typed
 
 from dnnx.basics.errors import UserError
 from dnnx.runs import schema
-from dnnx.studies.plan import check_names, chosen_overrides
+from dnnx.studies.plan import arms_with_seeds, check_names
 
 TINY = ["data.source=digits", "seeds=2", "trainer.max_epochs=1"]
 PATHS = ["../../x", "/abs/x", ".", "..", "figures", "report.html", "study.json", ".submitit", "a/b"]
@@ -55,12 +55,8 @@ def test_two_runs_of_one_folder_are_refused(swept: list[str], name: str, tmp_pat
     assert not list(tmp_path.rglob("*.yaml"))
 
 
-def test_typed_seeds_are_those_of_all_arms() -> None:
-    """An arm with seeds of its own kept them, so a repetition with unseen seeds trained seen ones there."""
+def test_arms_that_keep_seeds_of_their_own_are_told() -> None:
+    """A repetition with unseen seeds would train seen ones there."""
     arms = {"cheap": [], "costly": ["net.hidden=[500]", "seeds=3"]}
-    assert chosen_overrides(None, "costly", arms, ["net.dropout=0.1"]) == [
-        "net.dropout=0.1",
-        "net.hidden=[500]",
-        "seeds=3",
-    ]
-    assert chosen_overrides(None, "costly", arms, ["seeds=[100,101]"]) == ["seeds=[100,101]", "net.hidden=[500]"]
+    assert arms_with_seeds(arms, ["seeds=[100,101]"]) == ["costly (seeds=3)"]
+    assert not arms_with_seeds(arms, ["net.dropout=0.1"])

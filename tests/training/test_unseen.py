@@ -78,9 +78,17 @@ def test_parts_of_one_memory_that_do_not_overlap_are_taken() -> None:
         def __init__(self) -> None:
             super().__init__()
             self.one, self.other = map(nn.Parameter, torch.zeros(6).split(3))
+            self.left, self.right = map(nn.Parameter, torch.zeros(2, 6).chunk(2, dim=1))
+            self.real, self.imaginary = map(
+                nn.Parameter, torch.view_as_real(torch.zeros(4, dtype=torch.cfloat)).unbind(-1)
+            )
             self.none, self.nil = nn.Parameter(torch.zeros(0)), nn.Parameter(torch.zeros(0))
 
     assert Replicas(Cut, [0, 1])
+
+
+def test_a_view_of_a_weight_is_one_weight_where_one_seed_trains() -> None:
+    assert Replicas(lambda: Viewing("view"), [0])
 
 
 class Keeping(nn.Module):
@@ -142,6 +150,21 @@ class WithoutNumbers(nn.Module):
 def test_a_net_without_numbers_is_told_so_before_its_replicas_are_compared(how: str, says: str) -> None:
     with pytest.raises(UserError, match=says):
         Replicas(lambda: WithoutNumbers(how), [3, 7])(torch.rand(5, 3), shared=True)
+
+
+class Near(nn.Module):
+    """A net with a parameter so near to 0 that a small change of it has no logarithm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.scale = nn.Linear(3, 2), nn.Parameter(torch.full((2,), 0.01))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x) - self.scale.log()
+
+
+def test_numbers_that_are_lost_near_the_weights_of_a_net_and_not_at_them_are_no_error() -> None:
+    assert Replicas(Near, [3, 7])(torch.rand(5, 3), shared=True).isfinite().all()
 
 
 class Blind(nn.Module):

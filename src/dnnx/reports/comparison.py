@@ -9,7 +9,7 @@ from scipy import stats
 from dnnx.reports import binary
 from dnnx.reports.levels import ALPHA, anytime_p, anytime_t, tries
 from dnnx.reports.pooling import Pool
-from dnnx.reports.ranks import rank_sum_p, signed_ranks
+from dnnx.reports.ranks import exactly, rank_sum_p, signed_ranks
 from dnnx.reports.scales import Scale
 
 NO_TEST = "no test"
@@ -126,7 +126,9 @@ def _in_pairs(a: np.ndarray, b: np.ndarray, scale: Scale, alpha: float, pool: Po
         return _tried(_exact(told, "exact McNemar test", p, low, high, only_a - only_b, share), earlier)
     if is_ranked:
         p, side = signed_ranks(gaps)
-        return _tried(replace(told, test="exact signed-rank test", p=p, sign=side), earlier)
+        return _tried(
+            replace(told, test=f"{exactly(int(np.count_nonzero(gaps)))}signed-rank test", p=p, sign=side), earlier
+        )
     own = float(gaps[finite].std(ddof=1))
     floor = scale.floor(np.concatenate([a[finite], b[finite]]))
     if earlier:
@@ -153,7 +155,7 @@ def _as_groups(a: np.ndarray, b: np.ndarray, scale: Scale, alpha: float) -> Comp
         sign = _sign(
             np.sign(np.subtract.outer(a, b, where=np.not_equal.outer(a, b), out=np.zeros((a.size, b.size)))).sum()
         )
-        return replace(told, test="exact rank-sum test", p=rank_sum_p(a, b), sign=sign)
+        return replace(told, test=f"{exactly(told.n)}rank-sum test", p=rank_sum_p(a, b), sign=sign)
     floor = scale.floor(np.concatenate([a, b])) / 2**0.5
     parts = np.array([max(x.std(ddof=1), floor) ** 2 * (1 / x.size + scale.overlap) for x in (a, b)])
     df = parts.sum() ** 2 / (parts**2 / (np.array([a.size, b.size]) - 1)).sum()

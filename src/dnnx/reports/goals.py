@@ -57,7 +57,8 @@ class Goal:
         for seed in (seed for seed in run.seeds if curve[seed].notna().any()):
             there = curve.index[self._holds(curve[seed])]
             first[seed] = float(there[0]) if len(there) else np.inf
-        first[run.diverged] = np.inf
+        if len(curve):
+            first[run.diverged] = np.inf
         return first
 
 

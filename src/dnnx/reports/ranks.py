@@ -9,6 +9,11 @@ from scipy.stats import norm, rankdata
 MAX_EXACT = 200  # values whose signs, or deals to two groups, are all counted
 
 
+def exactly(num: int) -> str:
+    """Return "exact " for a test of so many values, "" where it is an approximation."""
+    return "exact " if num <= MAX_EXACT else ""
+
+
 def signed_ranks(gaps: np.ndarray) -> tuple[float, int]:
     """Return the two-sided p-value of Wilcoxon's signed ranks over all 2^n signs, and the side with more ranks.
 

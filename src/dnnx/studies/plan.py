@@ -61,16 +61,19 @@ def make_plan(config: DictConfig) -> Plan:
 
 
 def chosen_overrides(params: Any, arm: Any, arms: Any, typed: Sequence[str]) -> list[str]:
-    """Return overrides in order of priority, lowest first: the settings in `params`, the typed ones, the arm's.
-
-    An arm that costs much may declare fewer seeds. Typed seeds are those of all arms, as claims compare seed by seed.
-    """
+    """Return overrides in order of priority, lowest first: the settings in `params`, the typed ones, the arm's."""
     settings = read_params(params, typed) if params is not None else []
     has_arms = arm is None or bool(arms)
     require(has_arms, "arm", arm, "there is none to choose from; a study such as +exp=dropout has arms")
-    own = choose("arm", arm, arms) if arm is not None else []
-    is_typed = any(key_of(word) == "seeds" for word in typed)
-    return [*settings, *typed, *(word for word in own if not (is_typed and key_of(word) == "seeds"))]
+    return [*settings, *typed, *(choose("arm", arm, arms) if arm is not None else [])]
+
+
+def arms_with_seeds(arms: Any, typed: Sequence[str]) -> list[str]:
+    """Return the arms whose own seeds count more than those that are typed, such as "costly (seeds=3)"."""
+    if not any(key_of(word) == "seeds" for word in typed):
+        return []
+    own = {arm: [word for word in words if key_of(word) == "seeds"] for arm, words in arms.items()}
+    return [f"{arm} ({words[-1]})" for arm, words in own.items() if words]
 
 
 def run_name(arm: str | None, setting: dict[str, str]) -> str:

@@ -30,7 +30,7 @@ from dnnx.studies.foreman import Task
 from dnnx.studies.jobs import Runner, Training, tell_failed
 from dnnx.studies.lengths import settle_lengths
 from dnnx.studies.parts import data_of, is_finished
-from dnnx.studies.plan import Plan, chosen_overrides, compose_jobs, make_plan
+from dnnx.studies.plan import Plan, arms_with_seeds, chosen_overrides, compose_jobs, make_plan
 from dnnx.studies.planned_looks import planned_looks
 from dnnx.studies.pool import Pool, open_pool
 from dnnx.studies.schedule import run_last
@@ -57,6 +57,8 @@ def run_study(config: DictConfig, runner: Runner) -> None:
     plan = planned(make_plan(config), planned_looks(config), config.seeds)
     told = "a launcher that is typed starts the jobs; leave out one of the two"
     require(config.jobs is None or runner.work is not None, "jobs", config.jobs, told)
+    if kept := arms_with_seeds(config.study.arms, config.hydra.overrides.task):
+        console.print(f"arms with seeds of their own keep them: {', '.join(kept)}", soft_wrap=True)
     plan, composed = settle_lengths(config, plan, compose_jobs(plan.jobs, runner.check))
     check_values(composed)
     check_backbones(config, composed)
@@ -105,7 +107,7 @@ def later_claims(plan: Plan) -> list[str]:
     """Return the questions of claims that are not in study.json yet, though both of their arms have results."""
     path = plan.folder / "study.json"
     keys = ("metric", "arm", "than", "than_metric", "expect")
-    before = [[one.get(key) for key in keys] for one in read_declaration(path)["verdicts"]] if path.exists() else None
+    before = [[one.get(key) for key in keys] for one in read_declaration(path)["verdicts"]] if path.exists() else []
     return [
         one["ask"]
         for one in plan.declared["verdicts"]

@@ -59,7 +59,8 @@ def find_way(build: Callable[[], nn.Module], seeds: Sequence[int], ways: Sequenc
             return Finding(ALONE, {}, draws)
         batch = Batch(torch.stack([x, x.flip(0)]), streams=streams)
         expected = _alone(_networks(build, seeds, x), x, batch)
-        require_numbers(name, expected)
+        if any(value.isnan().any() for value in expected.values()):  # the net's own, or only near its weights
+            require_numbers(name, _alone([build_net(build, seed).to(x.device) for seed in seeds], x, batch))
         refused: dict[str, str] = {}
         for way in ways:
             net = stack(_networks(build, seeds, x))

@@ -69,9 +69,9 @@ class Replicas(nn.Module):
         nets = [build_net(build, seed) for seed in seeds]
         self.net, self.ways = nets[0], [ALONE]
         require_seen(self.net)
-        require_apart(self.net)
         declared = is_declared(self.net)
         if self.stacked:
+            require_apart(self.net)
             why = why_not_batched(self.net)
             require(way != "batched" or why is None, "replicas", way, f"{why}; type replicas=auto")
             self.ways = [way] if way != "auto" else [name for name in WAYS if name != "batched" or why is None]
