@@ -102,6 +102,7 @@ def test_the_study_of_a_missing_backbone_reads_the_same_folders_whatever_their_n
     needed = compose(*words)
     assert needed.paths == config.paths
     assert needed.data.source == "digits"
+    assert "jobs=1" in (backbone_study(compose("+exp=transfer", "data.source=digits", *folders, "jobs=1")) or [])
 
 
 def test_too_few_seeds_are_refused_with_two_ways_out(made: Any, tmp_path: Path) -> None:

@@ -90,10 +90,11 @@ def backbone_study(config: DictConfig) -> list[str] | None:
         f"{many(len(arms), 'arm')}, {seeds}, up to {epochs}; "
         "backbone=... of a run that there is needs none of it", soft_wrap=True,
     )  # fmt: skip
+    jobs = [f"jobs={config.jobs}"] if config.jobs is not None else []
     if (default / "study.json").exists():
-        return [override_of("resume", default)]
+        return [override_of("resume", default), *jobs]
     keys = ("paths.outputs", "paths.data", "data.source", "trainer.accelerator")
-    return [f"+exp={needs}", *(override_of(key, OmegaConf.select(config, key)) for key in keys)]
+    return [f"+exp={needs}", *(override_of(key, OmegaConf.select(config, key)) for key in keys), *jobs]
 
 
 def check_backbones(config: DictConfig, composed: Sequence[DictConfig]) -> None:
