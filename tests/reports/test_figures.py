@@ -40,6 +40,14 @@ def test_the_forest_plot_shows_interval_margin_and_every_seed(verdicts: list[Any
     assert low < np.exp(verdicts[1].comparison.low) < 1 < high
 
 
+def test_seeds_that_never_arrive_are_counted_beside_the_plot_and_no_mean_leaves_them_out(tmp_path: Path) -> None:
+    read = read_study([write_study(tmp_path / "s", {"plain": {"diverged": [0, 1, 2, 3]}, "bn": {}})])
+    read.verdicts = [claim("test/accuracy", "bn")]
+    (axes,) = forest.draw(decide(read)[0]).axes
+    assert "4 of them without a number in one arm and not drawn" in axes.texts[1].get_text()
+    assert "D" not in {line.get_marker() for line in axes.get_lines()}
+
+
 def test_a_verdict_without_a_difference_is_not_in_the_forest_plot(tmp_path: Path) -> None:
     folder = write_study(tmp_path / "s", {"plain": {}, "bn": {"diverged": [0, 1, 2, 3, 4]}})
     read = read_study([folder])

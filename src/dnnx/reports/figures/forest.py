@@ -73,16 +73,19 @@ def _row(axes: Axes, row: int, verdict: Verdict) -> list[float]:
         axes.fill_betweenx([row - 0.06, row + 0.4], left, right, color=INK, alpha=0.1, lw=0)
         ends += [left, right]
     axes.plot(seeds, [row + 0.27] * len(seeds), "o", color=INK, alpha=0.35, ms=3.5, mew=0)
-    if np.isfinite(found.low) or np.isfinite(found.high):
+    has_interval = np.isfinite(found.low) or np.isfinite(found.high)
+    if has_interval:  # ranks have none, and the mean of the finite seeds is not what they compare
         low, high = (shown(end) if np.isfinite(end) else np.nan for end in (found.low, found.high))
         _interval(axes, row + 0.08, low, high, ink)
-    axes.plot(shown(found.gap), row + 0.08, "D", color=ink, ms=6)
+        axes.plot(shown(found.gap), row + 0.08, "D", color=ink, ms=6)
     name = verdict.question.about.words if not scale.ratio else verdict.metric.replace("/", " ")
     label = f"{verdict.arm} against {verdict.than}, {name}: {verdict.words}"
     place = axes.get_yaxis_transform()
     axes.text(0, row - 0.46, _short(label, 72), transform=place, fontsize=9, va="center")
-    told = difference(found, scale, about) if np.isfinite(found.low) or np.isfinite(found.high) else found.test
-    axes.text(0, row - 0.19, f"{told}, n = {found.n}", transform=place, fontsize=8, va="center", alpha=0.75)
+    told = difference(found, scale, about) if has_interval else found.test
+    gone = sum(map(np.isinf, found.gaps))
+    beyond = f", {gone} of them without a number in one arm and not drawn" if gone else ""
+    axes.text(0, row - 0.19, f"{told}, n = {found.n}{beyond}", transform=place, fontsize=8, va="center", alpha=0.75)
     return [*seeds, *ends, shown(found.gap)]
 
 
