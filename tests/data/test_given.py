@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from dnnx.basics.errors import UserError
 from dnnx.data.given import kept
@@ -60,6 +60,39 @@ class Divided(Module):
 
     def test_dataloader(self) -> Any:
         return DataLoader(self.parts[1], 4)
+
+
+class Loaded(Module):
+    """A module whose training loader is any object."""
+
+    def __init__(self, loader: Any):
+        super().__init__()
+        self.own = loader
+
+    def train_dataloader(self) -> Any:
+        return self.own
+
+
+class Batches:
+    """Batches of five by iteration alone."""
+
+    def __iter__(self) -> Any:
+        return zip(X.split(5), Y.split(5), strict=True)
+
+
+class CountedBatches(Batches):
+    dataset = "of another kind"
+
+    def __len__(self) -> int:
+        return 3
+
+
+class Items(IterableDataset):
+    def __init__(self, items: Any):
+        self.items = items
+
+    def __iter__(self) -> Any:
+        return iter(self.items)
 
 
 class Listed(Dataset):
@@ -122,6 +155,44 @@ def test_a_data_module_is_read_as_its_class_is(tmp_path: Path) -> None:
     assert np.array_equal(arrays(gradients, tmp_path)["x_test"], X)
     lists = Module(Listed([([1, 2], 0), ([3, 4], 1)]))
     assert arrays(lists, tmp_path)["x_train"].tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    "loader",
+    [
+        Batches(),
+        CountedBatches(),
+        iter(Batches()),
+        DataLoader(TensorDataset(X, Y), batch_size=None),
+        DataLoader(TensorDataset(X, Y), batch_size=None, collate_fn=lambda item: [*item]),
+        DataLoader(Listed([(x.numpy(), y.item()) for x, y in zip(X, Y, strict=True)]), batch_size=None),
+        DataLoader(Items([*zip(X, Y, strict=True)]), batch_size=None),
+        DataLoader(Items([*zip(X, Y, strict=True)]), batch_size=4),
+        TensorDataset(X, Y),
+        Subset(TensorDataset(torch.cat([X, X]), torch.cat([Y, Y])), range(12)),
+    ],
+)
+def test_a_loader_of_any_kind_gives_its_examples(loader: Any, tmp_path: Path) -> None:
+    found = arrays(Loaded(loader), tmp_path)
+    assert np.array_equal(found["x_train"], X)
+    assert np.array_equal(found["y_train"], Y)
+
+
+@pytest.mark.parametrize(
+    ("loader", "says"),
+    [
+        (DataLoader(Items(Batches()), batch_size=None), r"gives x \(5, 2\) with y \(5,\), which may be a batch or one"),
+        (Items(Batches()), r"gives x \(5, 2\) with y \(5,\), which may be a batch or one example; give a DataLoader"),
+        (DataLoader(Listed([*Batches()]), batch_size=None), r"gives x \(5, 2\) with y \(5,\), which may be a batch"),
+        (zip(X, Y, strict=True), r"batch 0 has x \(2,\) and y \(\), not x \[B, .*; a torch DataLoader is needed"),
+        (zip(X.split(5), Y.split(4), strict=False), r"batch 0 has x \(5, 2\) and y \(4,\), not x"),
+        (iter(()), r"train_dataloader gives no example"),
+        (5, r"train_dataloader gives a int; a torch DataLoader is needed"),
+    ],
+)
+def test_a_loader_that_may_be_misread_is_one_line(loader: Any, says: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"^data: train_dataloader.*{says}" if "train" not in says else says):
+        kept(Loaded(loader), tmp_path)
 
 
 def test_the_loaders_of_a_stage_are_read_as_that_stage_sets_them_up(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from dnnx.basics.errors import UserError, choose, is_number, require
 from dnnx.config.build import naming
 from dnnx.data.arrays import ArrayData, Arrays
-from dnnx.data.examples import DatasetSplit, class_names, examples_of, seeded
+from dnnx.data.examples import DatasetSplit, class_names, examples_of, examples_of_loader, seeded
 from dnnx.data.splitting import check_shares, split_rows
 from dnnx.data.streams import Streamed
 
@@ -125,7 +125,7 @@ def _of_module(module: pl.LightningDataModule, order_seed: int) -> tuple[dict[st
     if made["val"] is None:
         del made["val"]
     size = getattr(made["train"], "batch_size", None)
-    return {part: examples_of(loader, f"{part}_dataloader") for part, loader in made.items()}, size or 32
+    return {part: examples_of_loader(loader, f"{part}_dataloader") for part, loader in made.items()}, size or 32
 
 
 def _loader(module: pl.LightningDataModule, part: str) -> Any:
