@@ -217,7 +217,7 @@ def test_the_loaders_of_a_stage_are_read_as_that_stage_sets_them_up(tmp_path: Pa
         ),
         (
             (X, np.array(["a", "b"] * 6)),
-            r"^data: y holds <U1, such as .*'a'.*, and not.*numpy\.unique\(y, return_inverse",
+            r"^data: y holds <U1, such as 'a', and not.*numpy\.unique\(y, return_inverse",
         ),
         ((np.array([[1.5, None]]), [0]), r"^data: x holds object, such as None, and not numbers"),
         (
@@ -238,6 +238,15 @@ def test_a_mistake_is_one_line(data: Any, says: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=says):
         kept(data, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_arrays_that_are_never_read_may_hold_anything(tmp_path: Path) -> None:
+    found = arrays(
+        {"x": X, "y": Y, "class_names": np.array(["a", "b"]), "who": [None], "ragged": [[1], [1, 2]]}, tmp_path
+    )
+    assert set(found) == {"x", "y", "class_names"}
+    with pytest.raises(UserError, match=r"^data: y_val holds <U1, such as 'a', and not numbers"):
+        kept({"x_train": X, "y_train": Y, "y_val": np.array(["a"])}, tmp_path)
 
 
 def test_a_data_module_without_an_example_is_one_line(tmp_path: Path) -> None:
