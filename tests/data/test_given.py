@@ -68,7 +68,9 @@ class Staged(Module):
 
     def __init__(self, kind: str):
         super().__init__()
-        self.kind, self.all, self.rows, self.test = kind, Whole(), [], None
+        self.kind, self.all = kind, Whole()
+        self.rows: list[int] = []
+        self.test: Any = None
 
     def setup(self, stage: str) -> None:
         drawn = torch.utils.data.random_split(self.all, [200, 100, 100])

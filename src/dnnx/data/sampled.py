@@ -81,7 +81,8 @@ def _rows(drawn: Any, num: int, sampler: Any, told: str) -> list[int]:
 
 def _flat(drawn: Any) -> Iterator[Any]:
     for entry in drawn:
-        yield from entry if isinstance(entry, list | tuple) or getattr(entry, "ndim", 0) else [entry]
+        is_batch = isinstance(entry, list | tuple) or getattr(entry, "ndim", 0) > 0
+        yield from entry if is_batch else [entry]
 
 
 def _refused(sampler: Any, told: str, why: str, advice: str) -> UserError:
