@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from dnnx.basics.errors import UserError
+from dnnx.data.examples import seeded
 from dnnx.data.given import kept
 from dnnx.data.lightning import wrap
 
@@ -60,6 +61,74 @@ class Divided(Module):
 
     def test_dataloader(self) -> Any:
         return DataLoader(self.parts[1], 4)
+
+
+class Staged(Module):
+    """A module with three random parts of 400 examples; `kind` says what `setup` makes in which stage."""
+
+    def __init__(self, kind: str):
+        super().__init__()
+        self.kind, self.all = kind, Whole()
+        self.rows: list[int] = []
+        self.test: Any = None
+
+    def setup(self, stage: str) -> None:
+        drawn = torch.utils.data.random_split(self.all, [200, 100, 100])
+        if stage == "fit" or self.kind in ("all", "val_once", "official", "test_once"):
+            self.train, self.rows = drawn[0], [*drawn[0].indices]
+        if stage == "fit" or self.kind in ("all", "official", "test_once"):
+            self.val = drawn[1]
+        if self.kind == "official":
+            self.test = Whole(1000)
+        elif (stage == "test" or self.kind == "all") and not (self.kind == "test_once" and self.test):
+            self.test = drawn[2]
+
+    def train_dataloader(self) -> Any:
+        return DataLoader(Subset(self.all, self.rows) if self.kind == "rows" else self.train, 4)
+
+    def val_dataloader(self) -> Any:
+        return DataLoader(self.val, 4)
+
+    def test_dataloader(self) -> Any:
+        return DataLoader(self.test, 4)
+
+
+class Whole(TensorDataset):
+    def __init__(self, begin: int = 0):
+        super().__init__(torch.arange(begin, begin + 400.0)[:, None], torch.arange(400) % 2)
+
+
+class Loaded(Module):
+    """A module whose training loader is any object."""
+
+    def __init__(self, loader: Any):
+        super().__init__()
+        self.own = loader
+
+    def train_dataloader(self) -> Any:
+        return self.own
+
+
+class Batches:
+    """Batches of five by iteration alone."""
+
+    def __iter__(self) -> Any:
+        return zip(X.split(5), Y.split(5), strict=True)
+
+
+class CountedBatches(Batches):
+    dataset = "of another kind"
+
+    def __len__(self) -> int:
+        return 3
+
+
+class Items(IterableDataset):
+    def __init__(self, items: Any):
+        self.items = items
+
+    def __iter__(self) -> Any:
+        return iter(self.items)
 
 
 class Listed(Dataset):
@@ -124,11 +193,69 @@ def test_a_data_module_is_read_as_its_class_is(tmp_path: Path) -> None:
     assert arrays(lists, tmp_path)["x_train"].tolist() == [[1, 2], [3, 4]]
 
 
+@pytest.mark.parametrize(
+    "loader",
+    [
+        Batches(),
+        CountedBatches(),
+        iter(Batches()),
+        DataLoader(TensorDataset(X, Y), batch_size=None),
+        DataLoader(TensorDataset(X, Y), batch_size=None, collate_fn=lambda item: [*item]),
+        DataLoader(Listed([(x.numpy(), y.item()) for x, y in zip(X, Y, strict=True)]), batch_size=None),
+        DataLoader(Items([*zip(X, Y, strict=True)]), batch_size=None),
+        DataLoader(Items([*zip(X, Y, strict=True)]), batch_size=4),
+        TensorDataset(X, Y),
+        Subset(TensorDataset(torch.cat([X, X]), torch.cat([Y, Y])), range(12)),
+    ],
+)
+def test_a_loader_of_any_kind_gives_its_examples(loader: Any, tmp_path: Path) -> None:
+    found = arrays(Loaded(loader), tmp_path)
+    assert np.array_equal(found["x_train"], X)
+    assert np.array_equal(found["y_train"], Y)
+
+
+@pytest.mark.parametrize(
+    ("loader", "says"),
+    [
+        (DataLoader(Items(Batches()), batch_size=None), r"gives x \(5, 2\) with y \(5,\), which may be a batch or one"),
+        (Items(Batches()), r"gives x \(5, 2\) with y \(5,\), which may be a batch or one example; give a DataLoader"),
+        (DataLoader(Listed([*Batches()]), batch_size=None), r"gives x \(5, 2\) with y \(5,\), which may be a batch"),
+        (zip(X, Y, strict=True), r"batch 0 has x \(2,\) and y \(\), not x \[B, .*; a torch DataLoader is needed"),
+        (zip(X.split(5), Y.split(4), strict=False), r"batch 0 has x \(5, 2\) and y \(4,\), not x"),
+        (iter(()), r"train_dataloader gives no example"),
+        (5, r"train_dataloader gives a int; a torch DataLoader is needed"),
+    ],
+)
+def test_a_loader_that_may_be_misread_is_one_line(loader: Any, says: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"^data: train_dataloader.*{says}" if "train" not in says else says):
+        kept(Loaded(loader), tmp_path)
+
+
 def test_the_loaders_of_a_stage_are_read_as_that_stage_sets_them_up(tmp_path: Path) -> None:
     found = arrays(OneStage(), tmp_path)
     assert np.array_equal(found["x_train"] + 100, found["x_test"])
     divided = arrays(Divided(), tmp_path)
     assert sorted([*divided["x_train"][:, 0], *divided["x_test"][:, 0]]) == X[:, 0].tolist()
+
+
+@pytest.mark.parametrize("kind", ["all", "staged", "rows", "val_once", "test_once", "official"])
+def test_no_example_is_in_two_parts_whatever_setup_makes_in_which_stage(kind: str, tmp_path: Path) -> None:
+    found = arrays(Staged(kind), tmp_path)
+    parts = [{*found[f"x_{part}"][:, 0]} for part in ("train", "val", "test")]
+    assert [len(part) for part in parts] == [200, 100, 400 if kind == "official" else 100]
+    assert len(set.union(*parts)) == sum(map(len, parts))
+
+
+@pytest.mark.parametrize("kind", ["all", "official"])
+def test_a_setup_that_divides_all_in_each_stage_gives_its_last_division(kind: str, tmp_path: Path) -> None:
+    module = Staged(kind)
+    with seeded(0, "read"):
+        module.setup("fit")
+        module.setup("test")
+    found = arrays(Staged(kind), tmp_path)
+    for part in ("train", "val", "test"):
+        rows = torch.stack([x for x, _ in getattr(module, part)])
+        assert np.array_equal(found[f"x_{part}"], rows)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +273,7 @@ def test_the_loaders_of_a_stage_are_read_as_that_stage_sets_them_up(tmp_path: Pa
         ),
         (
             (X, np.array(["a", "b"] * 6)),
-            r"^data: y holds <U1, such as .*'a'.*, and not.*numpy\.unique\(y, return_inverse",
+            r"^data: y holds <U1, such as 'a', and not.*numpy\.unique\(y, return_inverse",
         ),
         ((np.array([[1.5, None]]), [0]), r"^data: x holds object, such as None, and not numbers"),
         (
@@ -167,6 +294,15 @@ def test_a_mistake_is_one_line(data: Any, says: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=says):
         kept(data, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_arrays_that_are_never_read_may_hold_anything(tmp_path: Path) -> None:
+    found = arrays(
+        {"x": X, "y": Y, "class_names": np.array(["a", "b"]), "who": [None], "ragged": [[1], [1, 2]]}, tmp_path
+    )
+    assert set(found) == {"x", "y", "class_names"}
+    with pytest.raises(UserError, match=r"^data: y_val holds <U1, such as 'a', and not numbers"):
+        kept({"x_train": X, "y_train": Y, "y_val": np.array(["a"])}, tmp_path)
 
 
 def test_a_data_module_without_an_example_is_one_line(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from commands import compose
 from omegaconf import OmegaConf
+from torchvision.datasets import MNIST, ImageFolder
 
 from dnnx.basics.errors import UserError
 from dnnx.data.examples import DatasetSplit
@@ -22,8 +23,8 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from torch.utils.data import (
-    BatchSampler, DataLoader, Dataset, DistributedSampler, IterableDataset, RandomSampler, SequentialSampler,
-    SubsetRandomSampler, WeightedRandomSampler,
+    BatchSampler, DataLoader, Dataset, DistributedSampler, IterableDataset, RandomSampler, Sampler,
+    SequentialSampler, SubsetRandomSampler, WeightedRandomSampler,
 )
 
 
@@ -107,13 +108,26 @@ class Sampled(Module):
             return DataLoader(self.all, batch_sampler=BatchSampler(SubsetRandomSampler(rows), 8, False))
         if self.kind == "own_batches":
             return DataLoader(self.all, batch_sampler=[[*rows]])
+        if self.kind == "grouped":
+            return DataLoader(self.all, batch_sampler=[[*range(0, 120, 2)], torch.arange(1, 120, 2)])
+        if self.kind == "sampled_batches":
+            return DataLoader(self.all, batch_size=None, sampler=BatchSampler(RandomSampler(self.all), 8, False))
         made = {
             "subset": lambda: SubsetRandomSampler(rows),
+            "repeated_subset": lambda: SubsetRandomSampler([*rows, begin]),
+            "ends": lambda: [-1, -2, -3],
             "weighted": lambda: WeightedRandomSampler([1.0] * 120, 30),
             "list": lambda: rows,
             "few": lambda: RandomSampler(self.all, num_samples=30),
             "other": lambda: SequentialSampler(rows),
             "random": lambda: RandomSampler(self.all),
+            "replaced": lambda: RandomSampler(self.all, replacement=True),
+            "shuffled": lambda: Shuffled(range(120)),
+            "part": lambda: Shuffled(rows),
+            "whole_list": lambda: range(120),
+            "endless": lambda: Forever(120),
+            "anew": lambda: Anew(120),
+            "names": lambda: ["a", "b"],
             "processes": lambda: DistributedSampler(self.all, num_replicas=1, rank=0),
         }
         return DataLoader(self.all, 8, sampler=made[self.kind]())
@@ -126,6 +140,28 @@ class Sampled(Module):
 
     def test_dataloader(self):
         return self.loader(90, 120)
+
+
+class Shuffled(Sampler):
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __iter__(self):
+        return (self.rows[i] for i in torch.randperm(len(self.rows)))
+
+    def __len__(self):
+        return len(self.rows)
+
+
+class Forever(Shuffled):
+    def __iter__(self):
+        while True:
+            yield from range(7)
+
+
+class Anew(Shuffled):
+    def __iter__(self):
+        return iter(torch.randperm(self.rows)[:30])
 
 
 class Endless(Module):
@@ -153,13 +189,34 @@ class Turned(Birds):
         return self.x[i], 2 - int(self.y[i])
 
 
-class Plain(Turned):
+class Noisy(Turned):
+    # one label in a hundred is another one
+
     def __getitem__(self, i):
-        assert reads.append(i) is None
-        return self.x[i], int(self.y[i])
+        return self.x[i], (int(self.y[i]) + (i % 100 == 50)) % 3
 
 
-reads = []
+class Named(Birds):
+    classes = ("tit", "owl", "jay", "emu")
+
+
+class NamedParts(Sampled):
+    def __init__(self):
+        super().__init__()
+        self.all = Named(120)
+
+
+class Doubled(Dataset):
+    # it holds another dataset under the name that a DataLoader has for it
+
+    def __init__(self):
+        self.dataset = Birds(60)
+
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, i):
+        return 2 * self.dataset[i][0], self.dataset[i][1]
 
 
 class Missing(Module):
@@ -195,7 +252,7 @@ def test_the_loaders_of_a_data_module_become_the_splits() -> None:
     assert len(data.train_dataloader().batches) == 10
 
 
-@pytest.mark.parametrize("kind", ["subset", "batches"])
+@pytest.mark.parametrize("kind", ["subset", "batches", "list", "part", "own_batches"])
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_part_that_a_sampler_draws_is_the_split(kind: str, stream: bool) -> None:
     data = own("Sampled", kind=kind, stream=stream)
@@ -204,9 +261,21 @@ def test_a_part_that_a_sampler_draws_is_the_split(kind: str, stream: bool) -> No
     assert torch.equal(x, sys.modules["my_data"].Birds(120).x[90:])
 
 
-@pytest.mark.parametrize(("name", "settings"), [("Sampled", {"kind": "random"}), ("Sampled", {"kind": "processes"})])
-def test_a_sampler_of_all_examples_is_the_order_alone(name: str, settings: dict[str, Any]) -> None:
-    assert own(name, **settings).sizes == {"train": 120, "val": 120, "test": 120}
+@pytest.mark.parametrize("kind", ["random", "processes", "shuffled", "whole_list", "grouped", "sampled_batches"])
+def test_a_sampler_of_all_examples_is_the_order_alone(kind: str) -> None:
+    data = own("Sampled", kind=kind)
+    assert data.sizes == {"train": 120, "val": 120, "test": 120}
+    assert torch.equal(next(iter(data.eval_dataloader("test")))[0], sys.modules["my_data"].Birds(120).x)
+
+
+def test_indices_from_the_end_are_those_from_the_start() -> None:
+    x, _ = next(iter(own("Sampled", kind="ends").eval_dataloader("test")))
+    assert torch.equal(x, sys.modules["my_data"].Birds(120).x[117:])
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_examples_that_a_sampler_draws_keep_the_names_of_their_classes(stream: bool) -> None:
+    assert own("NamedParts", stream=stream).class_names == ["tit", "owl", "jay", "emu"]
 
 
 def test_examples_without_an_index_are_read_in_their_order() -> None:
@@ -221,17 +290,45 @@ def test_labels_are_those_of_the_examples(stream: bool) -> None:
     assert data.class_names == ["0", "1", "2"]
 
 
-def test_targets_that_are_those_of_the_examples_spare_a_pass_over_them() -> None:
-    module = importlib.import_module("my_data")
-    assert torch.equal(DatasetSplit(module.Plain(300)).targets(), torch.arange(300) % 3)
-    assert module.reads[:1] + module.reads[-1:] == [0, 299]
-    assert len(module.reads) < 40
+def test_a_few_labels_that_are_not_the_targets_are_seen() -> None:
+    noisy = importlib.import_module("my_data").Noisy(300)
+    assert (DatasetSplit(noisy).targets() != noisy.y).nonzero().flatten().tolist() == [50, 150, 250]
+
+
+def test_targets_of_torchvision_spare_a_pass_over_the_examples() -> None:
+    digits: Any = MNIST.__new__(MNIST)
+    digits.data, digits.targets = torch.zeros(9, 2, 2, dtype=torch.uint8), torch.arange(9)
+    digits.transform, digits.target_transform = (lambda image: pytest.fail("read")), None
+    assert DatasetSplit(digits).targets().tolist() == [*range(9)]
+    digits.transform, digits.target_transform = None, (lambda label: label + 1)
+    assert DatasetSplit(digits).targets().tolist() == [*range(1, 10)]
+
+
+def test_the_labels_of_a_folder_are_those_of_its_samples() -> None:
+    folder: Any = ImageFolder.__new__(ImageFolder)
+    folder.samples, folder.targets, folder.target_transform = [("a.png", 1), ("b.png", 0)], [1, 1], None
+    assert DatasetSplit(folder).targets().tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("targets", [["a"] * 60, {"a": 1}, [None] * 60, [[1], [1, 2]] * 30])
+def test_targets_that_are_no_numbers_leave_the_examples_as_they_are(
+    targets: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    birds = importlib.import_module("my_data").Birds
+    monkeypatch.setattr(birds, "targets", targets, raising=False)
+    assert own("Birds", stream=True).num_classes == 3
+    monkeypatch.setattr(birds.__getitem__, "__module__", "torchvision.datasets")
+    assert torch.equal(DatasetSplit(birds()).targets(), birds().y)
 
 
 def test_a_dataset_that_takes_train_has_its_own_test_set_and_another_is_parted() -> None:
     assert own("Birds").sizes == {"train": 48, "val": 12, "test": 60}
     assert own("Alone").sizes == {"train": 42, "val": 9, "test": 9}
     assert own("Birds", n=30, batch_size=4, standardize=True).batch_size == 4
+
+
+def test_examples_are_those_of_the_dataset_and_not_of_one_that_it_holds() -> None:
+    assert torch.equal(own("Doubled").splits["test"][0], 2 * own("Alone").splits["test"][0])
 
 
 def test_streamed_batches_are_the_same_for_all_seeds_and_any_list_of_them() -> None:
@@ -290,10 +387,17 @@ def test_streamed_batches_carry_class_weights() -> None:
             {"kind": "weighted"},
             r"train_dataloader has a WeightedRandomSampler, .* type data\.class_weights=bal",
         ),
-        ("Sampled", {"kind": "list"}, r"train_dataloader has a range, which dnnx does not use; give .* as a Subset"),
-        ("Sampled", {"kind": "own_batches"}, r"train_dataloader has a list, which dnnx does not use; give"),
-        ("Sampled", {"kind": "few"}, r"train_dataloader has a RandomSampler, which dnnx does not use; give"),
-        ("Sampled", {"kind": "other"}, r"train_dataloader has a SequentialSampler, which dnnx does not use; give"),
+        ("Sampled", {"kind": "few"}, r"train_dataloader has a RandomSampler, which does not draw every .* as a Subset"),
+        ("Sampled", {"kind": "replaced"}, r"train_dataloader has a RandomSampler, which does not draw every example"),
+        ("Sampled", {"kind": "other"}, r"train_dataloader has a SequentialSampler, which does not draw every example"),
+        ("Sampled", {"kind": "repeated_subset"}, r"train_dataloader has a SubsetRandomSampler, which repeats examples"),
+        (
+            "Sampled",
+            {"kind": "endless"},
+            r"train_dataloader has a Forever, which repeats examples; give .* as a Subset",
+        ),
+        ("Sampled", {"kind": "anew"}, r"train_dataloader has a Anew, which draws other examples in each epoch; give"),
+        ("Sampled", {"kind": "names"}, r"train_dataloader has a list, which draws no whole numbers; give"),
         ("Missing", {}, r"data: FileNotFoundError: .*absent\.csv'\n  .*my_data\.py, line \d+: open\(\"absent\.csv\"\)"),
         ("Untested", {}, r"Untested has no test_dataloader; a test set is needed"),
         ("Birds", {"stream": "maybe"}, r"data\.stream=maybe: choose one of auto, true, false"),

@@ -1,67 +1,49 @@
 """Examples of a user's torch Dataset or DataLoader, as pairs of tensors."""
 
+import hashlib
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import (
-    BatchSampler,
-    DataLoader,
-    DistributedSampler,
-    IterableDataset,
-    RandomSampler,
-    SequentialSampler,
-    Subset,
-    SubsetRandomSampler,
-    WeightedRandomSampler,
-    default_collate,
-)
+from torch.utils.data import DataLoader, IterableDataset, Subset, default_collate, default_convert
 
 from dnnx.basics.errors import UserError
 from dnnx.basics.seeding import derive
+from dnnx.data.sampled import sampled
 
-NUM_LOOKS = 32  # examples whose y is compared with the dataset's own targets
+FEW = 16  # examples in the checksum of streamed data
 
 
 @dataclass(frozen=True)
 class DatasetSplit:
-    """The examples of one split: those of `dataset`, through the collate function of its loader."""
+    """The examples of one split: those of `dataset`, each converted as its loader does."""
 
     dataset: Any
-    collate: Any = None
+    convert: Any = None  # from an item of the dataset to a pair
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         item = self.dataset[index]
-        x, y = pair(item if self.collate is None else _first_of_batch(self.collate([item])), index)
+        x, y = pair(item if self.convert is None else self.convert(item), index)
         return as_tensor(x, index), as_tensor(y, index)
 
     def subset(self, rows: Tensor) -> "DatasetSplit":
-        return DatasetSplit(Subset(self.dataset, rows.tolist()), self.collate)
+        return DatasetSplit(Subset(self.dataset, rows.tolist()), self.convert)
 
     def targets(self) -> Tensor:
-        """Return all targets [N, ...]: the dataset's own `targets` if they are those of its examples, else from one
-        pass over it.
-        """
-        own = getattr(self.dataset, "targets", None)
-        if own is not None and self.collate is None and getattr(self.dataset, "target_transform", None) is None:
-            found = as_tensor(own, 0)
-            if found.dim() and len(found) == len(self) and self._hold(found):
-                return found
+        """Return all targets [N, ...]: the `targets` of a dataset of torchvision, else those of one pass over it."""
+        found = None if self.convert is not None else _own_targets(self.dataset)
+        if found is not None and found.dim() and len(found) == len(self):
+            return found
         return stack([self[i][1] for i in range(len(self))], "target")
-
-    def _hold(self, targets: Tensor) -> bool:
-        """Return whether some examples, the first and the last among them, have these targets."""
-        rows = torch.linspace(0, len(self) - 1, min(NUM_LOOKS, len(self))).long().tolist()
-        pairs = ((self[row][1], targets[row]) for row in rows)
-        return all(y.dtype == own.dtype and torch.equal(y, own) for y, own in pairs)
 
     def read(self) -> tuple[Tensor, Tensor]:
         """Return all examples, x [N, ...] and y [N, ...]. Raise UserError with the first example of another shape."""
@@ -69,42 +51,63 @@ class DatasetSplit:
         return stack(xs, "example"), stack(ys, "target")
 
 
-def examples_of(source: Any, told: str) -> DatasetSplit:
-    """Return the examples of a DataLoader or Dataset. `told` names it in error messages."""
-    if source is None:
-        raise UserError(f"data: {told} returns None; a DataLoader is needed")
-    if isinstance(source, list | tuple | Mapping):
-        raise UserError(f"data: {told} gives {len(source)} loaders; one is needed")
-    dataset, collate = getattr(source, "dataset", source), None
-    if isinstance(source, DataLoader):
-        dataset, collate = _sampled(source, told), source.collate_fn
+def examples_of(dataset: Any, told: str, convert: Any = None) -> DatasetSplit:
+    """Return the examples of a Dataset. `told` names it in error messages."""
     if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
         dataset = list(dataset)
     if len(dataset) == 0:
         raise UserError(f"data: {told} gives no example")
-    return DatasetSplit(dataset, None if collate is default_collate else collate)
+    return DatasetSplit(dataset, convert)
 
 
-def _sampled(loader: DataLoader, told: str) -> Any:
-    """Return the dataset of a loader, or the part of it that is drawn. Raise UserError for a sampler of another kind.
+def examples_of_loader(loader: Any, told: str) -> DatasetSplit:
+    """Return the examples of a DataLoader, of a Dataset in its place, or of any iterable of batches."""
+    if loader is None:
+        raise UserError(f"data: {told} returns None; a DataLoader is needed")
+    if isinstance(loader, list | tuple | Mapping):
+        raise UserError(f"data: {told} gives {len(loader)} loaders; one is needed")
+    if not isinstance(loader, DataLoader):
+        is_set = hasattr(loader, "__getitem__")
+        return _of_items(loader, told) if is_set else examples_of(_unbatched(loader, told), told)
+    collate, dataset = loader.collate_fn, sampled(loader, told)
+    if loader.batch_sampler is None:  # batch_size=None
+        return _of_items(dataset, told, None if collate is default_convert else collate)
+    return examples_of(dataset, told, None if collate is default_collate else partial(_alone, collate))
 
-    dnnx draws the order of the examples itself, for each seed.
-    """
-    dataset: Any = loader.dataset
-    batches = loader.batch_sampler
-    if isinstance(dataset, IterableDataset):
-        return dataset
-    is_plain = batches is None or type(batches) is BatchSampler
-    sampler: Any = getattr(batches, "sampler", loader.sampler) if is_plain else batches
-    if isinstance(sampler, SubsetRandomSampler):
-        return Subset(dataset, [int(i) for i in sampler.indices])
-    is_of_all = isinstance(sampler, SequentialSampler | RandomSampler) and len(sampler) == len(dataset)
-    if not is_of_all and not isinstance(sampler, DistributedSampler):  # which gives each process its share of all
-        advice = "give the examples that it draws as a Subset of the dataset"
-        if isinstance(sampler, WeightedRandomSampler):
-            advice = "leave it out, and type data.class_weights=balanced, or a list of one weight for each class"
-        raise UserError(f"data: {told} has a {type(sampler).__name__}, which dnnx does not use; {advice}")
-    return dataset
+
+def _of_items(dataset: Any, told: str, convert: Any = None) -> DatasetSplit:
+    """Return the examples of a dataset that nothing batches. Raise UserError if they may be batches themselves."""
+    found = examples_of(dataset, told, convert)
+    x, y = found[0]
+    if x.dim() and y.dim() and len(x) == len(y):
+        shapes = f"x {tuple(x.shape)} with y {tuple(y.shape)}, which may be a batch or one example"
+        raise UserError(f"data: {told} gives {shapes}; give a DataLoader with a batch_size, of a Dataset of examples")
+    return found
+
+
+def _unbatched(batches: Any, told: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the examples of an iterable of batches (x [B, ...], y [B, ...])."""
+    if not hasattr(batches, "__iter__"):
+        raise UserError(f"data: {told} gives a {type(batches).__name__}; a torch DataLoader is needed")
+    for i, batch in enumerate(batches):
+        x, y = (as_tensor(value, i) for value in pair(batch, i))
+        if not x.dim() or not y.dim() or len(x) != len(y):
+            shapes = f"batch {i} has x {tuple(x.shape)} and y {tuple(y.shape)}, not x [B, ...] and y [B, ...]"
+            raise UserError(f"data: {told}: {shapes}; a torch DataLoader is needed")
+        yield from zip(x, y, strict=True)
+
+
+def _own_targets(dataset: Any) -> Tensor | None:
+    """Return the `targets` of a dataset if its examples are surely read by torchvision or torch, from these targets."""
+    own, method = getattr(dataset, "targets", None), getattr(type(dataset), "__getitem__", None)
+    is_theirs = getattr(method, "__module__", "").split(".")[0] in ("torch", "torchvision")
+    if own is None or not is_theirs or getattr(dataset, "target_transform", None) is not None:
+        return None
+    samples = getattr(dataset, "samples", None)  # of folders of images, whose examples are these
+    try:
+        return as_tensor(own if samples is None else [y for _, y in samples], 0)
+    except UserError:  # text, for example
+        return None
 
 
 def class_names(dataset: Any, y: Tensor) -> list[str] | None:
@@ -145,6 +148,19 @@ def stack(values: Sequence[Tensor], told: str) -> Tensor:
     return torch.stack([*values])
 
 
+def few(examples: DatasetSplit) -> list[Tensor]:
+    """Return x and y of the first examples."""
+    return [tensor for i in range(min(FEW, len(examples))) for tensor in examples[i]]
+
+
+def checksum(tensors: Sequence[Tensor]) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return digest.hexdigest()
+
+
 @contextmanager
 def seeded(seed: int, *purpose: str | int) -> Iterator[None]:
     """Seed the random numbers of torch, NumPy and Python for a block by seed and purpose; restore them afterwards."""
@@ -161,6 +177,7 @@ def seeded(seed: int, *purpose: str | int) -> Iterator[None]:
             np.random.set_state(states[1])
 
 
-def _first_of_batch(batch: Any) -> Any:
-    x, y = pair(batch, 0)
+def _alone(collate: Any, item: Any) -> Any:
+    """Return an item as the only one of its batch."""
+    x, y = pair(collate([item]), 0)
     return x[0], y[0]

@@ -13,7 +13,10 @@ import torch
 
 from dnnx.basics.errors import UserError, message_of, require
 from dnnx.data.lightning import read_module
+from dnnx.data.read_npz import ENDS
 from dnnx.runs.files import write_atomic
+
+NAMES = {f"{axis}{end}" for axis in "xy" for end in ENDS.values()}  # of the arrays that are read
 
 
 def kept(data: Any, folder: Path) -> Any:
@@ -33,8 +36,12 @@ def kept(data: Any, folder: Path) -> Any:
 
 
 def _save(named: Mapping[str, Any], folder: Path) -> Path:
-    """Save arrays as <folder>/data-<checksum>.npz. Raise UserError for values that are no numbers."""
-    arrays = {str(key): _array(key, value) for key, value in named.items()}
+    """Save arrays as <folder>/data-<checksum>.npz. Raise UserError for x and y that are no numbers.
+
+    Arrays of other names are never read; they may hold text, and those that NumPy can only pickle are left out.
+    """
+    found = {str(key): _array(str(key), value) for key, value in named.items()}
+    arrays = {name: array for name, array in found.items() if array.dtype.kind != "O"}
     digest = hashlib.sha256()
     for name, array in arrays.items():  # equal bytes of another shape or type are other data
         digest.update(f"{name} {array.shape} {array.dtype} ".encode())
@@ -50,9 +57,12 @@ def _array(name: str, value: Any) -> np.ndarray:
     try:
         array = np.asarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value)
     except (TypeError, ValueError, RuntimeError) as error:
+        if name not in NAMES:
+            return np.array(None)
         raise UserError(f"data: {name} is no array of numbers ({message_of(error, 200)})") from None
-    if array.dtype.kind not in "biuf":
+    if name in NAMES and array.dtype.kind not in "biuf":
         first = next((one for one in array.flat if not isinstance(one, Number)), None)
+        first = first.item() if isinstance(first, np.generic) else first
         example = f"numpy.unique({name}, return_inverse=True)[1]" if name.startswith("y") else f"{name}.astype(float)"
         such = "" if first is None and None not in array else f", such as {first!r},"
         raise UserError(f"data: {name} holds {array.dtype}{such} and not numbers; give numbers, for example {example}")

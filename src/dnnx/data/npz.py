@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from dnnx.basics.errors import UserError
 from dnnx.data.arrays import ArrayData, Arrays
 from dnnx.data.files import find_file, sha256
-from dnnx.data.read_npz import as_tensor, load_arrays
+from dnnx.data.read_npz import ENDS, as_tensor, load_arrays
 from dnnx.data.splitting import complete, told_of
 
 
@@ -24,7 +24,7 @@ class Npz(ArrayData):
         path = find_file("data.file", self.file)
         arrays = load_arrays(path, "data.file")
         splits = {}
-        for part, end in {"all": "", "train": "_train", "val": "_val", "test": "_test"}.items():
+        for part, end in ENDS.items():
             if f"x{end}" in arrays and f"y{end}" in arrays:
                 splits[part] = (as_tensor(f"x{end}", arrays), as_tensor(f"y{end}", arrays))
         if "all" not in splits and not {"train", "test"} <= set(splits):

@@ -12,6 +12,8 @@ from torch import Tensor
 from dnnx.basics.errors import UserError, require
 from dnnx.data.files import naming_file
 
+ENDS = {"all": "", "train": "_train", "val": "_val", "test": "_test"}  # of the names of the arrays of each part
+
 
 def load_arrays(path: Path, key: str) -> dict[str, np.ndarray]:
     """Return the arrays of an .npz file by name. Raise UserError for another file."""
