@@ -12,7 +12,6 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from dnnx.basics.errors import UserError
-from dnnx.data.examples import seeded
 from dnnx.data.given import kept
 from dnnx.data.lightning import wrap
 
@@ -61,41 +60,6 @@ class Divided(Module):
 
     def test_dataloader(self) -> Any:
         return DataLoader(self.parts[1], 4)
-
-
-class Staged(Module):
-    """A module with three random parts of 400 examples; `kind` says what `setup` makes in which stage."""
-
-    def __init__(self, kind: str):
-        super().__init__()
-        self.kind, self.all = kind, Whole()
-        self.rows: list[int] = []
-        self.test: Any = None
-
-    def setup(self, stage: str) -> None:
-        drawn = torch.utils.data.random_split(self.all, [200, 100, 100])
-        if stage == "fit" or self.kind in ("all", "val_once", "official", "test_once"):
-            self.train, self.rows = drawn[0], [*drawn[0].indices]
-        if stage == "fit" or self.kind in ("all", "official", "test_once"):
-            self.val = drawn[1]
-        if self.kind == "official":
-            self.test = Whole(1000)
-        elif (stage == "test" or self.kind == "all") and not (self.kind == "test_once" and self.test):
-            self.test = drawn[2]
-
-    def train_dataloader(self) -> Any:
-        return DataLoader(Subset(self.all, self.rows) if self.kind == "rows" else self.train, 4)
-
-    def val_dataloader(self) -> Any:
-        return DataLoader(self.val, 4)
-
-    def test_dataloader(self) -> Any:
-        return DataLoader(self.test, 4)
-
-
-class Whole(TensorDataset):
-    def __init__(self, begin: int = 0):
-        super().__init__(torch.arange(begin, begin + 400.0)[:, None], torch.arange(400) % 2)
 
 
 class Loaded(Module):
@@ -236,26 +200,6 @@ def test_the_loaders_of_a_stage_are_read_as_that_stage_sets_them_up(tmp_path: Pa
     assert np.array_equal(found["x_train"] + 100, found["x_test"])
     divided = arrays(Divided(), tmp_path)
     assert sorted([*divided["x_train"][:, 0], *divided["x_test"][:, 0]]) == X[:, 0].tolist()
-
-
-@pytest.mark.parametrize("kind", ["all", "staged", "rows", "val_once", "test_once", "official"])
-def test_no_example_is_in_two_parts_whatever_setup_makes_in_which_stage(kind: str, tmp_path: Path) -> None:
-    found = arrays(Staged(kind), tmp_path)
-    parts = [{*found[f"x_{part}"][:, 0]} for part in ("train", "val", "test")]
-    assert [len(part) for part in parts] == [200, 100, 400 if kind == "official" else 100]
-    assert len(set.union(*parts)) == sum(map(len, parts))
-
-
-@pytest.mark.parametrize("kind", ["all", "official"])
-def test_a_setup_that_divides_all_in_each_stage_gives_its_last_division(kind: str, tmp_path: Path) -> None:
-    module = Staged(kind)
-    with seeded(0, "read"):
-        module.setup("fit")
-        module.setup("test")
-    found = arrays(Staged(kind), tmp_path)
-    for part in ("train", "val", "test"):
-        rows = torch.stack([x for x, _ in getattr(module, part)])
-        assert np.array_equal(found[f"x_{part}"], rows)
 
 
 @pytest.mark.parametrize(

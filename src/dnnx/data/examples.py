@@ -1,6 +1,5 @@
 """Examples of a user's torch Dataset or DataLoader, as pairs of tensors."""
 
-import hashlib
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,8 +15,6 @@ from torch.utils.data import DataLoader, IterableDataset, Subset, default_collat
 from dnnx.basics.errors import UserError
 from dnnx.basics.seeding import derive
 from dnnx.data.sampled import sampled
-
-FEW = 16  # examples in the checksum of streamed data
 
 
 @dataclass(frozen=True)
@@ -146,19 +143,6 @@ def stack(values: Sequence[Tensor], told: str) -> Tensor:
             shapes = f"{told} {i} has the shape {tuple(value.shape)}, {told} 0 {tuple(values[0].shape)}"
             raise UserError(f"data: {shapes}; all need the same shape")
     return torch.stack([*values])
-
-
-def few(examples: DatasetSplit) -> list[Tensor]:
-    """Return x and y of the first examples."""
-    return [tensor for i in range(min(FEW, len(examples))) for tensor in examples[i]]
-
-
-def checksum(tensors: Sequence[Tensor]) -> str:
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
-    return digest.hexdigest()
 
 
 @contextmanager

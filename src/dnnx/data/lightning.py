@@ -1,30 +1,24 @@
 """The user's data: any LightningDataModule or torch Dataset, without knowledge of dnnx."""
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from torch import Tensor
 
 from dnnx.basics.errors import UserError, choose, is_number, require
 from dnnx.config.build import naming
 from dnnx.data.arrays import ArrayData, Arrays
-from dnnx.data.examples import (
-    DatasetSplit,
-    checksum,
-    class_names,
-    examples_of,
-    examples_of_loader,
-    few,
-    seeded,
-)
+from dnnx.data.examples import DatasetSplit, class_names, examples_of, examples_of_loader, seeded
 from dnnx.data.splitting import check_shares, split_rows
-from dnnx.data.stages import loaders_of
 from dnnx.data.streams import Streamed
 
 MEMORY_MB = 4000  # of float32 examples; larger data is streamed by default
+FEW = 16  # examples in the checksum of streamed data
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -82,6 +76,14 @@ def wrap(
     return InMemory(seeds=seeds, parts=parts, told=told, **more)
 
 
+def checksum(tensors: Sequence[Tensor]) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return digest.hexdigest()
+
+
 def _streamed(parts: dict[str, DatasetSplit], told: str, seeds: Sequence[int], more: dict[str, Any]) -> Streamed:
     for name in ("standardize", "train_size", "augment"):
         value = more.pop(name, None)
@@ -89,9 +91,9 @@ def _streamed(parts: dict[str, DatasetSplit], told: str, seeds: Sequence[int], m
     more.pop("split", None)
     order_seed = more.get("order_seed", 0)
     with seeded(order_seed, "read"):
-        first = [tensor for own in parts.values() for tensor in few(own)]
+        few = [tensor for own in parts.values() for i in range(min(FEW, len(own))) for tensor in own[i]]
     note = f"{told}, streamed in one order for all seeds by data.order_seed={order_seed}"
-    provenance = {"source": "own", "note": note, "warning": "", "files": {"first examples": checksum(first)}}
+    provenance = {"source": "own", "note": note, "warning": "", "files": {"first examples": checksum(few)}}
     return Streamed(seeds=seeds, parts=parts, provenance=provenance, **more)
 
 
@@ -108,15 +110,29 @@ def read_module(module: pl.LightningDataModule) -> dict[str, tuple[Tensor, Tenso
 
 
 def _of_module(module: pl.LightningDataModule, order_seed: int) -> tuple[dict[str, DatasetSplit], int]:
-    """Return the examples of its loaders, and the batch size of the training loader."""
+    """Return the examples of its loaders, and the batch size of the training loader.
+
+    Each stage begins with the same random numbers, so a random division in `setup` is the same in both.
+    """
     module.prepare_data()
-    made = loaders_of(module, order_seed)
+    made: dict[str, Any] = {}
+    for stage, parts in {"fit": ("train", "val"), "test": ("test",)}.items():
+        with seeded(order_seed, "read"):
+            module.setup(stage)
+            made |= {part: _loader(module, part) for part in parts}
     if made["test"] is None:
         raise UserError(f"data: {type(module).__name__} has no test_dataloader; a test set is needed")
     if made["val"] is None:
         del made["val"]
     size = getattr(made["train"], "batch_size", None)
     return {part: examples_of_loader(loader, f"{part}_dataloader") for part, loader in made.items()}, size or 32
+
+
+def _loader(module: pl.LightningDataModule, part: str) -> Any:
+    """Return the loader of a part, or None if the module has none for validation or testing."""
+    hook = getattr(module, f"{part}_dataloader")
+    is_absent = getattr(hook, "__func__", None) is getattr(pl.LightningDataModule, f"{part}_dataloader")
+    return None if is_absent and part != "train" else hook()
 
 
 def _of_set(dataset: Any, test: Any) -> tuple[dict[str, DatasetSplit], int]:
