@@ -15,7 +15,7 @@ STEP = 0x9E3779B97F4A7C15 - 2**64  # from one position of a stream to the next
 
 def check_share(key: str, value: float) -> None:
     """Raise UserError unless `value` is a dropout rate."""
-    require(is_number(value) and 0 <= value < 1, key, value, f"a share in [0, 1), for example {key}=0.25")
+    require(is_number(value) and 0 <= value < 1, key, value, f"a share in [0, 1), for example {key}=0.3")
 
 
 def random_bits(key: Tensor, call: Tensor, shape: torch.Size, rows: Tensor | None = None) -> Tensor:
