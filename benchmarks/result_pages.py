@@ -35,11 +35,7 @@ TABLES, CELLS = ("claims", "arms"), ("answer", "number", "mean", "verdict", "gap
 UNTESTED = ("not tested", "not measured")
 OPEN_ANSWERS = ("undecided", *UNTESTED)
 MAX_TOLD = 3  # decided claims of an answer in words; the page of the field has all, with their intervals
-SIZES = (
-    "data.train_size",
-    "data.train_per_class",
-    "data.val_per_class",
-)  # of how many examples there are
+SIZES = ("data.train_size", "data.train_per_class", "data.val_per_class")  # how many examples an arm has
 WIDTH = 118  # of a line in the head of an experiment
 Records = Mapping[str, Mapping[str, Any]]
 

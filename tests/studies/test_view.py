@@ -8,6 +8,14 @@ from rich.console import Console
 from dnnx.studies.view import View
 
 
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Console:
+    """The console of a view, of 80 columns and recorded."""
+    made = Console(width=80, force_terminal=True, record=True, file=io.StringIO())
+    monkeypatch.setattr("dnnx.studies.view.console", made)
+    return made
+
+
 def test_lines_of_epochs_come_at_times_that_grow(capsys: pytest.CaptureFixture[str]) -> None:
     now = [0.0]
     with View("study", 1, clock=lambda: now[0]) as view:
@@ -29,14 +37,12 @@ def test_a_finished_job_does_not_start(capsys: pytest.CaptureFixture[str]) -> No
     assert "starts" not in capsys.readouterr().out
 
 
-def test_at_80_columns_a_job_keeps_its_times_loss_accuracy_and_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
-    console = Console(width=80, force_terminal=True, record=True, file=io.StringIO())
-    monkeypatch.setattr("dnnx.studies.view.console", console)
+def test_at_80_columns_a_job_keeps_its_times_loss_accuracy_and_seeds(terminal: Console) -> None:
     view = View("bn_vs_plain", 4)
     view.start("plain seeds 0-4")
     view.epoch("plain seeds 0-4", 12, 200, "val loss 0.1234  97.53%  5/5 seeds")
-    console.print(view.bars.get_renderable())
-    (row,) = [line for line in console.export_text().splitlines() if "plain seeds 0-4" in line]
+    terminal.print(view.bars.get_renderable())
+    (row,) = [line for line in terminal.export_text().splitlines() if "plain seeds 0-4" in line]
     assert "12/200  val loss 0.1234  97.53%  5/5 seeds" in row
     assert len(row.rstrip()) <= 80
 
@@ -60,13 +66,11 @@ def test_a_line_that_several_jobs_send_is_shown_once(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out.count("WARNING: two softmaxes") == 1
 
 
-def test_a_bar_shows_a_name_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    console = Console(width=80, force_terminal=True, record=True, file=io.StringIO())
-    monkeypatch.setattr("dnnx.studies.view.console", console)
+def test_a_bar_shows_a_name_as_it_is(terminal: Console) -> None:
     view = View("[odd] study", 4)
     view.start("rate [/h]")
     view.epoch("rate [/h]", 12, 200, "val/rate [/h] 3")
-    console.print(view.bars.get_renderable())
-    shown = console.export_text()
+    terminal.print(view.bars.get_renderable())
+    shown = terminal.export_text()
     assert "[odd] study" in shown
     assert "val/rate [/h] 3" in shown

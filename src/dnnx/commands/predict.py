@@ -50,7 +50,7 @@ def predict(cfg: DictConfig) -> "pd.DataFrame":
     files = find_files(run.preprocessing.reader, inputs)
     is_input = cfg.out is not None and Path(cfg.out).exists() and any(map(Path(cfg.out).samefile, files))
     require(not is_input, "out", cfg.out, "it is one of the inputs, which it would replace; give another name")
-    examples = run.read(inputs, cfg.convert)
+    examples = run.read(files, cfg.convert)
     found = answer_table(run, examples)
     shown = [name for name in found.columns if not OF_SEED.fullmatch(name)]
     left_out = show(found[shown], many(len(run.seeds), "seed"))

@@ -116,9 +116,10 @@ def _in_pairs(a: np.ndarray, b: np.ndarray, scale: Scale, alpha: float, pool: Po
     endless = np.sign(gaps[np.isinf(gaps)])
     one_way = abs(endless.sum()) == endless.size <= MAX_INFINITE * a.size and not (scale.ranks and endless.size)
     is_ranked = finite.sum() < 2 or not one_way or (finite.sum() < a.size and not endless.size)
-    if scale.overlap and (scale.is_binary(a, b) or is_ranked):
+    is_binary = scale.is_binary(a, b)
+    if scale.overlap and (is_binary or is_ranked):
         return told  # exact tests take folds of the same rows for independent
-    if scale.is_binary(a, b):
+    if is_binary:
         only_a, only_b = int((a > b).sum()), int((b > a).sum())
         p = binary.mcnemar_p(only_a, only_b)
         share = alpha / tries(earlier)
@@ -126,9 +127,8 @@ def _in_pairs(a: np.ndarray, b: np.ndarray, scale: Scale, alpha: float, pool: Po
         return _tried(_exact(told, "exact McNemar test", p, low, high, only_a - only_b, share), earlier)
     if is_ranked:
         p, side = signed_ranks(gaps)
-        return _tried(
-            replace(told, test=f"{exactly(int(np.count_nonzero(gaps)))}signed-rank test", p=p, sign=side), earlier
-        )
+        test = f"{exactly(int(np.count_nonzero(gaps)))}signed-rank test"
+        return _tried(replace(told, test=test, p=p, sign=side), earlier)
     own = float(gaps[finite].std(ddof=1))
     floor = scale.floor(np.concatenate([a[finite], b[finite]]))
     if earlier:

@@ -92,8 +92,8 @@ def decide_at_looks(study: Study, looks: Looks, specs: Sequence[Mapping[str, Any
     """
     untested = {i for i, spec in enumerate(specs) if why_untested(spec)}
     claims = len(specs) - len(untested)
-    at_last = Level(look=max(1, len(looks.taken)), looks=len(looks.planned))  # seeds of looks are not added by hand
-    found = dict(zip(untested, _verdicts(_ask(study, [specs[i] for i in untested]), at_last), strict=True))
+    planned = Level(looks=len(looks.planned))
+    found = dict(zip(untested, _verdicts(_ask(study, [specs[i] for i in untested]), planned), strict=True))
     levels = nominal_levels(looks.planned, ALPHA / max(claims, 1))
     for place, look in enumerate(looks.taken):
         at, level = study.at(look), Level(levels[place], ALPHA, claims, place + 1, len(levels))
@@ -138,7 +138,7 @@ def unmeasured(study: Study) -> list[str]:
 def _verdict(question: Question, level: Level, pools: Mapping[str, Mapping[str, Pool]]) -> Verdict:
     if question.is_fact:
         return _fact(question, level)
-    if not level.look:
+    if not level.looks:  # seeds of planned looks are not added by hand
         level = replace(level, earlier=max(len(run.earlier) for run in (question.arm, question.than)))
     found = compare(*question.values, question.scale, level.alpha, _pool_of(question, pools), level.earlier)
     if not question.is_tested:

@@ -41,9 +41,8 @@ def extend_backbone(config: DictConfig, seeds: Sequence[int], run: Callable[[Dic
         return
     which = f"seed {missing[0]}" if len(missing) == 1 else f"{len(missing)} seeds, {missing[0]} to {missing[-1]},"
     console.print(f"+exp={needs} first gets {which} from which this study starts", soft_wrap=True)
-    jobs = [f"jobs={config.jobs}"] if config.jobs is not None else []
     wanted = seeds_word([*resume.load_results(backbone)["seeds"], *missing])
-    _run_needed(config, [override_of("resume", _place(config)), wanted, *jobs], run)
+    _run_needed(config, [override_of("resume", _place(config)), wanted, *_jobs(config)], run)
     told = f"+exp={needs} has its answers and takes no more seeds; type backbone=... of a run with {len(seeds)} seeds"
     require(not _missing(backbone, seeds), "backbone", resume.short(backbone), told)
 
@@ -90,11 +89,10 @@ def backbone_study(config: DictConfig) -> list[str] | None:
         f"{many(len(arms), 'arm')}, {seeds}, up to {epochs}; "
         "backbone=... of a run that there is needs none of it", soft_wrap=True,
     )  # fmt: skip
-    jobs = [f"jobs={config.jobs}"] if config.jobs is not None else []
     if (default / "study.json").exists():
-        return [override_of("resume", default), *jobs]
+        return [override_of("resume", default), *_jobs(config)]
     keys = ("paths.outputs", "paths.data", "data.source", "trainer.accelerator")
-    return [f"+exp={needs}", *(override_of(key, OmegaConf.select(config, key)) for key in keys), *jobs]
+    return [f"+exp={needs}", *(override_of(key, OmegaConf.select(config, key)) for key in keys), *_jobs(config)]
 
 
 def check_backbones(config: DictConfig, composed: Sequence[DictConfig]) -> None:
@@ -157,6 +155,11 @@ def _place(config: DictConfig) -> Path:
 def _study_of(backbone: Path) -> Path:
     """Return the folder to resume for more seeds of a backbone: that of its study, or its own."""
     return backbone.parent if (backbone.parent / "study.json").is_file() else backbone
+
+
+def _jobs(config: DictConfig) -> list[str]:
+    """Return the word that gives a needed study as many workers as were typed."""
+    return [f"jobs={config.jobs}"] if config.jobs is not None else []
 
 
 def _own_folders(config: Any) -> list[str]:
