@@ -1,30 +1,24 @@
 """`python -m dnnx.train`: from a config to tested networks, step by step."""
 
-import os
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
-from dnnx.basics.console import console, warn_at_once
+from dnnx.basics.console import console
 from dnnx.basics.counts import many
-from dnnx.basics.errors import UserError
-from dnnx.basics.signals import going_on, unmasked
 from dnnx.config import check, paths, plain, resume
 from dnnx.config.app import command, guard, is_single, run_folder, study_folder, typed_overrides
 from dnnx.config.compose import compose, own_folders
 from dnnx.config.continued import resumed_config
 from dnnx.config.run_shards import is_of_shards
 from dnnx.config.seeds import parse_seeds
-from dnnx.config.source_files import KEY, doubt_of_code, own_code
 from dnnx.config.trust import check_run
-from dnnx.runs import checksums, shard_files
+from dnnx.runs import shard_files
 from dnnx.runs.files import remove_empty, write_json
-from dnnx.runs.latest import leave_failed, link_latest
 from dnnx.runs.locks import sole_writer
 from dnnx.runs.memory import begin_measuring
 from dnnx.studies.metric_names import check_logged
@@ -62,6 +56,7 @@ def train_batch(cfg: DictConfig, folder: Path, study: Path | None) -> None:
     from dnnx.training import lr_search
     from dnnx.training.announce import announce
     from dnnx.training.assemble import assemble
+    from dnnx.training.recording import recording
     from dnnx.training.run import Run
 
     if "lr_search" in cfg and not resume.searched(folder):
@@ -82,6 +77,7 @@ def train_plain(cfg: DictConfig, seeds: list[int], folder: Path, study: Path | N
     from dnnx.training.announce import warn_if_busy  # torch from here on
     from dnnx.training.plain import prepare
     from dnnx.training.plain_run import announce, train_seeds
+    from dnnx.training.recording import recording
 
     plan = prepare(cfg, seeds, folder)
     check_logged(cfg, plan.logged)
@@ -96,35 +92,11 @@ def train_plain(cfg: DictConfig, seeds: list[int], folder: Path, study: Path | N
 def fit_baseline(cfg: DictConfig, seeds: list[int], folder: Path, study: Path | None) -> None:
     """Fit and test an estimator that is no network; write the files of any run except weights."""
     from dnnx.evaluation import baseline  # torch and scikit-learn from here on
+    from dnnx.training.recording import recording
 
     plan = baseline.prepare(cfg, seeds)
     with recording(cfg, plan.facts, folder, study):
         write_json(folder / "results.json", plan.fit(folder))
-
-
-@contextmanager
-def recording(cfg: DictConfig, facts: dict[str, Any], folder: Path, study: Path | None) -> Iterator[None]:
-    """Write the files that a run has before it is trained; inside, a stop or an error leaves a folder to go on with."""
-    from dnnx.runs import provenance
-
-    folder.mkdir(parents=True, exist_ok=True)
-    if study and not (study.parent / "study.json").exists():  # an arm that is resumed alone is no newest study
-        link_latest(study)
-    rewritten = ("metrics.csv",) if plain.is_plain(cfg) else ()  # else it grows, and its checkpoint knows its bytes
-    with put_aside(folder, rewritten), going_on(resume.go_on(study or folder, cfg)):
-        resume.save_config(cfg, folder / "config.yaml")
-        code = own_code(cfg)
-        warn_at_once(doubt_of_code(code, folder))
-        write_json(folder / "environment.json", provenance.environment() | ({KEY: code} if code else {}))
-        write_json(folder / "data.json", facts)
-        if cfg.get("backbone") is not None:
-            write_json(folder / checksums.FILE, checksums.of_networks(Path(cfg.backbone), parse_seeds(cfg.seeds)))
-        try:
-            yield
-        except UserError:
-            if study == folder and (newest := leave_failed(folder)):  # a study looks at its end
-                console.print(f"latest is {resume.short(newest)}, the newest with results", soft_wrap=True)
-            raise
 
 
 def measure(cfg: DictConfig, seeds: list[int], folder: Path, run: Any) -> None:
@@ -151,28 +123,6 @@ def measure(cfg: DictConfig, seeds: list[int], folder: Path, run: Any) -> None:
     log_embedding(folder, predictions)
     log_hparams(folder, hparams.settings(cfg), hparams.finals(metrics))
     write_json(folder / "results.json", metrics | {"about": about})
-
-
-@contextmanager
-def put_aside(folder: Path, more: Sequence[str] = ()) -> Iterator[None]:
-    """Keep the files of a finished run, and `more`, in `folder`/before during more epochs; an error returns them."""
-    before = folder / "before"
-    if (folder / "results.json").exists():
-        before.mkdir(exist_ok=True)
-        for path in (path for name in ("config.yaml", *shard_files.RENEWED, *more) for path in folder.glob(name)):
-            shutil.copyfile(path, before / path.name)
-        os.replace(folder / "results.json", before / "results.json")  # it is not finished any more
-    try:
-        with unmasked():
-            yield
-    except Exception:  # a stop is none: what was begun goes on
-        for path in before.glob("*"):
-            os.replace(path, folder / path.name)
-        raise
-    finally:
-        with suppress(OSError):
-            before.rmdir()
-    shutil.rmtree(before, ignore_errors=True)
 
 
 def show(folder: Path) -> dict[str, list]:

@@ -6,7 +6,7 @@ import pytest
 from commands import compose
 from tiny_backbone import make_backbone, transfer
 
-from dnnx.studies.early import early_error
+from dnnx.studies.early import look
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ DROPPED = "techniques.pretrained.dropped=['*']"
 
 def error(claims: list[dict[str, str]], **arms: list[str]) -> str | None:
     configs = {name: compose(*words) for name, words in arms.items()}
-    return early_error(claims, configs, configs)
+    return look(claims, configs, configs).error
 
 
 def test_a_backbone_that_fits_is_no_error(backbone: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 from commands import compose, typed
 
 from dnnx.basics.errors import UserError
-from dnnx.studies.rehearsal import check_arms, fault_of
+from dnnx.studies.rehearsal import check_arms, rehearse
 
 NETS = """
 from math import prod
@@ -85,7 +85,7 @@ def test_a_net_that_works_has_no_fault_and_leaves_no_trace(here: Path, monkeypat
     streams = drawn_from()
     before = config.copy()
     monkeypatch.setattr(tempfile, "mkdtemp", lambda *_: pytest.fail("a death would leave this folder behind"))
-    assert fault_of(config, {}) == ""
+    assert rehearse(config, {})[0] == ""
     assert drawn_from() == streams
     assert config == before
     assert [path.name for path in here.iterdir() if path.name != "__pycache__"] == ["rehearsed_nets.py"]
@@ -105,7 +105,7 @@ def test_a_net_that_works_has_no_fault_and_leaves_no_trace(here: Path, monkeypat
 )
 @pytest.mark.usefixtures("here")
 def test_a_wrong_key_a_constructor_and_a_forward_are_named(words: list[str], says: str, line: str) -> None:
-    told = fault_of(compose(*arm(*words)), {})
+    told, _ = rehearse(compose(*arm(*words)), {})
     assert told.startswith(says)
     number = next((i for i, text in enumerate(NETS.splitlines(), 1) if line and line in text), None)
     assert not line or f"rehearsed_nets.py, line {number}: " in told

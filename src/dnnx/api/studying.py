@@ -18,6 +18,7 @@ from dnnx.data.given import kept
 from dnnx.studies.declared import write_experiment
 from dnnx.studies.jobs import Jobs, Runner
 from dnnx.studies.study import run_study
+from dnnx.studies.train_merged import train_merged
 from dnnx.train import run_words
 
 Arms = Mapping[str, Sequence[str]]
@@ -59,7 +60,7 @@ def _train(own: Path, typed: Sequence[str]) -> Study:
     with calling(command):
         folder = run_folder(compose("train", typed, [str(own)]))
         config = compose("train", [*typed, f"hydra.sweep.dir={quoted(folder)}"], [str(own)], with_hydra=True)
-        run_study(config, Runner(partial(_check, own, configs), partial(_launch, own, folder), run_words))
+        run_study(config, Runner(partial(_check, own, configs), partial(_launch, own, folder), run_words, train_merged))
     if not (folder / "study.json").exists():
         raise_failure()
     return Study(folder, typed=configs)

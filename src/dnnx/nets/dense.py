@@ -43,6 +43,7 @@ class DenseNet(nn.Module):
 
     checks = DENSE_CHECKS
     batched_layers = True  # forward only passes tensors through layers
+    told_by_layers = True  # no argument acts but through the layers and their initial weights
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from dnnx.basics.console import console
 from dnnx.basics.typed import hide
 from dnnx.config.app import FAILURES, fail, to_stderr
 from dnnx.config.own_lines import described
+from dnnx.studies.merging import Merge, after_groups, groups_of
 from dnnx.studies.parts import Work, make_parts
 from dnnx.studies.plan import Job, Plan, compose_jobs
 from dnnx.studies.pool import Pool
@@ -26,32 +27,44 @@ Jobs = Sequence[Sequence[str]]  # each a list of overrides
 class Runner:
     """How jobs are run: `check` composes them all, `launch(jobs, first)` runs them, numbered from `first`.
 
-    `work` runs one job in a worker. Without it a launcher that was typed decides where jobs run.
+    `work` runs one job in a worker, and `merge` trains several as one network. Without them a launcher that was typed
+    decides where jobs run.
     """
 
     check: Callable[[Jobs], list[DictConfig]]
     launch: Callable[[Jobs, int], Sequence[JobReturn]]
     work: Work | None = None
+    merge: Merge | None = None
 
 
 @dataclass
 class Training:
-    """The training of the jobs of a study. `failed` has the cause of each job that failed, by its name."""
+    """The training of the jobs of a study; `kinds` are those of dnnx.studies.mergeable, by job.
+
+    `failed` has the cause of each job that failed, by its name.
+    """
 
     config: DictConfig
     runner: Runner
     workers: int
     advice: str
     pool: Pool | None
+    kinds: Mapping[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 
     def train(self, plan: Plan, composed: Sequence[DictConfig] | None = None) -> None:
         """Train the jobs of a plan in the pool, or one after the other; `composed` are their configs, if known."""
+        merge = self.runner.merge
+        groups = groups_of(plan, self.kinds, self.workers, merge) if merge is not None else []
         if self.pool is None or self.runner.work is None:
+            for group in groups:
+                console.rule(f"{self.config.name}: {group.name}", align="left")
+                group.train()
+                gc.collect()
             self.in_waves(plan)
             return
         configs = composed or compose_jobs(plan.jobs, self.runner.check)
-        parts = make_parts(plan, configs, self.runner.work, self.workers)
+        parts = after_groups(make_parts(plan, configs, self.runner.work, self.workers), groups)
         self.pool.prepare("dnnx.reports.report")
         gpus = gpus_of(str(self.config.trainer.get("accelerator")))
         self.failed |= run_parts(self.config.name, parts, self.workers, self.advice, gpus, self.pool)

@@ -20,62 +20,66 @@ from dnnx.config.seeds import parse_seeds
 NOWHERE = Path(os.devnull) / "rehearsal"  # a folder that no one can make, so that a death leaves nothing behind
 
 
-def check_arms(configs: Mapping[str, DictConfig], are_arms: bool = True) -> None:
-    """Raise UserError, with its arm and its cause, if an arm could not begin to train. `configs` are by arm.
+def check_arms(configs: Mapping[str, DictConfig], are_arms: bool = True) -> dict[str, str]:
+    """Return the kind of each arm that may train with others as one network. `configs` are by arm.
+
+    Raise UserError, with its arm and its cause, if an arm could not begin to train.
 
     Where they are no arms but the settings of a sweep, the error is that of all; one of some is said by its job. Arms
     that start from a network which is not trained yet are left out.
     """
     known: dict[str, Any] = {}
-    tried = {arm: config for arm, config in configs.items() if _is_ready(config)}
-    errors = {arm: told for arm, config in tried.items() if (told := fault_of(config, known))}
+    found = {arm: rehearse(config, known) for arm, config in configs.items() if _is_ready(config)}
     known.clear()
     gc.collect()  # trainer and module hold each other, and with them the data
-    if not errors:
-        return
-    first = next(iter(errors.values()))
+    errors = {arm: fault for arm, (fault, _) in found.items() if fault}
+    first = next(iter(errors.values()), "")
     alike = [arm for arm, told in errors.items() if told == first]
     is_of_all = len(alike) == len(configs)
-    if are_arms and not (is_of_all and len(configs) > 1):
+    if errors and are_arms and not (is_of_all and len(configs) > 1):
         raise UserError(f"study.arms.{', '.join(alike)}: {first}")
-    if is_of_all:
+    if errors and is_of_all:
         raise UserError(first)
+    return {arm: kind for arm, (_, kind) in found.items()}
 
 
-def fault_of(config: DictConfig, known: dict[str, Any]) -> str:
-    """Return why the run of a config cannot begin; "" if it can, or if the fault is none of the user's.
+def rehearse(config: DictConfig, known: dict[str, Any]) -> tuple[str, str]:
+    """Return why the run of a config cannot begin, and its kind (dnnx.studies.mergeable).
 
-    `known` keeps the data for the next config.
+    The first is "" if it can, or if the fault is none of the user's. `known` keeps the data for the next config.
     """
     from lightning.pytorch.utilities.seed import isolate_rng  # torch from here on
 
     try:
         with isolate_rng(), console.capture():
-            _rehearse(config, NOWHERE, known)
+            return "", _rehearse(config, NOWHERE, known)
     except UserError as error:
-        return str(error)
+        return str(error), ""
     except OSError as error:
-        return explain_os(error)
+        return explain_os(error), ""
     except Exception as error:  # without a line of the user's it is a bug, which has its traceback in the job
-        return "" if is_out_of_memory(error) else described_if_theirs(error)
-    return ""
+        return "" if is_out_of_memory(error) else described_if_theirs(error), ""
 
 
 def _is_ready(config: DictConfig) -> bool:
     return config.get("backbone") is None or (Path(str(config.backbone)) / "results.json").is_file()
 
 
-def _rehearse(config: DictConfig, folder: Path, known: dict[str, Any]) -> None:
-    """Build everything that a run needs, for its first and its last seed, as the run itself does; write nothing."""
+def _rehearse(config: DictConfig, folder: Path, known: dict[str, Any]) -> str:
+    """Build everything that a run needs, for its first and its last seed, as the run itself does; write nothing.
+
+    Return its kind.
+    """
+    from dnnx.studies.mergeable import kind_of
     from dnnx.training.assemble import assemble, build_data
     from dnnx.training.plain import Plan
 
     if "baseline" in config:
         build("baseline", config.baseline, ())
-        return
+        return ""
     if plain.is_plain(config):
         Plan(plain.settle(config, ()), folder).build()
-        return
+        return ""
     cfg = resume.settle_backbone(config, folder).copy()
     OmegaConf.set_struct(cfg, False)
     cfg.logger = {}
@@ -85,4 +89,4 @@ def _rehearse(config: DictConfig, folder: Path, known: dict[str, Any]) -> None:
     if key not in known:
         known.clear()
         known[key] = build_data(cfg, seeds)
-    assemble(cfg, seeds, folder, known[key])
+    return kind_of(config, *assemble(cfg, seeds, folder, known[key]))

@@ -4,7 +4,7 @@
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from dnnx.runs.files import EVENTS, naming, read_declaration, read_json, read_re
 from dnnx.runs.latest import leave_failed
 from dnnx.runs.locks import sole_writer
 from dnnx.studies.backbone import check_backbones, extend_backbone, is_missing, train_backbone
-from dnnx.studies.early import early_error
+from dnnx.studies.early import Early, look
 from dnnx.studies.foreman import Task
 from dnnx.studies.jobs import Runner, Training, tell_failed
 from dnnx.studies.lengths import settle_lengths
@@ -68,11 +68,12 @@ def run_study(config: DictConfig, runner: Runner) -> None:
         check_early(early)  # before a backbone is trained for them
         train_backbone(config, partial(run_study, runner=runner))
     with open_pool() if workers > 1 else nullcontext() as pool:
-        check_early(early, pool)
+        kinds = check_early(early, pool)
         check_before(plan, composed)
         plan.folder.mkdir(parents=True, exist_ok=True)
+        training = Training(config, runner, workers, go_on(plan.folder, *composed), pool, kinds)
         with sole_writer(plan.folder):
-            train_plan(plan, composed, Training(config, runner, workers, go_on(plan.folder, *composed), pool))
+            train_plan(plan, composed, training)
 
 
 def train_plan(plan: Plan, composed: Sequence[DictConfig], training: Training) -> None:
@@ -140,7 +141,7 @@ def check_values(composed: Sequence[DictConfig]) -> None:
 
 
 def early_checks(config: DictConfig, runner: Runner, plan: Plan, composed: Sequence[DictConfig]) -> Task:
-    """Return the task of a worker to look for a claim, an arm or a backbone that could not be: it returns the error.
+    """Return the task of a worker to look for a claim, an arm or a backbone that could not be: it returns an Early.
 
     Finished arms are not tried again. Jobs of a launcher may run on a machine with a GPU that this one has not.
     """
@@ -148,19 +149,20 @@ def early_checks(config: DictConfig, runner: Runner, plan: Plan, composed: Seque
     elsewhere = runner.work is None and config.trainer.get("accelerator") in ON_A_GPU
     tried = {name: one for name, one in arms.items() if not elsewhere and not is_finished(one, plan.folder / name)}
     verdicts = plan.declared["verdicts"] if config.study.arms else []
-    look = partial(early_error, verdicts, arms, tried, bool(config.study.arms))
+    checks = partial(look, verdicts, arms, tried, bool(config.study.arms))
     first = next(iter(tried.values()), None)
-    return Task("the checks", look, data=data_of(first) if first is not None else None)
+    return Task("the checks", checks, data=data_of(first) if first is not None else None)
 
 
-def check_early(early: Task, pool: Pool | None = None) -> None:
-    """Raise UserError for the error that the early checks find; a worker looks, as it has torch anyway."""
+def check_early(early: Task, pool: Pool | None = None) -> Mapping[str, str]:
+    """Return the kinds of the arms; UserError for what the early checks find. A worker looks: it has torch anyway."""
     ended = None
     with suppress(EOFError):
         ended = pool.call(early) if pool is not None else None
-    error = ended.value if ended is not None and ended.exitcode == 0 else early.function()
-    if error is not None:
-        raise UserError(error)
+    found: Early = ended.value if ended is not None and ended.exitcode == 0 else early.function()
+    if found.error is not None:
+        raise UserError(found.error)
+    return found.kinds
 
 
 def is_reportable(plan: Plan) -> bool:

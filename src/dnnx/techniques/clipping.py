@@ -20,6 +20,7 @@ class Clipping(Technique):
     clipped steps as train/clipped.
     """
 
+    mergeable = True
     order = 20
     num_replicas = 1
 

@@ -30,6 +30,7 @@ class GroupLasso(Technique):
     techniques.pruning.units=true techniques.pruning.below=1e-3 techniques.pruning.until_epoch=10`
     """
 
+    mergeable = True
     order = 0
 
     def __init__(self, strength: float, of: str = "inputs"):

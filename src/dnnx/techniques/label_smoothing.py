@@ -19,6 +19,7 @@ def smoothed_cross_entropy(outputs: Tensor, y: Tensor, share: float) -> Tensor:
 class LabelSmoothing(Technique):
     """Train on smoothed labels (Szegedy et al. 2016). Recorded losses use the plain labels."""
 
+    mergeable = True
     order = 5
 
     def __init__(self, share: float):

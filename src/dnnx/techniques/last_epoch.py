@@ -16,6 +16,7 @@ class LastEpoch(Technique):
     Example: `dnnx train +exp=dense5 +technique=last_epoch trainer.max_epochs=30`.
     """
 
+    mergeable = True
     first_epoch_key = "epoch"
     skipped_in_search = True
 

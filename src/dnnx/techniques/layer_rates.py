@@ -1,6 +1,7 @@
 """LayerRates: layers that learn more slowly, each by its own factor of the learning rate (Howard & Ruder 2018)."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ class LayerRates(Technique):
     The optimizer takes the full step, then the rest of it is undone. So this works with every optimizer and schedule.
     """
 
+    mergeable = True
     order = 90  # the last to change a step
 
     def __init__(self, factors: Mapping[str, float]):
@@ -50,6 +52,12 @@ class LayerRates(Technique):
         for name, parameter in self.parameters.items():
             torch.lerp(self.before[name], parameter, self.own[name], out=parameter.data)
         self.steps += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"steps": self.steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.steps = int(state["steps"])
 
     def check_after(self, run: object) -> None:
         must(self.steps > 0, "no step was shortened")

@@ -17,6 +17,7 @@ TOLERANCE = 1e-3
 class MaxNorm(Technique):
     """Scale the incoming weights w of every unit or channel by min(1, value / ||w||) (Srivastava et al. 2014)."""
 
+    mergeable = True
     order = 40
 
     def __init__(self, value: float):

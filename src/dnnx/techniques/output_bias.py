@@ -24,6 +24,8 @@ class OutputBias(Technique):
     Example: `+technique=output_bias techniques.output_bias.parameter=layers.4.bias`
     """
 
+    mergeable = True
+
     def __init__(self, parameter: str = "output.bias"):
         self.parameter, self.was_set = parameter, False
 

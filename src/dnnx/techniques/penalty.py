@@ -28,6 +28,7 @@ class Penalty(Technique):
             weights without a match have no penalty: `l1={hidden_layers.0.*: 1e-4, output.*: 1e-5}`.
     """
 
+    mergeable = True
     order = 0
 
     def __init__(self, l1: Factor = 0.0, l2: Factor = 0.0):

@@ -33,6 +33,7 @@ class Pruning(Technique):
     left whole, because its units are the outputs.
     """
 
+    mergeable = True
     order = 10
     first_epoch_key = "until_epoch"
     skipped_in_search = True

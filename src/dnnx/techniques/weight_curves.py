@@ -15,6 +15,8 @@ MAX_WEIGHTS = 200  # of one network; more are no figure, and metrics.csv has a r
 class WeightCurves(Technique):
     """Record each trained number of a network in metrics.csv, as weights/<parameter>.<place>. Training is unchanged."""
 
+    mergeable = True
+
     def attach(self, module: Any) -> None:
         super().attach(module)
         num = sum(p.numel() for p in module.trained) // module.replicas.num_replicas

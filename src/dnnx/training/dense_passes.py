@@ -178,9 +178,9 @@ class DropoutPass(Pass):
         num, features, size = self.x.shape
         kept = self.factor.copy_(self.layer.draw(torch.Size((size, features))).view(num, size, features).mT)
         if not isinstance(self.layer, AlphaDropout):
-            torch.mul(self.x, kept.mul_(1 / (1 - self.layer.p)), out=self.out)
+            torch.mul(self.x, kept.mul_(self.layer.scale(kept)), out=self.out)
         else:
-            a, b = self.layer.line
+            a, b = self.layer.line(kept)
             low = a * self.layer.SATURATED
             torch.mul(kept, -low, out=self.out).add_(low + b)
             self.out.addcmul_(self.x, kept.mul_(a))

@@ -28,6 +28,7 @@ class StudySweeper(Sweeper):
         from dnnx.studies.commands import print_jobs
         from dnnx.studies.jobs import Runner
         from dnnx.studies.study import run_study
+        from dnnx.studies.train_merged import train_merged
         from dnnx.train import run_words
 
         assert self.config is not None
@@ -35,7 +36,7 @@ class StudySweeper(Sweeper):
             print_jobs(self.config, self.check)
             return
         basic = self.config.hydra.launcher["_target_"].endswith(".BasicLauncher")
-        run_study(self.config, Runner(self.check, self.launch, run_words if basic else None))
+        run_study(self.config, Runner(self.check, self.launch, *((run_words, train_merged) if basic else ())))
 
     def launch(self, jobs: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
         """Run jobs, each a list of overrides, side by side where the launcher can; `first` numbers the first."""

@@ -1,7 +1,7 @@
 """Dropout with masks that depend on the net's own key alone, so that replicas stay independent."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -47,12 +47,21 @@ def _steps(shape: tuple[int, ...], device: torch.device) -> Tensor:
     return torch.arange(math.prod(shape), device=device).view(shape) * STEP
 
 
+def least_kept(share: Any) -> Any:
+    """Return the least int32 number that is kept where a share is dropped: a number, or a tensor for a tensor."""
+    if isinstance(share, Tensor):
+        return ((share * 2**32).to(torch.int64) - 2**31).to(torch.int32)
+    return int(share * 2**32) - 2**31
+
+
 class Dropout(nn.Module):
     """Inverted dropout (Srivastava et al. 2014): zero a share `p` of the inputs [B, ...] during training.
 
     torch's dropout draws from one global stream, which replicas would share. Here the key is drawn when the net is
     initialized, and a counter advances with every training step. Both are saved with the net. With R networks the key
     is [R], and the inputs are [R, B, ...].
+
+    `use` gives each of R networks a rate of its own.
 
     With `rows` [B] set, dropout is also active in evaluation mode, as MC dropout needs. Example i then has the mask of
     row `rows[i]` of a separate stream, independent of the rest of the batch.
@@ -61,12 +70,23 @@ class Dropout(nn.Module):
     key: Tensor
     call: Tensor
     rows: Tensor | None = None
+    rates: Tensor | None = None  # [R], float64, where the networks differ in p
 
     def __init__(self, p: float):
         super().__init__()
         self.p = p
         self.register_buffer("key", torch.randint(2**63 - 1, ()))
         self.register_buffer("call", torch.zeros((), dtype=torch.int64))
+
+    def use(self, rates: Sequence[float]) -> None:
+        """Let network r drop a share of rates[r]."""
+        self.p = rates[0]
+        differ = any(rate != self.p for rate in rates)
+        self.rates = torch.tensor(rates, dtype=torch.float64, device=self.key.device) if differ else None
+
+    def share(self, like: Tensor) -> Any:
+        """Return the share to drop: a number, or where the networks differ [R, 1, ...], of as many axes as `like`."""
+        return self.p if self.rates is None else self.rates.view(-1, *[1] * (like.dim() - 1))
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training and self.rows is None:
@@ -89,14 +109,19 @@ class Dropout(nn.Module):
         return self._kept(self.call, shape)
 
     def _kept(self, call: Tensor, shape: torch.Size, rows: Tensor | None = None) -> Tensor:
-        return random_bits(self.key, call, shape, rows) >= int(self.p * 2**32) - 2**31
+        bits = random_bits(self.key, call, shape, rows)
+        return bits >= least_kept(self.share(bits))
 
     def _mask_shape(self, shape: torch.Size) -> torch.Size:
         """Return the axes of a batch [B, ...] along which the mask differs."""
         return shape
 
     def _drop(self, x: Tensor, kept: Tensor) -> Tensor:
-        return x * (kept * (1 / (1 - self.p)))
+        return x * (kept * self.scale(x))
+
+    def scale(self, x: Tensor) -> Any:
+        """Return the factor of what is kept of x [R, ...]: one number, or a tensor [R, 1, ...]."""
+        return _as(1 / (1 - self.share(x)), x)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
@@ -110,15 +135,15 @@ class AlphaDropout(Dropout):
 
     SATURATED = -1.0507009873554805 * 1.6732632423543772  # minus SELU's scale times its alpha
 
-    @property
-    def line(self) -> tuple[float, float]:
-        """Return the scale a and the shift b."""
-        low = self.SATURATED
-        a = 1 / math.sqrt((1 - self.p) * (1 + self.p * low**2))
-        return a, -a * self.p * low
+    def line(self, x: Tensor) -> tuple[Any, Any]:
+        """Return the scale a and the shift b for x [R, ...]: numbers, or tensors [R, 1, ...]."""
+        low, p = self.SATURATED, self.share(x)
+        square = (1 - p) * (1 + p * low**2)
+        a = 1 / (square.sqrt() if isinstance(square, Tensor) else math.sqrt(square))
+        return _as(a, x), _as(-a * p * low, x)
 
     def _drop(self, x: Tensor, kept: Tensor) -> Tensor:
-        a, b = self.line
+        a, b = self.line(x)
         return (x * kept + self.SATURATED * (1 - kept)) * a + b
 
 
@@ -134,6 +159,10 @@ class ChannelAlphaDropout(AlphaDropout):
 
     def _mask_shape(self, shape: torch.Size) -> torch.Size:
         return shape[:2]
+
+
+def _as(value: Any, x: Tensor) -> Any:
+    return value.to(x.dtype) if isinstance(value, Tensor) else value
 
 
 DROPOUTS: dict[str, type[Dropout]] = {"plain": Dropout, "alpha": AlphaDropout}

@@ -1,0 +1,58 @@
+"""Which arms of a plan train as one network, and the tasks that do so before the arms' own jobs. Imports no torch."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from dnnx.studies.foreman import Task
+from dnnx.studies.plan import Job, Plan
+from dnnx.studies.schedule import Part
+
+Merge = Callable[..., None]  # dnnx.studies.train_merged.train_merged(words of each folder, config_dirs, study)
+OF_ONE_RUN = ("time/", "memory/")  # metrics that arms which train as one network do not have for themselves
+
+
+@dataclass(frozen=True)
+class Group:
+    """Jobs whose runs train as one network by `train`; each of them then tests its own run."""
+
+    jobs: Sequence[Job]
+    train: Callable[[], None]
+
+    @property
+    def name(self) -> str:
+        return f"{self.jobs[0].name} and {len(self.jobs) - 1} more"
+
+
+def groups_of(plan: Plan, kinds: Mapping[str, str], workers: int, merge: Merge) -> list[Group]:
+    """Return the groups of jobs that train as one network: new ones of one kind, split so that all workers are busy.
+
+    With fewer than two jobs for each worker, and where a claim is about seconds or memory, there are none.
+    """
+    measured = [str(one.get(key)) for one in plan.declared["verdicts"] for key in ("metric", "than_metric")]
+    if len(plan.jobs) < 2 * workers or any(name.startswith(OF_ONE_RUN) for name in measured):
+        return []
+    alike: dict[str, list[Job]] = defaultdict(list)
+    for job in plan.jobs:
+        if kinds.get(job.name) and job.after is None and not (plan.folder / job.name / "config.yaml").exists():
+            alike[kinds[job.name]].append(job)
+    split = []
+    for jobs in alike.values():
+        count = max(1, min(workers, len(jobs) // 2))
+        split += [jobs[len(jobs) * i // count : len(jobs) * (i + 1) // count] for i in range(count)]
+    dirs = plan.declared["config_dir"]
+    folders = [{Path(plan.folder, job.name): job.overrides for job in jobs} for jobs in split]
+    trains = [partial(merge, words, dirs, plan.folder) for words in folders]
+    return [Group(jobs, train) for jobs, train in zip(split, trains, strict=True) if len(jobs) > 1]
+
+
+def after_groups(parts: Sequence[Part], groups: Sequence[Group]) -> list[Part]:
+    """Return a part for each group, and then the parts of all jobs; those of its jobs wait for it."""
+    of_job, first, waits = {part.job: part.task for part in parts}, list[Part](), dict[str, str]()
+    for group in groups:
+        own = of_job[group.jobs[0].name]
+        first.append(Part(Task(group.name, group.train, own.threads, own.data), group.name))
+        waits |= {job.name: group.name for job in group.jobs}
+    return [*first, *(replace(part, after=waits.get(part.job, part.after)) for part in parts)]
