@@ -146,8 +146,8 @@ def test_seconds_that_are_none_are_one_line(seconds: Any) -> None:
 
 def test_a_file_is_written_at_its_own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.mkstemp", lambda *_, **__: pytest.fail("a temporary file elsewhere"))
-    InPlace().save_checkpoint({"a": torch.arange(3)}, tmp_path / "x.ckpt")
-    assert load_checkpoint(tmp_path / "x.ckpt")["a"].tolist() == [0, 1, 2]
+    InPlace().save_checkpoint({"state_dict": {"a": torch.arange(3)}}, tmp_path / "x.ckpt")
+    assert load_checkpoint(tmp_path / "x.ckpt")["state_dict"]["a"].tolist() == [0, 1, 2]
     assert [path.name for path in tmp_path.iterdir()] == ["x.ckpt"]
 
 

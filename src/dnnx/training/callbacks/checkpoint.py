@@ -75,8 +75,16 @@ class InPlace(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         file = io.BytesIO()
-        torch.save(checkpoint, file)
+        torch.save(checkpoint | {"state_dict": whole(checkpoint["state_dict"])}, file)
         Path(path).write_bytes(file.getbuffer())
+
+
+def whole(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state in which no tensor is a part of a larger one, as torch saves that with all of its memory."""
+    return {
+        name: value.clone() if value.untyped_storage().nbytes() > value.nbytes else value
+        for name, value in state.items()
+    }
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -1,0 +1,192 @@
+"""Arms that train as one network have the files that each has when it trains alone."""
+
+import csv
+import json
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from commands import SMOKE, compose, measured
+from safetensors.torch import load_file
+
+from dnnx.basics.signals import Stopped
+from dnnx.studies.train_merged import train_merged
+from dnnx.train import train
+from dnnx.training.callbacks.checkpoint import load_checkpoint
+from dnnx.training.callbacks.early_stopping import EarlyStopping
+from dnnx.training.merged import MergedModule
+
+Arms = Mapping[str, Sequence[str]]
+TINY = [*SMOKE, "net.hidden=[9,8]", "seeds=2", "trainer.max_epochs=4", "data.batch_size=64"]
+ARMS: dict[str, tuple[Sequence[str], Arms]] = {
+    "rates and decays": ([], {
+        "plain": [], "slow": ["optimizer.lr=1e-4"], "decayed": ["optimizer=adamw", "optimizer.weight_decay=0.1"],
+    }),
+    "optimizers": ([], {
+        name: [f"optimizer={name}"] for name in ("adam", "momentum", "nesterov", "rmsprop", "nadam", "ftrl", "adagrad")
+    }),
+    "schedules": (["optimizer=nesterov", "callbacks.early_stopping.patience=4"], {
+        "constant": [], "cosine": ["scheduler=cosine"], "cycle": ["scheduler=one_cycle"],
+        "steps": ["scheduler=exponential_steps"],
+        "performance": ["scheduler=performance", "scheduler.patience=0", "scheduler.threshold=0.9"],
+    }),
+    "techniques": ([], {
+        "plain": [],
+        "smoothed": ["+technique=label_smoothing"],
+        "l1": ["+technique=penalty", "techniques.penalty.l1=1e-3"],
+        "l2 of a layer": ["+technique=penalty", "techniques.penalty.l2={output.*: 1e-2}"],
+        "lasso": ["+technique=group_lasso", "techniques.group_lasso.strength=1e-3"],
+        "clipped": ["+technique=clipping", "techniques.clipping.norm=0.1"],
+        "bounded": ["+technique=max_norm", "techniques.max_norm.value=0.7"],
+        "layers": ["+technique=layer_rates", "techniques.layer_rates.factors={output.*: 0.1}"],
+        "pruned": [
+            "+technique=pruning", "techniques.pruning.sparsity=0.5", "techniques.pruning.from_epoch=1",
+            "techniques.pruning.until_epoch=3",
+        ],
+        "units": [
+            "+technique=pruning", "techniques.pruning.sparsity=0.5", "techniques.pruning.units=true",
+            "techniques.pruning.until_epoch=2",
+        ],
+        "bias": ["+technique=output_bias"],
+        "last": ["+technique=last_epoch"],
+    }),
+    "weights recorded": (["net.hidden=[2]"], {
+        "plain": [], "curves": ["+technique=weight_curves"], "fast": ["+technique=weight_curves", "optimizer.lr=1e-2"],
+    }),
+    "dropout rates": (["net.dropout=0.1", "net.input_dropout=0.2", "mc_dropout=3"], {
+        "little": [], "much": ["net.dropout=0.6"], "other": ["net.input_dropout=0.4"],
+    }),
+    "alpha dropout rates": (["net.activation=selu", "net.init=lecun_normal", "net.dropout_kind=alpha"], {
+        "little": ["net.dropout=0.05"], "much": ["net.dropout=0.3"],
+    }),
+    "dropout without passes by hand": (["fast=false"], {"little": ["net.dropout=0.1"], "much": ["net.dropout=0.5"]}),
+    "initial weights": ([], {"he": [], "glorot": ["net.init=glorot_uniform"], "biases": ["net.bias_init=normal"]}),
+    "norms": (["net.norm=batch", "net.norm_at=[input,before]"], {"plain": [], "slow": ["optimizer.lr=1e-4"]}),
+    "numbers of seeds": (["net.dropout=0.2"], {
+        "one": ["seeds=[5]"], "three": ["seeds=3"], "others": ["seeds=[3,7]"], "one more": ["seeds=[0]", "fast=true"],
+    }),
+    "arms that stop early": (["optimizer.lr=3e-2", "trainer.max_epochs=8", "net.dropout=0.2"], {
+        "first": ["callbacks.early_stopping.patience=1"], "last": ["callbacks.early_stopping.patience=8"],
+        "second": ["callbacks.early_stopping.patience=2", "net.dropout=0.5", "seeds=[1]"],
+    }),
+    "one that diverges": ([], {"plain": [], "wild": ["optimizer=sgd", "optimizer.lr=1e6"]}),
+    "own examples, moved": (["data.train_size=300", "data.augment.shift=1", "+data.class_weights=balanced"], {
+        "plain": [], "slow": ["optimizer.lr=1e-4"],
+    }),
+}  # fmt: skip
+
+
+def alone(base: Sequence[str], arms: Arms, study: Path) -> None:
+    for arm, words in arms.items():
+        train(compose(*base, *words), study / arm)
+
+
+def as_one(base: Sequence[str], arms: Arms, study: Path) -> None:
+    train_merged({study / arm: [*base, *words] for arm, words in arms.items()}, [], study)
+
+
+def rows(run: Path) -> dict[tuple[str, ...], float]:
+    """The rows of metrics.csv but for seconds."""
+    with (run / "metrics.csv").open() as file:
+        return {(*key,): float(value) for *key, value in [*csv.reader(file)][1:] if "elapsed_s" not in key}
+
+
+def results(run: Path) -> dict[str, Any]:
+    return measured(json.loads((run / "results.json").read_text()))
+
+
+def assert_alike(one: Path, other: Path) -> None:
+    """Both run folders have the same results but for rounding: sums are taken in another order."""
+    assert rows(one) == pytest.approx(rows(other), rel=1e-3, abs=1e-5, nan_ok=True)
+    found, expected = results(one), results(other)
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        if values is None or not isinstance(values, list) or not values or isinstance(values[0], str | list):
+            assert found[name] == values
+        else:
+            numbers = [torch.nan if value is None else value for value in values]
+            assert [torch.nan if value is None else value for value in found[name]] == pytest.approx(
+                numbers, rel=1e-2, abs=1e-2, nan_ok=True
+            ), name
+    weights, known = load_file(one / "model.safetensors"), load_file(other / "model.safetensors")
+    torch.testing.assert_close(weights, known, rtol=1e-3, atol=1e-4, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", ARMS)
+def test_each_arm_is_as_if_it_trained_alone(name: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    base, arms = ARMS[name]
+    base = [*TINY, *base]
+    alone(base, arms, tmp_path / "alone")
+    as_one(base, arms, tmp_path / "merged")
+    assert "one by one" not in capsys.readouterr().err
+    trained = {arm: (tmp_path / "merged" / arm / "metrics.csv").read_text() for arm in arms}
+    alone(base, arms, tmp_path / "merged")  # what the job of each arm does: it tests what is trained
+    for arm in arms:
+        assert (tmp_path / "merged" / arm / "metrics.csv").read_text() == trained[arm]  # no epoch was trained again
+        assert_alike(tmp_path / "merged" / arm, tmp_path / "alone" / arm)
+
+
+def test_a_signal_waits_until_every_arm_has_saved_its_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, arms = [*TINY, "callbacks.checkpoint.every_s=1000"], {"a": [], "b": ["optimizer.lr=1e-4"], "c": ["seeds=1"]}
+    alone(base, arms, tmp_path / "alone")
+    epochs: list[int] = []
+    before = EarlyStopping.on_train_epoch_end
+
+    def ended(self: Any, trainer: Any, module: Any) -> None:
+        before(self, trainer, module)
+        epochs.append(trainer.current_epoch)
+        if epochs == [0, 0, 0, 1]:  # in the second epoch of the first arm
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(EarlyStopping, "on_train_epoch_end", ended)
+    with pytest.raises(Stopped):
+        as_one(base, arms, tmp_path / "merged")
+    assert epochs == [0, 0, 0, 1, 1, 1]
+    saved = [load_checkpoint(tmp_path / "merged" / arm / "checkpoints" / "last.ckpt") for arm in arms]
+    assert [one["epoch"] for one in saved] == [2, 2, 2]
+    alone(base, arms, tmp_path / "merged")
+    for arm in arms:
+        assert_alike(tmp_path / "merged" / arm, tmp_path / "alone" / arm)
+
+
+def test_a_checkpoint_holds_the_tensors_of_its_arm_alone(tmp_path: Path) -> None:
+    arms = {"a": [], "b": ["seeds=6"], "c": ["seeds=1"]}
+    alone(TINY, arms, tmp_path / "alone")
+    as_one(TINY, arms, tmp_path / "merged")
+    for arm in arms:
+        for name in ("last.ckpt", "best.ckpt"):
+            own, known = (tmp_path / where / arm / "checkpoints" / name for where in ("merged", "alone"))
+            assert own.stat().st_size == pytest.approx(known.stat().st_size, rel=0.05)
+
+
+def test_finished_arms_leave_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, arms = ARMS["arms that stop early"]
+    nums: list[int] = []
+    start = MergedModule.on_train_epoch_start
+
+    def noted(self: MergedModule) -> None:
+        nums.append(self.replicas.num_replicas)
+        start(self)
+
+    monkeypatch.setattr(MergedModule, "on_train_epoch_start", noted)
+    as_one([*TINY, *base], arms, tmp_path)
+    assert nums[0] == 5
+    assert nums[-1] < 5
+    assert nums == sorted(nums, reverse=True)
+
+
+def test_arms_that_cannot_train_as_one_network_train_alone(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    arms = {"a": [], "b": ["net.hidden=[7]"]}
+    as_one(TINY, arms, tmp_path)
+    assert "2 arms are trained one by one, and not as one network" in "".join(capsys.readouterr())
+    alone(TINY, arms, tmp_path)
+    assert results(tmp_path / "b")["epoch/last"]
+
+
+def test_a_user_s_mistake_is_left_to_the_arm_s_own_job(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    as_one(TINY, {"a": [], "b": ["data.batch_size=5000"]}, tmp_path)
+    assert "".join(capsys.readouterr()) == ""
+    assert not (tmp_path / "a" / "metrics.csv").exists()
