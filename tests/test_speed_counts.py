@@ -22,6 +22,7 @@ from dnnx.optim.fused_adam import FusedAdam
 from dnnx.tasks.classification import Classification
 from dnnx.train import train
 from dnnx.training.assemble import assemble
+from dnnx.training.merged import Arm, MergedModule, NoStep
 from dnnx.training.module import ReplicaModule
 from dnnx.training.replicas import Replicas
 
@@ -95,6 +96,30 @@ def test_a_step_by_hand_takes_fewer_operators(num_seeds: int) -> None:
 
 def test_more_seeds_take_no_more_operators() -> None:
     assert count_step(5)[0].calls.total() == count_step(20)[0].calls.total()
+
+
+def count_merged(arms: int, folder: Path) -> Operators:
+    """Return the operators of a later step of arms that train as one network, without its batch."""
+    made = []
+    for place in range(arms):
+        cfg = compose(*SMOKE, f"optimizer.lr={1e-3 * (place + 1)}", "trainer.accelerator=cpu", "fast=false")
+        made.append(Arm(*assemble(cfg, [0, 1], folder)))
+    merged = MergedModule(made)
+    merged.optimizers_of = {arm: arm.module.make_optimizer() for arm in made}
+    num, shape = len(merged.seeds), merged.in_shape
+    batch, none = (torch.rand(num, BATCH, *shape), torch.zeros(num, BATCH, dtype=torch.int64)), NoStep(merged.trained)
+    for _ in range(2):
+        merged.learn(batch, none)
+    with Operators() as operators:
+        merged.learn(batch, none)
+    return operators
+
+
+def test_one_arm_more_in_a_network_takes_a_step_of_its_optimizer_alone(tmp_path: Path) -> None:
+    two, ten = count_merged(2, tmp_path), count_merged(10, tmp_path)
+    more = ten.calls - two.calls
+    assert two.calls.total() <= 60
+    assert more.total() <= 8 * 4, more  # Adam's kernel, its counter, and two marks of torch's profiler
 
 
 @pytest.mark.parametrize("num_seeds", [1, 5])

@@ -49,6 +49,7 @@ from dnnx.tasks.task import Task
 from dnnx.techniques.base import Technique
 from dnnx.techniques.carried_state import CarriedState
 from dnnx.training.assemble import assemble
+from dnnx.training.merged import Arm, MergedModule, NoStep
 from dnnx.training.module import ReplicaModule
 
 R, B, CLASSES, TOKENS = 3, 4, 5, 11
@@ -205,6 +206,22 @@ def test_passes_with_dropout_do_not_cross(name: str) -> None:
     with Crossings() as seen:
         mc_dropout.predict(module, [batch_of(name, B)] * 2, 2 * B, 3)
     assert seen.found == []
+
+
+def test_arms_that_train_as_one_network_do_not_cross(tmp_path: Path) -> None:
+    base = [*SMOKE, "trainer.accelerator=cpu", "data.batch_size=16", "fast=false"]
+    words = {"a": ["net.dropout=0.1"], "b": ["net.dropout=0.3", "scheduler=performance"]}
+    words |= {"c": ["net.dropout=0.1", *REGULARIZED, "optimizer=momentum"]}
+    arms = []
+    for own in words.values():
+        arm = Arm(*assemble(compose(*base, *own), list(range(R)), tmp_path))
+        arm.module.to(META)
+        arms.append(arm)
+    merged, data = MergedModule(arms), arms[0].data
+    merged.optimizer = NoStep
+    merged.optimizers_of = {arm: arm.module.make_optimizer() for arm in arms}
+    x, y = torch.zeros(3 * R, B, *data.in_shape, device=META), labels(3 * R, B)
+    assert crossings(merged, [(x, y)] * (STEPS + 1), [(x[0], y[0])], [(x[0], y[0])]) == []
 
 
 # --- the count itself

@@ -190,3 +190,13 @@ def test_a_user_s_mistake_is_left_to_the_arm_s_own_job(tmp_path: Path, capsys: p
     as_one(TINY, {"a": [], "b": ["data.batch_size=5000"]}, tmp_path)
     assert "".join(capsys.readouterr()) == ""
     assert not (tmp_path / "a" / "metrics.csv").exists()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_arms_train_as_one_network_on_cuda(tmp_path: Path) -> None:
+    base, arms = [*TINY, "trainer.accelerator=cuda", "net.dropout=0.1"], {"a": [], "b": ["net.dropout=0.4"], "c": []}
+    alone(base, arms, tmp_path / "alone")
+    as_one(base, arms, tmp_path / "merged")
+    alone(base, arms, tmp_path / "merged")
+    for arm in arms:
+        assert rows(tmp_path / "merged" / arm) == pytest.approx(rows(tmp_path / "alone" / arm), rel=1e-2, abs=1e-3)

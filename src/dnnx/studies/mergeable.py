@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import nn
 
+from dnnx.config.seeds import parse_seeds
 from dnnx.data.arrays import ArrayData
 from dnnx.nets.layers.dropout import Dropout
 from dnnx.training.batched import is_declared
@@ -17,14 +18,14 @@ from dnnx.training.module import ReplicaModule
 from dnnx.training.ways import build_net
 
 CALLBACKS = (EarlyStopping, Checkpoint, Record, Progress)
-SMALL = 2**19  # products in a forward pass of one network; on a CPU larger ones gain nothing (docs/speed.md)
+SMALL = 2_000_000  # products in a forward pass of all seeds; on a CPU larger networks gain nothing (docs/speed.md)
 SAME = ("data", "task", "metrics", "trainer", "replicas", "fast", "packages")  # keys that such arms have in common
 Node = DictConfig | ListConfig
 
 
 def kind_of(cfg: DictConfig, data: Any, module: ReplicaModule, trainer: Any) -> str:
     """Return what two arms have in common that may train as one network; "" for an arm that trains by itself."""
-    if not (_is_separate(cfg, data, module, trainer) and _is_worth_it(data, module)):
+    if not (_is_separate(cfg, data, module, trainer) and _is_worth_it(cfg, data, module)):
         return ""
     net = build_net(module.build, 0)
     layers = [(name, _shown(layer)) for name, layer in net.named_modules() if not any(layer.children())]
@@ -57,10 +58,10 @@ def _is_separate(cfg: DictConfig, data: Any, module: ReplicaModule, trainer: Any
     )
 
 
-def _is_worth_it(data: ArrayData, module: ReplicaModule) -> bool:
+def _is_worth_it(cfg: DictConfig, data: ArrayData, module: ReplicaModule) -> bool:
     """Return whether arms of such networks are faster as one: on a GPU, and on a CPU if they are small."""
     first = next(module.parameters())
     if first.device.type != "cpu":
         return True
     weights = sum(p.numel() for p in module.trained) // module.replicas.num_replicas
-    return module.by_hand.why_not is None and weights * data.batch_size <= SMALL
+    return module.by_hand.why_not is None and len(parse_seeds(cfg.seeds)) * weights * data.batch_size <= SMALL

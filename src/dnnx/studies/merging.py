@@ -11,6 +11,7 @@ from dnnx.studies.plan import Job, Plan
 from dnnx.studies.schedule import Part
 
 Merge = Callable[..., None]  # dnnx.studies.train_merged.train_merged(words of each folder, config_dirs, study)
+FEWEST = 3  # arms of a network; two gain too little
 OF_ONE_RUN = ("time/", "memory/")  # metrics that arms which train as one network do not have for themselves
 
 
@@ -40,12 +41,12 @@ def groups_of(plan: Plan, kinds: Mapping[str, str], workers: int, merge: Merge) 
             alike[kinds[job.name]].append(job)
     split = []
     for jobs in alike.values():
-        count = max(1, min(workers, len(jobs) // 2))
+        count = max(1, min(workers, len(jobs) // FEWEST))
         split += [jobs[len(jobs) * i // count : len(jobs) * (i + 1) // count] for i in range(count)]
     dirs = plan.declared["config_dir"]
     folders = [{Path(plan.folder, job.name): job.overrides for job in jobs} for jobs in split]
     trains = [partial(merge, words, dirs, plan.folder) for words in folders]
-    return [Group(jobs, train) for jobs, train in zip(split, trains, strict=True) if len(jobs) > 1]
+    return [Group(jobs, train) for jobs, train in zip(split, trains, strict=True) if len(jobs) >= FEWEST]
 
 
 def after_groups(parts: Sequence[Part], groups: Sequence[Group]) -> list[Part]:
