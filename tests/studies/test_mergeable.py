@@ -7,6 +7,7 @@ import pytest
 from commands import SMOKE, compose
 
 from dnnx.nets.dense import DenseNet
+from dnnx.studies import mergeable
 from dnnx.studies.mergeable import kind_of
 from dnnx.training.assemble import assemble
 
@@ -82,7 +83,9 @@ def test_these_arms_train_alone(words: list[str], tmp_path: Path) -> None:
     assert kind(tmp_path, *words) == ""
 
 
-def test_an_argument_that_no_layer_shows_is_seen_in_the_config(tmp_path: Path) -> None:
+def test_an_argument_that_no_layer_shows_is_seen_in_the_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mergeable, "_is_worth_it", lambda *_: True)  # as on a GPU
+
     def of(scale: float) -> str:
         cfg = compose(*SMOKE, "trainer.accelerator=cpu")
         cfg.net = {"_target_": f"{__name__}.Scaled", "scale": scale}
