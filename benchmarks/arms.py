@@ -1,68 +1,93 @@
-"""CPU time of a step of A arms of R seeds as one batched network of A x R, against A networks of R: docs/speed.md.
+"""CPU time (on a GPU, wall time) of arms that train as one network, against one after the other: docs/speed.md.
 
-    python -m benchmarks.arms arms=2 rounds=8
+    python -m benchmarks.arms arms=10 seeds=3 rounds=5
 
-The arms differ in their learning rate alone, so that one network of all has a rate for each replica. All take turns in
-one process with one thread; the least of `rounds` counts. Above 1 one network costs less.
+Arms differ in their learning rate. The two ways take turns with a few epochs; the ratio is a median over the rounds.
 """
 
+import statistics
 import sys
+import tempfile
+import time
 from collections.abc import Callable
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
-from benchmarks.bench import typed_arguments
-from benchmarks.steps import Run, least_ms
-from dnnx.data.loaders import TrainBatches
-from dnnx.nets.dense import DenseNet
-from dnnx.nets.lenet import LeNet
-from dnnx.optim.fused_adam import FusedAdam
-from dnnx.optim.schedules import scale_rates
-from dnnx.tasks.classification import Classification
-from dnnx.training.module import ReplicaModule
+from benchmarks.bench import facts, publish, typed_arguments
+from dnnx.basics.console import console
+from dnnx.config.compose import compose
+from dnnx.config.seeds import parse_seeds
+from dnnx.training.assemble import assemble, build_data
+from dnnx.training.callbacks.merged import OfArms
+from dnnx.training.merged import Arm, MergedModule
+from dnnx.training.trainer import build_trainer
 
-IMAGES, CLASSES = 2000, 5
-NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
-    "dense, 2 layers of 16": (partial(DenseNet, (64,), [16, 16], CLASSES), (64,)),
-    "dense, 5 layers of 100": (partial(DenseNet, (784,), [100] * 5, CLASSES), (784,)),
-    "the same with batch norm": (partial(DenseNet, (784,), [100] * 5, CLASSES, norm="batch"), (784,)),
-    "LeNet, 28x28": (partial(LeNet, (1, 28, 28), CLASSES, "relu"), (1, 28, 28)),
+EPOCHS = 2
+CLOCK = time.perf_counter if torch.cuda.is_available() else time.process_time
+OF_CALIFORNIA = ["data=california", "task=regression"]
+CASES: dict[str, list[str]] = {
+    "California, 1 layer of 30": [*OF_CALIFORNIA, "net.hidden=[30]"],
+    "California, 2 layers of 64": [*OF_CALIFORNIA, "net.hidden=[64,64]"],
+    "the same, dropout 0.2": [*OF_CALIFORNIA, "net.hidden=[64,64]", "net.dropout=0.2"],
+    "the same, batch norm": [*OF_CALIFORNIA, "net.hidden=[64,64]", "net.norm=batch"],
+    "California, 2 layers of 128": [*OF_CALIFORNIA, "net.hidden=[128,128]"],
+    "MNIST 0-4, 2 layers of 32": ["data.train_size=10000", "net.hidden=[32,32]"],
+    "MNIST 0-4, 5 layers of 100": ["data.train_size=10000", "+exp=dense5"],
+    "MNIST 0-4, LeNet": ["data.train_size=2000", "net=lenet"],
 }
 
 
-def network(name: str, batch: int, seeds: int, scale: torch.Tensor | None) -> Run:
-    """Return steps of one network of `seeds` replicas, with a factor of the rate for each if `scale` is given."""
-    build, shape = NETS[name]
-    module = ReplicaModule(build, Classification(), range(seeds), shape)
-    optimizer = FusedAdam(module.parameters(), lr=4e-4)
-    if scale is not None:
-        scale_rates(optimizer, scale)
-    x, y = torch.rand(IMAGES, *shape), torch.randint(CLASSES, (IMAGES,))
-    batches = TrainBatches(x, y, batch, range(seeds), lambda: 0)
+def assembled(words: list[str], rates: list[float], seeds: int, folder: Path) -> list[tuple[Any, Arm]]:
+    """Return the config and the parts of each arm."""
+    made = []
+    for place, rate in enumerate(rates):
+        cfg = compose("train", [*words, f"seeds={seeds}", f"optimizer.lr={rate}", f"trainer.max_epochs={EPOCHS}"], [])
+        own = folder / str(place)
+        own.mkdir(parents=True)
+        made.append((cfg, Arm(*assemble(cfg, parse_seeds(cfg.seeds), own))))
+    return made
 
-    def run(steps: int) -> None:
-        found: Any = (module.learn(one, optimizer) for one, _ in zip(batches, range(steps), strict=False))
-        module.train_sums.add_all(found)
 
-    return run
+def one_by_one(made: list[tuple[Any, Arm]], folder: Path) -> None:
+    for _, arm in made:
+        arm.trainer.fit(arm.module, datamodule=arm.data)
+
+
+def as_one(made: list[tuple[Any, Arm]], folder: Path) -> None:
+    cfg, arms = made[0][0], [arm for _, arm in made]
+    merged = MergedModule(arms)
+    data, trainer = build_data(cfg, merged.seeds), build_trainer(cfg.trainer, folder, [OfArms(arms)])
+    data.trainer = trainer
+    trainer.fit(merged, datamodule=data)
+
+
+def seconds(train: Callable[..., None], words: list[str], rates: list[float], seeds: int) -> float:
+    """Return the seconds of an epoch of all arms; building them is not counted."""
+    with tempfile.TemporaryDirectory() as name, console.capture():
+        made = assembled(words, rates, seeds, Path(name))
+        started = CLOCK()
+        train(made, Path(name))
+        return (CLOCK() - started) / EPOCHS
 
 
 def main() -> None:
-    given = typed_arguments(sys.argv[1:], {"arms": 2, "batch": 32, "rounds": 8})
-    arms, batch = given["arms"], given["batch"]
+    chosen = typed_arguments(sys.argv[1:], {"arms": 10, "seeds": 3, "rounds": 5})
     torch.set_num_threads(1)
-    print(f"{arms} arms, batches of {batch}")
-    print(f"| net | seeds | {arms} networks, ms | one, ms | one is faster by |\n|---|---|---|---|---|")
-    for name in NETS:
-        for seeds in (1, 3, 5, 10):
-            scale = torch.linspace(0.5, 1, arms).repeat_interleave(seeds)
-            runs = {"apart": network(name, batch, seeds, None), "one": network(name, batch, arms * seeds, scale)}
-            least = least_ms(runs, 10, given["rounds"])
-            apart = arms * least["apart"]
-            print(f"| {name} | {seeds} | {apart:.2f} | {least['one']:.2f} | {apart / least['one']:.2f} |", flush=True)
+    rates = [1e-3 * (1 + place) for place in range(chosen["arms"])]
+    rows, lines = [], ["| | one by one, s/epoch | as one, s/epoch | ratio |", "|---|---|---|---|"]
+    for case, words in CASES.items():
+        times = [
+            [seconds(w, words, rates, chosen["seeds"]) for w in (one_by_one, as_one)] for _ in range(chosen["rounds"])
+        ]
+        alone, merged = (statistics.median(column) for column in zip(*times, strict=True))
+        ratio = statistics.median(one / other for one, other in times)
+        rows.append({"row": case, "one_by_one_s": alone, "as_one_s": merged, "ratio": ratio})
+        lines.append(f"| {case} | {alone:.2f} | {merged:.2f} | {ratio:.1f} |")
+        print(lines[-1], flush=True)
+    how = f"{chosen['arms']} arms of {chosen['seeds']} seeds, one thread, medians of {chosen['rounds']} rounds"
+    publish("arms_", rows, lines, facts("benchmarks.arms", how))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ nvidia-smi >"$out/nvidia-smi.txt" 2>&1
 run tests 200 "$python" -m pytest tests/training tests/optim tests/test_train.py -k cuda -q -n0 -p no:cacheprovider
 run steps 150 "$python" -m benchmarks.gpu
 run steps_128 100 "$python" -m benchmarks.gpu batch=128
-run merged 120 "$python" -m benchmarks.merged rounds=2
+run arms 120 "$python" -m benchmarks.arms rounds=2
 run scaling 130 "$python" -m benchmarks.scaling rounds=3
 run bench 130 "$python" -m benchmarks.bench rounds=1
 tail -n +1 "$out"/*.txt

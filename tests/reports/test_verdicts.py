@@ -41,6 +41,15 @@ def answer(runs: list[Run], *specs: Any) -> list[Verdict]:
     return decide(Study("s", "", "a", runs, list(specs), []))[0]
 
 
+def test_a_claim_that_was_made_after_results_says_so() -> None:
+    runs = [made(name, {s: [0.1] for s in range(3)}, test__accuracy=[0.9, 0.91, 0.92]) for name in "ab"]
+    first, later = answer(runs, spec(), spec() | {"later": True})
+    assert (
+        later.sentence
+        == f"{first.sentence} Claimed after results had been seen, so test it in a new study of other seeds."
+    )
+
+
 def noisy(name: str, rng: np.random.Generator, seeds: range, shift: float = 0.0) -> Run:
     t = np.arange(1, 16)
     losses = {

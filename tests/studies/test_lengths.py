@@ -13,13 +13,14 @@ from dnnx.basics.errors import UserError
 from dnnx.config.compose import compose, without_hydra
 from dnnx.config.overrides import quoted, retype_study
 from dnnx.reports.saying import say_lengths
-from dnnx.runs.files import write_json
+from dnnx.runs.files import read_json, write_json
 from dnnx.runs.looks import Look
 from dnnx.runs.read import read_study
 from dnnx.runs.tables import HEADER
+from dnnx.studies.later import new_ones
 from dnnx.studies.lengths import saved_length, settle_lengths
 from dnnx.studies.plan import Plan, make_plan
-from dnnx.studies.study import adds_seeds, declare, later_claims
+from dnnx.studies.study import adds_seeds, declare
 from dnnx.studies.until import is_trained
 
 STARTED = ["+exp=bn_vs_plain", "data.source=digits", "trainer.max_epochs=6"]
@@ -123,11 +124,17 @@ def test_a_claim_that_is_new_although_its_arms_have_results_is_told(tmp_path: Pa
     folder = study_of(tmp_path / "s", plain=6, bn=6)
     plan, _ = settled(folder, *STARTED)
     claims = plan.declared["verdicts"]
-    declare(plan)
-    assert not later_claims(plan)
+    write_json(folder / "study.json", read_json(folder / "study.json") | {"verdicts": claims})
+    assert not new_ones(plan)
     new = {"ask": "Lower?", "metric": "test/loss", "arm": "bn", "than": "plain", "expect": "lower"}
     more = replace(plan, declared=plan.declared | {"verdicts": [*claims, new, new | {"arm": "absent"}]})
-    assert later_claims(more) == ["Lower?"]
+    assert new_ones(more) == ["Lower?"]
+    declare(more)
+    assert not new_ones(more)
+    for _ in range(2):  # also when the study goes on
+        marked = [one["ask"] for one in read_json(folder / "study.json")["verdicts"] if one.get("later")]
+        assert marked == ["Lower?"]
+        declare(more)
 
 
 def test_an_arm_is_added_in_the_file_of_a_study_and_not_beside_resume(tmp_path: Path) -> None:

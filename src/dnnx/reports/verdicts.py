@@ -20,6 +20,8 @@ from dnnx.runs.about import NOT_METRICS
 from dnnx.runs.looks import Looks
 from dnnx.runs.run import Study
 
+LATER = "Claimed after results had been seen, so test it in a new study of other seeds."
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -123,7 +125,12 @@ def _ask(study: Study, specs: Sequence[Mapping[str, Any]]) -> list[Question]:
 
 def _verdicts(questions: Sequence[Question], level: Level) -> list[Verdict]:
     pools = _pools(questions)
-    return [_verdict(question, level, pools) for question in questions]
+    return [_told_if_later(_verdict(question, level, pools)) for question in questions]
+
+
+def _told_if_later(verdict: Verdict) -> Verdict:
+    is_later = verdict.question.spec.get("later")
+    return replace(verdict, evidence=f"{verdict.evidence} {LATER}") if is_later else verdict
 
 
 def unmeasured(study: Study) -> list[str]:

@@ -169,11 +169,12 @@ def _is_about(entry: Any) -> bool:
 
 
 def _is_verdict(verdict: Any) -> bool:
-    if not isinstance(verdict, dict) or set(verdict) - {"than_metric", "same"} != VERDICT:
+    if not isinstance(verdict, dict) or set(verdict) - {"than_metric", "same", "later"} != VERDICT:
         return False
-    texts = [value for key, value in verdict.items() if key != "same"]
+    texts = [value for key, value in verdict.items() if key not in ("same", "later")]
     is_margin = is_finite(verdict.get("same", 1)) and verdict.get("same", 1) > 0
-    return _list_of(_is_text, texts) and verdict["expect"] in ("higher", "lower") and is_margin
+    is_later = type(verdict.get("later", True)) is bool
+    return _list_of(_is_text, texts) and verdict["expect"] in ("higher", "lower") and is_margin and is_later
 
 
 def _is_looks(looks: Any) -> bool:

@@ -21,13 +21,14 @@ from dnnx.config.overrides import LENGTH, key_of
 from dnnx.config.plain import is_plain
 from dnnx.config.resume import go_on, short
 from dnnx.config.seeds import parse_seeds
-from dnnx.runs.files import EVENTS, naming, read_declaration, read_json, read_results, remove_empty, write_json
+from dnnx.runs.files import EVENTS, naming, read_json, read_results, remove_empty, write_json
 from dnnx.runs.latest import leave_failed
 from dnnx.runs.locks import sole_writer
 from dnnx.studies.backbone import check_backbones, extend_backbone, is_missing, train_backbone
 from dnnx.studies.early import Early, look
 from dnnx.studies.foreman import Task
 from dnnx.studies.jobs import Runner, Training, tell_failed
+from dnnx.studies.later import claims_of, new_ones
 from dnnx.studies.lengths import settle_lengths
 from dnnx.studies.parts import data_of, is_finished
 from dnnx.studies.plan import Plan, arms_with_seeds, chosen_overrides, compose_jobs, make_plan
@@ -80,7 +81,7 @@ def train_plan(plan: Plan, composed: Sequence[DictConfig], training: Training) -
     """Train the arms of a checked plan in its folder, and write the report."""
     is_new, config, pool = not any(plan.folder.iterdir()), training.config, training.pool
     run = partial(run_study, runner=training.runner)
-    if later := later_claims(plan):
+    if later := new_ones(plan):
         console.print(LATER_CLAIM.format(shown(later)), soft_wrap=True)
     declare(plan)
     with going_on(training.advice):
@@ -102,20 +103,6 @@ def train_plan(plan: Plan, composed: Sequence[DictConfig], training: Training) -
         if pool is None or not run_last(Task("the report", report), training.advice, pool):
             report()
         tell_failed(plan, training.failed, training.advice)
-
-
-def later_claims(plan: Plan) -> list[str]:
-    """Return the questions of claims that are not in study.json yet, though both of their arms have results."""
-    path = plan.folder / "study.json"
-    keys = ("metric", "arm", "than", "than_metric", "expect")
-    before = [[one.get(key) for key in keys] for one in read_declaration(path)["verdicts"]] if path.exists() else []
-    return [
-        one["ask"]
-        for one in plan.declared["verdicts"]
-        if before is not None
-        and [one.get(key) for key in keys] not in before
-        and all((plan.folder / one[side] / "results.json").exists() for side in ("arm", "than"))
-    ]
 
 
 def adds_seeds(plan: Plan, composed: Sequence[DictConfig]) -> bool:
@@ -173,7 +160,7 @@ def is_reportable(plan: Plan) -> bool:
 
 def declare(plan: Plan) -> None:
     """Write study.json; in a study that goes on, the words that started it are kept, but for seeds and epochs."""
-    path, declared = plan.folder / "study.json", plan.declared
+    path, declared = plan.folder / "study.json", plan.declared | {"verdicts": claims_of(plan)}
     if path.exists():
         kept = {key: value for key, value in read_json(path).items() if key in ("config_dir", "overrides")}
         new = [word for word in declared["overrides"] if key_of(word) in LATER]
