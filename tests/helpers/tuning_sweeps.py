@@ -14,15 +14,16 @@ OWN = Path(__file__).parents[1] / "conf"
 TINY = ["+exp=dense5", "+sweep=tiny"]
 
 
-def compose_tuning(*overrides: str) -> DictConfig:
-    return compose(*TINY, f"hydra.searchpath=[file://{OWN}]", *overrides, name="tune")
+def compose_tuning(*overrides: str, sweep: str = "tiny") -> DictConfig:
+    words = ["+exp=dense5", f"+sweep={sweep}", f"hydra.searchpath=[file://{OWN}]"]
+    return compose(*words, *overrides, name="tune")
 
 
-def run_tuning(folder: Path, *overrides: str) -> optuna.Study:
+def run_tuning(folder: Path, *overrides: str, sweep: str = "tiny") -> optuna.Study:
     """Tune in `folder` and return the study."""
 
     def again(more: Sequence[str]) -> DictConfig:
-        return compose_tuning(*overrides, *more)
+        return compose_tuning(*overrides, *more, sweep=sweep)
 
     tune(again([]), folder, again)
     return load(folder)

@@ -40,6 +40,14 @@ def for_trial(folded: Any, batch_size: int | None) -> Any:
     return own
 
 
+def repeated(folded: Any, times: int) -> Any:
+    """Return the same folds several times, one after the other, for trials that train as one network."""
+    own = copy.copy(folded)
+    own.seeds = list(folded.seeds) * times
+    own.rows = {split: rows.repeat(times, 1) for split, rows in folded.rows.items()}
+    return own
+
+
 def fold_rows(y: Tensor, folds: int, seed: int) -> tuple[Tensor, Tensor]:
     """Return the rows for training [folds, n] and validation [folds, m] of the examples with targets y.
 

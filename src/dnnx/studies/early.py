@@ -13,7 +13,7 @@ from dnnx.studies.rehearsal import check_arms
 
 @dataclass(frozen=True)
 class Early:
-    """What the checks before the first arm find: an error, or the kinds of the arms (dnnx.studies.mergeable)."""
+    """What the checks before the first arm find: an error, or the kinds of the arms (dnnx.training.mergeable)."""
 
     error: str | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)

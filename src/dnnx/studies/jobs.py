@@ -39,7 +39,7 @@ class Runner:
 
 @dataclass
 class Training:
-    """The training of the jobs of a study; `kinds` are those of dnnx.studies.mergeable, by job.
+    """The training of the jobs of a study; `kinds` are those of dnnx.training.mergeable, by job.
 
     `failed` has the cause of each job that failed, by its name.
     """

@@ -44,7 +44,7 @@ def check_arms(configs: Mapping[str, DictConfig], are_arms: bool = True) -> dict
 
 
 def rehearse(config: DictConfig, known: dict[str, Any]) -> tuple[str, str]:
-    """Return why the run of a config cannot begin, and its kind (dnnx.studies.mergeable).
+    """Return why the run of a config cannot begin, and its kind (dnnx.training.mergeable).
 
     The first is "" if it can, or if the fault is none of the user's. `known` keeps the data for the next config.
     """
@@ -70,8 +70,8 @@ def _rehearse(config: DictConfig, folder: Path, known: dict[str, Any]) -> str:
 
     Return its kind.
     """
-    from dnnx.studies.mergeable import kind_of
     from dnnx.training.assemble import assemble, build_data
+    from dnnx.training.mergeable import kind_of
     from dnnx.training.plain import Plan
 
     if "baseline" in config:
@@ -83,10 +83,10 @@ def _rehearse(config: DictConfig, folder: Path, known: dict[str, Any]) -> str:
     cfg = resume.settle_backbone(config, folder).copy()
     OmegaConf.set_struct(cfg, False)
     cfg.logger = {}
-    seeds = parse_seeds(cfg.seeds)
-    seeds = [seeds[0], *seeds[1:][-1:]]
+    every = parse_seeds(cfg.seeds)
+    seeds = [every[0], *every[1:][-1:]]
     key = json.dumps([OmegaConf.to_container(cfg.data, resolve=True), seeds], default=str)
     if key not in known:
         known.clear()
         known[key] = build_data(cfg, seeds)
-    return kind_of(config, *assemble(cfg, seeds, folder, known[key]))
+    return kind_of(config, len(every), *assemble(cfg, seeds, folder, known[key]))

@@ -1,6 +1,7 @@
 """One trial: its folds as replicas of one network, trained like a run, and scored with each fold's best weights."""
 
 import gc
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,21 @@ from dnnx.basics.errors import require
 from dnnx.config import check, resume
 from dnnx.config.params import as_overrides
 from dnnx.config.paths import CONF
-from dnnx.data.folds import for_trial, make_folds
+from dnnx.data.folds import for_trial, make_folds, repeated
 from dnnx.evaluation.results import evaluate
 from dnnx.runs.about import is_scalar
 from dnnx.training.assemble import assemble, build_data
 from dnnx.training.callbacks.early_stopping import EarlyStopping
+from dnnx.training.callbacks.merged import OfArms
+from dnnx.training.mergeable import kind_of
+from dnnx.training.merged import Arm, MergedModule
 from dnnx.training.replicas import for_each
+from dnnx.training.trainer import build_trainer
 from dnnx.tuning.objective import settle
-from dnnx.tuning.prune_trials import Prune, timed
+from dnnx.tuning.prune_trials import Prune, TrialFailed, timed
 from dnnx.tuning.space import Params, Space
 
+OnEpoch = Callable[[int, float], None]
 FOR_RUNS = ("checkpoint", "record", "progress", "layer_statistics", "graph")  # a trial needs no files of theirs
 
 
@@ -41,8 +47,9 @@ class CrossValidation:
         self.objective, self.direction = cfg.objective, cfg.direction  # null until the task is known
         self.about: dict[str, Any] = {}  # unit and direction of each metric
         self.data: dict[str, Any] = {}
+        self.kinds: set[str] = set()  # of all points that were built, see dnnx.training.mergeable
 
-    def score(self, trial: optuna.Trial, on_epoch: Callable[[int, float], None] = lambda epoch, mean: None) -> float:
+    def score(self, trial: optuna.Trial, on_epoch: OnEpoch = lambda epoch, mean: None) -> float:
         """Return the mean of the objective over folds. Store every metric of each fold, and the seconds.
 
         Raise TrialPruned, or TrialFailed if a fold diverged or memory ran out.
@@ -51,21 +58,45 @@ class CrossValidation:
             with timed(trial):
                 module, trainer = self.build(trial.params, Prune(trial, self._measure, on_epoch))
                 trainer.fit(module, datamodule=trainer.fold_data)
-                stopping = EarlyStopping.of(trainer)
-                module.replicas.load_stacked(stopping.best_state)
-                scores = _scores(module, trainer.fold_data)
-                told = f"task={type(module.task).__name__} gives no single number for it; choose another"
-                require(is_scalar(scores[self.objective]), "objective", self.objective, told)
-                for name in self.about:
-                    if is_scalar(scores[name]):
-                        trial.set_user_attr(name, scores[name])
-                trial.set_user_attr("best_epoch", stopping.best_epoch.tolist())
-                return sum(scores[self.objective]) / len(scores[self.objective])
+                return self._score_of(trial, module, trainer)
         finally:
             module = trainer = None  # type: ignore[assignment]
-            gc.collect()  # trainer and module hold each other, and with them the networks
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            _free()
+
+    def score_all(self, trials: Sequence[optuna.Trial], on_epoch: OnEpoch) -> list[float | TrialFailed]:
+        """Return of each trial what `score` would return or raise. They train as one network (dnnx.training.merged)."""
+        started = time.perf_counter()
+        try:
+            built = [self.build(trial.params, Prune(trial, self._measure, on_epoch)) for trial in trials]
+            arms = [Arm(trainer.fold_data, module, trainer) for module, trainer in built]
+            watch, data = OfArms(arms, TrialFailed), repeated(arms[0].data, len(arms))
+            data.trainer = build_trainer(self.run_config(trials[0].params).trainer, self.folder, [watch])
+            data.trainer.fit(MergedModule(arms), datamodule=data)
+            seconds = (time.perf_counter() - started) / len(trials)
+            found: list[float | TrialFailed] = []
+            for trial, arm in zip(trials, arms, strict=True):
+                trial.set_user_attr("seconds", seconds)
+                if isinstance(failed := watch.failed.get(arm), TrialFailed):
+                    found.append(failed)
+                else:
+                    found.append(self._score_of(trial, arm.module, arm.trainer))
+            return found
+        finally:
+            built = arms = watch = data = None  # type: ignore[assignment]
+            _free()
+
+    def _score_of(self, trial: optuna.Trial, module: Any, trainer: Any) -> float:
+        """Return the mean of the objective over the folds of a trained trial, and store its metrics."""
+        stopping = EarlyStopping.of(trainer)
+        module.replicas.load_stacked(stopping.best_state)
+        scores = _scores(module, trainer.fold_data)
+        told = f"task={type(module.task).__name__} gives no single number for it; choose another"
+        require(is_scalar(scores[self.objective]), "objective", self.objective, told)
+        for name in self.about:
+            if is_scalar(scores[name]):
+                trial.set_user_attr(name, scores[name])
+        trial.set_user_attr("best_epoch", stopping.best_epoch.tolist())
+        return sum(scores[self.objective]) / len(scores[self.objective])
 
     def run_config(self, params: Params, trial: bool = True) -> DictConfig:
         """Return the checked config of a point: as a trial, or as the final run."""
@@ -79,6 +110,7 @@ class CrossValidation:
         data = for_trial(self.fold_data(cfg), cfg.data.get("batch_size"))
         cfg.callbacks = {name: value for name, value in cfg.callbacks.items() if name not in FOR_RUNS}
         data, module, trainer = assemble(cfg, list(data.seeds), self.folder, data)
+        self.kinds.add(kind_of(cfg, len(data.seeds), data, module, trainer))
         metrics = module.task.metrics
         self.objective, self.direction = settle(self.objective, self.direction, metrics)
         self.about = {name: {"unit": m.unit, "better": m.better} for name, m in metrics.items()}
@@ -96,7 +128,7 @@ class CrossValidation:
     def _measure(self, module: Any, metrics: dict[str, torch.Tensor]) -> torch.Tensor:
         if f"val/{self.objective}" in metrics:
             return metrics[f"val/{self.objective}"]
-        start, data = module.start, module.trainer.datamodule
+        start, data = module.start, module.trainer.fold_data
         scores = _scores(module, data)
         module.start = start
         module.train()
@@ -109,6 +141,12 @@ def _scores(module: Any, data: Any) -> dict[str, list]:
     task, (outputs, y) = module.task, module.predict(data.eval_dataloader("val"))
     chosen = [task.choose(of_fold, labels) for of_fold, labels in zip(outputs, for_each(y, outputs), strict=True)]
     return evaluate(outputs, y, [True] * len(outputs), task.measure, chosen)
+
+
+def _free() -> None:
+    gc.collect()  # trainer and module hold each other, and with them the networks
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def of_runs(cfg: DictConfig) -> DictConfig:

@@ -1,11 +1,15 @@
 """The work of one process in a tuning: it claims trials, runs them and stores their results, until none is left."""
 
 import time
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 
 from omegaconf import DictConfig
-from optuna import Study, TrialPruned
+from optuna import Study, Trial, TrialPruned
 from optuna.exceptions import UpdateFinishedTrialError
+from optuna.pruners import NopPruner
+from optuna.samplers import QMCSampler, RandomSampler
 from optuna.trial import TrialState
 
 from dnnx.basics.console import console, tell
@@ -13,12 +17,17 @@ from dnnx.reports.tuning import show_value
 from dnnx.training.callbacks import progress
 from dnnx.tuning import book, outcome
 from dnnx.tuning.book import Heartbeat, counting, was_interrupted
-from dnnx.tuning.cross_validation import CrossValidation
+from dnnx.tuning.cross_validation import CrossValidation, OnEpoch
+from dnnx.tuning.grid import Grid
 from dnnx.tuning.outcome import TooManyFailed
 from dnnx.tuning.prune_trials import TrialFailed
+from dnnx.tuning.sampler import PerTrial
 from dnnx.tuning.space import Space
 
 WAIT_S = 1.0  # seconds between two looks at the trials of other workers
+MOST = 10  # trials that train as one network
+INDEPENDENT = (RandomSampler, QMCSampler, Grid)  # samplers whose points do not depend on the results of others
+Score = Callable[[Trial, OnEpoch], float]
 MIN_FAILURES = 5  # minimum of failures that end a sweep, if they are also more than half of its trials
 
 
@@ -29,12 +38,13 @@ def work(cfg: DictConfig, study: Study, space: Space, validation: CrossValidatio
     """
     started, waits, took_part = time.monotonic(), False, False
     total, watch = int(min(cfg.n_trials, space.size())), book.Watch(cfg.stale_after_s)
+    most = most_at_once(study, validation)
     while True:
         for number in watch.fail_dead(study):
             console.print(f"trial {number}: its worker was killed; another trial takes its place")
         late = cfg.timeout is not None and time.monotonic() - started > cfg.timeout
-        if not late and (trial := book.claim(study, space.distributions, total)):
-            run(cfg, study, trial, validation, total)
+        if not late and (trials := claim(study, space, total, most)):
+            run_all(cfg, study, trials, validation, total)
             took_part, waits = True, False
             continue
         done = book.counting(study)
@@ -50,8 +60,52 @@ def work(cfg: DictConfig, study: Study, space: Space, validation: CrossValidatio
     return not running and (not took_part or book.ended_last(done))
 
 
-def run(cfg: DictConfig, study: Study, trial: Any, validation: CrossValidation, total: int) -> None:
-    """Run one of `total` trials and store its result."""
+def most_at_once(study: Study, validation: CrossValidation) -> int:
+    """Return how many trials train as one network: several if none depends on another and all networks are alike."""
+    sampler = study.sampler.build(0) if isinstance(study.sampler, PerTrial) else study.sampler
+    is_free = isinstance(sampler, INDEPENDENT) and isinstance(study.pruner, NopPruner)
+    return MOST if is_free and len(validation.kinds) == 1 and "" not in validation.kinds else 1
+
+
+def claim(study: Study, space: Space, total: int, most: int) -> list[Trial]:
+    """Return at most so many trials for this worker; [] if `total` trials are finished or running."""
+    trials: list[Trial] = []
+    while len(trials) < most and (trial := book.claim(study, space.distributions, total)):
+        trials.append(trial)
+    return trials
+
+
+def run_all(cfg: DictConfig, study: Study, trials: Sequence[Trial], validation: CrossValidation, total: int) -> None:
+    """Run trials and store their results: several as one network, or one by one where that is not possible."""
+    scores: list[Score] = [validation.score] * len(trials)
+    hearts = [Heartbeat(trial) for trial in trials]
+    try:
+        if len(trials) > 1:
+            with console.status(f"{len(trials)} trials as one network") as status:
+
+                def on_epoch(epoch: int, mean: float) -> None:
+                    for heart in hearts:
+                        heart.beat()
+                    status.update(f"{len(trials)} trials as one network: epoch {epoch}")
+
+                with suppress(RuntimeError, UpdateFinishedTrialError):  # no memory for all, or taken for dead
+                    scores = [partial(_known, found) for found in validation.score_all(trials, on_epoch)]
+        for trial, score in zip(trials, scores, strict=True):
+            run(cfg, study, trial, score, total)
+    except BaseException:
+        for trial in trials:
+            study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+        raise
+
+
+def _known(found: float | TrialFailed, trial: Trial, on_epoch: OnEpoch) -> float:
+    if isinstance(found, TrialFailed):
+        raise found
+    return found
+
+
+def run(cfg: DictConfig, study: Study, trial: Trial, score: Score, total: int) -> None:
+    """Run one of `total` trials, of which `score` is the score, and store its result."""
     heart, failed = Heartbeat(trial), None
     with console.status(f"trial {trial.number}") as status:
 
@@ -62,7 +116,7 @@ def run(cfg: DictConfig, study: Study, trial: Any, validation: CrossValidation, 
             progress.tell(epoch, cfg.trainer.max_epochs, at)
 
         try:
-            value, state = validation.score(trial, on_epoch), TrialState.COMPLETE
+            value, state = score(trial, on_epoch), TrialState.COMPLETE
         except TrialPruned:
             value, state = None, TrialState.PRUNED
         except TrialFailed as error:
@@ -70,9 +124,6 @@ def run(cfg: DictConfig, study: Study, trial: Any, validation: CrossValidation, 
             trial.set_user_attr("reason", str(error))
         except UpdateFinishedTrialError:  # another worker took this one for dead
             return
-        except BaseException:
-            study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
-            raise
         study.tell(trial, value, state, skip_if_finished=True)
     finished = [t for t in counting(study) if t.state.is_finished()]
     this = next((t for t in finished if t.number == trial.number), None)

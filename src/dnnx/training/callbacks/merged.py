@@ -13,10 +13,14 @@ from dnnx.training.merged import Arm
 
 
 class OfArms(pl.Callback):
-    """Calls the callbacks of every arm but progress: each writes metrics.csv, events and checkpoints as if alone."""
+    """Calls the callbacks of every arm but progress: each writes metrics.csv, events and checkpoints as if alone.
 
-    def __init__(self, arms: Sequence[Arm]):
+    An error of the class `failure` ends its arm alone; `failed` keeps it.
+    """
+
+    def __init__(self, arms: Sequence[Arm], failure: type[Exception] | tuple[()] = ()):
         self.running, self.num = list(arms), len(arms)
+        self.failure, self.failed = failure, dict[Arm, Exception]()
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         self._call(trainer, "setup", stage)
@@ -62,5 +66,7 @@ class OfArms(pl.Callback):
                         getattr(callback, moment)(arm.trainer, arm.module, *stage)
                 except signals.Stopped as one:
                     stopped = one
+                except self.failure as error:
+                    self.failed[arm], arm.trainer.should_stop = error, True
         if stopped is not None:
             raise stopped

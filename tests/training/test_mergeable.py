@@ -7,9 +7,9 @@ import pytest
 from commands import SMOKE, compose
 
 from dnnx.nets.dense import DenseNet
-from dnnx.studies import mergeable
-from dnnx.studies.mergeable import kind_of
+from dnnx.training import mergeable
 from dnnx.training.assemble import assemble
+from dnnx.training.mergeable import kind_of
 
 TINY = [*SMOKE, "net.hidden=[9,8]", "trainer.accelerator=cpu"]
 
@@ -26,7 +26,7 @@ class Scaled(DenseNet):
 
 def kind(folder: Path, *words: str) -> str:
     cfg = compose(*TINY, *words)
-    return kind_of(cfg, *assemble(cfg, [0, 1], folder))
+    return kind_of(cfg, 2, *assemble(cfg, [0, 1], folder))
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,6 @@ def test_an_argument_that_no_layer_shows_is_seen_in_the_config(tmp_path: Path, m
     def of(scale: float) -> str:
         cfg = compose(*SMOKE, "trainer.accelerator=cpu")
         cfg.net = {"_target_": f"{__name__}.Scaled", "scale": scale}
-        return kind_of(cfg, *assemble(cfg, [0, 1], tmp_path))
+        return kind_of(cfg, 2, *assemble(cfg, [0, 1], tmp_path))
 
     assert of(1.0) == of(1.0) != of(2.0)

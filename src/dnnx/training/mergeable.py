@@ -6,7 +6,6 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import nn
 
-from dnnx.config.seeds import parse_seeds
 from dnnx.data.arrays import ArrayData
 from dnnx.nets.layers.dropout import Dropout
 from dnnx.training.batched import is_declared
@@ -23,9 +22,12 @@ SAME = ("data", "task", "metrics", "trainer", "replicas", "fast", "packages")  #
 Node = DictConfig | ListConfig
 
 
-def kind_of(cfg: DictConfig, data: Any, module: ReplicaModule, trainer: Any) -> str:
-    """Return what two arms have in common that may train as one network; "" for an arm that trains by itself."""
-    if not (_is_separate(cfg, data, module, trainer) and _is_worth_it(cfg, data, module)):
+def kind_of(cfg: DictConfig, num: int, data: Any, module: ReplicaModule, trainer: Any) -> str:
+    """Return what two arms of `num` seeds have in common that may train as one network; "" for one that trains alone.
+
+    `module` may have fewer seeds.
+    """
+    if not (_is_separate(cfg, data, module, trainer) and _is_worth_it(num, data, module)):
         return ""
     net = build_net(module.build, 0)
     layers = [(name, _shown(layer)) for name, layer in net.named_modules() if not any(layer.children())]
@@ -58,10 +60,10 @@ def _is_separate(cfg: DictConfig, data: Any, module: ReplicaModule, trainer: Any
     )
 
 
-def _is_worth_it(cfg: DictConfig, data: ArrayData, module: ReplicaModule) -> bool:
+def _is_worth_it(num: int, data: ArrayData, module: ReplicaModule) -> bool:
     """Return whether arms of such networks are faster as one: on a GPU, and on a CPU if they are small."""
     first = next(module.parameters())
     if first.device.type != "cpu":
         return True
     weights = sum(p.numel() for p in module.trained) // module.replicas.num_replicas
-    return module.by_hand.why_not is None and len(parse_seeds(cfg.seeds)) * weights * data.batch_size <= SMALL
+    return module.by_hand.why_not is None and num * weights * data.batch_size <= SMALL
