@@ -73,6 +73,9 @@ ARMS: dict[str, tuple[Sequence[str], Arms]] = {
         "second": ["callbacks.early_stopping.patience=2", "net.dropout=0.5", "seeds=[1]"],
     }),
     "one that diverges": ([], {"plain": [], "wild": ["optimizer=sgd", "optimizer.lr=1e6"]}),
+    "checkpoints after each epoch": (["callbacks.checkpoint.every_s=0"], {
+        "plain": [], "slow": ["optimizer.lr=1e-4"],
+    }),
     "own examples, moved": (["data.train_size=300", "data.augment.shift=1", "+data.class_weights=balanced"], {
         "plain": [], "slow": ["optimizer.lr=1e-4"],
     }),

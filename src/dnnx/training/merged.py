@@ -146,6 +146,7 @@ class MergedModule(ReplicaModule):
     def on_train_epoch_start(self) -> None:
         for arm in self.arms:
             arm.module.on_train_epoch_start()
+        self.shared = []  # a checkpoint of best weights has dropped the gradients of its arm
 
     def on_validation_epoch_end(self) -> None:
         for arm in self.arms:
