@@ -123,6 +123,14 @@ def test_the_error_names_the_arms_that_have_it_unless_all_have() -> None:
 
 
 @pytest.mark.usefixtures("here")
+def test_a_setting_whose_job_will_refuse_it_trains_with_no_other() -> None:
+    small = [*DIGITS, "net.hidden=[9]", "scheduler=one_cycle"]
+    short = compose(*small, "callbacks.early_stopping.patience=1")
+    kinds = check_arms({"good": compose(*small), "short": short}, are_arms=False)
+    assert kinds["good"]
+    assert kinds["short"] == ""
+
+
 def test_an_arm_that_starts_from_another_is_not_tried_before_that_is_trained() -> None:
     check_arms({"a": compose(*DIGITS, "net=backbone", "+technique=pretrained", "backbone=arm:b")})
 

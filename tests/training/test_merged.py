@@ -189,7 +189,10 @@ def test_arms_that_cannot_train_as_one_network_train_alone(tmp_path: Path, capsy
     assert results(tmp_path / "b")["epoch/last"]
 
 
-def test_a_user_s_mistake_is_left_to_the_arm_s_own_job(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    as_one(TINY, {"a": [], "b": ["data.batch_size=5000"]}, tmp_path)
+@pytest.mark.parametrize("mistake", ["data.batch_size=5000", "callbacks.early_stopping.patience=2"])
+def test_a_user_s_mistake_is_left_to_the_arm_s_own_job(
+    mistake: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    as_one([*TINY, "scheduler=one_cycle"], {"a": [], "b": [mistake]}, tmp_path)
     assert "".join(capsys.readouterr()) == ""
     assert not (tmp_path / "a" / "metrics.csv").exists()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dnnx.basics.console import console
+from dnnx.basics.console import console, warn
 from dnnx.basics.typed import hide
 from dnnx.config.app import FAILURES, fail
 from dnnx.config.own_lines import is_theirs
@@ -21,12 +21,16 @@ FRAME = re.compile(r'\s+File "([^"]+)", line (\d+)')  # of a traceback
 
 @dataclass(frozen=True)
 class Part:
-    """A task of the job `job`; a job may have several. It waits for all tasks of the job `after`."""
+    """A task of the job `job`; a job may have several. It waits for all tasks of the job `after`.
+
+    What only speeds up other jobs `may_fail`: they then do without it.
+    """
 
     task: Task
     job: str
     after: str | None = None
     is_finished: bool = False
+    may_fail: bool = False
 
 
 def run_parts(
@@ -129,11 +133,13 @@ class Schedule:
     def end(self, ended: Ended) -> None:
         del self.slots[ended.name]
         message = failure(ended, self.advice)
-        job = next(part.job for part in self.parts if part.task.name == ended.name)
-        is_last = job not in self.unfinished()
+        part = next(part for part in self.parts if part.task.name == ended.name)
+        job, is_last = part.job, part.job not in self.unfinished()
         self.view.end(ended.name, ended.out if is_last or message else "", is_failed=message is not None)
         print_errors(ended, message)
-        if message is not None:
+        if message is not None and part.may_fail:
+            warn(f"{message.removesuffix(f'; {self.advice}')}; its arms are trained one by one")
+        elif message is not None:
             self.failed.setdefault(job, message)
             if ended.exitcode == 1:
                 FAILURES.append(message)  # its traceback has been printed

@@ -21,10 +21,9 @@ def train_merged(words: Mapping[Path, Sequence[str]], config_dirs: Sequence[str]
 
     Where that is not possible nothing is trained, and the job of each run does it alone and says what is wrong.
     """
-    configs = {folder: _config(own, config_dirs, folder) for folder, own in words.items()}
     try:
         with listen():
-            _train(configs, study)
+            _train({folder: _config(own, config_dirs, folder) for folder, own in words.items()}, study)
     except (UserError, OSError):
         pass  # each job says its own
     except Exception as error:
