@@ -21,6 +21,16 @@ from dnnx.training.merged import MergedModule
 
 Arms = Mapping[str, Sequence[str]]
 TINY = [*SMOKE, "net.hidden=[9,8]", "seeds=2", "trainer.max_epochs=4", "data.batch_size=64"]
+TIED = """
+from math import prod
+from torch import nn
+
+
+def tied(in_shape, num_outputs):
+    twice = nn.Linear(8, 8)
+    first, last = nn.Linear(prod(in_shape), 8), nn.Linear(8, num_outputs)
+    return nn.Sequential(nn.Flatten(), first, nn.ReLU(), twice, nn.ReLU(), twice, nn.ReLU(), last)
+"""
 ARMS: dict[str, tuple[Sequence[str], Arms]] = {
     "rates and decays": ([], {
         "plain": [], "slow": ["optimizer.lr=1e-4"], "decayed": ["optimizer=adamw", "optimizer.weight_decay=0.1"],
@@ -129,6 +139,21 @@ def test_each_arm_is_as_if_it_trained_alone(name: str, tmp_path: Path, capsys: p
     alone(base, arms, tmp_path / "merged")  # what the job of each arm does: it tests what is trained
     for arm in arms:
         assert (tmp_path / "merged" / arm / "metrics.csv").read_text() == trained[arm]  # no epoch was trained again
+        assert_alike(tmp_path / "merged" / arm, tmp_path / "alone" / arm)
+
+
+def test_a_penalty_of_one_arm_leaves_the_gradients_of_tied_weights_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tied_nets.py").write_text(TIED)
+    monkeypatch.chdir(tmp_path)
+    words = [word for word in TINY if not word.startswith("net.")]
+    base = [*words, "net=[]", "++net._target_=tied_nets.tied", "optimizer=momentum", "optimizer.lr=0.05"]
+    arms = {"plain": [], "penalized": ["+technique=penalty", "techniques.penalty.l2=1e-2"]}
+    alone(base, arms, tmp_path / "alone")
+    as_one(base, arms, tmp_path / "merged")
+    alone(base, arms, tmp_path / "merged")
+    for arm in arms:
         assert_alike(tmp_path / "merged" / arm, tmp_path / "alone" / arm)
 
 

@@ -70,7 +70,8 @@ class MergedModule(ReplicaModule):
             own = arm.module.replicas.net.state_dict(keep_vars=True)
             for name in own.keys() & named.keys():
                 own[name].data = arm.of(named[name].data)
-            self.pairs.append([(value, named[name]) for name, value in own.items() if value.requires_grad])
+            trained = {value: named[name] for name, value in own.items() if value.requires_grad}  # a tied one once
+            self.pairs.append([*trained.items()])
         for name, layer in self.replicas.net.named_modules():
             if isinstance(layer, Dropout):
                 rates = [(self._layer(arm, name).p, len(arm.module.seeds)) for arm in self.arms]
