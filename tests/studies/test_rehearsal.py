@@ -49,6 +49,18 @@ class Late(Good):
                 raise RuntimeError("broke late")
         return super().forward(x)
 """
+TECHNIQUES = """
+from dnnx.techniques.clipping import Clipping
+
+
+class Silent(Clipping):
+    def __init__(self):
+        super().__init__(norm=1.0)
+
+
+class Says(Silent):
+    mergeable = True
+"""
 DIGITS = ["data.source=digits", "seeds=3", "trainer.max_epochs=2", "trainer.accelerator=cpu"]
 STUDY = """# @package _global_
 name: mine
@@ -129,6 +141,15 @@ def test_a_setting_whose_job_will_refuse_it_trains_with_no_other() -> None:
     kinds = check_arms({"good": compose(*small), "short": short}, are_arms=False)
     assert kinds["good"]
     assert kinds["short"] == ""
+
+
+def test_a_technique_of_one_s_own_says_itself_that_arms_with_it_may_train_as_one(here: Path) -> None:
+    (here / "own_techniques.py").write_text(TECHNIQUES)
+    words = [*DIGITS, "net.hidden=[9]"]
+    arms = {name: compose(*words, f"+techniques.own._target_=own_techniques.{name}") for name in ("Silent", "Says")}
+    kinds = check_arms(arms)
+    assert kinds["Silent"] == ""
+    assert kinds["Says"]
 
 
 def test_an_arm_that_starts_from_another_is_not_tried_before_that_is_trained() -> None:

@@ -50,7 +50,7 @@ def _is_separate(cfg: DictConfig, data: Any, module: ReplicaModule, trainer: Any
         and not data.features
         and module.start == 0
         and all(type(callback) in CALLBACKS for callback in trainer.callbacks)
-        and all(technique.mergeable for technique in module.techniques.values())
+        and all(vars(type(technique)).get("mergeable", False) for technique in module.techniques.values())
         and all(p.requires_grad for p in replicas.net.parameters())
         and not replicas.draws
         and (replicas.way == "batched" or (not replicas.stacked and is_declared(replicas.net)))
