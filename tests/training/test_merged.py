@@ -180,6 +180,35 @@ def test_a_signal_waits_until_every_arm_has_saved_its_epoch(tmp_path: Path, monk
         assert_alike(tmp_path / "merged" / arm, tmp_path / "alone" / arm)
 
 
+def test_a_signal_waits_for_the_others_where_an_arm_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, arms = ARMS["arms that stop early"]
+    left = MergedModule.let_go
+
+    def stopped(self: MergedModule, finished: Any) -> None:
+        left(self, finished)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(MergedModule, "let_go", stopped)
+    with pytest.raises(Stopped):
+        as_one([*TINY, *base, "callbacks.checkpoint.every_s=1000"], arms, tmp_path)
+    assert len({load_checkpoint(tmp_path / arm / "checkpoints" / "last.ckpt")["epoch"] for arm in arms}) == 1
+
+
+def test_a_signal_waits_for_an_arm_that_saves_more_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arms = {"often": ["callbacks.checkpoint.every_s=0"], "seldom": ["callbacks.checkpoint.every_s=1000"]}
+    learn = MergedModule.learn
+
+    def stopped(self: Any, batch: Any, optimizer: Any) -> Any:
+        if self.trainer.current_epoch == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return learn(self, batch, optimizer)
+
+    monkeypatch.setattr(MergedModule, "learn", stopped)
+    with pytest.raises(Stopped):
+        as_one(TINY, arms, tmp_path)
+    assert [load_checkpoint(tmp_path / arm / "checkpoints" / "last.ckpt")["epoch"] for arm in arms] == [3, 3]
+
+
 def test_a_checkpoint_holds_the_tensors_of_its_arm_alone(tmp_path: Path) -> None:
     arms = {"a": [], "b": ["seeds=6"], "c": ["seeds=1"]}
     alone(TINY, arms, tmp_path / "alone")

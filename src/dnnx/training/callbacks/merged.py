@@ -9,6 +9,7 @@ from dnnx.basics import signals
 from dnnx.basics.counts import many
 from dnnx.training.callbacks import progress
 from dnnx.training.callbacks.early_stopping import EarlyStopping
+from dnnx.training.callbacks.saving import Saving
 from dnnx.training.merged import Arm
 
 
@@ -29,12 +30,14 @@ class OfArms(pl.Callback):
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         finished = [arm for arm in self.running if arm not in pl_module.arms]
-        for moment in (["on_train_end"], ["teardown", "fit"]):
-            self._call(trainer, *moment, arms=finished)
-        self.running = list(pl_module.arms)
-        self._call(trainer, "on_train_epoch_start")
+        with signals.together(self._saves_all(pl_module.arms, trainer.current_epoch)):
+            for moment in (["on_train_end"], ["teardown", "fit"]):
+                self._call(trainer, *moment, arms=finished)
+            self.running = list(pl_module.arms)
+            self._call(trainer, "on_train_epoch_start")
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        signals.hold()
         self._call(trainer, "on_train_epoch_end")
         trainer.should_stop = all(arm.trainer.should_stop for arm in self.running)
         seeds = sum(int(EarlyStopping.of(arm.trainer).active.sum()) for arm in self.running)
@@ -42,7 +45,8 @@ class OfArms(pl.Callback):
         progress.tell(trainer.current_epoch + 1, trainer.max_epochs, told)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        self._call(trainer, "on_train_end")
+        with signals.together(True):
+            self._call(trainer, "on_train_end")
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         signals.let_go()
@@ -50,17 +54,16 @@ class OfArms(pl.Callback):
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         self._call(trainer, "teardown", stage)
 
+    @staticmethod
+    def _saves_all(arms: Sequence[Arm], epoch: int) -> bool:
+        """Return whether each of these arms will save this epoch; else a signal waits for the end of the next one."""
+        callbacks = [callback for arm in arms for callback in arm.trainer.callbacks]  # type: ignore[attr-defined]
+        return all(callback.is_due(epoch) for callback in callbacks if isinstance(callback, Saving))
+
     def _call(self, trainer: Any, moment: str, *stage: str, arms: Sequence[Arm] | None = None) -> None:
-        """Call the callbacks at a moment of the merged training. A signal waits until every arm has saved."""
-        stopped: signals.Stopped | None = None
+        """Call the callbacks at a moment of the merged training."""
         for arm in self.running if arms is None else arms:
             arm.count(trainer.current_epoch, trainer.global_step)
-            callbacks: Any = arm.trainer.callbacks  # type: ignore[attr-defined]
-            for callback in callbacks:
-                try:
-                    if not isinstance(callback, progress.Progress):
-                        getattr(callback, moment)(arm.trainer, arm.module, *stage)
-                except signals.Stopped as one:
-                    stopped = one
-        if stopped is not None:
-            raise stopped
+            for callback in arm.trainer.callbacks:  # type: ignore[attr-defined]
+                if not isinstance(callback, progress.Progress):
+                    getattr(callback, moment)(arm.trainer, arm.module, *stage)
