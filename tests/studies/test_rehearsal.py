@@ -49,6 +49,17 @@ class Late(Good):
                 raise RuntimeError("broke late")
         return super().forward(x)
 """
+DATA = """
+import torch
+from dnnx.data.arrays import ArrayData
+
+
+class Drawn(ArrayData):
+    def read(self):
+        self.x = torch.randn(300, 6)
+        self.y = (self.x.sum(1) > 0).long()
+        return super().read()
+"""
 TECHNIQUES = """
 from dnnx.techniques.clipping import Clipping
 
@@ -150,6 +161,13 @@ def test_a_technique_of_one_s_own_says_itself_that_arms_with_it_may_train_as_one
     kinds = check_arms(arms)
     assert kinds["Silent"] == ""
     assert kinds["Says"]
+
+
+def test_arms_of_data_of_one_s_own_train_apart_as_each_may_draw_its_own(here: Path) -> None:
+    (here / "own_data.py").write_text(DATA)
+    words = ["data=[]", "++data._target_=own_data.Drawn", *DIGITS[1:], "net.hidden=[9]"]
+    kinds = check_arms({"a": compose(*words), "b": compose(*words, "optimizer.lr=1e-4")})
+    assert kinds == {"a": "", "b": ""}
 
 
 def test_an_arm_that_starts_from_another_is_not_tried_before_that_is_trained() -> None:
