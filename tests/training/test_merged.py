@@ -219,6 +219,20 @@ def test_a_checkpoint_holds_the_tensors_of_its_arm_alone(tmp_path: Path) -> None
             assert own.stat().st_size == pytest.approx(known.stat().st_size, rel=0.05)
 
 
+def test_arms_of_the_same_seeds_hold_their_data_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Any] = []
+    start = MergedModule.on_fit_start
+
+    def noted(self: MergedModule) -> None:
+        found.extend(arm.data for arm in self.arms)
+        start(self)
+
+    monkeypatch.setattr(MergedModule, "on_fit_start", noted)
+    as_one(TINY, {"a": [], "b": ["optimizer.lr=1e-4"], "c": ["seeds=1"]}, tmp_path)
+    assert found[0] is found[1]
+    assert found[0] is not found[2]
+
+
 def test_finished_arms_leave_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base, arms = ARMS["arms that stop early"]
     nums: list[int] = []
