@@ -49,6 +49,29 @@ class Late(Good):
                 raise RuntimeError("broke late")
         return super().forward(x)
 """
+DATA = """
+import torch
+from dnnx.data.arrays import ArrayData
+
+
+class Drawn(ArrayData):
+    def read(self):
+        self.x = torch.randn(300, 6)
+        self.y = (self.x.sum(1) > 0).long()
+        return super().read()
+"""
+TECHNIQUES = """
+from dnnx.techniques.clipping import Clipping
+
+
+class Silent(Clipping):
+    def __init__(self):
+        super().__init__(norm=1.0)
+
+
+class Says(Silent):
+    mergeable = True
+"""
 DIGITS = ["data.source=digits", "seeds=3", "trainer.max_epochs=2", "trainer.accelerator=cpu"]
 STUDY = """# @package _global_
 name: mine
@@ -123,6 +146,30 @@ def test_the_error_names_the_arms_that_have_it_unless_all_have() -> None:
 
 
 @pytest.mark.usefixtures("here")
+def test_a_setting_whose_job_will_refuse_it_trains_with_no_other() -> None:
+    small = [*DIGITS, "net.hidden=[9]", "scheduler=one_cycle"]
+    short = compose(*small, "callbacks.early_stopping.patience=1")
+    kinds = check_arms({"good": compose(*small), "short": short}, are_arms=False)
+    assert kinds["good"]
+    assert kinds["short"] == ""
+
+
+def test_a_technique_of_one_s_own_says_itself_that_arms_with_it_may_train_as_one(here: Path) -> None:
+    (here / "own_techniques.py").write_text(TECHNIQUES)
+    words = [*DIGITS, "net.hidden=[9]"]
+    arms = {name: compose(*words, f"+techniques.own._target_=own_techniques.{name}") for name in ("Silent", "Says")}
+    kinds = check_arms(arms)
+    assert kinds["Silent"] == ""
+    assert kinds["Says"]
+
+
+def test_arms_of_data_of_one_s_own_train_apart_as_each_may_draw_its_own(here: Path) -> None:
+    (here / "own_data.py").write_text(DATA)
+    words = ["data=[]", "++data._target_=own_data.Drawn", *DIGITS[1:], "net.hidden=[9]"]
+    kinds = check_arms({"a": compose(*words), "b": compose(*words, "optimizer.lr=1e-4")})
+    assert kinds == {"a": "", "b": ""}
+
+
 def test_an_arm_that_starts_from_another_is_not_tried_before_that_is_trained() -> None:
     check_arms({"a": compose(*DIGITS, "net=backbone", "+technique=pretrained", "backbone=arm:b")})
 

@@ -70,6 +70,16 @@ def test_what_depends_on_a_failed_job_is_named_and_the_others_run(capsys: pytest
     ]
 
 
+def test_jobs_do_without_what_only_speeds_them_up(capsys: pytest.CaptureFixture[str]) -> None:
+    parts = [Part(Task("merged", print), "merged", may_fail=True), part("a", after="merged"), part("b", after="merged")]
+    killed = Ended("merged", None, -signal.SIGKILL, "", "")
+    pool = run(parts, workers=2, fails={"merged": killed})
+    assert pool.order == ["+merged", "-merged", "+a", "+b", "-a", "-b"]
+    assert FAILURES == []
+    told = capsys.readouterr().out
+    assert "merged died: its process was ended by SIGKILL; its arms are trained one by one" in " ".join(told.split())
+
+
 def test_a_mistake_of_all_jobs_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
     wrong = {name: Ended(name, "seeds=0: wrong", 0, "", "error: seeds=0: wrong\n") for name in "abc"}
     run([part(name) for name in "abc"], workers=2, fails=wrong)

@@ -21,6 +21,16 @@ from dnnx.training.merged import MergedModule
 
 Arms = Mapping[str, Sequence[str]]
 TINY = [*SMOKE, "net.hidden=[9,8]", "seeds=2", "trainer.max_epochs=4", "data.batch_size=64"]
+TIED = """
+from math import prod
+from torch import nn
+
+
+def tied(in_shape, num_outputs):
+    twice = nn.Linear(8, 8)
+    first, last = nn.Linear(prod(in_shape), 8), nn.Linear(8, num_outputs)
+    return nn.Sequential(nn.Flatten(), first, nn.ReLU(), twice, nn.ReLU(), twice, nn.ReLU(), last)
+"""
 ARMS: dict[str, tuple[Sequence[str], Arms]] = {
     "rates and decays": ([], {
         "plain": [], "slow": ["optimizer.lr=1e-4"], "decayed": ["optimizer=adamw", "optimizer.weight_decay=0.1"],
@@ -73,6 +83,9 @@ ARMS: dict[str, tuple[Sequence[str], Arms]] = {
         "second": ["callbacks.early_stopping.patience=2", "net.dropout=0.5", "seeds=[1]"],
     }),
     "one that diverges": ([], {"plain": [], "wild": ["optimizer=sgd", "optimizer.lr=1e6"]}),
+    "checkpoints after each epoch": (["callbacks.checkpoint.every_s=0"], {
+        "plain": [], "slow": ["optimizer.lr=1e-4"],
+    }),
     "own examples, moved": (["data.train_size=300", "data.augment.shift=1", "+data.class_weights=balanced"], {
         "plain": [], "slow": ["optimizer.lr=1e-4"],
     }),
@@ -129,6 +142,21 @@ def test_each_arm_is_as_if_it_trained_alone(name: str, tmp_path: Path, capsys: p
         assert_alike(tmp_path / "merged" / arm, tmp_path / "alone" / arm)
 
 
+def test_a_penalty_of_one_arm_leaves_the_gradients_of_tied_weights_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tied_nets.py").write_text(TIED)
+    monkeypatch.chdir(tmp_path)
+    words = [word for word in TINY if not word.startswith("net.")]
+    base = [*words, "net=[]", "++net._target_=tied_nets.tied", "optimizer=momentum", "optimizer.lr=0.05"]
+    arms = {"plain": [], "penalized": ["+technique=penalty", "techniques.penalty.l2=1e-2"]}
+    alone(base, arms, tmp_path / "alone")
+    as_one(base, arms, tmp_path / "merged")
+    alone(base, arms, tmp_path / "merged")
+    for arm in arms:
+        assert_alike(tmp_path / "merged" / arm, tmp_path / "alone" / arm)
+
+
 def test_a_signal_waits_until_every_arm_has_saved_its_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base, arms = [*TINY, "callbacks.checkpoint.every_s=1000"], {"a": [], "b": ["optimizer.lr=1e-4"], "c": ["seeds=1"]}
     alone(base, arms, tmp_path / "alone")
@@ -152,6 +180,35 @@ def test_a_signal_waits_until_every_arm_has_saved_its_epoch(tmp_path: Path, monk
         assert_alike(tmp_path / "merged" / arm, tmp_path / "alone" / arm)
 
 
+def test_a_signal_waits_for_the_others_where_an_arm_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, arms = ARMS["arms that stop early"]
+    left = MergedModule.let_go
+
+    def stopped(self: MergedModule, finished: Any) -> None:
+        left(self, finished)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(MergedModule, "let_go", stopped)
+    with pytest.raises(Stopped):
+        as_one([*TINY, *base, "callbacks.checkpoint.every_s=1000"], arms, tmp_path)
+    assert len({load_checkpoint(tmp_path / arm / "checkpoints" / "last.ckpt")["epoch"] for arm in arms}) == 1
+
+
+def test_a_signal_waits_for_an_arm_that_saves_more_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arms = {"often": ["callbacks.checkpoint.every_s=0"], "seldom": ["callbacks.checkpoint.every_s=1000"]}
+    learn = MergedModule.learn
+
+    def stopped(self: Any, batch: Any, optimizer: Any) -> Any:
+        if self.trainer.current_epoch == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return learn(self, batch, optimizer)
+
+    monkeypatch.setattr(MergedModule, "learn", stopped)
+    with pytest.raises(Stopped):
+        as_one(TINY, arms, tmp_path)
+    assert [load_checkpoint(tmp_path / arm / "checkpoints" / "last.ckpt")["epoch"] for arm in arms] == [3, 3]
+
+
 def test_a_checkpoint_holds_the_tensors_of_its_arm_alone(tmp_path: Path) -> None:
     arms = {"a": [], "b": ["seeds=6"], "c": ["seeds=1"]}
     alone(TINY, arms, tmp_path / "alone")
@@ -160,6 +217,20 @@ def test_a_checkpoint_holds_the_tensors_of_its_arm_alone(tmp_path: Path) -> None
         for name in ("last.ckpt", "best.ckpt"):
             own, known = (tmp_path / where / arm / "checkpoints" / name for where in ("merged", "alone"))
             assert own.stat().st_size == pytest.approx(known.stat().st_size, rel=0.05)
+
+
+def test_arms_of_the_same_seeds_hold_their_data_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Any] = []
+    start = MergedModule.on_fit_start
+
+    def noted(self: MergedModule) -> None:
+        found.extend(arm.data for arm in self.arms)
+        start(self)
+
+    monkeypatch.setattr(MergedModule, "on_fit_start", noted)
+    as_one(TINY, {"a": [], "b": ["optimizer.lr=1e-4"], "c": ["seeds=1"]}, tmp_path)
+    assert found[0] is found[1]
+    assert found[0] is not found[2]
 
 
 def test_finished_arms_leave_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,8 +257,11 @@ def test_arms_that_cannot_train_as_one_network_train_alone(tmp_path: Path, capsy
     assert results(tmp_path / "b")["epoch/last"]
 
 
-def test_a_user_s_mistake_is_left_to_the_arm_s_own_job(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    as_one(TINY, {"a": [], "b": ["data.batch_size=5000"]}, tmp_path)
+@pytest.mark.parametrize("mistake", ["data.batch_size=5000", "callbacks.early_stopping.patience=2"])
+def test_a_user_s_mistake_is_left_to_the_arm_s_own_job(
+    mistake: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    as_one([*TINY, "scheduler=one_cycle"], {"a": [], "b": [mistake]}, tmp_path)
     assert "".join(capsys.readouterr()) == ""
     assert not (tmp_path / "a" / "metrics.csv").exists()
 

@@ -37,6 +37,7 @@ class _State:
     def __init__(self) -> None:
         self.earlier: dict[int, Any] = {}
         self.held = False
+        self.is_together = False
         self.waiting: list[int] = []
         self.came = False
         self.stopped = False
@@ -94,10 +95,24 @@ def hold() -> None:
 
 def release() -> None:
     """Raise Stopped if a signal waits. Later signals do not wait."""
+    if _state.is_together:
+        return
     waiting = _state.waiting
     let_go()
     for number in waiting:
         _end(number)
+
+
+@contextmanager
+def together(is_all: bool) -> Iterator[None]:
+    """Let `release` do nothing inside, where several trainings save in turn; afterwards do it if `is_all` was saved."""
+    _state.is_together = True
+    try:
+        yield
+    finally:
+        _state.is_together = False
+    if is_all:
+        release()
 
 
 def let_go() -> None:

@@ -54,6 +54,6 @@ def after_groups(parts: Sequence[Part], groups: Sequence[Group]) -> list[Part]:
     of_job, first, waits = {part.job: part.task for part in parts}, list[Part](), dict[str, str]()
     for group in groups:
         own = of_job[group.jobs[0].name]
-        first.append(Part(Task(group.name, group.train, own.threads, own.data), group.name))
+        first.append(Part(Task(group.name, group.train, own.threads, own.data), group.name, may_fail=True))
         waits |= {job.name: group.name for job in group.jobs}
     return [*first, *(replace(part, after=waits.get(part.job, part.after)) for part in parts)]

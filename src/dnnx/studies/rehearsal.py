@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.console import console
 from dnnx.basics.errors import UserError, is_out_of_memory
-from dnnx.config import plain, resume
+from dnnx.config import check, plain, resume
 from dnnx.config.build import build
 from dnnx.config.explain import explain_os
 from dnnx.config.own_lines import described_if_theirs
@@ -89,4 +89,14 @@ def _rehearse(config: DictConfig, folder: Path, known: dict[str, Any]) -> str:
     if key not in known:
         known.clear()
         known[key] = build_data(cfg, seeds)
-    return kind_of(config, len(every), *assemble(cfg, seeds, folder, known[key]))
+    assembled = assemble(cfg, seeds, folder, known[key])
+    return kind_of(config, len(every), *assembled) if _is_valid(config) else ""
+
+
+def _is_valid(config: DictConfig) -> bool:
+    """Return whether the job of a config, which checks it once more, will train."""
+    try:
+        check.check(config)
+    except UserError:
+        return False
+    return True

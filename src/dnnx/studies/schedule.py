@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dnnx.basics.console import console
+from dnnx.basics.console import console, warn
 from dnnx.basics.typed import hide
 from dnnx.config.app import FAILURES, fail
 from dnnx.config.own_lines import is_theirs
@@ -21,19 +21,23 @@ FRAME = re.compile(r'\s+File "([^"]+)", line (\d+)')  # of a traceback
 
 @dataclass(frozen=True)
 class Part:
-    """A task of the job `job`; a job may have several. It waits for all tasks of the job `after`."""
+    """A task of the job `job`; a job may have several. It waits for all tasks of the job `after`.
+
+    What only speeds up other jobs `may_fail`: they then do without it.
+    """
 
     task: Task
     job: str
     after: str | None = None
     is_finished: bool = False
+    may_fail: bool = False
 
 
 def run_parts(
     name: str, parts: Sequence[Part], workers: int, advice: str, gpus: Sequence[str], pool: Pool
 ) -> dict[str, str]:
     """Run the parts of a study, or of a run, in a pool, at most `workers` at once; return why jobs failed, by job."""
-    with View(name, len(parts)) as view:
+    with View(name, sum(not part.may_fail for part in parts)) as view:
         schedule = Schedule(parts, workers, advice, gpus, view, pool)
         schedule.run()
     return schedule.failed
@@ -129,11 +133,14 @@ class Schedule:
     def end(self, ended: Ended) -> None:
         del self.slots[ended.name]
         message = failure(ended, self.advice)
-        job = next(part.job for part in self.parts if part.task.name == ended.name)
-        is_last = job not in self.unfinished()
-        self.view.end(ended.name, ended.out if is_last or message else "", is_failed=message is not None)
+        part = next(part for part in self.parts if part.task.name == ended.name)
+        job, is_last = part.job, part.job not in self.unfinished()
+        out = ended.out if is_last or message else ""
+        self.view.end(ended.name, out, is_failed=message is not None, counts=not part.may_fail)
         print_errors(ended, message)
-        if message is not None:
+        if message is not None and part.may_fail:
+            warn(f"{message.removesuffix(f'; {self.advice}')}; its arms are trained one by one")
+        elif message is not None:
             self.failed.setdefault(job, message)
             if ended.exitcode == 1:
                 FAILURES.append(message)  # its traceback has been printed

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from dnnx.basics.console import console, warn
 from dnnx.basics.errors import UserError, is_out_of_memory, message_of
@@ -21,10 +22,9 @@ def train_merged(words: Mapping[Path, Sequence[str]], config_dirs: Sequence[str]
 
     Where that is not possible nothing is trained, and the job of each run does it alone and says what is wrong.
     """
-    configs = {folder: _config(own, config_dirs, folder) for folder, own in words.items()}
     try:
         with listen():
-            _train(configs, study)
+            _train({folder: _config(own, config_dirs, folder) for folder, own in words.items()}, study)
     except (UserError, OSError):
         pass  # each job says its own
     except Exception as error:
@@ -52,11 +52,14 @@ def _train(configs: Mapping[Path, DictConfig], study: Path) -> None:
     from dnnx.training.trainer import build_trainer
 
     with ExitStack() as stack:
-        arms = []
+        arms, known = list[Arm](), dict[str, Any]()  # `known` is data that arms have in common
         for folder, cfg in configs.items():
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(sole_writer(folder))
-            data, module, trainer = assemble(cfg, parse_seeds(cfg.seeds), folder)
+            seeds = parse_seeds(cfg.seeds)
+            key = f"{OmegaConf.to_container(cfg.data, resolve=True)} of {seeds}"
+            data, module, trainer = assemble(cfg, seeds, folder, known.get(key))
+            known[key] = data
             stack.enter_context(recording(cfg, data_facts(data), folder, study))
             arms.append(Arm(data, module, trainer))
         merged = MergedModule(arms)

@@ -69,11 +69,11 @@ class View:
         self.shares.pop(job, None)
         self._show()
 
-    def end(self, job: str, out: str, is_failed: bool = False) -> None:
+    def end(self, job: str, out: str, is_failed: bool = False, counts: bool = True) -> None:
         """Show the end of a job with the text that it printed; without text, or if it failed, it is a line."""
-        self.num_ended += 1
+        self.num_ended += counts
         self.pause(job)
-        about = f"({self.num_ended} of {self.total}{self._left()})"
+        about = f"({self.num_ended} of {self.total}{self._left() if self.num_ended else ''})"
         if is_failed:
             console.print(f"{self.name}: {job} failed {about}", soft_wrap=True)
         elif out.strip():

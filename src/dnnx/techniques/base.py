@@ -26,7 +26,9 @@ class Technique:
     first_epoch = 1  # the best weights come from this epoch or a later one
     first_epoch_key = "first_epoch"  # the argument that sets it
     skipped_in_search = False  # whether a learning-rate search trains without it
-    mergeable = False  # whether it acts only on weights, gradients and losses, so that arms may train as one network
+    # Whether the class itself acts only on weights, gradients and losses, so that arms may train as one network. A
+    # subclass says so anew.
+    mergeable = False
     module: Any
 
     def attach(self, module: Any) -> None:

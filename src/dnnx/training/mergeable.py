@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import nn
 
+from dnnx.config.trust import known_targets
 from dnnx.data.arrays import ArrayData
 from dnnx.nets.layers.dropout import Dropout
 from dnnx.training.batched import is_declared
@@ -50,10 +51,11 @@ def _is_separate(cfg: DictConfig, data: Any, module: ReplicaModule, trainer: Any
     return (
         plain
         and isinstance(data, ArrayData)
+        and cfg.data.get("_target_") in known_targets()  # a class of the user's may draw other examples each time
         and not data.features
         and module.start == 0
         and all(type(callback) in CALLBACKS for callback in trainer.callbacks)
-        and all(technique.mergeable for technique in module.techniques.values())
+        and all(vars(type(technique)).get("mergeable", False) for technique in module.techniques.values())
         and all(p.requires_grad for p in replicas.net.parameters())
         and not replicas.draws
         and (replicas.way == "batched" or (not replicas.stacked and is_declared(replicas.net)))

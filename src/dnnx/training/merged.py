@@ -70,7 +70,8 @@ class MergedModule(ReplicaModule):
             own = arm.module.replicas.net.state_dict(keep_vars=True)
             for name in own.keys() & named.keys():
                 own[name].data = arm.of(named[name].data)
-            self.pairs.append([(value, named[name]) for name, value in own.items() if value.requires_grad])
+            trained = {value: named[name] for name, value in own.items() if value.requires_grad}  # a tied one once
+            self.pairs.append([*trained.items()])
         for name, layer in self.replicas.net.named_modules():
             if isinstance(layer, Dropout):
                 rates = [(self._layer(arm, name).p, len(arm.module.seeds)) for arm in self.arms]
@@ -146,6 +147,7 @@ class MergedModule(ReplicaModule):
     def on_train_epoch_start(self) -> None:
         for arm in self.arms:
             arm.module.on_train_epoch_start()
+        self.shared = []  # a checkpoint of best weights has dropped the gradients of its arm
 
     def on_validation_epoch_end(self) -> None:
         for arm in self.arms:

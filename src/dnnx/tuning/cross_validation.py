@@ -69,7 +69,7 @@ class CrossValidation:
         try:
             built = [self.build(trial.params, Prune(trial, self._measure, on_epoch)) for trial in trials]
             arms = [Arm(trainer.fold_data, module, trainer) for module, trainer in built]
-            watch, data = OfArms(arms, TrialFailed), repeated(arms[0].data, len(arms))
+            watch, data = OfArms(arms, failure=TrialFailed), repeated(arms[0].data, len(arms))
             data.trainer = build_trainer(self.run_config(trials[0].params).trainer, self.folder, [watch])
             data.trainer.fit(MergedModule(arms), datamodule=data)
             seconds = (time.perf_counter() - started) / len(trials)

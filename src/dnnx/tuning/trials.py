@@ -86,7 +86,9 @@ def run_all(cfg: DictConfig, study: Study, trials: Sequence[Trial], validation: 
                 def on_epoch(epoch: int, mean: float) -> None:
                     for heart in hearts:
                         heart.beat()
-                    status.update(f"{len(trials)} trials as one network: epoch {epoch}")
+                    at = f"{len(trials)} trials as one network: epoch {epoch}"
+                    status.update(at)
+                    progress.tell(epoch, cfg.trainer.max_epochs, at)
 
                 with suppress(RuntimeError, UpdateFinishedTrialError):  # no memory for all, or taken for dead
                     scores = [partial(_known, found) for found in validation.score_all(trials, on_epoch)]
