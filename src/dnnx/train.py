@@ -18,7 +18,7 @@ from dnnx.config.run_shards import is_of_shards
 from dnnx.config.seeds import parse_seeds
 from dnnx.config.trust import check_run
 from dnnx.runs import shard_files
-from dnnx.runs.files import remove_empty, write_json
+from dnnx.runs.files import read_json, remove_empty, write_json
 from dnnx.runs.locks import sole_writer
 from dnnx.runs.memory import begin_measuring
 from dnnx.studies.metric_names import check_logged
@@ -139,6 +139,9 @@ def show(folder: Path) -> dict[str, list]:
         console.print("every seed diverged, so no number was measured; try a lower optimizer.lr", soft_wrap=True)
     if None not in [*metrics["time/epoch_s"], *metrics["time/fit_s"], *metrics["memory/peak_mb"]]:
         span = "of training, for the longest shard" if shard_files.folders(folder) else "of training"
+        span += (
+            " with all arms that were one network" if "merged_with" in read_json(folder / "environment.json") else ""
+        )
         console.print(
             f"{metrics['time/epoch_s'][0]:.2f} s per epoch, {max(metrics['time/fit_s']) / 60:.1f} min {span}, "
             f"peak memory {metrics['memory/peak_mb'][0]:,.0f} MB",

@@ -53,7 +53,7 @@ def test_few_arms_are_left_to_the_workers() -> None:
     assert groups(plan_of("abc"), kinds_of(x="abc"), workers=2) == []
 
 
-@pytest.mark.parametrize("metric", ["time/fit_s", "memory/peak_mb"])
+@pytest.mark.parametrize("metric", ["time/fit_s", "memory/peak_mb", "convergence/seconds"])
 def test_no_arm_shares_the_seconds_that_a_claim_compares(metric: str) -> None:
     assert groups(plan_of("abc", metric=metric), kinds_of(x="abc")) == []
 
@@ -82,11 +82,19 @@ def test_a_sweep_trains_as_one_network_with_the_results_of_each_alone(jobs: int,
     apart = "import dnnx.studies.jobs as jobs; jobs.groups_of = lambda *_: []"
     ended = command("train", *SWEEP, f"jobs={jobs}", "name=apart", cwd=tmp_path, before=apart)
     assert "as one" not in ended.stdout
+    [page] = tmp_path.glob("out/train/2*/report.md")
+    assert "are those of all arms that were one network with it" in page.read_text()
+    assert "wall second" not in page.read_text()
     runs = sorted(path.parent for path in tmp_path.glob("out/train/2*/*/results.json"))
     assert len(runs) == 6
     for run in runs:
-        [other] = tmp_path.glob(f"out/apart/2*/{run.name}/results.json")
-        found, known = (measured(json.loads(path.read_text())) for path in (run / "results.json", other))
+        [other] = tmp_path.glob(f"out/apart/2*/{run.name}")
+        facts = json.loads((run / "environment.json").read_text())
+        assert run.name in facts["merged_with"].split(", ")
+        assert "merged_with" not in json.loads((other / "environment.json").read_text())
+        found, known = (
+            measured(json.loads(path.read_text())) for path in (run / "results.json", other / "results.json")
+        )
         assert found["epoch/best"] == known["epoch/best"]
         for name in ("test/accuracy", "val/loss", "train/loss"):
             assert found[name] == pytest.approx(known[name], rel=1e-4)

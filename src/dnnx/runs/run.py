@@ -86,6 +86,11 @@ class Run:
         return bool((near & (values["count"] == len(self.seeds))).all())
 
     @property
+    def is_merged(self) -> bool:
+        """Return whether it trained with other arms as one network, so that its seconds are those of all of them."""
+        return bool(self.environment.get("merged_with"))
+
+    @property
     def num_cut_off(self) -> int:
         """Return of how many seeds the last epoch allowed is the best one; 0 with a schedule, which ends by design."""
         best, most = self.values("epoch/best").dropna(), self.setting("trainer.max_epochs")

@@ -12,7 +12,11 @@ from dnnx.studies.schedule import Part
 
 Merge = Callable[..., None]  # dnnx.studies.train_merged.train_merged(words of each folder, config_dirs, study)
 FEWEST = 3  # arms of a network; two gain too little
-OF_ONE_RUN = ("time/", "memory/")  # metrics that arms which train as one network do not have for themselves
+OF_ONE_RUN = (
+    "time/",
+    "memory/",
+    "convergence/seconds",
+)  # metrics that arms which train as one network do not have for themselves
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ def _train(configs: Mapping[Path, DictConfig], study: Path) -> None:
     from dnnx.training.recording import recording
     from dnnx.training.trainer import build_trainer
 
+    names = ", ".join(folder.name for folder in configs)
     with ExitStack() as stack:
         arms, known = list[Arm](), dict[str, Any]()  # `known` is data that arms have in common
         for folder, cfg in configs.items():
@@ -60,13 +61,12 @@ def _train(configs: Mapping[Path, DictConfig], study: Path) -> None:
             key = f"{OmegaConf.to_container(cfg.data, resolve=True)} of {seeds}"
             data, module, trainer = assemble(cfg, seeds, folder, known.get(key))
             known[key] = data
-            stack.enter_context(recording(cfg, data_facts(data), folder, study))
+            stack.enter_context(recording(cfg, data_facts(data), folder, study, names))
             arms.append(Arm(data, module, trainer))
         merged = MergedModule(arms)
         data = build_data(cfg, merged.seeds)
         trainer = build_trainer(cfg.trainer, study, [OfArms(arms)])
         data.trainer = trainer
         data.to(trainer.strategy.root_device)
-        names = ", ".join(folder.name for folder in configs)
         console.print(f"{len(merged.seeds)} networks of {len(arms)} arms train as one: {names}", soft_wrap=True)
         trainer.fit(merged, datamodule=data)

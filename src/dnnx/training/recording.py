@@ -16,13 +16,18 @@ from dnnx.config import plain, resume
 from dnnx.config.seeds import parse_seeds
 from dnnx.config.source_files import KEY, doubt_of_code, own_code
 from dnnx.runs import checksums, provenance, shard_files
-from dnnx.runs.files import write_json
+from dnnx.runs.files import read_json, write_json
 from dnnx.runs.latest import leave_failed, link_latest
 
 
 @contextmanager
-def recording(cfg: DictConfig, facts: dict[str, Any], folder: Path, study: Path | None) -> Iterator[None]:
-    """Write the files that a run has before it is trained; inside, a stop or an error leaves a folder to go on with."""
+def recording(
+    cfg: DictConfig, facts: dict[str, Any], folder: Path, study: Path | None, merged_with: str = ""
+) -> Iterator[None]:
+    """Write the files that a run has before it is trained; inside, a stop or an error leaves a folder to go on with.
+
+    `merged_with` names the arms that train as one network, this one among them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if study and not (study.parent / "study.json").exists():  # an arm that is resumed alone is no newest study
         link_latest(study)
@@ -31,7 +36,9 @@ def recording(cfg: DictConfig, facts: dict[str, Any], folder: Path, study: Path 
         resume.save_config(cfg, folder / "config.yaml")
         code = own_code(cfg)
         warn_at_once(doubt_of_code(code, folder))
-        write_json(folder / "environment.json", provenance.environment() | ({KEY: code} if code else {}))
+        arms = merged_with or _merged_with(folder)
+        more = ({KEY: code} if code else {}) | ({"merged_with": arms} if arms else {})
+        write_json(folder / "environment.json", provenance.environment() | more)
         write_json(folder / "data.json", facts)
         if cfg.get("backbone") is not None:
             write_json(folder / checksums.FILE, checksums.of_networks(Path(cfg.backbone), parse_seeds(cfg.seeds)))
@@ -41,6 +48,12 @@ def recording(cfg: DictConfig, facts: dict[str, Any], folder: Path, study: Path 
             if study == folder and (newest := leave_failed(folder)):  # a study looks at its end
                 console.print(f"latest is {resume.short(newest)}, the newest with results", soft_wrap=True)
             raise
+
+
+def _merged_with(folder: Path) -> str:
+    """Return the arms with which a run that goes on was one network; "" if there are none."""
+    path = folder / "environment.json"
+    return str(read_json(path).get("merged_with", "")) if path.exists() else ""
 
 
 @contextmanager

@@ -30,6 +30,8 @@ def blocks(found: Findings) -> list[page.Block]:
         "and where seeds were trained in parts, the sum of their seconds; "
         "those to predict are for the test set, the fastest of several passes."
     )
+    if merged := [run.name for run in found.study.runs if run.is_merged]:
+        caption += f" Seconds of training of {', '.join(merged)} are those of all arms that were one network with it."
     return [page.Heading("Cost", folded=True), page.Table(caption, head, [_row(run) for run in found.study.runs])]
 
 
