@@ -139,9 +139,9 @@ def show(folder: Path) -> dict[str, list]:
         console.print("every seed diverged, so no number was measured; try a lower optimizer.lr", soft_wrap=True)
     if None not in [*metrics["time/epoch_s"], *metrics["time/fit_s"], *metrics["memory/peak_mb"]]:
         span = "of training, for the longest shard" if shard_files.folders(folder) else "of training"
-        span += (
-            " with all arms that were one network" if "merged_with" in read_json(folder / "environment.json") else ""
-        )
+        facts = folder / "environment.json"
+        is_merged = facts.exists() and "merged_with" in read_json(facts)
+        span += " with all arms that were one network" if is_merged else ""
         console.print(
             f"{metrics['time/epoch_s'][0]:.2f} s per epoch, {max(metrics['time/fit_s']) / 60:.1f} min {span}, "
             f"peak memory {metrics['memory/peak_mb'][0]:,.0f} MB",
