@@ -20,9 +20,8 @@ from dnnx.basics.console import console
 from dnnx.config.compose import compose
 from dnnx.config.seeds import parse_seeds
 from dnnx.training.assemble import assemble, build_data
-from dnnx.training.callbacks.merged import OfArms
-from dnnx.training.merged import Arm, MergedModule
-from dnnx.training.trainer import build_trainer
+from dnnx.training.fit_merged import fit_merged
+from dnnx.training.merged import Arm
 
 EPOCHS = 2
 CLOCK = time.perf_counter if torch.cuda.is_available() else time.process_time
@@ -57,10 +56,8 @@ def one_by_one(made: list[tuple[Any, Arm]], folder: Path) -> None:
 
 def as_one(made: list[tuple[Any, Arm]], folder: Path) -> None:
     cfg, arms = made[0][0], [arm for _, arm in made]
-    merged = MergedModule(arms)
-    data, trainer = build_data(cfg, merged.seeds), build_trainer(cfg.trainer, folder, [OfArms(arms)])
-    data.trainer = trainer
-    trainer.fit(merged, datamodule=data)
+    seeds = [seed for arm in arms for seed in arm.module.seeds]
+    fit_merged(arms, build_data(cfg, seeds), cfg.trainer, folder)
 
 
 def seconds(train: Callable[..., None], words: list[str], rates: list[float], seeds: int) -> float:

@@ -18,7 +18,7 @@ from dnnx.config.run_shards import is_of_shards
 from dnnx.config.seeds import parse_seeds
 from dnnx.config.trust import check_run
 from dnnx.runs import shard_files
-from dnnx.runs.files import read_json, remove_empty, write_json
+from dnnx.runs.files import remove_empty, write_json
 from dnnx.runs.locks import sole_writer
 from dnnx.runs.memory import begin_measuring
 from dnnx.studies.metric_names import check_logged
@@ -102,6 +102,7 @@ def fit_baseline(cfg: DictConfig, seeds: list[int], folder: Path, study: Path | 
 def measure(cfg: DictConfig, seeds: list[int], folder: Path, run: Any) -> None:
     """Write the best weights of every seed, and their scores, to `folder`."""
     from dnnx.evaluation import mc_dropout, preprocessing, results
+    from dnnx.runs import provenance
     from dnnx.runs.tensors import save_tensors
     from dnnx.training.callbacks.early_stopping import EarlyStopping
     from dnnx.training.callbacks.record import Record, log_embedding, log_hparams
@@ -119,6 +120,8 @@ def measure(cfg: DictConfig, seeds: list[int], folder: Path, run: Any) -> None:
         write_json(folder / mc_dropout.RELIABILITY, curves)
         metrics, about = metrics | scores, about | mc_dropout.ABOUT
     metrics |= results.training_facts(stopping, Record.of(run.trainer).elapsed_s, module, data)
+    if provenance.merged_with(folder):  # its seconds and memory are those of all arms
+        metrics |= {name: [None] * len(seeds) for name in ("time/fit_s", "time/epoch_s", "memory/peak_mb")}
     run.verify(metrics)
     log_embedding(folder, predictions)
     log_hparams(folder, hparams.settings(cfg), hparams.finals(metrics))
@@ -139,9 +142,6 @@ def show(folder: Path) -> dict[str, list]:
         console.print("every seed diverged, so no number was measured; try a lower optimizer.lr", soft_wrap=True)
     if None not in [*metrics["time/epoch_s"], *metrics["time/fit_s"], *metrics["memory/peak_mb"]]:
         span = "of training, for the longest shard" if shard_files.folders(folder) else "of training"
-        facts = folder / "environment.json"
-        is_merged = facts.exists() and "merged_with" in read_json(facts)
-        span += " with all arms that were one network" if is_merged else ""
         console.print(
             f"{metrics['time/epoch_s'][0]:.2f} s per epoch, {max(metrics['time/fit_s']) / 60:.1f} min {span}, "
             f"peak memory {metrics['memory/peak_mb'][0]:,.0f} MB",

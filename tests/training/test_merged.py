@@ -116,13 +116,15 @@ def assert_alike(one: Path, other: Path) -> None:
     assert rows(one) == pytest.approx(rows(other), rel=1e-3, abs=1e-5, nan_ok=True)
     found, expected = results(one), results(other)
     assert found.keys() == expected.keys()
+    assert (found["epoch/best"], found["epoch/last"]) == (expected["epoch/best"], expected["epoch/last"])
     for name, values in expected.items():
         if values is None or not isinstance(values, list) or not values or isinstance(values[0], str | list):
             assert found[name] == values
         else:
             numbers = [torch.nan if value is None else value for value in values]
+            bound = 1e-3 if name.endswith("/loss") else 1e-2  # one image more is a step of a share
             assert [torch.nan if value is None else value for value in found[name]] == pytest.approx(
-                numbers, rel=1e-2, abs=1e-2, nan_ok=True
+                numbers, rel=bound, abs=bound, nan_ok=True
             ), name
     weights, known = load_file(one / "model.safetensors"), load_file(other / "model.safetensors")
     torch.testing.assert_close(weights, known, rtol=1e-3, atol=1e-4, equal_nan=True)
@@ -255,6 +257,7 @@ def test_arms_that_cannot_train_as_one_network_train_alone(tmp_path: Path, capsy
     assert "2 arms are trained one by one, and not as one network" in "".join(capsys.readouterr())
     alone(TINY, arms, tmp_path)
     assert results(tmp_path / "b")["epoch/last"]
+    assert "merged_with" not in (tmp_path / "a" / "environment.json").read_text()
 
 
 @pytest.mark.parametrize("mistake", ["data.batch_size=5000", "callbacks.early_stopping.patience=2"])

@@ -39,7 +39,7 @@ def facts(study: optuna.Study) -> list[tuple[Any, ...]]:
 
 def alone(folder: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> optuna.Study:
     with monkeypatch.context() as patch:
-        patch.setattr(trials, "MOST", 1)
+        patch.setattr(trials, "MAX_TRIALS", 1)
         return run_tuning(folder, *words, sweep="rates")
 
 
@@ -56,7 +56,9 @@ def test_trials_have_the_scores_that_each_has_alone(
         assert one[:3] == other[:3]
         assert one[3] == pytest.approx(other[3], abs=0.02)
         assert one[4] == pytest.approx(other[4], abs=0.02)
-        assert one[7] == other[7]
+        assert one[5] == pytest.approx(other[5], abs=0.02)
+        assert one[6] == pytest.approx(other[6], abs=0.02)
+        assert one[7:] == other[7:]
 
 
 def test_a_trial_that_diverges_fails_alone(groups: list[int], tmp_path: Path) -> None:
@@ -82,13 +84,30 @@ def test_trials_of_other_shapes_train_alone(groups: list[int], tmp_path: Path) -
     assert groups == []
 
 
-def test_trials_that_find_no_memory_for_all_train_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trials_that_find_no_memory_for_all_train_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     def full(self: Any, given: Any, on_epoch: Any) -> Any:
         raise RuntimeError("not enough memory: you tried to allocate")
 
     monkeypatch.setattr(CrossValidation, "score_all", full)
     study = run_tuning(tmp_path / "t", *RATES, "n_trials=3", sweep="rates")
     assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 3
+    assert "3 trials are trained one by one, and not as one network: out of memory" in "".join(capsys.readouterr())
+
+
+def test_an_error_that_is_not_of_memory_is_none_of_the_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(self: Any, given: Any, on_epoch: Any) -> Any:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(CrossValidation, "score_all", wrong)
+    with pytest.raises(RuntimeError, match="a bug"):
+        run_tuning(tmp_path / "t", *RATES, "n_trials=3", sweep="rates")
+
+
+def test_workers_share_the_trials(groups: list[int], tmp_path: Path) -> None:
+    run_tuning(tmp_path / "t", *RATES, "jobs=3", sweep="rates")
+    assert groups == [2, 2, 2]
 
 
 def test_a_stop_leaves_no_trial_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def record(study: Study, verdicts: list[Verdict]) -> dict[str, Any]:
     """Return the content of a study's result file, ready for JSON."""
     first = study.reference_first[0]
     claimed = [verdict.metric for verdict in verdicts if verdict.metric.startswith("test/")]
-    seconds = sum(run.fit_seconds() for run in study.runs)
+    seconds = np.nansum([run.fit_seconds() for run in study.runs])  # arms that were one network have none
     return {
         "study": study.name,
         "question": study.question,

@@ -20,7 +20,7 @@ from dnnx.runs.about import NOT_METRICS
 from dnnx.runs.looks import Looks
 from dnnx.runs.run import Study
 
-LATER = "Claimed after results had been seen, so test it in a new study of other seeds."
+CLAIMED_LATER = "Claimed after results had been seen, so test it in a new study of other seeds."
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _verdicts(questions: Sequence[Question], level: Level) -> list[Verdict]:
 
 def _told_if_later(verdict: Verdict) -> Verdict:
     is_later = verdict.question.spec.get("later")
-    return replace(verdict, evidence=f"{verdict.evidence} {LATER}") if is_later else verdict
+    return replace(verdict, evidence=f"{verdict.evidence} {CLAIMED_LATER}") if is_later else verdict
 
 
 def unmeasured(study: Study) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from dnnx.basics.typed import typed_command
+from dnnx.runs.files import read_json
 
 
 def environment() -> dict[str, Any]:
@@ -48,3 +49,9 @@ def _git_commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, timeout=5).stdout.strip() or None
     except (OSError, subprocess.TimeoutExpired):
         return None
+
+
+def merged_with(folder: Path) -> str:
+    """Return the arms that were one network with the run in `folder`, this one among them; "" if it trained alone."""
+    path, saved = folder / "environment.json", folder / "checkpoints" / "last.ckpt"
+    return str(read_json(path).get("merged_with", "")) if path.exists() and saved.exists() else ""

@@ -59,8 +59,11 @@ def read_run(folder: Path, name: str) -> Run:
 def _counted(run: Run) -> pd.DataFrame:
     """Return the rows of metrics.csv up to the last epoch of each seed in the results.
 
-    More epochs of a finished run that ended in an error leave rows that belong to no result.
+    More epochs of a finished run that ended in an error leave rows that belong to no result. An arm that trained with
+    others as one network has no seconds of its own.
     """
+    if run.is_merged:
+        run.metrics = run.metrics[run.metrics["split"] != "time"]
     lasts = zip(run.seeds, run.results.get("epoch/last", []), strict=False)
     last = run.metrics["seed"].map({seed: epoch for seed, epoch in lasts if type(epoch) is int})
     later = run.metrics["epoch"] > last  # False where a seed has none

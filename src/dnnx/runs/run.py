@@ -87,7 +87,7 @@ class Run:
 
     @property
     def is_merged(self) -> bool:
-        """Return whether it trained with other arms as one network, so that its seconds are those of all of them."""
+        """Return whether it trained with other arms as one network."""
         return bool(self.environment.get("merged_with"))
 
     @property

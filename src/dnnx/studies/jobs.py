@@ -13,7 +13,7 @@ from dnnx.basics.console import console
 from dnnx.basics.typed import hide
 from dnnx.config.app import FAILURES, fail, to_stderr
 from dnnx.config.own_lines import described
-from dnnx.studies.merging import Merge, after_groups, groups_of
+from dnnx.studies.groups import Merge, after_groups, groups_of
 from dnnx.studies.parts import Work, make_parts
 from dnnx.studies.plan import Job, Plan, compose_jobs
 from dnnx.studies.pool import Pool

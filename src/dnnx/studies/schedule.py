@@ -23,7 +23,7 @@ FRAME = re.compile(r'\s+File "([^"]+)", line (\d+)')  # of a traceback
 class Part:
     """A task of the job `job`; a job may have several. It waits for all tasks of the job `after`.
 
-    What only speeds up other jobs `may_fail`: they then do without it.
+    A part with `may_fail` only speeds up others: if it fails, they run without it.
     """
 
     task: Task

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -16,21 +16,27 @@ from dnnx.config.seeds import parse_seeds
 from dnnx.config.trust import check_run
 from dnnx.runs.locks import sole_writer
 
+if TYPE_CHECKING:  # torch loads slowly, and the parent of a study needs none
+    from dnnx.training.merged import Arm
+
 
 def train_merged(words: Mapping[Path, Sequence[str]], config_dirs: Sequence[str], study: Path) -> None:
     """Train the runs of these folders, each with its overrides, as one network.
 
-    Where that is not possible nothing is trained, and the job of each run does it alone and says what is wrong.
+    Where that is not possible nothing is trained, and the job of each run trains it alone.
     """
-    try:
-        with listen():
-            _train({folder: _config(own, config_dirs, folder) for folder, own in words.items()}, study)
-    except (UserError, OSError):
-        pass  # each job says its own
-    except Exception as error:
-        is_memory = isinstance(error, MemoryError | RuntimeError) and is_out_of_memory(error)
-        why = "out of memory" if is_memory else f"{type(error).__name__}: {message_of(error, 200)}"
-        warn(f"{len(words)} arms are trained one by one, and not as one network: {why}")
+    with listen():
+        try:
+            configs = {folder: _config(own, config_dirs, folder) for folder, own in words.items()}
+            arms = _assembled(configs)
+        except (UserError, OSError):
+            return  # each job says its own
+        try:
+            _train(configs, arms, study)
+        except Exception as error:
+            is_memory = isinstance(error, MemoryError | RuntimeError) and is_out_of_memory(error)
+            why = "out of memory" if is_memory else f"{type(error).__name__}: {message_of(error, 200)}"
+            warn(f"{len(words)} arms are trained one by one, and not as one network: {why}")
 
 
 def _config(words: Sequence[str], config_dirs: Sequence[str], folder: Path) -> DictConfig:
@@ -43,30 +49,32 @@ def _config(words: Sequence[str], config_dirs: Sequence[str], folder: Path) -> D
     return resume.settle_backbone(cfg, folder)
 
 
-def _train(configs: Mapping[Path, DictConfig], study: Path) -> None:
-    from dnnx.runs.provenance import data_facts  # torch from here on
-    from dnnx.training.assemble import assemble, build_data
-    from dnnx.training.callbacks.merged import OfArms
-    from dnnx.training.merged import Arm, MergedModule
-    from dnnx.training.recording import recording
-    from dnnx.training.trainer import build_trainer
+def _assembled(configs: Mapping[Path, DictConfig]) -> list["Arm"]:
+    """Return the assembled runs; those of equal examples and seeds share their data."""
+    from dnnx.training.assemble import assemble  # torch from here on
+    from dnnx.training.merged import Arm
 
-    names = ", ".join(folder.name for folder in configs)
+    arms, known = list[Arm](), dict[str, Any]()
+    for folder, cfg in configs.items():
+        seeds = parse_seeds(cfg.seeds)
+        key = f"{OmegaConf.to_container(cfg.data, resolve=True)} of {seeds}"
+        arms.append(Arm(*assemble(cfg, seeds, folder, known.get(key))))
+        known[key] = arms[-1].data
+    return arms
+
+
+def _train(configs: Mapping[Path, DictConfig], arms: Sequence["Arm"], study: Path) -> None:
+    from dnnx.runs.provenance import data_facts
+    from dnnx.training.assemble import build_data
+    from dnnx.training.fit_merged import fit_merged
+    from dnnx.training.recording import recording
+
+    names, seeds = ", ".join(folder.name for folder in configs), [seed for arm in arms for seed in arm.module.seeds]
+    first = next(iter(configs.values()))
     with ExitStack() as stack:
-        arms, known = list[Arm](), dict[str, Any]()  # `known` is data that arms have in common
-        for folder, cfg in configs.items():
+        for arm, (folder, cfg) in zip(arms, configs.items(), strict=True):
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(sole_writer(folder))
-            seeds = parse_seeds(cfg.seeds)
-            key = f"{OmegaConf.to_container(cfg.data, resolve=True)} of {seeds}"
-            data, module, trainer = assemble(cfg, seeds, folder, known.get(key))
-            known[key] = data
-            stack.enter_context(recording(cfg, data_facts(data), folder, study, names))
-            arms.append(Arm(data, module, trainer))
-        merged = MergedModule(arms)
-        data = build_data(cfg, merged.seeds)
-        trainer = build_trainer(cfg.trainer, study, [OfArms(arms)])
-        data.trainer = trainer
-        data.to(trainer.strategy.root_device)
-        console.print(f"{len(merged.seeds)} networks of {len(arms)} arms train as one: {names}", soft_wrap=True)
-        trainer.fit(merged, datamodule=data)
+            stack.enter_context(recording(cfg, data_facts(arm.data), folder, study, names))
+        console.print(f"{len(seeds)} networks of {len(arms)} arms train as one: {names}", soft_wrap=True)
+        fit_merged(arms, build_data(first, seeds), first.trainer, study)

@@ -26,8 +26,8 @@ class Technique:
     first_epoch = 1  # the best weights come from this epoch or a later one
     first_epoch_key = "first_epoch"  # the argument that sets it
     skipped_in_search = False  # whether a learning-rate search trains without it
-    # Whether the class itself acts only on weights, gradients and losses, so that arms may train as one network. A
-    # subclass says so anew.
+    # Whether it acts only on weights, gradients and losses, so that arms with it may train as one network. Not
+    # inherited: each subclass sets it again.
     mergeable = False
     module: Any
 

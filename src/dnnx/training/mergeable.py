@@ -1,4 +1,4 @@
-"""Which arms may train as one network, and are faster so: those of one kind. Imports torch."""
+"""Decide which arms may train as one network, and whether that is faster."""
 
 import json
 from typing import Any
@@ -18,15 +18,15 @@ from dnnx.training.module import ReplicaModule
 from dnnx.training.ways import build_net
 
 CALLBACKS = (EarlyStopping, Checkpoint, Record, Progress)
-SMALL = 2_000_000  # products in a forward pass of all seeds; on a CPU larger networks gain nothing (docs/speed.md)
+MAX_PRODUCTS = 2_000_000  # in a forward pass of all seeds of an arm; on a CPU larger ones gain nothing (docs/speed.md)
 SAME = ("data", "task", "metrics", "trainer", "replicas", "fast", "packages")  # keys that such arms have in common
 Node = DictConfig | ListConfig
 
 
 def kind_of(cfg: DictConfig, num: int, data: Any, module: ReplicaModule, trainer: Any) -> str:
-    """Return what two arms of `num` seeds have in common that may train as one network; "" for one that trains alone.
+    """Return a text that is equal for arms that may train as one network; "" for an arm that trains alone.
 
-    `module` may have fewer seeds.
+    `num` is the number of its seeds; `module` may be built for fewer.
     """
     if not (_is_separate(cfg, data, module, trainer) and _is_worth_it(num, data, module)):
         return ""
@@ -45,7 +45,7 @@ def _shown(layer: nn.Module) -> str:
 
 
 def _is_separate(cfg: DictConfig, data: Any, module: ReplicaModule, trainer: Any) -> bool:
-    """Return whether an arm does with its own tensors, gradients and losses all that others need not do as well."""
+    """Return whether the networks, data and techniques of an arm act on its own tensors alone."""
     replicas = module.replicas
     plain = cfg.get("backbone") is None and "lr_search" not in cfg and not cfg.get("logger") and cfg.resume is None
     return (
@@ -68,4 +68,4 @@ def _is_worth_it(num: int, data: ArrayData, module: ReplicaModule) -> bool:
     if first.device.type != "cpu":
         return True
     weights = sum(p.numel() for p in module.trained) // module.replicas.num_replicas
-    return module.by_hand.why_not is None and num * weights * data.batch_size <= SMALL
+    return module.by_hand.why_not is None and num * weights * data.batch_size <= MAX_PRODUCTS

@@ -182,7 +182,7 @@ class MergedModule(ReplicaModule):
 
 
 class NoStep(torch.optim.Optimizer):
-    """The optimizer that Lightning sees of a merged module: it drops gradients, and each arm has its own optimizer."""
+    """An optimizer whose step does nothing: Lightning requires one, and each arm has its own."""
 
     def __init__(self, parameters: Iterable[Tensor]):
         super().__init__(parameters, {})

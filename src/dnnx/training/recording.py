@@ -16,7 +16,7 @@ from dnnx.config import plain, resume
 from dnnx.config.seeds import parse_seeds
 from dnnx.config.source_files import KEY, doubt_of_code, own_code
 from dnnx.runs import checksums, provenance, shard_files
-from dnnx.runs.files import read_json, write_json
+from dnnx.runs.files import write_json
 from dnnx.runs.latest import leave_failed, link_latest
 
 
@@ -36,7 +36,7 @@ def recording(
         resume.save_config(cfg, folder / "config.yaml")
         code = own_code(cfg)
         warn_at_once(doubt_of_code(code, folder))
-        arms = merged_with or _merged_with(folder)
+        arms = merged_with or provenance.merged_with(folder)
         more = ({KEY: code} if code else {}) | ({"merged_with": arms} if arms else {})
         write_json(folder / "environment.json", provenance.environment() | more)
         write_json(folder / "data.json", facts)
@@ -48,12 +48,6 @@ def recording(
             if study == folder and (newest := leave_failed(folder)):  # a study looks at its end
                 console.print(f"latest is {resume.short(newest)}, the newest with results", soft_wrap=True)
             raise
-
-
-def _merged_with(folder: Path) -> str:
-    """Return the arms with which a run that goes on was one network; "" if there are none."""
-    path = folder / "environment.json"
-    return str(read_json(path).get("merged_with", "")) if path.exists() else ""
 
 
 @contextmanager

@@ -3,12 +3,14 @@
 import gc
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import optuna
 import torch
 from omegaconf import DictConfig, OmegaConf
+from optuna.exceptions import UpdateFinishedTrialError
 
 from dnnx.basics.errors import require
 from dnnx.config import check, resume
@@ -19,16 +21,16 @@ from dnnx.evaluation.results import evaluate
 from dnnx.runs.about import is_scalar
 from dnnx.training.assemble import assemble, build_data
 from dnnx.training.callbacks.early_stopping import EarlyStopping
-from dnnx.training.callbacks.merged import OfArms
+from dnnx.training.fit_merged import fit_merged
 from dnnx.training.mergeable import kind_of
-from dnnx.training.merged import Arm, MergedModule
+from dnnx.training.merged import Arm
 from dnnx.training.replicas import for_each
-from dnnx.training.trainer import build_trainer
 from dnnx.tuning.objective import settle
 from dnnx.tuning.prune_trials import Prune, TrialFailed, timed
 from dnnx.tuning.space import Params, Space
 
-OnEpoch = Callable[[int, float], None]
+OnEpoch = Callable[[int, float], None]  # of the epoch and the mean over folds
+OnEpochOfTrial = Callable[[optuna.Trial, int, float], None]
 FOR_RUNS = ("checkpoint", "record", "progress", "layer_statistics", "graph")  # a trial needs no files of theirs
 
 
@@ -61,29 +63,28 @@ class CrossValidation:
                 return self._score_of(trial, module, trainer)
         finally:
             module = trainer = None  # type: ignore[assignment]
-            _free()
+            free_memory()
 
-    def score_all(self, trials: Sequence[optuna.Trial], on_epoch: OnEpoch) -> list[float | TrialFailed]:
-        """Return of each trial what `score` would return or raise. They train as one network (dnnx.training.merged)."""
+    def score_all(self, trials: Sequence[optuna.Trial], on_epoch: OnEpochOfTrial) -> list[float | Exception] | None:
+        """Return of each trial what `score` would return or raise. They train as one network (dnnx.training.merged).
+
+        Return None, and train nothing, if their networks are not alike.
+        """
         started = time.perf_counter()
-        try:
-            built = [self.build(trial.params, Prune(trial, self._measure, on_epoch)) for trial in trials]
-            arms = [Arm(trainer.fold_data, module, trainer) for module, trainer in built]
-            watch, data = OfArms(arms, failure=TrialFailed), repeated(arms[0].data, len(arms))
-            data.trainer = build_trainer(self.run_config(trials[0].params).trainer, self.folder, [watch])
-            data.trainer.fit(MergedModule(arms), datamodule=data)
-            seconds = (time.perf_counter() - started) / len(trials)
-            found: list[float | TrialFailed] = []
-            for trial, arm in zip(trials, arms, strict=True):
-                trial.set_user_attr("seconds", seconds)
-                if isinstance(failed := watch.failed.get(arm), TrialFailed):
-                    found.append(failed)
-                else:
-                    found.append(self._score_of(trial, arm.module, arm.trainer))
-            return found
-        finally:
-            built = arms = watch = data = None  # type: ignore[assignment]
-            _free()
+        built = [self.build(trial.params, Prune(trial, self._measure, partial(on_epoch, trial))) for trial in trials]
+        if len(self.kinds) > 1:
+            return None
+        arms = [Arm(trainer.fold_data, module, trainer) for module, trainer in built]
+        config = self.run_config(trials[0].params).trainer
+        data = repeated(arms[0].data, len(arms))
+        failed = fit_merged(arms, data, config, self.folder, (TrialFailed, UpdateFinishedTrialError)).failed
+        for trial, arm in zip(trials, arms, strict=True):
+            if not isinstance(failed.get(arm), UpdateFinishedTrialError):
+                trial.set_user_attr("seconds", (time.perf_counter() - started) / len(trials))
+        return [
+            failed.get(arm) or self._score_of(trial, arm.module, arm.trainer)
+            for trial, arm in zip(trials, arms, strict=True)
+        ]
 
     def _score_of(self, trial: optuna.Trial, module: Any, trainer: Any) -> float:
         """Return the mean of the objective over the folds of a trained trial, and store its metrics."""
@@ -143,7 +144,8 @@ def _scores(module: Any, data: Any) -> dict[str, list]:
     return evaluate(outputs, y, [True] * len(outputs), task.measure, chosen)
 
 
-def _free() -> None:
+def free_memory() -> None:
+    """Free the memory of a trial that has ended."""
     gc.collect()  # trainer and module hold each other, and with them the networks
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -1,8 +1,8 @@
 """The work of one process in a tuning: it claims trials, runs them and stores their results, until none is left."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 
 from omegaconf import DictConfig
@@ -12,12 +12,13 @@ from optuna.pruners import NopPruner
 from optuna.samplers import QMCSampler, RandomSampler
 from optuna.trial import TrialState
 
-from dnnx.basics.console import console, tell
+from dnnx.basics.console import console, tell, warn
+from dnnx.basics.errors import is_out_of_memory
 from dnnx.reports.tuning import show_value
 from dnnx.training.callbacks import progress
 from dnnx.tuning import book, outcome
 from dnnx.tuning.book import Heartbeat, counting, was_interrupted
-from dnnx.tuning.cross_validation import CrossValidation, OnEpoch
+from dnnx.tuning.cross_validation import CrossValidation, OnEpoch, free_memory
 from dnnx.tuning.grid import Grid
 from dnnx.tuning.outcome import TooManyFailed
 from dnnx.tuning.prune_trials import TrialFailed
@@ -25,7 +26,7 @@ from dnnx.tuning.sampler import PerTrial
 from dnnx.tuning.space import Space
 
 WAIT_S = 1.0  # seconds between two looks at the trials of other workers
-MOST = 10  # trials that train as one network
+MAX_TRIALS = 10  # that train as one network
 INDEPENDENT = (RandomSampler, QMCSampler, Grid)  # samplers whose points do not depend on the results of others
 Score = Callable[[Trial, OnEpoch], float]
 MIN_FAILURES = 5  # minimum of failures that end a sweep, if they are also more than half of its trials
@@ -38,12 +39,11 @@ def work(cfg: DictConfig, study: Study, space: Space, validation: CrossValidatio
     """
     started, waits, took_part = time.monotonic(), False, False
     total, watch = int(min(cfg.n_trials, space.size())), book.Watch(cfg.stale_after_s)
-    most = most_at_once(study, validation)
     while True:
         for number in watch.fail_dead(study):
             console.print(f"trial {number}: its worker was killed; another trial takes its place")
         late = cfg.timeout is not None and time.monotonic() - started > cfg.timeout
-        if not late and (trials := claim(study, space, total, most)):
+        if not late and (trials := claim(study, space, total, most_at_once(cfg, study, validation, total))):
             run_all(cfg, study, trials, validation, total)
             took_part, waits = True, False
             continue
@@ -60,11 +60,14 @@ def work(cfg: DictConfig, study: Study, space: Space, validation: CrossValidatio
     return not running and (not took_part or book.ended_last(done))
 
 
-def most_at_once(study: Study, validation: CrossValidation) -> int:
-    """Return how many trials train as one network: several if none depends on another and all networks are alike."""
+def most_at_once(cfg: DictConfig, study: Study, validation: CrossValidation, total: int) -> int:
+    """Return how many trials may train as one network: several if none depends on another and networks are alike."""
     sampler = study.sampler.build(0) if isinstance(study.sampler, PerTrial) else study.sampler
     is_free = isinstance(sampler, INDEPENDENT) and isinstance(study.pruner, NopPruner)
-    return MOST if is_free and len(validation.kinds) == 1 and "" not in validation.kinds else 1
+    is_alike = len(validation.kinds) == 1 and "" not in validation.kinds
+    if not (is_free and is_alike) or cfg.worker:  # how many workers a launcher started is not known
+        return 1
+    return min(MAX_TRIALS, math.ceil(total / (cfg.jobs or 1)))
 
 
 def claim(study: Study, space: Space, total: int, most: int) -> list[Trial]:
@@ -77,22 +80,8 @@ def claim(study: Study, space: Space, total: int, most: int) -> list[Trial]:
 
 def run_all(cfg: DictConfig, study: Study, trials: Sequence[Trial], validation: CrossValidation, total: int) -> None:
     """Run trials and store their results: several as one network, or one by one where that is not possible."""
-    scores: list[Score] = [validation.score] * len(trials)
-    hearts = [Heartbeat(trial) for trial in trials]
     try:
-        if len(trials) > 1:
-            with console.status(f"{len(trials)} trials as one network") as status:
-
-                def on_epoch(epoch: int, mean: float) -> None:
-                    for heart in hearts:
-                        heart.beat()
-                    at = f"{len(trials)} trials as one network: epoch {epoch}"
-                    status.update(at)
-                    progress.tell(epoch, cfg.trainer.max_epochs, at)
-
-                with suppress(RuntimeError, UpdateFinishedTrialError):  # no memory for all, or taken for dead
-                    scores = [partial(_known, found) for found in validation.score_all(trials, on_epoch)]
-        for trial, score in zip(trials, scores, strict=True):
+        for trial, score in zip(trials, _scores(cfg, trials, validation), strict=True):
             run(cfg, study, trial, score, total)
     except BaseException:
         for trial in trials:
@@ -100,8 +89,34 @@ def run_all(cfg: DictConfig, study: Study, trials: Sequence[Trial], validation: 
         raise
 
 
-def _known(found: float | TrialFailed, trial: Trial, on_epoch: OnEpoch) -> float:
-    if isinstance(found, TrialFailed):
+def _scores(cfg: DictConfig, trials: Sequence[Trial], validation: CrossValidation) -> list[Score]:
+    """Return a function for each trial that returns its score: the one to compute it, or one that knows it."""
+    alone: list[Score] = [validation.score] * len(trials)
+    if len(trials) == 1:
+        return alone
+    hearts = {trial.number: Heartbeat(trial) for trial in trials}
+    with console.status(f"{len(trials)} trials as one network") as status:
+
+        def on_epoch(trial: Trial, epoch: int, mean: float) -> None:
+            hearts[trial.number].beat()
+            at = f"{len(trials)} trials as one network: epoch {epoch}"
+            status.update(at)
+            progress.tell(epoch, cfg.trainer.max_epochs, at)
+
+        try:
+            found = validation.score_all(trials, on_epoch)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            found = None
+            warn(f"{len(trials)} trials are trained one by one, and not as one network: out of memory")
+        finally:
+            free_memory()
+    return alone if found is None else [partial(_known, one) for one in found]
+
+
+def _known(found: float | Exception, trial: Trial, on_epoch: OnEpoch) -> float:
+    if isinstance(found, Exception):
         raise found
     return found
 

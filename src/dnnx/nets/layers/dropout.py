@@ -47,7 +47,7 @@ def _steps(shape: tuple[int, ...], device: torch.device) -> Tensor:
     return torch.arange(math.prod(shape), device=device).view(shape) * STEP
 
 
-def least_kept(share: Any) -> Any:
+def min_kept(share: Any) -> Any:
     """Return the least int32 number that is kept where a share is dropped: a number, or a tensor for a tensor."""
     if isinstance(share, Tensor):
         return ((share * 2**32).to(torch.int64) - 2**31).to(torch.int32)
@@ -110,7 +110,7 @@ class Dropout(nn.Module):
 
     def _kept(self, call: Tensor, shape: torch.Size, rows: Tensor | None = None) -> Tensor:
         bits = random_bits(self.key, call, shape, rows)
-        return bits >= least_kept(self.share(bits))
+        return bits >= min_kept(self.share(bits))
 
     def _mask_shape(self, shape: torch.Size) -> torch.Size:
         """Return the axes of a batch [B, ...] along which the mask differs."""

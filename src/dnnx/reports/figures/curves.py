@@ -136,9 +136,7 @@ def _x(run: Run, epochs: pd.Index, seconds: bool) -> np.ndarray:
 
 
 def _has_clock(runs: Sequence[Run]) -> bool:
-    """Return whether the runs have seconds of their own."""
-    timed = any(len(run.curve("time", "elapsed_s")) for run in runs)
-    return timed and not any(run.is_merged for run in runs)
+    return any(len(run.curve("time", "elapsed_s")) for run in runs)
 
 
 def _finish(

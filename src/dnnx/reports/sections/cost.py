@@ -31,7 +31,7 @@ def blocks(found: Findings) -> list[page.Block]:
         "those to predict are for the test set, the fastest of several passes."
     )
     if merged := [run.name for run in found.study.runs if run.is_merged]:
-        caption += f" Seconds of training of {', '.join(merged)} are those of all arms that were one network with it."
+        caption += f" {', '.join(merged)} trained as one network, so none has seconds and memory of its own."
     return [page.Heading("Cost", folded=True), page.Table(caption, head, [_row(run) for run in found.study.runs])]
 
 

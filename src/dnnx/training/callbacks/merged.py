@@ -16,15 +16,15 @@ from dnnx.training.merged import Arm
 
 
 class OfArms(pl.Callback):
-    """Calls the callbacks of every arm but progress: each writes metrics.csv, events and checkpoints as if alone.
+    """Calls the callbacks of every arm, except Progress, with the arm's own trainer and module.
 
-    Epochs are shown unless the arms are trials, which end with an error of the class `failure`: it ends its arm alone,
-    and `failed` keeps it.
+    So each writes metrics.csv, events and checkpoints as if it trained alone. An exception of the classes `failure`
+    ends its arm alone and is kept in `failed`. Arms without `failure` are those of a study, whose epochs are shown.
     """
 
     status: Status | None = None
 
-    def __init__(self, arms: Sequence[Arm], failure: type[Exception] | tuple[()] = ()):
+    def __init__(self, arms: Sequence[Arm], failure: tuple[type[Exception], ...] = ()):
         self.running, self.num = list(arms), len(arms)
         self.failure, self.failed = failure, dict[Arm, Exception]()
 
@@ -63,6 +63,8 @@ class OfArms(pl.Callback):
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         signals.let_go()
+        if self.status is not None:
+            self.status.stop()
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         if self.status is not None:

@@ -9,7 +9,7 @@ import pytest
 from commands import command, measured
 
 from dnnx.studies.foreman import Task
-from dnnx.studies.merging import after_groups, groups_of
+from dnnx.studies.groups import after_groups, groups_of
 from dnnx.studies.plan import Job, Plan
 from dnnx.studies.schedule import Part
 
@@ -42,15 +42,24 @@ def test_two_arms_are_too_few() -> None:
 
 
 @pytest.mark.parametrize(
-    ("workers", "expected"), [(1, ["abcdefgh"]), (2, ["abcd", "efgh"]), (3, ["abcd", "efgh"]), (4, ["abcd", "efgh"])]
+    ("workers", "expected"), [(1, ["abcdefghi"]), (2, ["abcd", "efghi"]), (3, ["abc", "def", "ghi"]), (4, [])]
 )
 def test_a_group_is_split_for_the_workers(workers: int, expected: list[str]) -> None:
-    assert groups(plan_of("abcdefgh"), kinds_of(x="abcdefgh"), workers) == expected
+    assert groups(plan_of("abcdefghi"), kinds_of(x="abcdefghi"), workers) == expected
+
+
+def test_several_kinds_share_the_workers() -> None:
+    assert groups(plan_of("abcdefghijkl"), kinds_of(x="abcdef", y="ghijkl"), workers=2) == ["abcdef", "ghijkl"]
+
+
+def test_many_arms_are_several_networks() -> None:
+    names = "abcdefghijklmnopqrstuvwxy"
+    assert list(map(len, groups(plan_of(names), kinds_of(x=names)))) == [8, 8, 9]
 
 
 def test_few_arms_are_left_to_the_workers() -> None:
     """Their seeds are shards instead."""
-    assert groups(plan_of("abc"), kinds_of(x="abc"), workers=2) == []
+    assert groups(plan_of("abcde"), kinds_of(x="abcde"), workers=2) == []
 
 
 @pytest.mark.parametrize("metric", ["time/fit_s", "memory/peak_mb", "convergence/seconds"])
@@ -83,7 +92,7 @@ def test_a_sweep_trains_as_one_network_with_the_results_of_each_alone(jobs: int,
     ended = command("train", *SWEEP, f"jobs={jobs}", "name=apart", cwd=tmp_path, before=apart)
     assert "as one" not in ended.stdout
     [page] = tmp_path.glob("out/train/2*/report.md")
-    assert "are those of all arms that were one network with it" in page.read_text()
+    assert "trained as one network, so none has seconds and memory of its own" in page.read_text()
     assert "wall second" not in page.read_text()
     runs = sorted(path.parent for path in tmp_path.glob("out/train/2*/*/results.json"))
     assert len(runs) == 6
@@ -95,6 +104,7 @@ def test_a_sweep_trains_as_one_network_with_the_results_of_each_alone(jobs: int,
         found, known = (
             measured(json.loads(path.read_text())) for path in (run / "results.json", other / "results.json")
         )
+        assert json.loads((run / "results.json").read_text())["time/fit_s"] == [None, None]
         assert found["epoch/best"] == known["epoch/best"]
         for name in ("test/accuracy", "val/loss", "train/loss"):
             assert found[name] == pytest.approx(known[name], rel=1e-4)

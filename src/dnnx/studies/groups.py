@@ -1,5 +1,6 @@
 """Which arms of a plan train as one network, and the tasks that do so before the arms' own jobs. Imports no torch."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from dnnx.studies.plan import Job, Plan
 from dnnx.studies.schedule import Part
 
 Merge = Callable[..., None]  # dnnx.studies.train_merged.train_merged(words of each folder, config_dirs, study)
-FEWEST = 3  # arms of a network; two gain too little
+MIN_ARMS, MAX_ARMS = 3, 10  # of a network: two gain too little, and more of them leave the caches
 OF_ONE_RUN = (
     "time/",
     "memory/",
@@ -32,12 +33,12 @@ class Group:
 
 
 def groups_of(plan: Plan, kinds: Mapping[str, str], workers: int, merge: Merge) -> list[Group]:
-    """Return the groups of jobs that train as one network: new ones of one kind, split so that all workers are busy.
+    """Return the groups of jobs that train as one network: new ones of one kind, a group or more for each worker.
 
-    With fewer than two jobs for each worker, and where a claim is about seconds or memory, there are none.
+    With fewer than MIN_ARMS jobs for each worker, and where a claim is about seconds or memory, there are none.
     """
     measured = [str(one.get(key)) for one in plan.declared["verdicts"] for key in ("metric", "than_metric")]
-    if len(plan.jobs) < 2 * workers or any(name.startswith(OF_ONE_RUN) for name in measured):
+    if len(plan.jobs) < MIN_ARMS * workers or any(name.startswith(OF_ONE_RUN) for name in measured):
         return []
     alike: dict[str, list[Job]] = defaultdict(list)
     for job in plan.jobs:
@@ -45,16 +46,17 @@ def groups_of(plan: Plan, kinds: Mapping[str, str], workers: int, merge: Merge) 
             alike[kinds[job.name]].append(job)
     split = []
     for jobs in alike.values():
-        count = max(1, min(workers, len(jobs) // FEWEST))
+        busy = min(math.ceil(workers / len(alike)), len(jobs) // MIN_ARMS)
+        count = max(1, busy, math.ceil(len(jobs) / MAX_ARMS))
         split += [jobs[len(jobs) * i // count : len(jobs) * (i + 1) // count] for i in range(count)]
     dirs = plan.declared["config_dir"]
     folders = [{Path(plan.folder, job.name): job.overrides for job in jobs} for jobs in split]
     trains = [partial(merge, words, dirs, plan.folder) for words in folders]
-    return [Group(jobs, train) for jobs, train in zip(split, trains, strict=True) if len(jobs) >= FEWEST]
+    return [Group(jobs, train) for jobs, train in zip(split, trains, strict=True) if len(jobs) >= MIN_ARMS]
 
 
 def after_groups(parts: Sequence[Part], groups: Sequence[Group]) -> list[Part]:
-    """Return a part for each group, and then the parts of all jobs; those of its jobs wait for it."""
+    """Return the parts of the groups, then all parts; a job of a group waits for it."""
     of_job, first, waits = {part.job: part.task for part in parts}, list[Part](), dict[str, str]()
     for group in groups:
         own = of_job[group.jobs[0].name]
