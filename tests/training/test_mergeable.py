@@ -1,5 +1,6 @@
 """Which arms may train as one network: those that are alike in all that a forward and backward pass reads."""
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -92,3 +93,28 @@ def test_an_argument_that_no_layer_shows_is_seen_in_the_config(tmp_path: Path, m
         return kind_of(cfg, 2, *assemble(cfg, [0, 1], tmp_path))
 
     assert of(1.0) == of(1.0) != of(2.0)
+
+
+OTHERS: dict[str, str] = {
+    "hidden": "[9,7]", "activation": "tanh", "activation_alpha": "0.5", "init": "glorot_uniform", "bias_init": "normal",
+    "norm": "layer", "norm_at": "after", "norm_momentum": "0.3", "norm_epsilon": "1e-3", "dropout": "0.2",
+    "input_dropout": "0.2", "dropout_kind": "alpha", "dropout_layers": "1", "self_normalizing": "true",
+}  # fmt: skip
+BASE = {
+    "activation_alpha": ["net.activation=elu"], "norm_at": ["net.norm=batch"], "norm_momentum": ["net.norm=batch"],
+    "norm_epsilon": ["net.norm=batch"], "dropout_kind": ["net.dropout=0.1"], "dropout_layers": ["net.dropout=0.1"],
+    "self_normalizing": ["net.activation=selu", "net.init=lecun_normal", "data.standardize=true"],
+}  # fmt: skip
+INITIAL = {"init", "bias_init", "self_normalizing"}  # they change no layer
+
+
+def test_every_argument_of_a_dense_net_is_tried() -> None:
+    assert OTHERS.keys() == inspect.signature(DenseNet).parameters.keys() - {"in_shape", "num_outputs"}
+
+
+@pytest.mark.parametrize("argument", OTHERS)
+def test_the_layers_tell_every_argument_but_those_of_the_initial_weights(argument: str, tmp_path: Path) -> None:
+    """`told_by_layers` says so of DenseNet."""
+    base = BASE.get(argument, [])
+    same = kind(tmp_path, *base) == kind(tmp_path, *base, f"net.{argument}={OTHERS[argument]}")
+    assert same == (argument in INITIAL)

@@ -82,6 +82,12 @@ ARMS: dict[str, tuple[Sequence[str], Arms]] = {
         "first": ["callbacks.early_stopping.patience=1"], "last": ["callbacks.early_stopping.patience=8"],
         "second": ["callbacks.early_stopping.patience=2", "net.dropout=0.5", "seeds=[1]"],
     }),
+    "convolutions": (["net=resnet8", "seeds=1", "trainer.max_epochs=2"], {
+        "plain": [], "slow": ["optimizer.lr=1e-4"], "pruned": [
+            "+technique=pruning", "techniques.pruning.sparsity=0.5", "techniques.pruning.until_epoch=1",
+        ],
+    }),
+    "own examples of other seeds": (["data.train_size=300"], {"plain": [], "others": ["seeds=[4,9]"]}),
     "one that diverges": ([], {"plain": [], "wild": ["optimizer=sgd", "optimizer.lr=1e6"]}),
     "checkpoints after each epoch": (["callbacks.checkpoint.every_s=0"], {
         "plain": [], "slow": ["optimizer.lr=1e-4"],
@@ -111,7 +117,7 @@ def results(run: Path) -> dict[str, Any]:
     return measured(json.loads((run / "results.json").read_text()))
 
 
-def assert_alike(one: Path, other: Path) -> None:
+def assert_alike(one: Path, other: Path, atol: float = 1e-4) -> None:
     """Both run folders have the same results but for rounding: sums are taken in another order."""
     assert rows(one) == pytest.approx(rows(other), rel=1e-3, abs=1e-5, nan_ok=True)
     found, expected = results(one), results(other)
@@ -127,13 +133,14 @@ def assert_alike(one: Path, other: Path) -> None:
                 numbers, rel=bound, abs=bound, nan_ok=True
             ), name
     weights, known = load_file(one / "model.safetensors"), load_file(other / "model.safetensors")
-    torch.testing.assert_close(weights, known, rtol=1e-3, atol=1e-4, equal_nan=True)
+    torch.testing.assert_close(weights, known, rtol=1e-3, atol=atol, equal_nan=True)
 
 
 @pytest.mark.parametrize("name", ARMS)
 def test_each_arm_is_as_if_it_trained_alone(name: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     base, arms = ARMS[name]
-    base = [*TINY, *base]
+    has_own_net = any(word.startswith("net=") for word in base)
+    base = [*(word for word in TINY if not (has_own_net and word.startswith("net.hidden"))), *base]
     alone(base, arms, tmp_path / "alone")
     as_one(base, arms, tmp_path / "merged")
     assert "one by one" not in capsys.readouterr().err
@@ -141,7 +148,8 @@ def test_each_arm_is_as_if_it_trained_alone(name: str, tmp_path: Path, capsys: p
     alone(base, arms, tmp_path / "merged")  # what the job of each arm does: it tests what is trained
     for arm in arms:
         assert (tmp_path / "merged" / arm / "metrics.csv").read_text() == trained[arm]  # no epoch was trained again
-        assert_alike(tmp_path / "merged" / arm, tmp_path / "alone" / arm)
+        atol = 1e-3 if has_own_net else 1e-4  # convolutions of more networks round otherwise
+        assert_alike(tmp_path / "merged" / arm, tmp_path / "alone" / arm, atol)
 
 
 def test_a_penalty_of_one_arm_leaves_the_gradients_of_tied_weights_right(
@@ -184,13 +192,13 @@ def test_a_signal_waits_until_every_arm_has_saved_its_epoch(tmp_path: Path, monk
 
 def test_a_signal_waits_for_the_others_where_an_arm_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base, arms = ARMS["arms that stop early"]
-    left = MergedModule.let_go
+    left = MergedModule.drop
 
     def stopped(self: MergedModule, finished: Any) -> None:
         left(self, finished)
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(MergedModule, "let_go", stopped)
+    monkeypatch.setattr(MergedModule, "drop", stopped)
     with pytest.raises(Stopped):
         as_one([*TINY, *base, "callbacks.checkpoint.every_s=1000"], arms, tmp_path)
     assert len({load_checkpoint(tmp_path / arm / "checkpoints" / "last.ckpt")["epoch"] for arm in arms}) == 1

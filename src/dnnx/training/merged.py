@@ -24,18 +24,18 @@ class Arm:
     trainer: pl.Trainer
     places: slice = field(init=False)  # of its seeds in the merged axis R
 
-    def of(self, merged: Tensor) -> Tensor:
+    def part_of(self, merged: Tensor) -> Tensor:
         """Return its own part of a tensor [R, ...], a view, without the axis R where its one net is built alone."""
         return merged[self.places] if self.module.replicas.stacked else merged[self.places.start]
 
-    def begin(self) -> torch.optim.Optimizer:
+    def make_optimizer(self) -> torch.optim.Optimizer:
         """Give the trainer what `fit` would: the module, its optimizer and its schedule. Return the optimizer."""
         self.module.trainer, self.trainer.state.fn = self.trainer, TrainerFn.FITTING
         self.trainer.strategy.connect(self.module)
         self.trainer.strategy.setup_optimizers(self.trainer)
         return self.trainer.optimizers[0]
 
-    def count(self, epochs: int, steps: int) -> None:
+    def set_progress(self, epochs: int, steps: int) -> None:
         """Let the trainer know how many epochs and steps have ended."""
         loop: Any = self.trainer.fit_loop
         of_epochs = loop.epoch_progress.current
@@ -61,31 +61,31 @@ class MergedModule(ReplicaModule):
         self._share()
 
     def _share(self) -> None:
-        """Let the tensors of the arms be views of those here."""
+        """Let the tensors of the arms be views of those here; tell dropout layers and hooks of the arms."""
         named = self.replicas.net.state_dict(keep_vars=True)
         ends = accumulate((len(arm.module.seeds) for arm in self.arms), initial=0)
-        self.pairs: list[list[tuple[Tensor, Tensor]]] = []  # of each arm: its trained parameters, and those here
+        self.parameter_pairs: list[list[tuple[Tensor, Tensor]]] = []  # of each arm: its trained ones, and those here
         for arm, (start, end) in zip(self.arms, pairwise(ends), strict=True):
             arm.places = slice(start, end)
             own = arm.module.replicas.net.state_dict(keep_vars=True)
             for name in own.keys() & named.keys():
-                own[name].data = arm.of(named[name].data)
+                own[name].data = arm.part_of(named[name].data)
             trained = {value: named[name] for name, value in own.items() if value.requires_grad}  # a tied one once
-            self.pairs.append([*trained.items()])
-        for name, layer in self.replicas.net.named_modules():
-            if isinstance(layer, Dropout):
-                rates = [(self._layer(arm, name).p, len(arm.module.seeds)) for arm in self.arms]
-                layer.use([rate for rate, num in rates for _ in range(num)])
-        self.shared: list[Tensor | None] = []  # the gradients of which the arms have their parts
+            self.parameter_pairs.append([*trained.items()])
+        self.shared_gradients: list[Tensor | None] = []  # those of which the arms have their parts
+        self._set_dropout_rates()
         for hook, merged in (("example_loss", self._example_loss), ("penalty", self._penalty)):
             self.hooks[hook] = [merged] if any(arm.module.hooks[hook] for arm in self.arms) else []
 
-    @staticmethod
-    def _layer(arm: Arm, name: str) -> Any:
-        return arm.module.replicas.net.get_submodule(name)
+    def _set_dropout_rates(self) -> None:
+        """Let each network drop the share of its arm."""
+        for name, layer in self.replicas.net.named_modules():
+            if isinstance(layer, Dropout):
+                own: list[Any] = [arm.module.replicas.net.get_submodule(name) for arm in self.arms]
+                layer.use([of_arm.p for arm, of_arm in zip(self.arms, own, strict=True) for _ in arm.module.seeds])
 
     def configure_optimizers(self) -> Any:
-        self.optimizers_of = {arm: arm.begin() for arm in self.arms}
+        self.optimizers_of = {arm: arm.make_optimizer() for arm in self.arms}
         return [NoStep(self.trained)], []
 
     def _steps(self, chunk: Iterable[Sequence[Tensor]], optimizer: Any, schedulers: list[Any]) -> Iterator[Any]:
@@ -107,22 +107,24 @@ class MergedModule(ReplicaModule):
         return outputs.detach(), y, loss.detach()
 
     def _drop_gradients(self) -> None:
-        for own in self.pairs:
+        for own in self.parameter_pairs:
             for value, _ in own:
                 value.grad = None
-        self.shared = []
+        self.shared_gradients = []
 
     def _share_gradients(self) -> None:
         """Let the gradients of the arms be views of those here, with what penalties of an arm added to its own."""
-        found = [merged.grad for _, merged in self.pairs[0]]
-        if len(found) == len(self.shared) and all(one is other for one, other in zip(found, self.shared, strict=True)):
+        found = [merged.grad for _, merged in self.parameter_pairs[0]]
+        if len(found) == len(self.shared_gradients) and all(
+            one is other for one, other in zip(found, self.shared_gradients, strict=True)
+        ):
             return
-        for arm, own in zip(self.arms, self.pairs, strict=True):
+        for arm, own in zip(self.arms, self.parameter_pairs, strict=True):
             for value, merged in own:
                 if merged.grad is not None:
-                    part = arm.of(merged.grad)
+                    part = arm.part_of(merged.grad)
                     value.grad = part if value.grad is None or not self.hooks["penalty"] else part.add_(value.grad)
-        self.shared = found
+        self.shared_gradients = found
 
     def _example_loss(self, loss: Tensor, outputs: Tensor, y: Tensor) -> Tensor:
         parts = []
@@ -147,7 +149,7 @@ class MergedModule(ReplicaModule):
     def on_train_epoch_start(self) -> None:
         for arm in self.arms:
             arm.module.on_train_epoch_start()
-        self.shared = []  # a checkpoint of best weights has dropped the gradients of its arm
+        self.shared_gradients = []  # a checkpoint of best weights has dropped the gradients of its arm
 
     def on_validation_epoch_end(self) -> None:
         for arm in self.arms:
@@ -162,12 +164,12 @@ class MergedModule(ReplicaModule):
             arm.module.on_train_epoch_end()
         finished = [arm for arm in self.arms if arm.trainer.should_stop]
         if 0 < len(finished) < len(self.arms):
-            self.let_go(finished)
+            self.drop(finished)
 
     def on_fit_end(self) -> None:
         """Arms that have left stay away."""
 
-    def let_go(self, finished: Sequence[Arm]) -> None:
+    def drop(self, finished: Sequence[Arm]) -> None:
         """Go on without these arms, all of whose seeds are finished."""
         left = [arm for arm in self.arms if arm not in finished]
         places = [place for arm in left for place in range(arm.places.start, arm.places.stop)]

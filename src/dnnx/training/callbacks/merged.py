@@ -89,7 +89,7 @@ class OfArms(pl.Callback):
     def _call(self, trainer: Any, moment: str, *stage: str, arms: Sequence[Arm] | None = None) -> None:
         """Call the callbacks at a moment of the merged training."""
         for arm in self.running if arms is None else arms:
-            arm.count(trainer.current_epoch, trainer.global_step)
+            arm.set_progress(trainer.current_epoch, trainer.global_step)
             for callback in arm.trainer.callbacks:  # type: ignore[attr-defined]
                 try:
                     if not isinstance(callback, progress.Progress):
