@@ -75,3 +75,9 @@ def test_first_epoch_at_most_the_target() -> None:
     curve = pd.Series([0.9, 0.5, 0.6, 0.4], index=[1, 2, 3, 4])
     assert first_at_most(curve, 0.5) == 2
     assert first_at_most(curve, 0.1) == np.inf
+
+
+def test_a_ratio_of_equal_values_to_others_warns_of_nothing(recwarn: pytest.WarningsRecorder) -> None:
+    found = log_ratio([10.0, 10.0, 10.0], [5.0, 5.1, 4.9])
+    assert found.low < np.log(2) < found.high
+    assert not recwarn.list

@@ -1,5 +1,6 @@
 """Estimates from plain numbers: a mean with its interval, a ratio of means, and the time to a loss."""
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -58,7 +59,9 @@ def log_ratio(a: Iterable[float], b: Iterable[float]) -> Estimate:
     gap = float(x.mean() - y.mean())
     if np.ptp(x) + np.ptp(y) < 1e-9:  # equal but for rounding, which is no spread
         return Estimate(x.size + y.size, gap, gap, gap)
-    low, high = stats.ttest_ind(x, y, equal_var=False).confidence_interval(LEVEL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the values of one side may be equal, which is no loss
+        low, high = stats.ttest_ind(x, y, equal_var=False).confidence_interval(LEVEL)
     return Estimate(x.size + y.size, gap, float(low), float(high))
 
 

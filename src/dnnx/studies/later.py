@@ -31,7 +31,7 @@ def new_ones(plan: Plan) -> list[str]:
 def _known(plan: Plan) -> dict[tuple[Any, ...], bool]:
     """Return for each claim of study.json whether it is marked there; a file without claims has all of the plan's."""
     path = plan.folder / "study.json"
-    found = read_declaration(path)["verdicts"] if path.exists() else []
+    found = read_declaration(path).get("verdicts") if path.exists() else []
     return {_key(one): bool(one.get("later")) for one in (plan.declared["verdicts"] if found is None else found)}
 
 
