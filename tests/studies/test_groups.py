@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import command, measured
+from commands import command, measured, typed
 
 from dnnx.studies.foreman import Task
 from dnnx.studies.groups import after_groups, groups_of
@@ -108,3 +108,14 @@ def test_a_sweep_trains_as_one_network_with_the_results_of_each_alone(jobs: int,
         assert found["epoch/best"] == known["epoch/best"]
         for name in ("test/accuracy", "val/loss", "train/loss"):
             assert found[name] == pytest.approx(known[name], rel=1e-4)
+
+
+def test_a_sweep_that_goes_on_loses_none_of_its_arms(tmp_path: Path) -> None:
+    study = tmp_path / "out/s"
+    study.mkdir(parents=True)
+    declared = {"arms": ["optimizer.lr-0.1"], "verdicts": []}
+    (study / "study.json").write_text(json.dumps(declared))
+    code, said = typed("train", "-m", "data.source=digits", "optimizer.lr=0.2,0.3", f"resume={study}", cwd=tmp_path)
+    assert code == 2
+    assert "it has arms that are not typed, such as optimizer.lr-0.1; type nothing else" in said
+    assert json.loads((study / "study.json").read_text()) == declared

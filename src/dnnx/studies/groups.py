@@ -62,4 +62,9 @@ def after_groups(parts: Sequence[Part], groups: Sequence[Group]) -> list[Part]:
         own = of_job[group.jobs[0].name]
         first.append(Part(Task(group.name, group.train, own.threads, own.data), group.name, may_fail=True))
         waits |= {job.name: group.name for job in group.jobs}
-    return [*first, *(replace(part, after=waits.get(part.job, part.after)) for part in parts)]
+    return [*first, *(_behind(part, waits[part.job]) if part.job in waits else part for part in parts)]
+
+
+def _behind(part: Part, group: str) -> Part:
+    """Return a part that waits for its group, and then only tests what that has trained."""
+    return replace(part, after=group, is_finished=True)

@@ -21,7 +21,7 @@ from dnnx.config.overrides import LENGTH, key_of
 from dnnx.config.plain import is_plain
 from dnnx.config.resume import go_on, short
 from dnnx.config.seeds import parse_seeds
-from dnnx.runs.files import EVENTS, naming, read_json, read_results, remove_empty, write_json
+from dnnx.runs.files import EVENTS, naming, read_declaration, read_json, read_results, remove_empty, write_json
 from dnnx.runs.latest import leave_failed
 from dnnx.runs.locks import sole_writer
 from dnnx.studies.backbone import check_backbones, extend_backbone, is_missing, train_backbone
@@ -56,6 +56,7 @@ def run_study(config: DictConfig, runner: Runner) -> None:
     A job that fails says so itself; the others go on, and the command ends with exit code 2.
     """
     plan = planned(make_plan(config), planned_looks(config), config.seeds)
+    require_all_arms(plan)
     told = "a launcher that is typed starts the jobs; leave out one of the two"
     require(config.jobs is None or runner.work is not None, "jobs", config.jobs, told)
     if kept := arms_with_seeds(config.study.arms, config.hydra.overrides.task):
@@ -103,6 +104,15 @@ def train_plan(plan: Plan, composed: Sequence[DictConfig], training: Training) -
         if pool is None or not run_last(Task("the report", report), training.advice, pool):
             report()
         tell_failed(plan, training.failed, training.advice)
+
+
+def require_all_arms(plan: Plan) -> None:
+    """Raise UserError if a study that goes on would lose an arm: its study.json would forget it."""
+    path = plan.folder / "study.json"
+    lost = [arm for arm in read_declaration(path)["arms"] if arm not in plan.names] if path.exists() else []
+    told = f"it has arms that are not typed, such as {''.join(lost[:1])}"
+    told += "; type nothing else, or leave resume out for a new study"
+    require(not lost, "resume", short(plan.folder), told)
 
 
 def adds_seeds(plan: Plan, composed: Sequence[DictConfig]) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dnnx.basics.console import console, warn
+from dnnx.basics.console import tell, warn
 from dnnx.basics.errors import UserError, is_out_of_memory, message_of
 from dnnx.basics.signals import listen
 from dnnx.config import check, plain, resume
@@ -76,5 +76,5 @@ def _train(configs: Mapping[Path, DictConfig], arms: Sequence["Arm"], study: Pat
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(sole_writer(folder))
             stack.enter_context(recording(cfg, data_facts(arm.data), folder, study, names))
-        console.print(f"{len(seeds)} networks of {len(arms)} arms train as one: {names}", soft_wrap=True)
+        tell(f"{len(seeds)} networks of {len(arms)} arms train as one: {names}")
         fit_merged(arms, build_data(first, seeds), first.trainer, study)

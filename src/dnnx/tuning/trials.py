@@ -94,6 +94,7 @@ def _scores(cfg: DictConfig, trials: Sequence[Trial], validation: CrossValidatio
     alone: list[Score] = [validation.score] * len(trials)
     if len(trials) == 1:
         return alone
+    tell(f"{len(trials)} trials train as one network")
     hearts = {trial.number: Heartbeat(trial) for trial in trials}
     with console.status(f"{len(trials)} trials as one network") as status:
 

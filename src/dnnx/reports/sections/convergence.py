@@ -34,6 +34,8 @@ def blocks(found: Findings) -> list[page.Block]:
         f'"{study.reference}" always arrives, so the answers about convergence take another loss, which both arms '
         f"reach: 1.1 times the higher of their two best. {geometric(FINALS)}"
     )
+    if any(run.is_merged for run in study.runs):
+        caption += " Arms that trained as one network have no seconds of their own."
     table = page.Table(caption, head, [_row(run, reference) for run in study.runs])
     return [page.Heading("Convergence", folded=True), table, *_at_losses(found)]
 
@@ -75,5 +77,5 @@ def _row(run: Run, reference: Run) -> list[str]:
     targets = reference_targets(run, reference)
     epochs, seconds = (reach(run, targets, f"convergence/{unit}").dropna() for unit in ("epochs", "seconds"))
     reached = f"{np.isfinite(epochs).sum()} of {len(epochs)}" if len(epochs) else "not measured"
-    medians = [_median(x) for x in (epochs, seconds)]
+    medians = [_median(epochs), "not measured" if run.is_merged else _median(seconds)]
     return [run.name, reached, *medians, *(cell(run, metric) for metric in FINALS)]
