@@ -56,12 +56,12 @@ def run_study(config: DictConfig, runner: Runner) -> None:
     A job that fails says so itself; the others go on, and the command ends with exit code 2.
     """
     plan = planned(make_plan(config), planned_looks(config), config.seeds)
-    require_all_arms(plan)
     told = "a launcher that is typed starts the jobs; leave out one of the two"
     require(config.jobs is None or runner.work is not None, "jobs", config.jobs, told)
     if kept := arms_with_seeds(config.study.arms, config.hydra.overrides.task):
         console.print(f"arms with seeds of their own keep them: {', '.join(kept)}", soft_wrap=True)
     plan, composed = settle_lengths(config, plan, compose_jobs(plan.jobs, runner.check))
+    require_all_arms(plan)
     check_values(composed)
     check_backbones(config, composed)
     workers = count_workers(config.jobs, str(config.trainer.get("accelerator"))) if runner.work else 1
