@@ -25,7 +25,7 @@ def claims_of(plan: Plan) -> list[dict[str, Any]]:
 def new_ones(plan: Plan) -> list[str]:
     """Return the questions of the claims that are later now and were not in study.json."""
     known = _known(plan)
-    return [one["ask"] for one in claims_of(plan) if one.get("later") and _key(one) not in known]
+    return [one["ask"] for one in plan.declared["verdicts"] if _key(one) not in known and _is_seen(plan, one)]
 
 
 def _known(plan: Plan) -> dict[tuple[Any, ...], bool]:

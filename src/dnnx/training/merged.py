@@ -35,13 +35,6 @@ class Arm:
         self.trainer.strategy.setup_optimizers(self.trainer)
         return self.trainer.optimizers[0]
 
-    def set_progress(self, epochs: int, steps: int) -> None:
-        """Let the trainer know how many epochs and steps have ended."""
-        loop: Any = self.trainer.fit_loop
-        of_epochs = loop.epoch_progress.current
-        of_epochs.ready = of_epochs.started = of_epochs.processed = of_epochs.completed = epochs
-        loop.epoch_loop.manual_optimization.optim_step_progress.total.completed = steps
-
 
 class MergedModule(ReplicaModule):
     """The networks of several arms as one batched network.

@@ -48,6 +48,13 @@ def bare_trainer(accelerator: str) -> Trainer:
     return Trainer(accelerator=accelerator, devices=1, plugins=[LightningEnvironment()], **quiet)
 
 
+def set_progress(trainer: Any, epochs: int, steps: int) -> None:
+    """Let a trainer know how many epochs and steps have ended."""
+    done, loop = trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_loop
+    done.ready = done.started = done.processed = done.completed = epochs
+    loop.manual_optimization.optim_step_progress.total.completed = steps
+
+
 def build_loggers(cfg: DictConfig, folder: Path, version: str = "") -> list[Any]:
     """Return Lightning's loggers of the config group `logger`, each with a place to write unless the user chose one.
 

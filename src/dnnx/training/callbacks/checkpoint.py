@@ -16,6 +16,7 @@ from dnnx.training.callbacks.early_stopping import EarlyStopping
 from dnnx.training.callbacks.saving import Saving, restoring
 from dnnx.training.leaving import drop
 from dnnx.training.replicas import Left
+from dnnx.training.trainer import set_progress
 
 
 class Checkpoint(Saving):
@@ -126,10 +127,7 @@ def restore(trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         raise ValueError(f"epoch {epoch}")
     if not set(stopping.active.nonzero()[:, 0].tolist()) <= {*pl_module.replicas.running}:
         raise ValueError("a seed has left that is not finished")
-    loop = trainer.fit_loop
-    epochs = loop.epoch_progress.current
-    epochs.ready = epochs.started = epochs.processed = epochs.completed = epoch
-    loop.epoch_loop.manual_optimization.optim_step_progress.total.completed = checkpoint["global_step"]
+    set_progress(trainer, epoch, checkpoint["global_step"])
 
 
 def _left(saved: dict[str, Any], replicas: Any) -> Left:

@@ -13,6 +13,7 @@ from dnnx.training.callbacks import progress
 from dnnx.training.callbacks.early_stopping import EarlyStopping
 from dnnx.training.callbacks.saving import Saving
 from dnnx.training.merged import Arm
+from dnnx.training.trainer import set_progress
 
 
 class OfArms(pl.Callback):
@@ -89,7 +90,7 @@ class OfArms(pl.Callback):
     def _call(self, trainer: Any, moment: str, *stage: str, arms: Sequence[Arm] | None = None) -> None:
         """Call the callbacks at a moment of the merged training."""
         for arm in self.running if arms is None else arms:
-            arm.set_progress(trainer.current_epoch, trainer.global_step)
+            set_progress(arm.trainer, trainer.current_epoch, trainer.global_step)
             for callback in arm.trainer.callbacks:  # type: ignore[attr-defined]
                 try:
                     if not isinstance(callback, progress.Progress):
